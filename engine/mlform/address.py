@@ -1,0 +1,71 @@
+"""The names of things: ``module.a["x"].training_job.risk[0]`` is an address."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from functools import total_ordering
+from typing import TypeAlias
+
+Key: TypeAlias = None | int | str
+"""Which instance: ``None`` the only one, a number under ``count``, a name under ``for_each``."""
+
+_STEP = re.compile(r'([^\W\d][\w-]*)(?:\[(?:(\d+)|("(?:[^"\\]|\\.)*"))\])?(?:\.|$)')
+
+
+def _key_text(key: Key) -> str:
+    return "" if key is None else f"[{json.dumps(key, ensure_ascii=False)}]"
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Address:
+    """The address of one resource instance. Its text form is what users read and write."""
+
+    kind: str
+    name: str
+    key: Key = None
+    module: tuple[tuple[str, Key], ...] = ()
+
+    def __str__(self) -> str:
+        modules = "".join(f"module.{name}{_key_text(key)}." for name, key in self.module)
+        return f"{modules}{self.kind}.{self.name}{_key_text(self.key)}"
+
+    def __lt__(self, other: Address) -> bool:
+        return self._sort_key() < other._sort_key()
+
+    def _sort_key(self) -> tuple[object, ...]:
+        module = tuple((name, *_ordered(key)) for name, key in self.module)
+        return (module, self.kind, self.name, *_ordered(self.key))
+
+    @property
+    def config(self) -> Address:
+        """The address of the block: this one without its instance key."""
+        return self if self.key is None else replace(self, key=None)
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read the text form back. Raises ``ValueError`` on anything else."""
+        steps: list[tuple[str, Key]] = []
+        at = 0
+        while at < len(text):
+            if not (match := _STEP.match(text, at)):
+                raise ValueError(f"not a resource address: {text!r}")
+            name, number, word = match.groups()
+            key: Key = int(number) if number else json.loads(word) if word else None
+            steps.append((name, key))
+            at = match.end()
+        module: list[tuple[str, Key]] = []
+        while len(steps) >= 2 and steps[0] == ("module", None):
+            module.append(steps[1])
+            del steps[:2]
+        if len(steps) != 2 or steps[0][1] is not None or text.endswith("."):
+            raise ValueError(f"not a resource address: {text!r}")
+        return cls(steps[0][0], steps[1][0], steps[1][1], tuple(module))
+
+
+def _ordered(key: Key) -> tuple[int, int, str]:
+    if key is None:
+        return (0, 0, "")
+    return (1, key, "") if isinstance(key, int) else (2, 0, key)

@@ -1,0 +1,133 @@
+"""Problems a user can fix, as values.
+
+A room that finds a problem notes it in the ``Diagnostics`` it was handed and carries on, so one
+run reports everything that is wrong. Exceptions are for bugs, and for stopping between rooms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much a problem matters: an error stops the command, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """A stretch of one source file; lines and columns count characters from 1, end exclusive."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One problem.
+
+    The summary never changes for a kind of problem and names nothing of the user's; the detail
+    says what is wrong with the values involved, and what to do. ``subject`` is what the caret
+    marks, ``context`` the larger stretch it stands in.
+    """
+
+    severity: Severity
+    summary: str
+    detail: str
+    subject: Span | None = None
+    context: Span | None = None
+    address: str | None = None
+
+
+class DiagnosedError(Exception):
+    """Raised between rooms when going on would only produce echoes of known errors."""
+
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        super().__init__("; ".join(f"{d.summary}: {d.detail}" for d in diagnostics.errors))
+        self.diagnostics = diagnostics
+
+
+@dataclass
+class Diagnostics:
+    """The sink a command passes through its rooms."""
+
+    _items: list[Diagnostic] = field(default_factory=list)
+
+    def error(
+        self,
+        summary: str,
+        detail: str,
+        *,
+        at: Span | None = None,
+        within: Span | None = None,
+        of: object = None,
+    ) -> None:
+        """Note a problem that makes the result unusable."""
+        self._add(Severity.ERROR, summary, detail, at, within, of)
+
+    def warning(
+        self,
+        summary: str,
+        detail: str,
+        *,
+        at: Span | None = None,
+        within: Span | None = None,
+        of: object = None,
+    ) -> None:
+        """Note a problem the user should see but may live with."""
+        self._add(Severity.WARNING, summary, detail, at, within, of)
+
+    def _add(
+        self,
+        severity: Severity,
+        summary: str,
+        detail: str,
+        at: Span | None,
+        within: Span | None,
+        of: object,
+    ) -> None:
+        address = None if of is None else str(of)
+        item = Diagnostic(severity, summary, detail, at, within, address)
+        if item not in self._items:
+            self._items.append(item)
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self._items)
+
+    def extend(self, items: Iterable[Diagnostic]) -> None:
+        """Take over problems noted elsewhere."""
+        self._items.extend(d for d in items if d not in self._items)
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """The errors alone."""
+        return [d for d in self._items if d.severity is Severity.ERROR]
+
+    def stop_on_errors(self) -> None:
+        """Raise ``DiagnosedError`` if anything noted so far is an error."""
+        if self.errors:
+            raise DiagnosedError(self)
+
+
+def stop(summary: str, detail: str, *, at: Span | None = None, of: object = None) -> DiagnosedError:
+    """Return the error to raise where one problem alone ends the command."""
+    diagnostics = Diagnostics()
+    diagnostics.error(summary, detail, at=at, of=of)
+    return DiagnosedError(diagnostics)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean "x"?`` for the closest known name, or nothing."""
+    close = get_close_matches(name, list(known), n=1)
+    return f' Did you mean "{close[0]}"?' if close else ""

@@ -1,0 +1,112 @@
+"""What the engine lends a resource while it looks, and while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+from mlform.sdk.fields import Artifact
+from mlform.sdk.resource import Inputs
+
+Doing: TypeAlias = Literal["create", "run", "roll", "update", "decide", "destroy"]
+
+
+class CancelledError(BaseException):
+    """The user asked to stop. Let it through; ``finally`` still runs.
+
+    A ``BaseException``, as in asyncio and trio, so that ``except Exception`` does not eat it.
+    """
+
+
+class Artifacts(Protocol):
+    """The content-addressed store. What it gives is verified against its digest."""
+
+    def put_file(self, path: Path, media_type: str = "application/octet-stream") -> Artifact:
+        """Copy a file in."""
+        ...
+
+    def put_bytes(self, data: bytes, media_type: str = "application/octet-stream") -> Artifact:
+        """Put bytes in."""
+        ...
+
+    def path(self, digest: str) -> Path:
+        """Return a local, read-only file with the content. Raises ``KeyError`` if not there."""
+        ...
+
+    def read(self, digest: str) -> bytes:
+        """Return the content. Raises ``KeyError`` if it is not there."""
+        ...
+
+    def __contains__(self, digest: object) -> bool:
+        """Tell whether the content is there."""
+        ...
+
+
+class Looking(Protocol):
+    """Lent to ``inputs`` and ``read``: looking must be quick and change nothing."""
+
+    @property
+    def address(self) -> str:
+        """The address of the resource."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """The folder of the spec: what relative paths in arguments start from."""
+        ...
+
+    @property
+    def home(self) -> Path:
+        """A folder of this resource's own that outlives runs (it may not exist yet)."""
+        ...
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The artifact store."""
+        ...
+
+    def file_digest(self, path: Path) -> str:
+        """Return the sha256 of a file; read again only if its size, times or inode moved."""
+        ...
+
+    def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Return what ``make`` gave for this token before, or make and keep it (JSON)."""
+        ...
+
+
+class Context(Looking, Protocol):
+    """Lent to ``apply``, ``run`` and ``destroy``: one run of one resource."""
+
+    @property
+    def doing(self) -> Doing:
+        """What the plan called for. On ``decide`` and ``update`` nothing is computed anew."""
+        ...
+
+    @property
+    def workdir(self) -> Path:
+        """An empty folder for this run alone; removed after it."""
+        ...
+
+    @property
+    def inputs(self) -> Inputs:
+        """The facts from outside this run's key was made of. What differs now is an error."""
+        ...
+
+    @property
+    def receipt(self) -> Mapping[str, Any]:
+        """What the engine knows this result is made of: key, code, environment, commit."""
+        ...
+
+    def memo(self, what: Mapping[str, Any], make: Callable[[], bytes]) -> Artifact:
+        """Return the artifact made before from the same ``what`` (JSON), or make and keep it."""
+        ...
+
+    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
+        """Say how far the work is. Also a checkpoint."""
+
+    def log(self, text: str) -> None:
+        """Tell the user one line, beside the progress."""
+
+    def checkpoint(self) -> None:
+        """Raise ``CancelledError`` if the user asked to stop. Call it where stopping is safe."""

@@ -1,0 +1,143 @@
+"""The contract of a resource type."""
+
+from __future__ import annotations
+
+import builtins
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
+
+from mlform.sdk.fields import Arguments, Attributes
+
+if TYPE_CHECKING:
+    from mlform.sdk.context import Context, Looking
+
+A = TypeVar("A", bound=Arguments)
+B = TypeVar("B", bound=Attributes)
+
+
+@dataclass(frozen=True)
+class Stored(Generic[A, B]):
+    """What the state remembers of a resource: the arguments it was applied with, and the result."""
+
+    arguments: A
+    attributes: B
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Facts from outside that a result depends on: parts by name, each with its digest.
+
+    ``rows`` is how many rows all parts have together, where that is cheap to tell.
+    """
+
+    parts: Mapping[str, str] = field(default_factory=dict)
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something a monitor found that a person or a trigger should act on. Immutable.
+
+    ``window`` says what was looked at (``{"rows": 500, "first": …, "last": …}``), ``findings``
+    what moved and by how much, worst first, each ``{"check": …, "column": …, "value": …,
+    "threshold": …}``.
+    """
+
+    name: str
+    window: Mapping[str, Any]
+    findings: Sequence[Mapping[str, Any]]
+    summary: str
+    incident: bool = False
+    """The data are broken (schema, missing), not drifted: nothing may retrain on them."""
+
+
+class ResourceError(Exception):
+    """Raise it for a failure the user can mend; name the argument at fault where there is one."""
+
+    def __init__(self, summary: str, detail: str, *, argument: str | None = None) -> None:
+        super().__init__(f"{summary}: {detail}")
+        self.summary, self.detail, self.argument = summary, detail, argument
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_resource_error, (self.summary, self.detail, self.argument))
+
+
+def _resource_error(summary: str, detail: str, argument: str | None) -> ResourceError:
+    return ResourceError(summary, detail, argument=argument)
+
+
+class Resource(ABC, Generic[A, B]):
+    """One type of one kind of thing a spec can declare: ``dataset "file"``.
+
+    ``apply`` is all one must write. The engine does the rest from the two models: it validates,
+    keys, plans, orders and records. No method is ever handed an unknown value; none sees state;
+    none prints. Importing the class must import no heavy library.
+    """
+
+    kind: ClassVar[str]
+    type: ClassVar[str]
+    version: ClassVar[int]
+    reusable: ClassVar[bool]
+    weighs_gates: ClassVar[bool]
+    preload: ClassVar[Sequence[str]] = ()
+    """Modules that ``apply`` will want: warm worker processes import them once."""
+    arguments: ClassVar[builtins.type[Arguments]]
+    attributes: ClassVar[builtins.type[Attributes]]
+
+    def __init_subclass__(
+        cls,
+        *,
+        kind: str = "",
+        type: str = "",  # noqa: A002 - the word of the language
+        version: int = 1,
+        reusable: bool = False,
+        weighs_gates: bool = False,
+    ) -> None:
+        """Name the kind and the type.
+
+        Raise ``version`` when equal arguments now give another result. ``reusable``: the result
+        depends on the key alone and lies in artifacts, so it can be had again without running.
+        ``weighs_gates``: it decides itself what a failing gate among its arguments means; anything
+        else that refers to a failing gate is held whole.
+        """
+        super().__init_subclass__()
+        if not kind:
+            return
+        cls.kind, cls.type, cls.version = kind, type, version
+        cls.reusable, cls.weighs_gates = reusable, weighs_gates
+        base = next(b for b in cls.__orig_bases__ if get_args(b))  # type: ignore[attr-defined]
+        cls.arguments, cls.attributes = get_args(base)
+
+    @abstractmethod
+    def apply(self, ctx: Context, new: A, old: Stored[A, B] | None) -> B:
+        """Make it so. Without ``old``, from nothing; with it, from what is there."""
+
+    def inputs(self, ctx: Looking, new: A) -> Inputs:
+        """Look up the facts from outside that the result depends on: tokens first, then content."""
+        return Inputs()
+
+    def distributions(self, new: A) -> Sequence[str]:
+        """Name the installed distributions whose version can change the result."""
+        return ()
+
+    def predict(self, new: A) -> Mapping[str, Any]:
+        """Give the attributes that are certain before applying, for what is planned downstream."""
+        return {}
+
+    def read(self, ctx: Looking, old: Stored[A, B]) -> B | None:
+        """Look at the real thing: its attributes now, or ``None`` if it is gone."""
+        return old.attributes
+
+    def destroy(self, ctx: Context, old: Stored[A, B]) -> str:
+        """Remove it; return what was kept, if anything. What is already gone is no error."""
+        return ""
+
+
+class MonitorResource(Resource[A, B]):
+    """A resource that looks at something running, window by window."""
+
+    @abstractmethod
+    def run(self, ctx: Context, old: Stored[A, B]) -> tuple[B, Sequence[Alarm]]:
+        """Look at what came since the last run: the new attributes, and the alarms raised."""

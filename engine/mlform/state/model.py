@@ -1,0 +1,192 @@
+"""Records, runs and events, and what any store of them must do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from mlform.address import Address
+from mlform.diagnostics import stop
+
+
+@dataclass(frozen=True)
+class Record:
+    """One applied resource instance.
+
+    ``arguments`` and ``attributes`` are plain data (handles tagged, nothing sensitive in clear).
+    ``key`` is the action key, ``decision_key`` the hash of the decision arguments (``None`` where
+    there are none), ``digest`` the content hash of the attributes that count. ``parts`` are the
+    facts from outside the key was made of, ``code`` and ``environment`` what the key had for user
+    code (``{file: {function: hash}}``) and for distributions (``{name: version}``): kept so that a
+    plan can name what changed. ``needs`` are direct edges only.
+    """
+
+    address: Address
+    type: str
+    key: str
+    decision_key: str | None
+    digest: str
+    arguments: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+    parts: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[Address, ...] = ()
+    held: tuple[str, ...] = ()
+    protected: bool = False
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+    """Who, when, in which run, how long, from which commit, and why it ran."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything recorded at one serial."""
+
+    lineage: str
+    serial: int
+    records: Mapping[Address, Record]
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """Output name → ``{"value": …, "sensitive": bool}``; a sensitive value is a tagged digest."""
+
+
+@dataclass(frozen=True)
+class Realisation:
+    """One result a key has had. A key may have several; the first is selected."""
+
+    key: str
+    digest: str
+    attributes: Mapping[str, Any]
+    receipt: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write, as of one moment. Every write checks ``fence``."""
+
+    id: str
+    fence: int
+    owner: str
+    """``user@host``."""
+    pid: int
+    operation: str
+    since: datetime
+
+
+class LockedError(Exception):
+    """Someone else holds the lock: who, since when, doing what. Exit code 4."""
+
+    def __init__(self, holder: Lease) -> None:
+        since = f"{holder.since:%Y-%m-%d %H:%M:%S %Z}".strip()
+        super().__init__(
+            f"{holder.owner} (process {holder.pid}) has held the state since {since} for "
+            f'"{holder.operation}", lease {holder.id}.'
+        )
+        self.holder = holder
+
+
+class LostLeaseError(Exception):
+    """The lease was taken over: nothing may be written any more."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the journal, append-only: ``serial`` is 0 for what changed no record."""
+
+    sequence: int
+    serial: int
+    run: str
+    at: datetime
+    operation: str
+    """``intent``, ``done``, ``failed``, ``forget``, ``event``, ``consume``, ``run``, …"""
+    address: str | None
+    detail: Mapping[str, Any]
+    sha256: str
+    """Chained: the hash of this entry and of the one before."""
+
+
+@dataclass(frozen=True)
+class AlarmEvent:
+    """An alarm as recorded: immutable, consumed once."""
+
+    id: str
+    monitor: str
+    at: datetime
+    payload: Mapping[str, Any]
+    consumed_by: Mapping[str, str] = field(default_factory=dict)
+    """Trigger address → what came of it."""
+
+
+class Store(Protocol):
+    """Where state lives. Each write is durable when the call returns."""
+
+    def snapshot(self) -> Snapshot:
+        """Return everything recorded now."""
+        ...
+
+    def lock(self, operation: str) -> AbstractContextManager[Lease]:
+        """Take the lock for the length of a ``with`` block. Raises ``LockedError`` at once.
+
+        A holder whose process is gone (same host) loses it to the next who asks.
+        """
+        ...
+
+    def intent(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> None:
+        """Journal that a side effect is about to happen."""
+
+    def failed(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> None:
+        """Journal that it did not come off."""
+
+    def put(self, lease: Lease, run: str, record: Record, detail: Mapping[str, Any]) -> int:
+        """Write one record in place of any older one; return the new serial."""
+        ...
+
+    def forget(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> int:
+        """Drop one record; return the new serial."""
+        ...
+
+    def put_outputs(self, lease: Lease, run: str, outputs: Mapping[str, Any]) -> None:
+        """Write the outputs, if they differ from those recorded (no new serial if not)."""
+
+    def unfinished(self) -> Sequence[Entry]:
+        """Return the intents that neither came off nor failed: a run was killed there."""
+        ...
+
+    def journal(self, address: Address | None = None) -> Iterator[Entry]:
+        """Return the journal, oldest first, of one address or of all."""
+        ...
+
+    def verify(self) -> Sequence[str]:
+        """Check the hash chain and every record's own hash; return what is wrong."""
+        ...
+
+    def realisations(self, keys: Sequence[str]) -> Mapping[str, Realisation]:
+        """Return the selected realisation of each key that has one."""
+        ...
+
+    def realise(self, lease: Lease, realisation: Realisation) -> None:
+        """Remember a result under its key; the first of a key is selected."""
+
+    def raise_alarm(
+        self, lease: Lease, run: str, monitor: Address, payload: Mapping[str, Any]
+    ) -> AlarmEvent | None:
+        """Record an alarm. ``None`` if the same alarm (same monitor and payload) is recorded."""
+        ...
+
+    def alarms(self) -> Sequence[AlarmEvent]:
+        """Return every alarm, oldest first."""
+        ...
+
+    def consume(self, lease: Lease, run: str, event: str, trigger: str, outcome: str) -> None:
+        """Mark an alarm as acted on by a trigger; once is for ever."""
+
+
+def damaged(detail: str) -> Exception:
+    """Return the error for a state that cannot be believed."""
+    return stop(
+        "State is damaged",
+        f"{detail} Nothing was changed. Restore the state from a backup, or look at it with "
+        "`mlform state list`.",
+    )

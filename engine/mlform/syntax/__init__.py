@@ -1,0 +1,1 @@
+"""Text → positioned tree, and the one layout of text. Knows no block type by name."""

@@ -1,0 +1,170 @@
+"""The values of the language: JSON, marked values, handles, and what only applying can tell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final, TypeAlias, TypeGuard
+
+
+class _Unknown(Enum):
+    UNKNOWN = "known after apply"
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Final = _Unknown.UNKNOWN
+"""Stands for a value that does not exist until something upstream has been applied."""
+
+
+@dataclass(frozen=True)
+class Sensitive:
+    """A value that must never be shown: not in a plan, the state, a log or an error."""
+
+    value: Value
+
+    def __repr__(self) -> str:
+        return "(sensitive value)"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A reference to a resource, or to one artifact among its attributes, with its digest.
+
+    ``digest`` is ``UNKNOWN`` while what it names is still to be made. ``attributes`` serve
+    traversal (``dataset.loans.rows``) and are no part of the identity: equal digests are equal
+    content.
+    """
+
+    address: str
+    attribute: str | None
+    digest: str | _Unknown
+    attributes: Mapping[str, Value] = field(default_factory=dict, compare=False, repr=False)
+
+
+Scalar: TypeAlias = None | bool | int | float | Decimal | str
+Known: TypeAlias = "Scalar | Handle | Sequence[Known] | Mapping[str, Known]"
+Value: TypeAlias = "Scalar | _Unknown | Sensitive | Handle | Sequence[Value] | Mapping[str, Value]"
+
+_HANDLE = "$handle"
+
+
+def is_known(value: Value) -> TypeGuard[Known]:
+    """Tell whether nothing inside ``value`` is unknown."""
+    match value:
+        case Sensitive(value=inner):
+            return is_known(inner)
+        case Handle(digest=digest):
+            return digest is not UNKNOWN
+        case Mapping():
+            return all(is_known(v) for v in value.values())
+        case str():
+            return True
+        case Sequence():
+            return all(is_known(v) for v in value)
+        case _:
+            return value is not UNKNOWN
+
+
+def is_sensitive(value: Value) -> bool:
+    """Tell whether anything inside ``value`` is marked sensitive."""
+    match value:
+        case Sensitive():
+            return True
+        case Mapping():
+            return any(is_sensitive(v) for v in value.values())
+        case str() | Handle():
+            return False
+        case Sequence():
+            return any(is_sensitive(v) for v in value)
+        case _:
+            return False
+
+
+def plain(value: Value, *, reveal: bool = False) -> Any:
+    """Return ``value`` as JSON-ready data: handles tagged, numbers as int or float.
+
+    A sensitive value becomes a tagged digest, so that a change shows and the value does not;
+    with ``reveal`` it is written out (for a provider's eyes only). Raises ``ValueError`` on an
+    unknown value.
+    """
+    match value:
+        case Handle(address=address, attribute=attribute, digest=str() as content):
+            return {_HANDLE: {"address": address, "attribute": attribute, "digest": content}}
+        case Sensitive(value=inner):
+            hidden = plain(inner, reveal=True)
+            return hidden if reveal else {"$sensitive": digest(hidden)}
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case None | bool() | int() | float() | str():
+            return value
+        case Mapping():
+            return {str(k): plain(v, reveal=reveal) for k, v in value.items()}
+        case Sequence():
+            return [plain(v, reveal=reveal) for v in value]
+        case _:
+            raise ValueError("an unknown value has no plain form")
+
+
+def handle_in(data: object) -> Handle | None:
+    """Return the handle that ``data``, one node of plain data, stands for, or ``None``."""
+    if isinstance(data, Mapping) and data.keys() == {_HANDLE}:
+        tagged = data[_HANDLE]
+        return Handle(tagged["address"], tagged["attribute"], tagged["digest"])
+    return None
+
+
+def handles(data: object) -> list[Handle]:
+    """Return every handle inside plain data, in order."""
+    if handle := handle_in(data):
+        return [handle]
+    if isinstance(data, Mapping):
+        return [h for v in data.values() for h in handles(v)]
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        return [h for v in data for h in handles(v)]
+    return []
+
+
+def identity(data: object) -> Any:
+    """Return plain data with each handle reduced to its digest: what keys are made of."""
+    if handle := handle_in(data):
+        return {"digest": handle.digest}
+    if isinstance(data, Mapping):
+        return {k: identity(v) for k, v in data.items()}
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        return [identity(v) for v in data]
+    return data
+
+
+def canonical(data: object) -> str:
+    """Write plain data in the one form that equal data share (1 and 1.0 are equal)."""
+    return json.dumps(
+        _numbers(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def _numbers(data: object) -> object:
+    if isinstance(data, float) and data.is_integer():
+        return int(data)
+    if isinstance(data, Mapping):
+        return {k: _numbers(v) for k, v in data.items()}
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        return [_numbers(v) for v in data]
+    return data
+
+
+def digest(data: object) -> str:
+    """Hash the canonical form of plain data; equal data have equal digests on every machine."""
+    return "sha256:" + hashlib.sha256(canonical(data).encode()).hexdigest()
+
+
+def short(content: str) -> str:
+    """Return the first twelve hex digits of a digest, as people read it."""
+    return content.removeprefix("sha256:")[:12]
