@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any, Final, TypeAlias, TypeGuard
 
 
@@ -91,16 +92,15 @@ def is_sensitive(value: Value) -> bool:
 def plain(value: Value, *, reveal: bool = False) -> Any:
     """Return ``value`` as JSON-ready data: handles tagged, numbers as int or float.
 
-    A sensitive value becomes a tagged digest, so that a change shows and the value does not;
-    with ``reveal`` it is written out (for a provider's eyes only). Raises ``ValueError`` on an
-    unknown value.
+    A sensitive value is concealed; with ``reveal`` it is written out (for a provider's eyes
+    only). Raises ``ValueError`` on an unknown value.
     """
     match value:
         case Handle(address=address, attribute=attribute, digest=str() as content):
             return {_HANDLE: {"address": address, "attribute": attribute, "digest": content}}
         case Sensitive(value=inner):
-            hidden = plain(inner, reveal=True)
-            return hidden if reveal else {"$sensitive": digest(hidden)}
+            shown = plain(inner, reveal=True)
+            return shown if reveal else conceal(shown)
         case Decimal():
             return int(value) if value == value.to_integral_value() else float(value)
         case None | bool() | int() | float() | str():
@@ -111,6 +111,20 @@ def plain(value: Value, *, reveal: bool = False) -> Any:
             return [plain(v, reveal=reveal) for v in value]
         case _:
             raise ValueError("an unknown value has no plain form")
+
+
+@cache
+def _stretch(text: str) -> str:
+    salt = b"mlform sensitive value"
+    return hashlib.scrypt(text.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32).hex()
+
+
+def conceal(data: object) -> dict[str, str]:
+    """Return what stands for sensitive plain data in a plan or the state.
+
+    A slow hash (scrypt, RFC 7914), so that a change shows and guessing the value is dear.
+    """
+    return {"$sensitive": "scrypt:" + _stretch(canonical(data))}
 
 
 def handle_in(data: object) -> Handle | None:

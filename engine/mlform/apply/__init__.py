@@ -1,1 +1,31 @@
-"""."""
+"""Plan → state: does what the plan says, journal entry by entry. Knows no spec."""
+
+from mlform.apply.events import (
+    Event,
+    Failed,
+    Finished,
+    Held,
+    Interrupted,
+    Log,
+    Progress,
+    Reporter,
+    Skipped,
+    Started,
+)
+from mlform.apply.run import Outcome, World, apply
+
+__all__ = [
+    "Event",
+    "Failed",
+    "Finished",
+    "Held",
+    "Interrupted",
+    "Log",
+    "Outcome",
+    "Progress",
+    "Reporter",
+    "Skipped",
+    "Started",
+    "World",
+    "apply",
+]

@@ -1,1 +1,1 @@
-"""."""
+"""Each command as a walk through the rooms, on one page."""

@@ -1,1 +1,79 @@
-"""."""
+"""Project → graph: who needs whom. The one room that knows networkx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import networkx as nx
+
+from mlform.address import Address
+from mlform.config import Names, Project, ResourceConfig
+from mlform.diagnostics import Diagnostics
+from mlform.sdk.fields import Written, written_as
+
+
+@dataclass(frozen=True)
+class Graph:
+    """For each resource instance, the instances it takes values from or waits for. No cycles."""
+
+    needs: Mapping[Address, frozenset[Address]]
+
+    def order(self) -> list[Address]:
+        """Return the addresses, needed ones first, ties by name, so that plans are stable."""
+        return list(nx.lexicographical_topological_sort(_digraph(self.needs)))
+
+    def upstream(self, targets: Iterable[Address]) -> set[Address]:
+        """Return the targets and everything they need, directly or not."""
+        found: set[Address] = set()
+        waiting = list(targets)
+        while waiting:
+            address = waiting.pop()
+            if address not in found:
+                found.add(address)
+                waiting.extend(self.needs.get(address, ()))
+        return found
+
+
+def build(project: Project, names: Names, diagnostics: Diagnostics) -> Graph:
+    """Connect every resource to those its arguments mention. Notes cycles."""
+    needs = {a: frozenset(_needed(r, project, names)) for a, r in project.resources.items()}
+    if cycle := _cycle(needs):
+        path = " → ".join(map(str, [*cycle, cycle[0]]))
+        detail = (
+            f"{path}. Each waits for the next. To compare with what served before, refer to it "
+            "through `prior.`, which makes no edge."
+        )
+        at = project.resources[cycle[0]].span
+        diagnostics.error("Cycle", detail, at=at, of=cycle[0])
+        return Graph({})
+    return Graph(needs)
+
+
+def _needed(resource: ResourceConfig, project: Project, names: Names) -> Iterator[Address]:
+    written = written_as(resource.offer.resource.arguments, Written.ADDRESS)
+    bound = frozenset(resource.bindings)
+    blocks = set(resource.depends_on)
+    for name, argument in resource.arguments.items():
+        if name not in written:
+            blocks |= names.needed(argument, bound)
+    for block in blocks:
+        yield from project.instances(block)
+
+
+def _cycle(needs: Mapping[Address, Iterable[Address]]) -> list[Address]:
+    """Return one cycle, the same one every time, or nothing."""
+    try:
+        edges = nx.find_cycle(_digraph(needs), source=sorted(needs))
+    except nx.NetworkXNoCycle:
+        return []
+    cycle = [edge[0] for edge in edges]
+    first = cycle.index(min(cycle))
+    return cycle[first:] + cycle[:first]
+
+
+def _digraph(needs: Mapping[Address, Iterable[Address]]) -> nx.DiGraph[Address]:
+    graph: nx.DiGraph[Address] = nx.DiGraph()
+    graph.add_nodes_from(needs)
+    graph.add_edges_from((n, a) for a, needed in needs.items() for n in sorted(needed))
+    return graph

@@ -1,1 +1,25 @@
-"""."""
+"""Wanted against recorded → steps with reasons. Pure: no clock, no random, no network."""
+
+from mlform.plan.build import Unplanned, build
+from mlform.plan.codec import dump, parse, schema
+from mlform.plan.decide import Decision, Facts, decide, severity
+from mlform.plan.model import Action, Deferred, Note, Output, Plan, Reason, Step
+
+__all__ = [
+    "Action",
+    "Decision",
+    "Deferred",
+    "Facts",
+    "Note",
+    "Output",
+    "Plan",
+    "Reason",
+    "Step",
+    "Unplanned",
+    "build",
+    "decide",
+    "dump",
+    "parse",
+    "schema",
+    "severity",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 T = TypeVar("T")
 
@@ -114,6 +114,11 @@ class Handle(BaseModel):
         if isinstance(data, dict) and data.keys() == {"$handle"}:
             return data["$handle"]
         return data
+
+    @model_serializer
+    def _tag(self) -> dict[str, Any]:
+        tagged = {"address": self.address, "attribute": self.attribute, "digest": self.digest}
+        return {"$handle": tagged}
 
     @property
     def kind(self) -> str:

@@ -1,0 +1,113 @@
+"""What a provider is lent inside a worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlform.artifacts import FileDigests, LocalStore
+from mlform.sdk import Artifact, Artifacts, CancelledError, Context, Doing, Inputs
+from mlform.values import digest
+
+
+class Channel(Protocol):
+    """The way back to the engine."""
+
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        """Say how far the work is."""
+
+    def log(self, text: str) -> None:
+        """Say a line."""
+
+    def stopping(self) -> bool:
+        """Tell whether the user asked to stop."""
+        ...
+
+
+def describe(
+    *,
+    address: str,
+    doing: Doing,
+    root: Path,
+    home: Path,
+    workdir: Path,
+    store: Path,
+    cache: Path,
+    inputs: Inputs,
+    receipt: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a context as plain data, to be sent to a worker."""
+    return {
+        "address": address,
+        "doing": doing,
+        "root": str(root),
+        "home": str(home),
+        "workdir": str(workdir),
+        "store": str(store),
+        "cache": str(cache),
+        "parts": dict(inputs.parts),
+        "rows": inputs.rows,
+        "receipt": dict(receipt),
+    }
+
+
+def make(data: Mapping[str, Any], channel: Channel) -> Context:
+    """Return the context that ``describe`` described. Called in the worker."""
+    return _Context(
+        channel=channel,
+        address=data["address"],
+        doing=data["doing"],
+        root=Path(data["root"]),
+        home=Path(data["home"]),
+        workdir=Path(data["workdir"]),
+        inputs=Inputs(data["parts"], data["rows"]),
+        receipt=data["receipt"],
+        store=LocalStore(Path(data["store"])),
+        digests=FileDigests(Path(data["cache"])),
+    )
+
+
+@dataclass(frozen=True)
+class _Context:
+    channel: Channel
+    address: str
+    doing: Doing
+    root: Path
+    home: Path
+    workdir: Path
+    inputs: Inputs
+    receipt: Mapping[str, Any]
+    store: LocalStore
+    digests: FileDigests
+
+    @property
+    def artifacts(self) -> Artifacts:
+        return self.store
+
+    def file_digest(self, path: Path) -> str:
+        return self.digests.digest(path)
+
+    def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        return self.digests.remember(token, make)
+
+    def memo(self, what: Mapping[str, Any], make: Callable[[], bytes]) -> Artifact:
+        key = digest({"what": dict(what), "environment": self.receipt.get("environment")})
+        known = self.store.memo_get(key)
+        if known is not None:
+            return known
+        artifact = self.store.put_bytes(make())
+        self.store.memo_put(key, artifact)
+        return artifact
+
+    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
+        self.channel.progress(done, total, note)
+        self.checkpoint()
+
+    def log(self, text: str) -> None:
+        self.channel.log(text)
+
+    def checkpoint(self) -> None:
+        if self.channel.stopping():
+            raise CancelledError

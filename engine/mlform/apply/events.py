@@ -1,0 +1,85 @@
+"""What happens while applying, told as it happens. The only way out for news."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mlform.address import Address
+from mlform.plan import Action, Reason
+
+
+@dataclass(frozen=True)
+class Started:
+    """A step began; its reasons are what they came to with everything known."""
+
+    address: Address
+    action: Action
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step says how far it is."""
+
+    address: Address
+    done: float
+    total: float | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Log:
+    """A line from a step."""
+
+    address: Address
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A step is over. ``action`` is what it came to; ``changed`` whether its output differs."""
+
+    address: Address
+    action: Action
+    seconds: float
+    digest: str | None
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Held:
+    """What was asked for was not all done, on purpose."""
+
+    address: Address
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A step failed. ``at`` is ``file:line:column`` of the argument to blame, if one is."""
+
+    address: Address
+    summary: str
+    detail: str
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A step never began: something it needs failed, or the user stopped the run."""
+
+    address: Address
+    because: str
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A step was stopped by the user; what was recorded before stands."""
+
+    address: Address
+
+
+Event: TypeAlias = Started | Progress | Log | Finished | Held | Failed | Skipped | Interrupted
+Reporter: TypeAlias = Callable[[Event], None]

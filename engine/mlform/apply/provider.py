@@ -1,0 +1,128 @@
+"""Calling a provider: in a worker process, or here for the engine's own types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from mlform.address import Address
+from mlform.apply.context import make
+from mlform.apply.events import Log, Progress, Reporter
+from mlform.execute import LogLine, Message, ProgressNote, Result, Task
+from mlform.refresh.world import stored
+from mlform.registry import Offer
+from mlform.sdk import CancelledError
+from mlform.state.model import Record
+
+if TYPE_CHECKING:
+    from mlform.apply.run import World
+
+CONTEXT_FACTORY = "mlform.apply.context:make"
+
+
+class StepFailed(Exception):  # noqa: N818 - it is told as an event, not as an error
+    """A step did not come off; the message is for the user."""
+
+    def __init__(self, summary: str, detail: str, at: str = "") -> None:
+        super().__init__(f"{summary}: {detail}")
+        self.summary, self.detail, self.at = summary, detail, at
+
+
+def call(
+    world: World,
+    offer: Offer,
+    method: Literal["apply", "destroy", "run"],
+    arguments: Mapping[str, Any],
+    old: Record | None,
+    context: Mapping[str, Any],
+    report: Reporter,
+    stop: Flag,
+    address: Address,
+) -> dict[str, Any]:
+    """Call one method of a resource; return its attributes as plain, checked data.
+
+    For ``destroy``: ``{"kept": …}``; for ``run``: ``{"attributes": …, "alarms": […]}``. Raises
+    ``StepFailed``, or ``CancelledError`` when the user stopped it.
+    """
+    if offer.target is None:
+        return _here(offer, method, arguments, old, context)
+    task = Task(
+        provider=offer.target,
+        settings=dict(offer.settings),
+        kind=offer.resource.kind,
+        type=offer.resource.type,
+        method=method,
+        arguments=dict(arguments),
+        old=None
+        if old is None
+        else {"arguments": dict(old.arguments), "attributes": dict(old.attributes)},
+        context=dict(context),
+        context_factory=CONTEXT_FACTORY,
+    )
+
+    def hear(message: Message) -> None:
+        if isinstance(message, ProgressNote):
+            report(Progress(address, message.done, message.total, message.note))
+        elif isinstance(message, LogLine):
+            report(Log(address, message.text))
+
+    return _outcome(offer, method, world.executor.run(task, hear, stop))
+
+
+def _outcome(offer: Offer, method: str, result: Result) -> dict[str, Any]:
+    if result.cancelled:
+        raise CancelledError
+    if result.lost:
+        raise StepFailed("Worker lost", f"{result.lost} Apply again: what was done before stands.")
+    if result.error is not None:
+        error = result.error
+        detail = error.detail if not error.trace else f"{error.detail}\n{error.trace}"
+        raise StepFailed(error.summary, detail)
+    assert result.value is not None, "a result is a value, an error, or lost"
+    if method == "apply":
+        return _checked(offer, result.value)
+    return dict(result.value)
+
+
+def _checked(offer: Offer, data: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        model = offer.resource.attributes.model_validate(dict(data))
+    except ValidationError as error:
+        raise StepFailed(
+            "Provider error",
+            f'Provider "{offer.provider}" returned attributes that are not those of '
+            f'{offer.resource.kind} "{offer.resource.type}": {error}. This is a bug in the '
+            "provider.",
+        ) from None
+    return model.model_dump(mode="json")
+
+
+def _here(
+    offer: Offer,
+    method: str,
+    arguments: Mapping[str, Any],
+    old: Record | None,
+    context: Mapping[str, Any],
+) -> dict[str, Any]:
+    resource = offer.resource
+    lent = make(context, _Silent())
+    before = None if old is None else stored(resource, old)
+    if method == "destroy":
+        assert before is not None, "only what is recorded is destroyed"
+        return {"kept": resource.destroy(lent, before)}
+    model = resource.arguments.model_validate(dict(arguments))
+    return resource.apply(lent, model, before).model_dump(mode="json")
+
+
+class _Silent:
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        """Nothing that runs here takes long."""
+
+    def log(self, text: str) -> None:
+        """Nothing that runs here has anything to say."""
+
+    def stopping(self) -> bool:
+        return False

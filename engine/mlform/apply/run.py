@@ -1,0 +1,159 @@
+"""Carry out a plan: walk its steps, tell what happens, keep the state true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+
+from mlform.address import Address
+from mlform.apply.events import Failed, Held, Interrupted, Reporter, Skipped
+from mlform.apply.settle import Records, Settler
+from mlform.apply.step import StepFailed, Stepper
+from mlform.apply.walk import walk
+from mlform.diagnostics import DiagnosedError
+from mlform.execute import Executor
+from mlform.plan import Action, Plan, Step
+from mlform.refresh import Looker
+from mlform.registry import Registry
+from mlform.sdk import CancelledError
+from mlform.state.model import Lease, LostLeaseError, Snapshot, Store
+from mlform.values import Value, conceal, is_known, plain
+
+
+@dataclass(frozen=True)
+class World:
+    """What carrying out a plan needs beside the plan."""
+
+    registry: Registry
+    store: Store
+    lease: Lease
+    executor: Executor
+    looker: Looker
+    local: Path
+    """The ``.mlform`` folder."""
+    run: str
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Who and from which commit."""
+    secrets: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What came of a plan."""
+
+    done: dict[Address, Action] = field(default_factory=dict)
+    held: dict[Address, tuple[str, ...]] = field(default_factory=dict)
+    failed: list[Address] = field(default_factory=list)
+    skipped: list[Address] = field(default_factory=list)
+    interrupted: bool = False
+    outputs: dict[str, Any] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    """What destroying left in place, in words."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything planned was done, or held on purpose."""
+        return not self.failed and not self.skipped and not self.interrupted
+
+
+def apply(
+    plan: Plan,
+    snapshot: Snapshot,
+    world: World,
+    report: Reporter,
+    *,
+    parallelism: int = 2,
+    stop: Flag | None = None,
+) -> Outcome:
+    """Carry out ``plan`` on the state it was made from. Setting ``stop`` ends it early.
+
+    Nothing that is not in the plan is done, nor anything more severe than planned.
+    """
+    run = _Run(plan, snapshot, world, report, stop or Flag())
+    steps = {s.address: s for s in plan.steps}
+    needs = {a: frozenset(s.needs) & steps.keys() for a, s in steps.items()}
+    blocked = walk(needs, lambda a: run.step(steps[a]), workers=parallelism, stop=run.stop)
+    run.close(blocked, steps)
+    return run.outcome
+
+
+class _Run:
+    def __init__(
+        self, plan: Plan, snapshot: Snapshot, world: World, report: Reporter, stop: Flag
+    ) -> None:
+        self.plan, self.world, self.report, self.stop = plan, world, report, stop
+        self.records = Records(snapshot.records, world.registry)
+        self.outcome = Outcome()
+        self.settler = Settler(self.records, world.secrets)
+        self.stepper = Stepper(world, self.records, self.settler, self.outcome, report, stop)
+        self.begun: set[Address] = set()
+
+    def step(self, step: Step) -> bool:
+        self.begun.add(step.address)
+        try:
+            return self._step(step)
+        except CancelledError:
+            self.outcome.interrupted = True
+            self.report(Interrupted(step.address))
+        except StepFailed as error:
+            self._fail(step, error.summary, error.detail, error.at)
+        except DiagnosedError as error:
+            first = error.diagnostics.errors[0]
+            self._fail(step, first.summary, first.detail, str(first.subject or ""))
+        except LostLeaseError as error:
+            self.stop.set()
+            self._fail(step, "Lost the lock", f"{error} Nothing more was written.", "")
+        return False
+
+    def _step(self, step: Step) -> bool:
+        if step.action is Action.NO_OP:
+            return True
+        if step.action is Action.HELD:
+            self._hold(step.address, tuple(r.subject for r in step.reasons))
+            return True
+        if step.action in {Action.DESTROY, Action.FORGET}:
+            self.stepper.remove(step)
+            return True
+        held = self.stepper.carry_out(step)
+        if held:
+            self._hold(step.address, held)
+        return True
+
+    def _hold(self, address: Address, reasons: tuple[str, ...]) -> None:
+        self.outcome.held[address] = reasons
+        self.report(Held(address, reasons))
+
+    def _fail(self, step: Step, summary: str, detail: str, at: str) -> None:
+        self.outcome.failed.append(step.address)
+        self.report(Failed(step.address, summary, detail, at))
+
+    def close(self, blocked: set[Address], steps: Mapping[Address, Step]) -> None:
+        """Say what never began, and write the outputs."""
+        for address in sorted(blocked - self.begun):
+            if steps[address].action is Action.NO_OP:
+                continue
+            because = "the run was stopped" if self.stop.is_set() else "a step it needs failed"
+            self.outcome.skipped.append(address)
+            self.report(Skipped(address, because))
+        if self.stop.is_set():
+            self.outcome.interrupted = True
+        if self.outcome.complete and not self.plan.targets:
+            self._outputs()
+
+    def _outputs(self) -> None:
+        recorded: dict[str, Any] = {}
+        roots = self.settler.resources(tuple(self.records.now))
+        for name, output in self.plan.outputs.items():
+            value = self.settler.value(output.value, roots)
+            if not is_known(value):
+                continue
+            shown = plain(value)
+            if output.sensitive:
+                shown = conceal(plain(value, reveal=True))
+            else:
+                self.outcome.outputs[name] = shown
+            recorded[name] = {"value": shown, "sensitive": output.sensitive}
+        self.world.store.put_outputs(self.world.lease, self.world.run, recorded)

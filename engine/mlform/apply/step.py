@@ -1,0 +1,317 @@
+"""One step: settle its arguments, decide once more, call the provider, write the record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from threading import Event as Flag
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+from mlform.apply.context import describe
+from mlform.apply.events import Finished, Reporter, Started
+from mlform.apply.provider import StepFailed, call
+from mlform.apply.settle import Records, Settler
+from mlform.keys import environment
+from mlform.plan import Action, Decision, Deferred, Facts, Reason, Step, decide, severity
+from mlform.plan.decide import adopted, full_key
+from mlform.plan.held import failing_gates, missing_handle
+from mlform.refresh.world import Wanted, held_by, result_digest, wanted
+from mlform.registry import Offer
+from mlform.sdk import CancelledError, Doing, Inputs, ResourceError
+from mlform.state.model import Realisation, Record
+from mlform.values import Value
+
+if TYPE_CHECKING:
+    from mlform.apply.run import Outcome, World
+
+_DOING: Final[Mapping[Action, Doing]] = {
+    Action.CREATE: "create",
+    Action.REPLACE: "create",
+    Action.RUN: "run",
+    Action.ROLL: "roll",
+    Action.UPDATE: "update",
+    Action.DECIDE: "decide",
+}
+
+__all__ = ["StepFailed", "Stepper"]
+
+
+class Stepper:
+    """Carries out single steps. Its methods are called from several threads at once."""
+
+    def __init__(
+        self,
+        world: World,
+        records: Records,
+        settler: Settler,
+        outcome: Outcome,
+        report: Reporter,
+        stop: Flag,
+    ) -> None:
+        self.world, self.records, self.settler = world, records, settler
+        self.outcome, self.report, self.stop = outcome, report, stop
+        self.writing = Lock()
+
+    def carry_out(self, step: Step) -> tuple[str, ...]:
+        """Do what a step calls for; return why it is held, if it is."""
+        offer = self._offer(step)
+        record = self.records.now.get(step.address)
+        values = self.settler.values(step)
+        arguments = self._wanted(step, offer, values)
+        facts = self._facts(step, offer, arguments)
+        if kept := adopted(offer.resource, facts, record):
+            values |= {n: self.settler.revive(v) for n, v in kept.items()}
+            arguments = self._wanted(step, offer, values)
+        if blocked := self._blocked(step, offer, values, facts):
+            return tuple(blocked)
+        decision = decide(offer.resource, facts, record, self._lookup)
+        if severity(decision.action) > severity(step.action):
+            raise StepFailed(
+                "Plan exceeded",
+                f"The plan announced {step.action} for {step.address}; with everything upstream "
+                f"known it comes to {decision.action}. Nothing was done. Plan again.",
+            )
+        if decision.action is Action.NO_OP:
+            self._finish(step, decision, 0.0, record.digest if record else None, changed=False)
+            return () if record is None else record.held
+        return self._do(step, offer, arguments, facts, decision, record)
+
+    def remove(self, step: Step) -> None:
+        """Destroy or forget what is recorded."""
+        offer, record = self._offer(step), self.records.now[step.address]
+        began = time.monotonic()
+        self.report(Started(step.address, step.action, step.reasons))
+        kept = self._destroy(step, offer, record)
+        with self.writing:
+            self.world.store.forget(
+                self.world.lease, self.world.run, step.address, {"action": step.action.value}
+            )
+            self.records.drop(step.address)
+            self.outcome.done[step.address] = step.action
+            if kept:
+                self.outcome.kept.append(f"{step.address}: {kept}")
+        seconds = time.monotonic() - began
+        self.report(Finished(step.address, step.action, seconds, None, changed=True))
+
+    def _do(
+        self,
+        step: Step,
+        offer: Offer,
+        arguments: Wanted,
+        facts: Facts,
+        decision: Decision,
+        record: Record | None,
+    ) -> tuple[str, ...]:
+        began = time.monotonic()
+        self.report(Started(step.address, decision.action, decision.reasons))
+        if decision.action is Action.REUSE:
+            assert decision.realisation is not None, "reuse needs something to take again"
+            attributes = dict(decision.realisation.attributes)
+        elif decision.quiet:
+            assert record is not None, "only what is recorded changes quietly"
+            attributes = dict(record.attributes)
+        else:
+            attributes = self._apply(step, offer, arguments, decision, record)
+        seconds = time.monotonic() - began
+        new = self._record(step, offer, arguments, facts, decision, attributes, seconds)
+        with self.writing:
+            self._write(step, offer, new, decision)
+        changed = record is None or record.digest != new.digest
+        self._finish(step, decision, seconds, new.digest, changed=changed)
+        return new.held
+
+    def _apply(
+        self,
+        step: Step,
+        offer: Offer,
+        arguments: Wanted,
+        decision: Decision,
+        record: Record | None,
+    ) -> dict[str, Any]:
+        if decision.action is Action.REPLACE and record is not None:
+            self._destroy(step, offer, record)
+            record = None
+        detail = {"action": decision.action.value, "key": decision.key}
+        with self.writing:
+            self.world.store.intent(self.world.lease, self.world.run, step.address, detail)
+        try:
+            return call(
+                self.world,
+                offer,
+                "apply",
+                arguments.given,
+                None if record is None or not _same_type(record, offer) else record,
+                self._context(step, _DOING[decision.action], decision.key),
+                self.report,
+                self.stop,
+                step.address,
+            )
+        except (StepFailed, CancelledError) as error:
+            with self.writing:
+                self.world.store.failed(
+                    self.world.lease, self.world.run, step.address, {"error": str(error)[:500]}
+                )
+            raise
+
+    def _destroy(self, step: Step, offer: Offer, record: Record) -> str:
+        with self.writing:
+            self.world.store.intent(
+                self.world.lease, self.world.run, step.address, {"action": "destroy"}
+            )
+        context = self._context(step, "destroy", record.key)
+        found = call(
+            self.world,
+            offer,
+            "destroy",
+            dict(record.arguments),
+            record,
+            context,
+            self.report,
+            self.stop,
+            step.address,
+        )
+        return str(found.get("kept", ""))
+
+    def _context(self, step: Step, doing: Doing, key: str | None) -> dict[str, Any]:
+        world, address = self.world, str(step.address)
+        closures = {n: fact["digest"] for n, fact in step.code.items()}
+        receipt = {
+            **world.provenance,
+            "run": world.run,
+            "key": key,
+            "code": closures,
+            "environment": dict(step.environment or {}),
+        }
+        return describe(
+            address=address,
+            doing=doing,
+            root=world.looker.root,
+            home=world.looker.homes / address,
+            workdir=world.local / "work" / address,
+            store=world.looker.artifacts.root,
+            cache=world.looker.digests.path,
+            inputs=Inputs(dict(step.parts or {}), step.rows),
+            receipt=receipt,
+        )
+
+    def _record(
+        self,
+        step: Step,
+        offer: Offer,
+        arguments: Wanted,
+        facts: Facts,
+        decision: Decision,
+        attributes: dict[str, Any],
+        seconds: float,
+    ) -> Record:
+        assert decision.key is not None, "a step that is carried out has everything known"
+        last = self.records.now.get(step.address)
+        ran = decision.action is not Action.REUSE and not decision.quiet
+        before = None if last is None else last.receipt.get("seconds")
+        receipt = {
+            **self.world.provenance,
+            "run": self.world.run,
+            "action": decision.action.value,
+            "seconds": round(seconds, 3) if ran else before,
+            "rows": step.rows,
+            "reasons": [_as_data(r) for r in decision.reasons],
+            "inputs": {
+                str(a): self.records.now[a].digest for a in step.refers_to if a in self.records.now
+            },
+        }
+        return Record(
+            address=step.address,
+            type=offer.resource.type,
+            key=decision.key,
+            decision_key=decision.decision_key,
+            digest=result_digest(offer.resource, attributes),
+            arguments=arguments.data,
+            attributes=attributes,
+            parts=dict(facts.parts or {}),
+            code=facts.code,
+            environment=dict(facts.environment or {}),
+            needs=step.refers_to,
+            held=held_by(offer.resource, attributes),
+            protected=step.protected,
+            receipt=receipt,
+        )
+
+    def _write(self, step: Step, offer: Offer, new: Record, decision: Decision) -> None:
+        store, lease, run = self.world.store, self.world.lease, self.world.run
+        if offer.resource.reusable and decision.action in {Action.RUN, Action.DECIDE}:
+            key = full_key(new.key, new.decision_key)
+            store.realise(lease, Realisation(key, new.digest, new.attributes, new.receipt))
+        store.put(lease, run, new, {"action": decision.action.value})
+        self.records.put(new)
+        self.outcome.done[step.address] = decision.action
+
+    def _finish(
+        self, step: Step, decision: Decision, seconds: float, digest: str | None, *, changed: bool
+    ) -> None:
+        self.report(Finished(step.address, decision.action, seconds, digest, changed))
+
+    def _offer(self, step: Step) -> Offer:
+        offer = self.world.registry.find(step.address.kind, step.type)
+        if offer is None:
+            detail = self.world.registry.missing(step.address.kind, step.type)
+            raise StepFailed("Unknown resource type", detail)
+        return offer
+
+    def _wanted(self, step: Step, offer: Offer, values: Mapping[str, Value]) -> Wanted:
+        arguments = wanted(offer.resource, values, self.records.full)
+        if arguments.problems and not self._held_upstream(step):
+            problem = arguments.problems[0]
+            written = step.arguments.get(problem.argument)
+            at = written.at if isinstance(written, Deferred) else ""
+            raise StepFailed("Invalid argument", f"{problem.argument}: {problem.message}.", at)
+        return arguments
+
+    def _facts(self, step: Step, offer: Offer, arguments: Wanted) -> Facts:
+        facts = Facts(
+            arguments=arguments.data,
+            parts=step.parts,
+            code=step.code,
+            environment=step.environment,
+            present=not step.gone,
+            attributes_moved={} if step.moved else None,
+            ignored=frozenset(step.ignored),
+        )
+        if arguments.model is None:
+            return facts
+        if facts.parts is None:
+            try:
+                found = offer.resource.inputs(self.world.looker.at(step.address), arguments.model)
+            except ResourceError as error:
+                raise StepFailed(error.summary, error.detail) from None
+            facts = replace(facts, parts=dict(found.parts))
+        if facts.environment is None:
+            named = offer.resource.distributions(arguments.model)
+            facts = replace(facts, environment=environment(named) if named else {})
+        return facts
+
+    def _blocked(
+        self, step: Step, offer: Offer, values: Mapping[str, Value], facts: Facts
+    ) -> list[str]:
+        held = {str(a): r for a, r in self.outcome.held.items()}
+        return failing_gates(offer.resource, values) or missing_handle(
+            offer.resource, facts, step.refers_to, held
+        )
+
+    def _held_upstream(self, step: Step) -> bool:
+        return any(a in self.outcome.held for a in step.refers_to)
+
+    def _lookup(self, key: str) -> Realisation | None:
+        return self.world.store.realisations([key]).get(key)
+
+
+def _same_type(record: Record, offer: Offer) -> bool:
+    return record.type == offer.resource.type
+
+
+def _as_data(reason: Reason) -> dict[str, Any]:
+    kept = {"what": reason.what, "subject": reason.subject, "at": reason.at}
+    return {k: v for k, v in kept.items() if v} | {
+        k: v for k, v in (("before", reason.before), ("after", reason.after)) if v is not None
+    }

@@ -1,0 +1,81 @@
+"""One look of one monitor: what it saw is recorded, its alarms become events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any
+
+from mlform.address import Address
+from mlform.apply.context import describe
+from mlform.apply.events import Reporter
+from mlform.apply.provider import StepFailed, call
+from mlform.apply.settle import Settler
+from mlform.diagnostics import stop
+from mlform.refresh.world import result_digest, wanted
+from mlform.registry import Offer
+from mlform.sdk import Inputs
+from mlform.state.model import AlarmEvent, Record
+
+if TYPE_CHECKING:
+    from mlform.apply.run import World
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What one monitor saw: its attributes now and the alarms it raised, or why it could not."""
+
+    monitor: Address
+    attributes: Mapping[str, Any]
+    alarms: Sequence[AlarmEvent]
+    error: str = ""
+
+
+def watch(
+    world: World,
+    record: Record,
+    offer: Offer,
+    settler: Settler,
+    report: Reporter,
+    stopping: Flag,
+) -> tuple[Mapping[str, Any], list[AlarmEvent]]:
+    """Run one recorded monitor. Raises ``DiagnosedError`` where it cannot look."""
+    values = {n: settler.revive(v) for n, v in record.arguments.items()}
+    arguments = wanted(offer.resource, values, settler.records.full)
+    address = str(record.address)
+    context = describe(
+        address=address,
+        doing="run",
+        root=world.looker.root,
+        home=world.looker.homes / address,
+        workdir=world.local / "work" / address,
+        store=world.looker.artifacts.root,
+        cache=world.looker.digests.path,
+        inputs=Inputs(dict(record.parts)),
+        receipt={**world.provenance, "run": world.run},
+    )
+    try:
+        result = call(
+            world,
+            offer,
+            "run",
+            arguments.given,
+            record,
+            context,
+            report,
+            stopping,
+            record.address,
+        )
+    except StepFailed as error:
+        raise stop(error.summary, error.detail, of=record.address) from None
+    attributes = dict(result["attributes"])
+    seen = replace(record, attributes=attributes, digest=result_digest(offer.resource, attributes))
+    raised = []
+    for alarm in result["alarms"]:
+        event = world.store.raise_alarm(world.lease, world.run, record.address, alarm)
+        if event is not None:
+            raised.append(event)
+    if dict(record.attributes) != attributes:
+        world.store.put(world.lease, world.run, seen, {"action": "watch"})
+    return attributes, raised

@@ -1,0 +1,365 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlform.cli import options as opt
+from mlform.cli.terminal import Lines, explained, json_lines, say, say_json
+
+if TYPE_CHECKING:
+    from mlform.commands.applying import Applied
+    from mlform.plan import Plan
+
+app = typer.Typer(
+    name="mlform",
+    help="Terraform for machine learning: plan and apply from data to monitor.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+state_app = typer.Typer(help="Look at what is recorded.", no_args_is_help=True)
+monitor_app = typer.Typer(help="Let monitors look.", no_args_is_help=True)
+app.add_typer(state_app, name="state")
+app.add_typer(monitor_app, name="monitor")
+
+
+@app.command()
+def init(
+    directory: opt.Directory = opt.HERE,
+    example: Annotated[
+        bool,
+        typer.Option("--example/--no-example", help="Write an example where there is no spec."),
+    ] = True,
+) -> None:
+    """Prepare a folder; in one without a spec, write a small example that runs."""
+    from mlform.commands.session import Session
+    from mlform.commands.starting import init as start
+
+    session = Session(directory.resolve())
+    with explained(session):
+        done = start(directory.resolve(), example=example)
+        for name in done.written:
+            say(f"wrote {name}\n")
+        say(f"Ready. Providers: {', '.join(done.providers) or 'none'}. Next: mlform plan\n")
+
+
+@app.command()
+def validate(
+    directory: opt.Directory = opt.HERE,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+    json: opt.Json = False,
+) -> None:
+    """Check the spec: everything that can be known without state, data or network."""
+    from mlform.commands.queries import validate as check
+    from mlform.render.diagnostics import as_data
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session, as_json=json):
+        check(session)
+        if json:
+            problems = as_data(session.diagnostics)
+            say_json({"type": "diagnostics", "diagnostics": problems}, lines=True)
+        else:
+            count = len(session.configured[0].resources)
+            say(f"The spec is valid: {count} resource(s).\n")
+
+
+@app.command()
+def plan(
+    directory: opt.Directory = opt.HERE,
+    out: Annotated[Path | None, typer.Option("--out", help="Save the plan for apply.")] = None,
+    json: opt.Json = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 where changes are pending.")
+    ] = False,
+    destroy: Annotated[bool, typer.Option("--destroy", help="Plan to take it all down.")] = False,
+    target: opt.Target = None,
+    refresh: opt.Refresh = True,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """Show what apply would do, and why. Changes nothing."""
+    from mlform.commands.queries import plan as make
+    from mlform.commands.session import PlanOptions
+    from mlform.plan import dump
+    from mlform.render.plan import plan as shown
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session, as_json=json):
+        chosen = PlanOptions(tuple(target or ()), refresh, destroy)
+        made = make(session, chosen)
+        text = dump(made)
+        if out is not None:
+            out.write_text(text, encoding="utf-8")
+        say(text if json else shown(made))
+        if out is not None and not json:
+            say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")
+        if detailed_exitcode and made.changes:
+            raise typer.Exit(2)
+
+
+@app.command()
+def apply(
+    saved: Annotated[
+        Path | None, typer.Argument(metavar="[PLAN]", help="A plan saved by plan -out.")
+    ] = None,
+    directory: opt.Directory = opt.HERE,
+    auto_approve: opt.AutoApprove = False,
+    json: opt.Json = False,
+    parallelism: opt.Parallelism = 2,
+    target: opt.Target = None,
+    refresh: opt.Refresh = True,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """Plan, ask, and do it; or carry out a saved plan."""
+    from mlform.commands.applying import apply as carry_out
+    from mlform.commands.session import PlanOptions
+    from mlform.diagnostics import stop
+    from mlform.plan import parse
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session, as_json=json):
+        given = None
+        if saved is not None:
+            if not saved.is_file():
+                raise stop("No such plan", f"There is no file {saved}.")
+            given = parse(saved.read_text(encoding="utf-8"), str(saved))
+        approve = _approval(quiet=auto_approve or given is not None, json=json)
+        reporter = json_lines if json else Lines()
+        chosen = PlanOptions(tuple(target or ()), refresh)
+        applied = carry_out(
+            session, approve, reporter, chosen, saved=given, parallelism=parallelism
+        )
+    finish(applied, json=json)
+
+
+@app.command()
+def destroy(
+    directory: opt.Directory = opt.HERE,
+    auto_approve: opt.AutoApprove = False,
+    json: opt.Json = False,
+    parallelism: opt.Parallelism = 2,
+    target: opt.Target = None,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """Stop what runs and forget what is recorded. External data are left alone."""
+    from mlform.commands.applying import apply as carry_out
+    from mlform.commands.session import PlanOptions
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session, as_json=json):
+        approve = _approval(quiet=auto_approve, json=json)
+        reporter = json_lines if json else Lines()
+        chosen = PlanOptions(tuple(target or ()), refresh=False, destroy=True)
+        applied = carry_out(
+            session, approve, reporter, chosen, parallelism=parallelism, operation="destroy"
+        )
+    finish(applied, json=json)
+
+
+def _approval(*, quiet: bool, json: bool) -> Any:
+    from mlform.diagnostics import stop
+    from mlform.render.plan import plan as shown
+
+    def approve(made: Plan) -> bool:
+        if not json:
+            say(shown(made))
+        if quiet:
+            return True
+        if json or not sys.stdin.isatty():
+            detail = "There is nobody to ask: pass -auto-approve, or apply a saved plan."
+            raise stop("Approval needed", detail)
+        say("\nDo this? Only `yes` is taken: ")
+        return sys.stdin.readline().strip() == "yes"
+
+    return approve
+
+
+def finish(applied: Applied, *, json: bool) -> None:
+    """Say what came of an apply, and exit with the code that means it."""
+    from mlform.render.events import outcome, outcome_data
+    from mlform.render.plan import plan as shown
+
+    if not applied.approved:
+        say("Nothing was done.\n")
+        raise typer.Exit(1)
+    assert applied.outcome is not None, "an approved plan has an outcome"
+    if json:
+        say_json(outcome_data(applied.outcome), lines=True)
+    elif not applied.plan.changes:
+        say(shown(applied.plan))
+    else:
+        say("\n")
+        say(outcome(applied.outcome))
+    if applied.outcome.interrupted:
+        raise typer.Exit(130)
+    if not applied.outcome.complete:
+        raise typer.Exit(1)
+    if applied.outcome.held:
+        raise typer.Exit(3)
+
+
+@app.command()
+def show(
+    saved: Annotated[Path | None, typer.Argument(metavar="[PLAN]", help="A saved plan.")] = None,
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+) -> None:
+    """Show a saved plan, or the whole state."""
+    from mlform.diagnostics import stop
+    from mlform.plan import dump, parse
+    from mlform.render.plan import plan as shown
+    from mlform.render.records import record, snapshot_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        if saved is not None:
+            if not saved.is_file():
+                raise stop("No such plan", f"There is no file {saved}.")
+            made = parse(saved.read_text(encoding="utf-8"), str(saved))
+            say(dump(made) if json else shown(made))
+            return
+        snapshot = session.store.snapshot()
+        if json:
+            say_json(snapshot_data(snapshot))
+            return
+        for address in sorted(snapshot.records):
+            say([*record(snapshot.records[address]), ("", "\n")])
+        if not snapshot.records:
+            say("Nothing is recorded.\n")
+
+
+@app.command()
+def output(
+    name: Annotated[str | None, typer.Argument(help="One output.")] = None,
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The bare text of one output.")] = False,
+) -> None:
+    """Show outputs as recorded by the last apply."""
+    from mlform.commands.queries import outputs
+    from mlform.diagnostics import stop
+    from mlform.render.events import outputs as shown
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        found = outputs(session, name)
+        if raw:
+            if name is None or not isinstance(found[name], str | int | float):
+                raise stop("No raw form", "-raw wants the NAME of one output that is text.")
+            say(str(found[name]))
+        elif json:
+            say_json(found[name] if name else found)
+        else:
+            say(shown(found) or "No outputs are recorded.\n")
+
+
+@state_app.command("list")
+def state_list(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
+    """List what is recorded."""
+    from mlform.render.records import records, snapshot_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        snapshot = session.store.snapshot()
+        if json:
+            say_json(snapshot_data(snapshot))
+        else:
+            say(records(snapshot))
+
+
+@state_app.command("show")
+def state_show(address: str, directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
+    """Show one record whole."""
+    from mlform.commands.queries import record
+    from mlform.render.records import record as shown
+    from mlform.render.records import record_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        found = record(session, address)
+        if json:
+            say_json(record_data(found))
+        else:
+            say(shown(found))
+
+
+@state_app.command("history")
+def state_history(
+    address: Annotated[str | None, typer.Argument(help="Only this resource.")] = None,
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+) -> None:
+    """Show the journal: what was done, when, by which run."""
+    from mlform.address import Address
+    from mlform.render.records import entries, entry_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        wanted = None if address is None else Address.parse(address)
+        found = list(session.store.journal(wanted))
+        if json:
+            say_json([entry_data(e) for e in found])
+        else:
+            say(entries(found))
+
+
+@app.command()
+def graph(
+    directory: opt.Directory = opt.HERE,
+    format_: Annotated[str, typer.Option("--format", help="dot or mermaid.")] = "dot",
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """Write the graph: who takes what from whom."""
+    from mlform.diagnostics import stop
+    from mlform.render.graph import dot, mermaid
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session):
+        if format_ not in {"dot", "mermaid"}:
+            raise stop("Unknown format", f'-format is dot or mermaid, not "{format_}".')
+        needs = session.graph.needs
+        say(dot(needs) if format_ == "dot" else mermaid(needs))
+
+
+@app.command()
+def why(address: str, directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
+    """Explain why a resource last ran: the chain of causes down to its leaf."""
+    from mlform.commands.queries import why as explain
+    from mlform.render.why import chain, chain_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        links = explain(session, address)
+        if json:
+            say_json(chain_data(links))
+        else:
+            say(chain(links))
+
+
+@app.command()
+def version(json: opt.Json = False) -> None:
+    """Say which mlform this is, and which providers are installed."""
+    from importlib.metadata import version as installed
+
+    from mlform.registry import Registry
+
+    number, providers = installed("mlform"), sorted(Registry().providers())
+    if json:
+        say_json({"mlform": number, "providers": providers})
+    else:
+        say(f"mlform {number}\nproviders: {', '.join(providers) or 'none'}\n")
+
+
+from mlform.cli import loop as _loop  # noqa: E402 - its commands join the app above
+
+_loop.register(app, monitor_app)

@@ -1,0 +1,145 @@
+"""The commands that close the loop, and those that rewrite files."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlform.cli import options as opt
+from mlform.cli.terminal import Lines, explained, json_lines, say, say_json
+
+
+def register(app: typer.Typer, monitor_app: typer.Typer) -> None:
+    """Add the commands of this page to the program."""
+    app.command()(reapply)
+    app.command()(update)
+    app.command()(fmt)
+    monitor_app.command("run")(monitor_run)
+    monitor_app.command("alarms")(monitor_alarms)
+
+
+def reapply(
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+    parallelism: opt.Parallelism = 2,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """Let triggers act on alarms, then plan and apply what follows. For cron and CI."""
+    from mlform.cli.app import finish
+    from mlform.commands.reapplying import reapply as run
+    from mlform.render.loop import pull_data, pulls
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session, as_json=json):
+        done = run(session, json_lines if json else Lines(), parallelism=parallelism)
+        if json:
+            for it in done.pulls:
+                say_json(pull_data(it), lines=True)
+        else:
+            say(pulls(done.pulls))
+    finish(done.applied, json=json)
+
+
+def update(
+    dataset: Annotated[list[str] | None, typer.Argument(help="Which; all by default.")] = None,
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+) -> None:
+    """Move pinned datasets to what lies at their sources (.mlform.lock.hcl)."""
+    from mlform.commands.reapplying import update as run
+    from mlform.render.loop import moved, moved_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        found = run(session, dataset or ())
+        if json:
+            say_json([moved_data(m) for m in found])
+        else:
+            say(moved(found))
+
+
+def monitor_run(
+    monitor: Annotated[list[str] | None, typer.Argument(help="Which; all by default.")] = None,
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+) -> None:
+    """Look at what was served since the last look; raise alarms."""
+    from mlform.commands.reapplying import run_monitors
+    from mlform.render.loop import watched, watched_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        seen = run_monitors(session, monitor or (), json_lines if json else Lines())
+        if json:
+            say_json([watched_data(w) for w in seen])
+        else:
+            say(watched(seen))
+    if any(w.error for w in seen):
+        raise typer.Exit(1)
+
+
+def monitor_alarms(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
+    """List the alarms there were, and what became of them."""
+    from mlform.render.loop import alarm_data, alarms
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        found = session.store.alarms()
+        if json:
+            say_json([alarm_data(a) for a in found])
+        else:
+            say(alarms(found))
+
+
+def fmt(
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Files or folders; - is standard input.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit with 3 if something would.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what changes.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Folders inside too.")] = False,
+    write: Annotated[bool, typer.Option("--write/--no-write", help="Rewrite the files.")] = True,
+) -> None:
+    """Lay spec files out in the one style."""
+    from mlform.commands.formatting import files, lay_out
+    from mlform.commands.session import Session
+    from mlform.config import Sources
+
+    session = Session(Path.cwd())
+    with explained(session):
+        wanted = paths or ["."]
+        texts = (
+            {"<stdin>": sys.stdin.read()}
+            if wanted == ["-"]
+            else files([Path(p) for p in wanted], recursive=recursive)
+        )
+        session.sources = Sources(session.root, texts, {})
+        laid = {n: lay_out(n, t, session.diagnostics) for n, t in texts.items()}
+        session.diagnostics.stop_on_errors()
+        changed = {n: t for n, t in laid.items() if t != texts[n]}
+        if wanted == ["-"]:
+            say(laid["<stdin>"])
+        else:
+            _rewrite(texts, changed, diff=diff, write=write and not check)
+        if check and changed:
+            raise typer.Exit(3)
+
+
+def _rewrite(
+    before: Mapping[str, str], changed: Mapping[str, str], *, diff: bool, write: bool
+) -> None:
+    for name, text in changed.items():
+        say(f"{name}\n")
+        if diff:
+            old, new = before[name].splitlines(keepends=True), text.splitlines(keepends=True)
+            say("".join(difflib.unified_diff(old, new, f"old/{name}", f"new/{name}")))
+        if write:
+            Path(name).write_text(text, encoding="utf-8")

@@ -1,0 +1,53 @@
+"""The ``mlform`` program: spelling of options, exit codes, and errors as people see them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import Final, NoReturn
+
+ERROR: Final = 1
+INTERRUPTED: Final = 130
+_SINGLE_DASH: Final = re.compile(r"-[a-zA-Z][a-zA-Z]+(?:-[a-zA-Z]+)*(?:=.*)?", re.DOTALL)
+
+
+def main() -> NoReturn:
+    """Run the command line; every option works with one dash or two."""
+    from mlform.cli.app import app
+
+    arguments = [_spelling(a) for a in sys.argv[1:]]
+    try:
+        code = app(args=arguments, prog_name="mlform", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away (`mlform plan | head`): say nothing more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ERROR)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets words, not a traceback
+        sys.exit(_explain(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _spelling(argument: str) -> str:
+    return f"-{argument}" if _SINGLE_DASH.fullmatch(argument) else argument
+
+
+def _explain(error: Exception) -> int:
+    import click
+
+    if isinstance(error, click.exceptions.Abort):
+        return INTERRUPTED
+    if isinstance(error, click.ClickException):
+        error.show()
+        return ERROR
+    if os.environ.get("MLFORM_TRACE"):
+        raise error
+    sys.stderr.write(
+        f"Error: Internal error\n\n{type(error).__name__}: {error}\n\n"
+        "This is a bug in mlform; nothing that was recorded is lost. Run the command again with "
+        "MLFORM_TRACE=1 and report what it prints.\n"
+    )
+    return ERROR

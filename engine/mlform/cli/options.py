@@ -1,0 +1,56 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mlform.commands.session import Session
+
+Directory = Annotated[
+    Path, typer.Option("--chdir", "-C", help="The folder of the spec.", show_default=False)
+]
+Var = Annotated[
+    list[str] | None,
+    typer.Option("--var", metavar="NAME=VALUE", help="Give a variable a value. May be repeated."),
+]
+VarFile = Annotated[
+    list[Path] | None,
+    typer.Option("--var-file", metavar="PATH", help="A file of values. May be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="For machines: JSON instead of text.")]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="ADDRESS",
+        help="Only this resource and what it needs. May be repeated.",
+    ),
+]
+Refresh = Annotated[
+    bool,
+    typer.Option(
+        "--refresh/--no-refresh",
+        help="Look at what was made before planning (also -refresh=false).",
+    ),
+]
+Parallelism = Annotated[
+    int, typer.Option("--parallelism", min=1, help="How many steps at once.", show_default=True)
+]
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask.")]
+HERE = Path()
+
+
+def open_session(
+    directory: Path, var: Sequence[str] | None = None, var_file: Sequence[Path] | None = None
+) -> Session:
+    """Return the session of one command."""
+    from mlform.commands.session import Session
+    from mlform.config import Given
+
+    items = [("file", str(p)) for p in var_file or ()] + [("var", v) for v in var or ()]
+    return Session(directory.resolve(), Given(items))

@@ -1,0 +1,124 @@
+"""Where text goes: standard output or error, with colours if a person reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
+
+from mlform.diagnostics import DiagnosedError, Diagnostics
+from mlform.render.style import Styled, paint
+
+if TYPE_CHECKING:
+    from mlform.apply import Event
+    from mlform.commands.session import Session
+
+_writing = threading.Lock()
+
+
+def coloured(stream: TextIO) -> bool:
+    """Tell whether a stream wants colours (https://no-color.org)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
+
+
+def say(styled: Styled | str, *, error: bool = False) -> None:
+    """Write text for people."""
+    stream = sys.stderr if error else sys.stdout
+    text = styled if isinstance(styled, str) else paint(styled, colour=coloured(stream))
+    with _writing:
+        stream.write(text)
+        stream.flush()
+
+
+def say_json(data: Any, *, lines: bool = False) -> None:
+    """Write data for machines: indented, or one object a line."""
+    text = json.dumps(data, ensure_ascii=False, indent=None if lines else 2)
+    say(f"{text}\n")
+
+
+@contextmanager
+def explained(session: Session, *, as_json: bool = False) -> Iterator[None]:
+    """Turn errors of a command into text and an exit code; tell the warnings at the end."""
+    from mlform.state.model import LockedError, LostLeaseError
+
+    try:
+        yield
+    except DiagnosedError as error:
+        _problems(session, error.diagnostics, as_json=as_json)
+        raise typer.Exit(1) from None
+    except LockedError as error:
+        detail = f"{error} Wait until it is over, or stop that process; then try again."
+        _plain_error("State is locked", detail, as_json=as_json)
+        raise typer.Exit(4) from None
+    except LostLeaseError as error:
+        _plain_error("Lost the lock", str(error), as_json=as_json)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        _plain_error("System error", f"{error.strerror or error}{where}.", as_json=as_json)
+        raise typer.Exit(1) from None
+    warnings = Diagnostics()
+    warnings.extend(session.diagnostics)
+    if not as_json and list(warnings):
+        _problems(session, warnings, as_json=False)
+
+
+def _problems(session: Session, diagnostics: Diagnostics, *, as_json: bool) -> None:
+    from mlform.render.diagnostics import as_data, diagnostic
+
+    if as_json:
+        say_json({"type": "diagnostics", "diagnostics": as_data(diagnostics)}, lines=True)
+        return
+    texts: dict[str, str] = {}
+    sources = session.__dict__.get("sources")
+    if sources is not None:
+        texts = dict(sources.texts)
+    for number, problem in enumerate(diagnostics):
+        say([("", "\n" if number else ""), *diagnostic(problem, texts)], error=True)
+
+
+def _plain_error(summary: str, detail: str, *, as_json: bool) -> None:
+    diagnostics = Diagnostics()
+    diagnostics.error(summary, detail)
+    if as_json:
+        from mlform.render.diagnostics import as_data
+
+        say_json({"type": "diagnostics", "diagnostics": as_data(diagnostics)}, lines=True)
+    else:
+        say([("red bold", "Error"), ("bold", f": {summary}\n"), ("", f"\n{detail}\n")], error=True)
+
+
+class Lines:
+    """A reporter that writes a line an event; progress lines at most one a second a resource."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Tell one event."""
+        import time
+
+        from mlform.apply import Progress
+        from mlform.render.events import event as told
+
+        if isinstance(event, Progress):
+            now = time.monotonic()
+            if now - self._last.get(str(event.address), 0.0) < 1.0:
+                return
+            self._last[str(event.address)] = now
+        say(told(event))
+
+
+def json_lines(event: Event) -> None:
+    """Tell one event to machines."""
+    from mlform.render.events import as_data
+
+    say_json(as_data(event), lines=True)

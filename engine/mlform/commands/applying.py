@@ -1,0 +1,173 @@
+"""``apply``, ``destroy``, and everything that ends in one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from mlform.commands.session import PlanOptions, Session, new_run, provenance
+from mlform.diagnostics import stop
+from mlform.values import is_sensitive
+
+if TYPE_CHECKING:
+    from mlform.apply import Outcome, Reporter
+    from mlform.execute import Executor
+    from mlform.plan import Plan
+    from mlform.state.model import Lease, Snapshot
+    from mlform.values import Value
+
+
+@dataclass
+class Applied:
+    """A plan, and what came of it (``None`` if there was nothing to do, or no approval)."""
+
+    plan: Plan
+    outcome: Outcome | None = None
+    approved: bool = True
+    unfinished: Sequence[str] = field(default_factory=list)
+    """Addresses where an earlier run was cut off."""
+
+
+def apply(
+    session: Session,
+    approve: Callable[[Plan], bool],
+    report: Reporter,
+    options: PlanOptions | None = None,
+    *,
+    saved: Plan | None = None,
+    parallelism: int = 2,
+    operation: str = "apply",
+) -> Applied:
+    """Plan under the lock, ask, and carry out. A saved plan is refused if the state moved."""
+    with session.store.lock(operation) as lease:
+        snapshot = session.store.snapshot()
+        if saved is None:
+            plan = session.plan(snapshot, options)
+        else:
+            plan = saved
+            check_current(saved, snapshot)
+        return _carry_out(session, plan, snapshot, lease, approve, report, parallelism)
+
+
+def check_current(plan: Plan, snapshot: Snapshot) -> None:
+    """Refuse a plan made from another state. Raises ``DiagnosedError``."""
+    if plan.lineage and plan.lineage != snapshot.lineage:
+        detail = (
+            f"The plan was made from state {plan.lineage}; this is {snapshot.lineage}. It belongs "
+            "to another folder or workspace."
+        )
+        raise stop("Plan is for another state", detail)
+    if plan.serial != snapshot.serial:
+        detail = (
+            f"The plan was made from serial {plan.serial}; the state is at {snapshot.serial} now. "
+            "Something was applied in between. Nothing was done: plan again."
+        )
+        raise stop("Plan is out of date", detail)
+
+
+def _carry_out(
+    session: Session,
+    plan: Plan,
+    snapshot: Snapshot,
+    lease: Lease,
+    approve: Callable[[Plan], bool],
+    report: Reporter,
+    parallelism: int,
+) -> Applied:
+    from mlform.apply import World
+    from mlform.apply import apply as carry_out
+    from mlform.execute import LocalExecutor
+
+    unfinished = sorted({e.address for e in session.store.unfinished() if e.address})
+    if plan.changes and not approve(plan):
+        return Applied(plan, None, approved=False, unfinished=unfinished)
+    session.registry.settings = {**session.registry.settings, **plan.settings}
+    executor = LocalExecutor(parallelism, _preload(session, plan))
+    stopping = threading.Event()
+    try:
+        with interrupts(stopping, executor):
+            world = World(
+                registry=session.registry,
+                store=session.store,
+                lease=lease,
+                executor=executor,
+                looker=session.looker,
+                local=session.local.resolve(),
+                run=new_run(),
+                provenance=provenance(session.root),
+                secrets=_secrets(session, plan),
+            )
+            outcome = carry_out(
+                plan, snapshot, world, report, parallelism=parallelism, stop=stopping
+            )
+            pin_new(session)
+    finally:
+        executor.close()
+    return Applied(plan, outcome, unfinished=unfinished)
+
+
+def _secrets(session: Session, plan: Plan) -> Mapping[str, Value]:
+    from mlform.plan import Deferred
+
+    found = [v for s in plan.steps for v in s.arguments.values()]
+    found += [o.value for o in plan.outputs.values()]
+    wanted = {name for v in found if isinstance(v, Deferred) for name in v.secrets}
+    if not wanted:
+        return {}
+    return {n: v for n, v in session.configured[0].variables.items() if is_sensitive(v)}
+
+
+def _preload(session: Session, plan: Plan) -> list[str]:
+    from mlform.plan import Action
+
+    modules: set[str] = set()
+    for step in plan.changes:
+        offer = session.registry.find(step.address.kind, step.type)
+        if offer is not None and offer.target is not None and step.action is not Action.FORGET:
+            modules |= {offer.target.partition(":")[0], *offer.resource.preload}
+    return sorted(modules)
+
+
+def pin_new(session: Session) -> None:
+    """Pin each dataset that asks for it and was applied for the first time."""
+    from mlform.refresh.observe import source_of, version_mode
+    from mlform.refresh.pins import Pin, read_pins, write_pins
+
+    pins = read_pins(session.root)
+    before = dict(pins)
+    for address, record in session.store.snapshot().records.items():
+        if version_mode(record.arguments)[0] != "pin":
+            continue
+        offer = session.registry.find(address.kind, record.type)
+        assert offer is not None, "a recorded type is offered by nobody"
+        source = source_of(offer.resource, record.arguments)
+        if address not in pins or pins[address].source != source:
+            rows = record.receipt.get("rows")
+            pins[address] = Pin(source, dict(record.parts), rows)
+    if pins != before:
+        write_pins(session.root, pins)
+
+
+@contextmanager
+def interrupts(stopping: threading.Event, executor: Executor) -> Iterator[None]:
+    """Let the first Ctrl-C (or SIGTERM) ask steps to stop, and the second end their processes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def heard(_signal: int, _frame: FrameType | None) -> None:
+        if stopping.is_set():
+            executor.kill_all()
+        stopping.set()
+
+    before = {s: signal.signal(s, heard) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,43 @@
+"""Everything about a project that can be checked without running anything."""
+
+from __future__ import annotations
+
+from mlform.config import Project, ResourceConfig
+from mlform.diagnostics import Diagnostics
+from mlform.keys import ClosureCache, CodeError, closure
+from mlform.refresh.scope import Scope
+from mlform.refresh.world import pending_handle, wanted
+from mlform.sdk.fields import Written, written_as
+from mlform.state.model import Snapshot
+from mlform.values import Value
+
+
+def check(project: Project, diagnostics: Diagnostics) -> None:
+    """Note every argument of the wrong type or value, and code that is not there."""
+    scope = Scope(project, Snapshot("", 0, {}), diagnostics)
+    for address, resource in project.resources.items():
+        scope.put(address, pending_handle(address, resource.offer.resource, {}))
+    for address, resource in project.resources.items():
+        values = scope.arguments(resource)
+        for problem in wanted(resource.offer.resource, values).problems:
+            written = resource.arguments.get(problem.argument)
+            at = written.value_span if written else resource.span
+            name = f"{problem.argument}: " if problem.argument else ""
+            detail = f"{address}: {name}{problem.message}."
+            diagnostics.error("Invalid argument", detail, at=at, within=resource.span, of=address)
+        for field in written_as(resource.offer.resource.arguments, Written.CODE):
+            value: Value = values.get(field)
+            if isinstance(value, str):
+                _code(project, resource, value, field, diagnostics)
+    for output in project.outputs.values():
+        scope.value(output.value)
+
+
+def _code(
+    project: Project, resource: ResourceConfig, value: str, field: str, diagnostics: Diagnostics
+) -> None:
+    try:
+        closure(project.root, value, ClosureCache(None))
+    except CodeError as error:
+        at = resource.arguments[field].value_span
+        diagnostics.error(error.summary, error.detail, at=at, of=resource.address)

@@ -1,0 +1,64 @@
+"""The commands that only look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlform.address import Address
+from mlform.commands.session import PlanOptions, Session
+from mlform.diagnostics import did_you_mean, stop
+
+if TYPE_CHECKING:
+    from mlform.plan import Plan
+    from mlform.plan.why import Link
+    from mlform.state.model import Record
+
+
+def validate(session: Session) -> None:
+    """Check everything that can be known without state, data or network.
+
+    Reads no state and starts nothing. Raises ``DiagnosedError`` with everything that is wrong.
+    """
+    from mlform.commands.checking import check
+
+    project, _ = session.configured
+    check(project, session.diagnostics)
+    session.diagnostics.stop_on_errors()
+
+
+def plan(session: Session, options: PlanOptions) -> Plan:
+    """Plan without the lock: what is planned may be out of date when it is applied."""
+    return session.plan(session.store.snapshot(), options)
+
+
+def record(session: Session, text: str) -> Record:
+    """Return one record. Raises ``DiagnosedError`` where there is none."""
+    records = session.store.snapshot().records
+    try:
+        address = Address.parse(text)
+    except ValueError:
+        raise stop("Invalid address", f'"{text}" is no address. Write KIND.NAME.') from None
+    if address not in records:
+        names = [str(a) for a in sorted(records)]
+        hint = did_you_mean(text, names)
+        recorded = f" Recorded: {', '.join(names)}." if names else " Nothing is recorded yet."
+        raise stop("Not in the state", f"{text} is not recorded.{hint}{recorded}")
+    return records[address]
+
+
+def outputs(session: Session, name: str | None = None) -> dict[str, Any]:
+    """Return the recorded outputs, or one of them. Sensitive ones stay concealed."""
+    found = session.store.snapshot().outputs
+    if name is not None and name not in found:
+        hint = did_you_mean(name, found)
+        known = f" Outputs: {', '.join(sorted(found))}." if found else " None is recorded yet."
+        raise stop("Unknown output", f'There is no output "{name}".{hint}{known}')
+    return {n: o["value"] for n, o in sorted(found.items()) if name in {None, n}}
+
+
+def why(session: Session, text: str) -> list[Link]:
+    """Explain why a resource last ran: the chain of causes, its leaf last."""
+    from mlform.plan.why import explain
+
+    start = record(session, text)
+    return explain(start, session.store.snapshot(), session.store.alarms())

@@ -1,0 +1,209 @@
+"""What every command starts from: the folder, the spec, the state, and what looks at the world."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlform.address import Address
+from mlform.config import Given, Names, Project, Sources, load
+from mlform.diagnostics import DiagnosedError, Diagnostics, stop
+from mlform.registry import Registry
+from mlform.values import Value, is_sensitive
+
+if TYPE_CHECKING:
+    from mlform.artifacts import LocalStore
+    from mlform.graph import Graph
+    from mlform.plan import Plan
+    from mlform.refresh import Looker
+    from mlform.state.model import Realisation, Snapshot, Store
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What a user may say about planning."""
+
+    targets: Sequence[str] = ()
+    refresh: bool = True
+    destroy: bool = False
+    as_of: str | None = None
+
+
+@dataclass
+class Session:
+    """One command in one folder."""
+
+    root: Path
+    given: Given = field(default_factory=Given)
+    registry: Registry = field(default_factory=Registry)
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """The spec files."""
+        return Sources.read(self.root, self.diagnostics, self.given)
+
+    @cached_property
+    def configured(self) -> tuple[Project, Names]:
+        """The project. Raises ``DiagnosedError`` with everything that is wrong with it."""
+        found = load(self.sources, self.registry, self.given, self.diagnostics)
+        self.diagnostics.stop_on_errors()
+        return found
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Who needs whom."""
+        from mlform.graph import build
+
+        project, names = self.configured
+        graph = build(project, names, self.diagnostics)
+        self.diagnostics.stop_on_errors()
+        return graph
+
+    @property
+    def local(self) -> Path:
+        """The folder for local data, never committed."""
+        return self.root / ".mlform"
+
+    @cached_property
+    def store(self) -> Store:
+        """The state."""
+        from mlform.state.store import SqlStore
+
+        try:
+            path = self.root / self.configured[0].settings.backend_path
+        except DiagnosedError:
+            if self.diagnostics.errors:
+                raise
+            path = self.local / "state.db"
+        return SqlStore(f"sqlite:///{path}")
+
+    @cached_property
+    def artifacts(self) -> LocalStore:
+        """The artifact store."""
+        from mlform.artifacts import LocalStore
+
+        return LocalStore(self.local / "store")
+
+    @cached_property
+    def looker(self) -> Looker:
+        """What looks at the world."""
+        from mlform.artifacts import FileDigests
+        from mlform.keys import ClosureCache
+        from mlform.refresh import Looker
+
+        cache = self.local / "cache"
+        return Looker(
+            root=self.root.resolve(),
+            homes=(self.local / "resources").resolve(),
+            artifacts=self.artifacts,
+            digests=FileDigests(cache / "files.json"),
+            closures=ClosureCache(cache / "code.json"),
+        )
+
+    def plan(self, snapshot: Snapshot, options: PlanOptions | None = None) -> Plan:
+        """Look at the world and plan. Raises ``DiagnosedError`` with all that is wrong."""
+        from mlform.plan import Unplanned, build
+        from mlform.refresh import refresh
+        from mlform.refresh.pins import lock_digest, read_pins
+
+        options = options or PlanOptions()
+        project, names = self.configured
+        graph = self.graph
+        pins = read_pins(self.root)
+        observations = refresh(
+            project, snapshot, self.looker, pins, self.diagnostics, read=options.refresh
+        )
+        if self.local.is_dir():
+            self.looker.save()
+        self.diagnostics.stop_on_errors()
+        given = Unplanned(
+            observations=observations,
+            lookup=self.lookup,
+            lock=lock_digest(pins),
+            as_of=options.as_of,
+            targets=tuple(self.targets(options.targets, snapshot)),
+            destroy=options.destroy,
+        )
+        plan = build(project, names, graph, snapshot, self.registry, given, self.diagnostics)
+        self.diagnostics.stop_on_errors()
+        return plan
+
+    def lookup(self, key: str) -> Realisation | None:
+        """Return the result a key had before, if its artifacts are still there."""
+        from mlform.refresh.observe import artifacts_there
+
+        found = self.store.realisations([key]).get(key)
+        if found is None or not artifacts_there(found.attributes, self.artifacts):
+            return None
+        return found
+
+    def targets(self, texts: Sequence[str], snapshot: Snapshot) -> list[Address]:
+        """Return the instances that ``-target`` options name. Raises where one names nothing."""
+        project, _ = self.configured
+        known = {*project.resources, *snapshot.records}
+        found: list[Address] = []
+        for text in texts:
+            try:
+                wanted = Address.parse(text)
+            except ValueError:
+                raise stop("Invalid target", f'"{text}" is no address. Write KIND.NAME.') from None
+            chosen = [a for a in sorted(known) if wanted in {a, a.config}]
+            if not chosen:
+                raise stop("Invalid target", f"There is no {text} in the spec or the state.")
+            found += chosen
+        return found
+
+    @property
+    def secrets(self) -> Mapping[str, Value]:
+        """The sensitive variables, in clear: for providers' eyes only."""
+        variables = self.configured[0].variables
+        return {n: v for n, v in variables.items() if is_sensitive(v)}
+
+
+def new_run() -> str:
+    """Return the name of a run: time-ordered, and unlike any other."""
+    return f"r-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+
+def provenance(root: Path) -> dict[str, Any]:
+    """Return who applies, when, and from which commit."""
+    found: dict[str, Any] = {
+        "by": f"{_user()}@{socket.gethostname()}",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if commit := _git(root, "rev-parse", "HEAD"):
+        found["commit"] = commit
+        found["dirty"] = bool(_git(root, "status", "--porcelain", "--", "."))
+    return found
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words
+            ["git", *arguments],  # noqa: S607 - whichever git the user has
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

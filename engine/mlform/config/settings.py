@@ -1,0 +1,121 @@
+"""The ``mlform`` block: which versions the spec wants, and where its state lies."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version as installed_version
+
+from mlform.config.model import Settings
+from mlform.diagnostics import Diagnostics, did_you_mean
+from mlform.lang import evaluate
+from mlform.registry import Registry
+from mlform.syntax.tree import Attribute, Block
+from mlform.values import Value
+
+_CONSTRAINT = re.compile(r"\s*(>=|<=|!=|~>|=|>|<)?\s*(\d+(?:\.\d+)*)\s*")
+
+
+class SettingsBlock:
+    """Reads the ``mlform`` block or blocks of one module."""
+
+    def __init__(self, registry: Registry, diagnostics: Diagnostics) -> None:
+        self.registry, self.diagnostics = registry, diagnostics
+        self.backend: Block | None = None
+
+    def read(self, block: Block) -> None:
+        """Take one ``mlform`` block."""
+        for attribute in block.body.attributes.values():
+            if attribute.name != "required_version":
+                detail = (
+                    f'The mlform block has no "{attribute.name}".'
+                    f"{did_you_mean(attribute.name, ['required_version'])}"
+                )
+                self.diagnostics.error("Unknown argument", detail, at=attribute.name_span)
+                continue
+            wanted = self._value(attribute)
+            self._check(attribute, "mlform", installed_version("mlform"), wanted)
+        for inner in block.body.blocks:
+            if inner.kind == "required_providers":
+                self._providers(inner)
+            elif inner.kind == "backend":
+                self._backend(inner)
+            else:
+                known = ["required_providers", "backend"]
+                detail = (
+                    f'The mlform block holds no "{inner.kind}".{did_you_mean(inner.kind, known)}'
+                )
+                self.diagnostics.error("Unknown block", detail, at=inner.header_span)
+
+    def settings(self) -> Settings:
+        """Return what the blocks said, with defaults for what they left open."""
+        if self.backend is None:
+            return Settings()
+        path = self.backend.body.attributes.get("path")
+        value = Settings.backend_path if path is None else self._value(path)
+        return Settings("sqlite", str(value))
+
+    def _backend(self, block: Block) -> None:
+        labels = [label.text for label in block.labels]
+        if labels != ["sqlite"]:
+            written = " ".join(labels) or "none"
+            detail = f'The backend is "{written}"; this version has "sqlite".'
+            self.diagnostics.error("Unknown backend", detail, at=block.header_span)
+            return
+        for attribute in block.body.attributes.values():
+            if attribute.name != "path":
+                detail = f'The sqlite backend takes "path", not "{attribute.name}".'
+                self.diagnostics.error("Unknown argument", detail, at=attribute.name_span)
+        self.backend = block
+
+    def _providers(self, block: Block) -> None:
+        known = self.registry.providers()
+        for name, attribute in block.body.attributes.items():
+            value = self._value(attribute)
+            wanted = value.get("version") if isinstance(value, dict) else value
+            if name not in known:
+                detail = (
+                    f'The spec requires provider "{name}", which is not installed.'
+                    f"{did_you_mean(name, known)} Installed: {', '.join(known) or 'none'}."
+                )
+                self.diagnostics.error("Unknown provider", detail, at=attribute.name_span)
+            elif wanted is not None:
+                self._check(attribute, f'provider "{name}"', installed_version("mlform"), wanted)
+
+    def _value(self, attribute: Attribute) -> Value:
+        return evaluate(attribute.expr, {}, self.diagnostics, attribute.source)
+
+    def _check(self, attribute: Attribute, what: str, present: str, wanted: Value) -> None:
+        if not isinstance(wanted, str):
+            detail = f'A version constraint is text such as ">= 0.1", not {wanted!r}.'
+            self.diagnostics.error("Invalid version constraint", detail, at=attribute.value_span)
+            return
+        for part in wanted.split(","):
+            match = _CONSTRAINT.fullmatch(part)
+            if match is None:
+                detail = f'"{part.strip()}" is no version constraint. Write ">= 0.1, < 2.0".'
+                at = attribute.value_span
+                self.diagnostics.error("Invalid version constraint", detail, at=at)
+            elif not _satisfies(present, match[1] or "=", match[2]):
+                detail = f"The spec wants {what} {wanted}; this is {present}."
+                self.diagnostics.error("Unsupported version", detail, at=attribute.value_span)
+
+
+def _satisfies(present: str, operator: str, wanted: str) -> bool:
+    have, want = _numbers(present), _numbers(wanted)
+    if operator == "~>":
+        return have >= want and have[: len(want) - 1] == want[:-1]
+    width = max(len(have), len(want))
+    have, want = have + (0,) * (width - len(have)), want + (0,) * (width - len(want))
+    return {
+        "=": have == want,
+        "!=": have != want,
+        ">": have > want,
+        ">=": have >= want,
+        "<": have < want,
+        "<=": have <= want,
+    }[operator]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    match = re.match(r"\d+(?:\.\d+)*", text)
+    return tuple(int(n) for n in match[0].split(".")) if match else (0,)

@@ -1,0 +1,74 @@
+"""The files of a spec as read, and the values people give its variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlform.diagnostics import Diagnostics, stop
+
+SUFFIX = ".mlf.hcl"
+JSON_SUFFIX = ".mlf.json"
+VALUES = "mlform.mlfvars.hcl"
+AUTO_VALUES = ".auto.mlfvars.hcl"
+ENVIRONMENT = "MLF_VAR_"
+
+
+@dataclass(frozen=True)
+class Given:
+    """Values given for variables: ``-var name=value`` and ``-var-file path``, in order."""
+
+    items: Sequence[tuple[str, str]] = ()
+    """``("var", "name=value")`` or ``("file", path)``."""
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The spec files of one folder: name → text."""
+
+    root: Path
+    files: Mapping[str, str]
+    values: Mapping[str, str]
+    """The files that give variables their values, lowest precedence first."""
+
+    @classmethod
+    def read(cls, root: Path, diagnostics: Diagnostics, given: Given | None = None) -> Sources:
+        """Read every spec file of a folder, in name order. Raises where there is none."""
+        if not root.is_dir():
+            raise stop("No such folder", f"{root} is not a folder.")
+        names = sorted(
+            p.name for p in root.iterdir() if p.name.endswith((SUFFIX, JSON_SUFFIX)) and p.is_file()
+        )
+        if not names:
+            raise stop(
+                "No spec found",
+                f"There is no *{SUFFIX} file in {root}. Write one, or run `mlform init` for a "
+                "small example.",
+            )
+        files = {n: text for n in names if (text := _text(root / n, n, diagnostics)) is not None}
+        automatic = [VALUES] if (root / VALUES).is_file() else []
+        automatic += sorted(p.name for p in root.glob(f"*{AUTO_VALUES}"))
+        values = {n: t for n in automatic if (t := _text(root / n, n, diagnostics)) is not None}
+        for how, what in given.items if given else ():
+            if how == "file" and (text := _text(Path(what), what, diagnostics)) is not None:
+                values[what] = text
+        return cls(root, files, values)
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """Every text by file name, for showing source lines."""
+        return {**self.files, **self.values}
+
+
+def _text(path: Path, name: str, diagnostics: Diagnostics) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        detail = f"{name} is not UTF-8: byte {error.start} cannot be read. Save it as UTF-8."
+        diagnostics.error("Unreadable file", detail)
+    except OSError as error:
+        diagnostics.error("Unreadable file", f"{name}: {error.strerror}.")
+    return None

@@ -1,0 +1,242 @@
+"""Walk the graph once, deciding as we go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mlform.address import Address
+from mlform.config import Names, Project, ResourceConfig
+from mlform.diagnostics import Diagnostics
+from mlform.graph import Graph
+from mlform.plan.decide import Decision, Facts, Lookup, decide
+from mlform.plan.deferred import Deferrer
+from mlform.plan.held import failing_gates, missing_handle
+from mlform.plan.model import QUIET, Action, Note, Output, Plan, Reason, Step
+from mlform.plan.orphans import orphans
+from mlform.refresh import Observation, Observations
+from mlform.refresh.model import as_data
+from mlform.refresh.scope import Scope
+from mlform.refresh.world import Wanted, known_handle, pending_handle, wanted
+from mlform.registry import Registry
+from mlform.state.model import Record, Snapshot
+from mlform.values import Value, digest
+
+
+@dataclass(frozen=True)
+class Unplanned:
+    """What a plan is a function of, beside the spec and the state."""
+
+    observations: Observations
+    lookup: Lookup
+    lock: str = ""
+    as_of: str | None = None
+    targets: tuple[Address, ...] = ()
+    destroy: bool = False
+
+
+def build(
+    project: Project,
+    names: Names,
+    graph: Graph,
+    snapshot: Snapshot,
+    registry: Registry,
+    given: Unplanned,
+    diagnostics: Diagnostics,
+) -> Plan:
+    """Return the plan that turns what the snapshot records into what the project declares."""
+    builder = _Builder(project, names, graph, snapshot, given, diagnostics)
+    chosen = graph.upstream(given.targets) if given.targets else set(graph.needs)
+    steps: list[Step] = []
+    if not given.destroy:
+        steps = [builder.step(project.resources[a]) for a in graph.order() if a in chosen]
+    gone = _gone(project, snapshot, given)
+    steps += orphans(gone, snapshot, registry, steps, diagnostics)
+    outputs = {} if given.destroy or given.targets else builder.outputs()
+    return Plan(
+        lineage=snapshot.lineage,
+        serial=snapshot.serial,
+        spec=_spec_digest(project),
+        observations=digest(as_data(given.observations)),
+        lock=given.lock,
+        as_of=given.as_of,
+        steps=tuple(steps),
+        outputs=outputs,
+        notes=tuple(builder.notes),
+        settings={n: dict(s) for n, s in sorted(registry.settings.items())},
+        targets=tuple(str(t) for t in given.targets),
+    )
+
+
+def _gone(project: Project, snapshot: Snapshot, given: Unplanned) -> list[Record]:
+    """Return the records to let go of: not declared any more, or all of them on destroy."""
+    targets = {str(t) for t in given.targets}
+    found = []
+    for address, record in sorted(snapshot.records.items()):
+        if targets and str(address) not in targets and str(address.config) not in targets:
+            continue
+        if given.destroy or address not in project.resources:
+            found.append(record)
+    return found
+
+
+def _spec_digest(project: Project) -> str:
+    resources = {
+        str(a): {n: argument.text for n, argument in sorted(r.arguments.items())}
+        for a, r in sorted(project.resources.items())
+    }
+    locals_ = {n: a.text for n, a in sorted(project.locals.items())}
+    outputs = {n: o.value.text for n, o in sorted(project.outputs.items())}
+    return digest([resources, locals_, outputs, repr(sorted(project.variables.items()))])
+
+
+@dataclass
+class _Builder:
+    project: Project
+    names: Names
+    graph: Graph
+    snapshot: Snapshot
+    given: Unplanned
+    diagnostics: Diagnostics
+    notes: list[Note] = field(default_factory=list)
+    pending: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.scope = Scope(self.project, self.snapshot, self.diagnostics)
+        self.deferrer = Deferrer(self.project, self.names, self.scope)
+        self.held: dict[str, tuple[str, ...]] = {}
+
+    def step(self, resource: ResourceConfig) -> Step:
+        address, offered = resource.address, resource.offer.resource
+        record = self.snapshot.records.get(address)
+        values = self.scope.arguments(resource)
+        arguments = wanted(offered, values)
+        self._report(resource, arguments)
+        seen = self.given.observations.get(address, Observation())
+        facts = self._facts(resource, values, arguments, seen)
+        decision = self._decision(resource, facts, record, values)
+        self._see(resource, decision, record)
+        self._note(resource, seen)
+        code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
+        return Step(
+            address=address,
+            type=offered.type,
+            provider=resource.offer.provider,
+            action=decision.action,
+            arguments=self.deferrer.arguments(resource, values, arguments),
+            reasons=decision.reasons,
+            refers_to=tuple(sorted(self.graph.needs[address])),
+            needs=tuple(sorted(self.graph.needs[address])),
+            key=decision.key,
+            parts=seen.used,
+            rows=seen.rows if seen.pinned is None else seen.pinned_rows,
+            code=code,
+            environment=seen.environment,
+            protected=resource.lifecycle.prevent_destroy,
+            seconds=None if record is None else record.receipt.get("seconds"),
+            gone=not seen.present,
+            moved=seen.attributes is not None,
+            ignored=tuple(sorted(resource.lifecycle.ignore_changes)),
+            quiet=decision.quiet,
+        )
+
+    def outputs(self) -> dict[str, Output]:
+        return {
+            name: Output(self.deferrer.output(output), output.sensitive)
+            for name, output in sorted(self.project.outputs.items())
+        }
+
+    def _facts(
+        self,
+        resource: ResourceConfig,
+        values: Mapping[str, Value],
+        arguments: Wanted,
+        seen: Observation,
+    ) -> Facts:
+        open_ = {n: self._waits_for(resource, n, values) for n in sorted(arguments.open)}
+        return Facts(
+            arguments={n: v for n, v in arguments.data.items() if n not in arguments.open},
+            open=open_,
+            parts=seen.used,
+            code={n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()},
+            environment=seen.environment,
+            present=seen.present,
+            attributes_moved=seen.attributes,
+            ignored=resource.lifecycle.ignore_changes,
+            at={n: str(a.value_span) for n, a in resource.arguments.items()},
+        )
+
+    def _waits_for(
+        self, resource: ResourceConfig, name: str, values: Mapping[str, Value]
+    ) -> tuple[str, ...]:
+        bound = frozenset(resource.bindings)
+        blocks = self.names.needed(resource.arguments[name], bound)
+        instances = [a for b in sorted(blocks) for a in self.project.instances(b)]
+        return tuple(str(a) for a in instances if str(a) in self.pending)
+
+    def _decision(
+        self,
+        resource: ResourceConfig,
+        facts: Facts,
+        record: Record | None,
+        values: Mapping[str, Value],
+    ) -> Decision:
+        offered = resource.offer.resource
+        upstream = sorted(self.graph.needs[resource.address])
+        blocked = failing_gates(offered, values)
+        blocked = blocked or missing_handle(offered, facts, upstream, self.held)
+        if blocked:
+            return Decision(Action.HELD, tuple(Reason("held", text) for text in blocked))
+        decision = decide(offered, facts, record, self.given.lookup)
+        if decision.action is not Action.NO_OP:
+            return decision
+        if record is not None and record.held:
+            return Decision(
+                Action.HELD, tuple(Reason("held", t) for t in record.held), decision.key
+            )
+        if inherited := [str(a) for a in upstream if str(a) in self.held]:
+            reasons = tuple(Reason("held", f"{a} is held") for a in inherited)
+            return Decision(Action.HELD, reasons, decision.key)
+        return decision
+
+    def _see(self, resource: ResourceConfig, decision: Decision, record: Record | None) -> None:
+        """Say what the resource will be worth to those after it."""
+        address, offered = resource.address, resource.offer.resource
+        if decision.action is Action.HELD:
+            self.held[str(address)] = tuple(r.subject for r in decision.reasons)
+        if decision.action is Action.REUSE and decision.realisation is not None:
+            self.scope.put(address, known_handle(address, offered, decision.realisation.attributes))
+        elif record is not None and (decision.action in QUIET or decision.quiet):
+            self.scope.put(address, known_handle(address, offered, record.attributes))
+        else:
+            if decision.action not in QUIET:
+                self.pending.add(str(address))
+            self.scope.put(address, pending_handle(address, offered, {}))
+
+    def _report(self, resource: ResourceConfig, arguments: Wanted) -> None:
+        for problem in arguments.problems:
+            written = resource.arguments.get(problem.argument)
+            at = written.value_span if written else resource.span
+            detail = f"{resource.address}: {problem.argument}: {problem.message}."
+            if not problem.argument:
+                detail = f"{resource.address}: {problem.message}."
+            self.diagnostics.error(
+                "Invalid argument", detail, at=at, within=resource.span, of=resource.address
+            )
+
+    def _note(self, resource: ResourceConfig, seen: Observation) -> None:
+        if not seen.behind:
+            return
+        parts, pinned = seen.parts or {}, seen.pinned or {}
+        moved = sorted(n for n in parts if parts[n] != pinned.get(n))
+        rows = ""
+        if seen.rows is not None and seen.pinned_rows is not None:
+            rows = f", {seen.rows - seen.pinned_rows:+,} rows"
+        text = f"{_list(moved)} new at the source{rows}; pinned in .mlform.lock.hcl"
+        self.notes.append(Note("data waiting", str(resource.address), text))
+
+
+def _list(names: Iterable[str]) -> str:
+    found = list(names)
+    shown = ", ".join(found[:3])
+    return shown if len(found) <= 3 else f"{shown} and {len(found) - 3} more"

@@ -1,0 +1,153 @@
+"""Plan ⇄ text: one file, complete, versioned; equal plans are equal bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mlform.address import Address
+from mlform.diagnostics import stop
+from mlform.plan.model import FORMAT, Action, Deferred, Note, Output, Plan, Reason, Step
+
+_DEFERRED = "$deferred"
+
+
+def dump(plan: Plan) -> str:
+    """Write a plan as JSON."""
+    data = {
+        "format": FORMAT,
+        "lineage": plan.lineage,
+        "serial": plan.serial,
+        "spec": plan.spec,
+        "observations": plan.observations,
+        "lock": plan.lock,
+        "as_of": plan.as_of,
+        "targets": list(plan.targets),
+        "settings": plan.settings,
+        "steps": [_step(s) for s in plan.steps],
+        "outputs": {
+            n: {"value": _write(o.value), "sensitive": o.sensitive} for n, o in plan.outputs.items()
+        },
+        "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
+    }
+    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def parse(text: str, name: str = "the plan") -> Plan:
+    """Read a plan back. Raises where the text is none, or of a newer format."""
+    try:
+        data = json.loads(text)
+        format_ = data["format"]
+    except (ValueError, KeyError, TypeError):
+        raise stop(
+            "Invalid plan file", f"{name} is not a plan written by `mlform plan -out`."
+        ) from None
+    if format_ != FORMAT:
+        detail = f"{name} has plan format {format_}; this mlform reads {FORMAT}. Plan anew."
+        raise stop("Invalid plan file", detail)
+    try:
+        return _plan(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise stop("Invalid plan file", f"{name} is damaged ({error!r}). Plan anew.") from None
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a plan file."""
+    from mlform.plan.schema import plan_schema  # noqa: PLC0415 - only schema/ is made from it
+
+    return plan_schema()
+
+
+def _plan(data: Mapping[str, Any]) -> Plan:
+    return Plan(
+        lineage=data["lineage"],
+        serial=data["serial"],
+        spec=data["spec"],
+        observations=data["observations"],
+        lock=data["lock"],
+        as_of=data["as_of"],
+        targets=tuple(data["targets"]),
+        settings=data["settings"],
+        steps=tuple(_read_step(s) for s in data["steps"]),
+        outputs={n: Output(_read(o["value"]), o["sensitive"]) for n, o in data["outputs"].items()},
+        notes=tuple(Note(n["what"], n["address"], n["text"]) for n in data["notes"]),
+    )
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "address": str(step.address),
+        "type": step.type,
+        "provider": step.provider,
+        "action": step.action.value,
+        "arguments": {n: _write(v) for n, v in step.arguments.items()},
+        "reasons": [
+            {k: v for k, v in vars(r).items() if k == "what" or v not in (None, "")}
+            for r in step.reasons
+        ],
+        "refers_to": [str(a) for a in step.refers_to],
+        "needs": [str(a) for a in step.needs],
+        "key": step.key,
+        "parts": None if step.parts is None else dict(step.parts),
+        "rows": step.rows,
+        "code": step.code,
+        "environment": None if step.environment is None else dict(step.environment),
+        "protected": step.protected,
+        "seconds": step.seconds,
+        "gone": step.gone,
+        "moved": step.moved,
+        "ignored": list(step.ignored),
+        "quiet": step.quiet,
+    }
+
+
+def _read_step(data: Mapping[str, Any]) -> Step:
+    return Step(
+        address=Address.parse(data["address"]),
+        type=data["type"],
+        provider=data["provider"],
+        action=Action(data["action"]),
+        arguments={n: _read(v) for n, v in data["arguments"].items()},
+        reasons=tuple(Reason(**r) for r in data["reasons"]),
+        refers_to=tuple(Address.parse(a) for a in data["refers_to"]),
+        needs=tuple(Address.parse(a) for a in data["needs"]),
+        key=data["key"],
+        parts=data["parts"],
+        rows=data["rows"],
+        code=data["code"],
+        environment=data["environment"],
+        protected=data["protected"],
+        seconds=data["seconds"],
+        gone=data["gone"],
+        moved=data["moved"],
+        ignored=tuple(data["ignored"]),
+        quiet=data["quiet"],
+    )
+
+
+def _write(value: Any) -> Any:
+    if isinstance(value, Deferred):
+        bindings = {
+            root: {n: _write(v) for n, v in names.items()} for root, names in value.bindings.items()
+        }
+        return {
+            _DEFERRED: {
+                "text": value.text,
+                "bindings": bindings,
+                "secrets": list(value.secrets),
+                "at": value.at,
+            }
+        }
+    return value
+
+
+def _read(data: Any) -> Any:
+    if isinstance(data, Mapping) and data.keys() == {_DEFERRED}:
+        inner = data[_DEFERRED]
+        bindings = {
+            root: {n: _read(v) for n, v in names.items()}
+            for root, names in inner["bindings"].items()
+        }
+        return Deferred(inner["text"], bindings, tuple(inner["secrets"]), inner["at"])
+    return data

@@ -1,0 +1,261 @@
+"""The one opinion on what must be done, called by plan, and by apply for what was open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from mlform.keys import action_key, changed_code
+from mlform.plan.model import Action, Reason
+from mlform.refresh.world import aliased_classes
+from mlform.sdk import AnyResource
+from mlform.sdk.fields import FieldClass
+from mlform.state.model import Realisation, Record
+from mlform.values import canonical, digest, handles, identity
+
+Lookup = Callable[[str], Realisation | None]
+
+_SEVERITY: Final[Mapping[Action, int]] = {
+    Action.NO_OP: 0,
+    Action.HELD: 0,
+    Action.REUSE: 1,
+    Action.DECIDE: 2,
+    Action.UPDATE: 3,
+    Action.CREATE: 4,
+    Action.RUN: 4,
+    Action.ROLL: 4,
+    Action.MAYBE: 4,
+    Action.REPLACE: 5,
+    Action.FORGET: 5,
+    Action.DESTROY: 6,
+}
+
+
+def severity(action: Action) -> int:
+    """Return how much an action may do: apply does at most what was planned."""
+    return _SEVERITY[action]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that is known of one resource now: what is wanted, and what was seen.
+
+    ``arguments`` are normalised plain data; those that upstream must still settle are missing and
+    named in ``open``. ``parts`` is ``None`` where the source could not be looked at yet.
+    """
+
+    arguments: Mapping[str, Any]
+    open: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Argument → the addresses it waits for."""
+    parts: Mapping[str, str] | None = field(default_factory=dict)
+    code: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] | None = field(default_factory=dict)
+    present: bool = True
+    attributes_moved: Mapping[str, Any] | None = None
+    ignored: frozenset[str] = frozenset()
+    at: Mapping[str, str] = field(default_factory=dict)
+    """Argument → ``file:line`` where it is written."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, why, and the keys it was decided by (``None`` while something is open)."""
+
+    action: Action
+    reasons: tuple[Reason, ...] = ()
+    key: str | None = None
+    decision_key: str | None = None
+    realisation: Realisation | None = None
+    quiet: bool = False
+
+
+def full_key(key: str, decision_key: str | None) -> str:
+    """Return the key a result is kept under: what was computed, and how it was judged."""
+    return key if decision_key is None else digest([key, decision_key])
+
+
+def decide(resource: AnyResource, facts: Facts, record: Record | None, lookup: Lookup) -> Decision:
+    """Compare what is wanted with what is recorded."""
+    facts = with_adopted(resource, facts, record)
+    settled = not facts.open and facts.parts is not None and facts.environment is not None
+    key = _action_key(resource, facts) if settled else None
+    judged = _decision_key(resource, facts) if settled else None
+    found = _decide(resource, facts, record, key, judged)
+    if key is not None and resource.reusable and found.action in {Action.RUN, Action.DECIDE}:
+        earlier = lookup(full_key(key, judged))
+        if earlier is not None:
+            return Decision(Action.REUSE, found.reasons, key, judged, earlier)
+    return Decision(found.action, found.reasons, key, judged, None, found.quiet)
+
+
+def _decide(
+    resource: AnyResource,
+    facts: Facts,
+    record: Record | None,
+    key: str | None,
+    judged: str | None,
+) -> Decision:
+    fresh = Action.RUN if resource.reusable else Action.CREATE
+    if record is None:
+        return Decision(fresh, (Reason("new"),))
+    if record.type != resource.type:
+        reason = Reason("type", before=record.type, after=resource.type)
+        return Decision(Action.RUN if resource.reusable else Action.REPLACE, (reason,))
+    if not facts.present:
+        return Decision(fresh, (Reason("gone"),))
+    reasons = _differences(resource, facts, record)
+    by_kind: dict[str, list[Reason]] = {}
+    for reason in reasons:
+        by_kind.setdefault(reason.what, []).append(reason)
+    if "identity" in by_kind:
+        action = Action.RUN if resource.reusable else Action.REPLACE
+        return Decision(action, tuple(reasons))
+    if any(by_kind.get(w) for w in ("argument", "code", "environment", "input")):
+        return Decision(_semantic(resource), tuple(reasons))
+    if key is not None and key != record.key:
+        return Decision(_semantic(resource), (*reasons, Reason("version")))
+    if facts.attributes_moved is not None:
+        moved = _moved(facts.attributes_moved, record.attributes)
+        return Decision(_semantic(resource), (*reasons, *moved))
+    waiting = tuple(
+        Reason("upstream", address)
+        for address in sorted({a for f in facts.open.values() for a in f})
+    )
+    if "decision" in by_kind or (judged is not None and judged != record.decision_key):
+        certain = tuple(r for r in reasons if r.what == "decision")
+        if waiting:
+            return Decision(Action.MAYBE, (*certain, *waiting))
+        return Decision(Action.DECIDE, certain or (Reason("decision"),))
+    if waiting or facts.parts is None or facts.environment is None:
+        return Decision(Action.MAYBE, (*reasons, *waiting))
+    if "operational" in by_kind:
+        return Decision(Action.UPDATE, tuple(reasons))
+    if "metadata" in by_kind:
+        return Decision(Action.UPDATE, tuple(reasons), quiet=True)
+    return Decision(Action.NO_OP)
+
+
+def _semantic(resource: AnyResource) -> Action:
+    """Return what a semantic change of a type comes to."""
+    if resource.reusable:
+        return Action.RUN
+    return Action.ROLL if resource.kind == "deployment" else Action.UPDATE
+
+
+def _differences(resource: AnyResource, facts: Facts, record: Record) -> list[Reason]:
+    classes = aliased_classes(resource)
+    reasons = []
+    for name in sorted({*facts.arguments, *record.arguments}):
+        if name in facts.open or name in facts.code:
+            continue
+        before, after = record.arguments.get(name), facts.arguments.get(name)
+        if _same(before, after):
+            continue
+        what = _WORDS[classes.get(name, FieldClass.SEMANTIC)]
+        if classes.get(name) is FieldClass.BASELINE and facts.open:
+            continue  # what it is compared with matters once there is something to compare
+        reasons.append(Reason(what, name, before, after, facts.at.get(name, "")))
+    reasons += _code_reasons(facts, record)
+    if facts.environment is not None:
+        for name in sorted({*facts.environment, *record.environment}):
+            before, after = record.environment.get(name), facts.environment.get(name)
+            if before != after:
+                reasons.append(Reason("environment", name, before, after))
+    if facts.parts is not None:
+        for name in sorted({*facts.parts, *record.parts}):
+            before, after = record.parts.get(name), facts.parts.get(name)
+            if before != after:
+                reasons.append(Reason("input", name, before, after))
+    return reasons
+
+
+_WORDS: Final[Mapping[FieldClass, str]] = {
+    FieldClass.SEMANTIC: "argument",
+    FieldClass.OPERATIONAL: "operational",
+    FieldClass.SECRET: "operational",
+    FieldClass.METADATA: "metadata",
+    FieldClass.DECISION: "decision",
+    FieldClass.BASELINE: "decision",
+    FieldClass.IDENTITY: "identity",
+    FieldClass.VOLATILE: "metadata",
+    FieldClass.HELD: "metadata",
+}
+
+
+def _code_reasons(facts: Facts, record: Record) -> list[Reason]:
+    reasons = []
+    for name in sorted({*facts.code, *record.code}):
+        before, after = record.code.get(name, {}), facts.code.get(name, {})
+        if before.get("digest") != after.get("digest"):
+            changed = changed_code(before.get("files", {}), after.get("files", {}))
+            subjects = changed or [str(facts.arguments.get(name, name))]
+            reasons += [Reason("code", subject, at=facts.at.get(name, "")) for subject in subjects]
+    return reasons
+
+
+def _moved(now: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[Reason]:
+    return [
+        Reason("drift", name, recorded.get(name), value)
+        for name, value in sorted(now.items())
+        if recorded.get(name) != value
+    ]
+
+
+def adopted(resource: AnyResource, facts: Facts, record: Record | None) -> dict[str, Any]:
+    """Return the arguments that keep their recorded value, whatever is written now.
+
+    Those whose changes the user asked to ignore; and a baseline that has become the very thing
+    this resource judged and let through: there is nothing to compare it with anew.
+    """
+    if record is None:
+        return {}
+    kept = {n: record.arguments[n] for n in facts.ignored if n in record.arguments}
+    classes = aliased_classes(resource)
+    for name, field_class in classes.items():
+        if field_class is FieldClass.BASELINE and name in record.arguments:
+            found = {h.digest for h in handles(facts.arguments.get(name))}
+            both = _judged(classes, facts.arguments) & _judged(classes, record.arguments)
+            if found and found <= both:
+                kept[name] = record.arguments[name]
+    return kept
+
+
+def _judged(classes: Mapping[str, FieldClass], arguments: Mapping[str, Any]) -> set[Any]:
+    semantic = (v for n, v in arguments.items() if classes.get(n) is FieldClass.SEMANTIC)
+    return {h.digest for value in semantic for h in handles(value)}
+
+
+def _same(before: Any, after: Any) -> bool:
+    return canonical(identity(before)) == canonical(identity(after))
+
+
+def with_adopted(resource: AnyResource, facts: Facts, record: Record | None) -> Facts:
+    """Return the facts with the recorded values that ``adopted`` names put in."""
+    kept = adopted(resource, facts, record)
+    if not kept:
+        return facts
+    open_ = {n: a for n, a in facts.open.items() if n not in kept}
+    return replace(facts, arguments={**facts.arguments, **kept}, open=open_)
+
+
+def _action_key(resource: AnyResource, facts: Facts) -> str:
+    counted = {FieldClass.SEMANTIC, FieldClass.IDENTITY}
+    classes = aliased_classes(resource)
+    return action_key(
+        resource.kind,
+        resource.type,
+        resource.version,
+        {n: v for n, v in facts.arguments.items() if classes.get(n) in counted},
+        facts.parts or {},
+        {name: fact["digest"] for name, fact in facts.code.items()},
+        facts.environment or {},
+    )
+
+
+def _decision_key(resource: AnyResource, facts: Facts) -> str | None:
+    classes = aliased_classes(resource)
+    names = sorted(n for n, c in classes.items() if c in {FieldClass.DECISION, FieldClass.BASELINE})
+    if not names:
+        return None
+    return digest({name: identity(facts.arguments.get(name)) for name in names})

@@ -1,0 +1,156 @@
+"""A plan is data, and enough: applying it needs no spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from mlform.address import Address
+
+FORMAT: Final = 1
+"""Version of the plan file. Raised when an older mlform could not read it rightly."""
+
+
+class Action(StrEnum):
+    """What a step does."""
+
+    NO_OP = "no-op"
+    REUSE = "reuse"
+    """This key had a result before: move the pointer, compute nothing."""
+    DECIDE = "decide"
+    """Judge anew from what is already measured."""
+    UPDATE = "update"
+    CREATE = "create"
+    RUN = "run"
+    ROLL = "roll"
+    """A new revision behind a stable endpoint."""
+    MAYBE = "run?"
+    """Only if what it takes from upstream comes out different."""
+    REPLACE = "replace"
+    DESTROY = "destroy"
+    FORGET = "forget"
+    """Drop the record; what it names is left alone."""
+    HELD = "held"
+    """Not done, on purpose: a gate failed, an approval is missing."""
+
+
+QUIET: Final = frozenset({Action.NO_OP, Action.HELD})
+"""Actions that change nothing."""
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """An argument that only applying can settle: the expression, and the values it mentions.
+
+    ``bindings`` has root → name → value, plain or deferred itself (a local value). ``secrets``
+    are sensitive variables it mentions: they are in no plan and must be given again at apply.
+    """
+
+    text: str
+    bindings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    at: str = ""
+    """``file:line:column`` of the expression."""
+
+
+Argument: TypeAlias = Any
+"""Plain data, or ``Deferred``."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a step does what it does. Structured, so that it can be asked for and rendered.
+
+    ``what`` is one of ``new``, ``argument``, ``decision``, ``operational``, ``metadata``,
+    ``identity``, ``code``, ``environment``, ``input``, ``upstream``, ``gone``, ``drift``,
+    ``type``, ``removed``, ``held``, ``again``.
+    """
+
+    what: str
+    subject: str = ""
+    before: Any = None
+    after: Any = None
+    at: str = ""
+    """Where it is written: ``file:line``."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One action on one resource. ``needs`` are the steps that must be over before."""
+
+    address: Address
+    type: str
+    provider: str
+    action: Action
+    arguments: Mapping[str, Argument]
+    reasons: tuple[Reason, ...] = ()
+    refers_to: tuple[Address, ...] = ()
+    needs: tuple[Address, ...] = ()
+    key: str | None = None
+    parts: Mapping[str, str] | None = None
+    rows: int | None = None
+    code: Mapping[str, Any] = field(default_factory=dict)
+    """Argument → ``{"digest": …, "files": …}``."""
+    environment: Mapping[str, str] | None = None
+    protected: bool = False
+    seconds: float | None = None
+    """How long it took last time."""
+    gone: bool = False
+    """What is recorded is not there any more."""
+    moved: bool = False
+    """What was seen of it is not what is recorded."""
+    ignored: tuple[str, ...] = ()
+    """Arguments whose changes count for nothing (``lifecycle.ignore_changes``)."""
+    quiet: bool = False
+    """Only what is recorded changes; the provider is not called."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output: its value, or how to get it."""
+
+    value: Argument
+    sensitive: bool = False
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something the plan should say beside its steps: data that wait, a warning."""
+
+    what: str
+    address: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything ``apply`` needs to know; steps in an order that works one at a time.
+
+    The header says what the plan is a function of: the same spec, serial, observations, ``as_of``
+    and lock give the same bytes.
+    """
+
+    lineage: str
+    serial: int
+    spec: str
+    observations: str
+    lock: str
+    as_of: str | None
+    steps: tuple[Step, ...]
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Provider name → the values of its block."""
+    targets: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that do something, or may."""
+        return tuple(s for s in self.steps if s.action not in QUIET)
+
+    @property
+    def held(self) -> tuple[Step, ...]:
+        """The steps that are held."""
+        return tuple(s for s in self.steps if s.action is Action.HELD)

@@ -1,0 +1,65 @@
+"""What was seen of the world, as data: the third input of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from mlform.address import Address
+
+
+@dataclass(frozen=True)
+class CodeFact:
+    """The closure of the user code one argument names."""
+
+    digest: str
+    files: Mapping[str, Mapping[str, str]]
+    """File → function → hash."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of one resource.
+
+    ``parts`` are what lies at the source now (``None``: its arguments are not known yet),
+    ``pinned`` what the lock file holds it to. ``present`` and ``attributes`` are what reading the
+    recorded thing gave.
+    """
+
+    parts: Mapping[str, str] | None = None
+    rows: int | None = None
+    pinned: Mapping[str, str] | None = None
+    pinned_rows: int | None = None
+    code: Mapping[str, CodeFact] = field(default_factory=dict)
+    environment: Mapping[str, str] | None = None
+    present: bool = True
+    attributes: Mapping[str, Any] | None = None
+
+    @property
+    def used(self) -> Mapping[str, str] | None:
+        """The parts a plan uses: the pinned ones if there are any."""
+        return self.parts if self.pinned is None else self.pinned
+
+    @property
+    def behind(self) -> bool:
+        """Whether the source has moved on from what is pinned."""
+        return self.pinned is not None and self.parts is not None and self.parts != self.pinned
+
+
+Observations: TypeAlias = Mapping[Address, Observation]
+
+
+def as_data(observations: Observations) -> dict[str, Any]:
+    """Return observations as plain data, for the digest a plan states."""
+    return {
+        str(address): {
+            "parts": None if seen.parts is None else dict(seen.parts),
+            "pinned": None if seen.pinned is None else dict(seen.pinned),
+            "code": {name: fact.digest for name, fact in seen.code.items()},
+            "environment": None if seen.environment is None else dict(seen.environment),
+            "present": seen.present,
+            "attributes": seen.attributes,
+        }
+        for address, seen in observations.items()
+    }

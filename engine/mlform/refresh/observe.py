@@ -1,0 +1,272 @@
+"""Look at the world: sources, user code, environment, and the things that were made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlform.address import Address
+from mlform.artifacts import FileDigests, LocalStore
+from mlform.config import Project, ResourceConfig
+from mlform.diagnostics import Diagnostics
+from mlform.keys import ClosureCache, CodeError, closure, environment
+from mlform.refresh.model import CodeFact, Observation
+from mlform.refresh.pins import Pin
+from mlform.refresh.scope import Scope
+from mlform.refresh.world import (
+    aliased_classes,
+    known_handle,
+    pending_handle,
+    result_digest,
+    stored,
+    wanted,
+)
+from mlform.sdk import (
+    AnyResource,
+    Arguments,
+    Artifact,
+    Artifacts,
+    Inputs,
+    Resource,
+    ResourceError,
+)
+from mlform.sdk.fields import FieldClass, Written, written_as
+from mlform.state.model import Record, Snapshot
+from mlform.values import Sensitive, Value, digest
+
+
+@dataclass
+class Looker:
+    """What looking needs: the folders, the artifact store, and the caches."""
+
+    root: Path
+    homes: Path
+    artifacts: LocalStore
+    digests: FileDigests
+    closures: ClosureCache
+
+    def save(self) -> None:
+        """Keep the caches for the next command."""
+        self.digests.save()
+        self.closures.save()
+
+    def at(self, address: Address) -> _Looking:
+        """Return what a provider is lent to look at one resource."""
+        return _Looking(self, str(address))
+
+
+@dataclass(frozen=True)
+class _Looking:
+    looker: Looker
+    address: str
+
+    @property
+    def root(self) -> Path:
+        return self.looker.root
+
+    @property
+    def home(self) -> Path:
+        return self.looker.homes / self.address
+
+    @property
+    def artifacts(self) -> Artifacts:
+        return self.looker.artifacts
+
+    def file_digest(self, path: Path) -> str:
+        return self.looker.digests.digest(path)
+
+    def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        return self.looker.digests.remember(token, make)
+
+
+def refresh(
+    project: Project,
+    snapshot: Snapshot,
+    looker: Looker,
+    pins: Mapping[Address, Pin],
+    diagnostics: Diagnostics,
+    *,
+    read: bool = True,
+    workers: int = 8,
+) -> dict[Address, Observation]:
+    """Look at everything a project declares; without ``read``, not at what was made before.
+
+    What goes wrong is noted against the resource, and the rest is looked at all the same.
+    """
+    values = _recorded_values(project, snapshot)
+
+    def look(resource: ResourceConfig) -> tuple[Observation, Diagnostics]:
+        found = Diagnostics()
+        record = snapshot.records.get(resource.address)
+        pin = pins.get(resource.address)
+        seen = _look(resource, values[resource.address], record, looker, pin, found, read=read)
+        return seen, found
+
+    observations: dict[Address, Observation] = {}
+    with ThreadPoolExecutor(workers, thread_name_prefix="refresh") as pool:
+        results = pool.map(look, project.resources.values())
+        for address, (seen, found) in zip(project.resources, results, strict=True):
+            observations[address] = seen
+            diagnostics.extend(found)
+    return observations
+
+
+def _recorded_values(project: Project, snapshot: Snapshot) -> dict[Address, Mapping[str, Value]]:
+    """Evaluate every resource's arguments against what is recorded; planning does it anew."""
+    scope = Scope(project, snapshot, Diagnostics())
+    for address, resource in project.resources.items():
+        record, offered = snapshot.records.get(address), resource.offer.resource
+        if record is None or record.type != offered.type:
+            scope.put(address, pending_handle(address, offered, {}))
+        else:
+            scope.put(address, known_handle(address, offered, record.attributes))
+    return {a: scope.arguments(r) for a, r in project.resources.items()}
+
+
+def _look(
+    resource: ResourceConfig,
+    values: Mapping[str, Value],
+    record: Record | None,
+    looker: Looker,
+    pin: Pin | None,
+    diagnostics: Diagnostics,
+    *,
+    read: bool,
+) -> Observation:
+    offered = resource.offer.resource
+    arguments = wanted(offered, values)
+    seen = Observation()
+    code, distributions = _code(resource, values, looker, diagnostics)
+    seen = replace(seen, code=code)
+    if arguments.model is not None:
+        seen = _inputs(resource, arguments.model, seen, looker, diagnostics)
+        seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
+        needed = {*distributions, *offered.distributions(arguments.model)}
+        seen = replace(seen, environment=environment(needed) if needed else {})
+    if read and record is not None and record.type == offered.type:
+        seen = _read(offered, record, seen, looker, diagnostics)
+    return seen
+
+
+def _inputs(
+    resource: ResourceConfig,
+    model: Arguments,
+    seen: Observation,
+    looker: Looker,
+    diagnostics: Diagnostics,
+) -> Observation:
+    if type(resource.offer.resource).inputs is Resource.inputs:
+        return replace(seen, parts={})
+    try:
+        found: Inputs = resource.offer.resource.inputs(looker.at(resource.address), model)
+    except ResourceError as error:
+        blamed = resource.arguments.get(error.argument or "")
+        at = blamed.value_span if blamed else resource.span
+        diagnostics.error(error.summary, error.detail, at=at, of=resource.address)
+        return seen
+    return replace(seen, parts=dict(found.parts), rows=found.rows)
+
+
+def source_of(resource: AnyResource, arguments: Mapping[str, Any]) -> str:
+    """Return the digest of the arguments that say where data come from."""
+    classes = aliased_classes(resource)
+    return digest({n: arguments.get(n) for n, c in classes.items() if c is FieldClass.IDENTITY})
+
+
+def version_mode(values: Mapping[str, Value]) -> tuple[str, str | None]:
+    """Return how a dataset's version is chosen, and the one asked for if it is fixed."""
+    version = values.get("version")
+    if not isinstance(version, Mapping):
+        return "float", None
+    fixed = version.get("value")
+    return str(version.get("mode", "float")), fixed if isinstance(fixed, str) else None
+
+
+def _pinned(
+    resource: ResourceConfig,
+    values: Mapping[str, Value],
+    arguments: Mapping[str, Any],
+    seen: Observation,
+    pin: Pin | None,
+    diagnostics: Diagnostics,
+) -> Observation:
+    mode, fixed = version_mode(values)
+    if mode == "float" or seen.parts is None:
+        return seen
+    there = Pin("", seen.parts, seen.rows)
+    if mode == "fixed":
+        if not fixed or not there.version.removeprefix("sha256:").startswith(
+            fixed.removeprefix("sha256:")
+        ):
+            detail = (
+                f'{resource.address} is fixed to version "{fixed}", and the source has '
+                f"{there.version}. Bring that version back, or change the spec."
+            )
+            at = resource.arguments["version"].value_span
+            diagnostics.error("Version not at the source", detail, at=at, of=resource.address)
+        return seen
+    if pin is None or pin.source != source_of(resource.offer.resource, arguments):
+        return seen
+    return replace(seen, pinned=dict(pin.parts), pinned_rows=pin.rows)
+
+
+def _code(
+    resource: ResourceConfig,
+    values: Mapping[str, Value],
+    looker: Looker,
+    diagnostics: Diagnostics,
+) -> tuple[dict[str, CodeFact], set[str]]:
+    facts: dict[str, CodeFact] = {}
+    distributions: set[str] = set()
+    for field in sorted(written_as(resource.offer.resource.arguments, Written.CODE)):
+        value = values.get(field)
+        value = value.value if isinstance(value, Sensitive) else value
+        if not isinstance(value, str):
+            continue
+        try:
+            found = closure(looker.root, value, looker.closures)
+        except CodeError as error:
+            at = resource.arguments[field].value_span
+            diagnostics.error(error.summary, error.detail, at=at, of=resource.address)
+            continue
+        facts[field] = CodeFact(found.digest, found.files)
+        distributions |= found.distributions
+    return facts, distributions
+
+
+def _read(
+    offered: AnyResource,
+    record: Record,
+    seen: Observation,
+    looker: Looker,
+    diagnostics: Diagnostics,
+) -> Observation:
+    if not artifacts_there(record.attributes, looker.artifacts):
+        return replace(seen, present=False)
+    if type(offered).read is Resource.read:
+        return seen
+    try:
+        found = offered.read(looker.at(record.address), stored(offered, record))
+    except ResourceError as error:
+        diagnostics.warning(error.summary, error.detail, of=record.address)
+        return seen
+    if found is None:
+        return replace(seen, present=False)
+    data = found.model_dump(mode="json")
+    if result_digest(offered, data) == record.digest:
+        return seen
+    return replace(seen, attributes=data)
+
+
+def artifacts_there(data: Any, artifacts: LocalStore) -> bool:
+    """Tell whether every artifact that attributes name is in the store."""
+    if isinstance(data, Mapping):
+        if data.keys() == Artifact.model_fields.keys():
+            return data["digest"] in artifacts
+        return all(artifacts_there(v, artifacts) for v in data.values())
+    if isinstance(data, list | tuple):
+        return all(artifacts_there(v, artifacts) for v in data)
+    return True

@@ -1,0 +1,94 @@
+"""Pinned versions of datasets: ``.mlform.lock.hcl``, committed, moved only on purpose."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlform.address import Address
+from mlform.diagnostics import Diagnostics, stop
+from mlform.lang import evaluate
+from mlform.syntax import parse, write_blocks
+from mlform.values import digest, plain
+
+LOCK_FILE: Final = ".mlform.lock.hcl"
+_HEADER: Final = """# Which version of each pinned dataset the spec means. Written by mlform; commit it.
+# It moves by `mlform update`, or when a trigger advances a dataset.
+"""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One pinned version: the parts at the source, and what source they were read from."""
+
+    source: str
+    parts: Mapping[str, str]
+    rows: int | None = None
+
+    @property
+    def version(self) -> str:
+        """The digest of the parts: the name of the version."""
+        return digest(dict(self.parts))
+
+
+def read_pins(root: Path) -> dict[Address, Pin]:
+    """Read the lock file; none is no pin. Raises ``DiagnosedError`` where it is damaged."""
+    path = root / LOCK_FILE
+    if not path.is_file():
+        return {}
+    diagnostics = Diagnostics()
+    body = parse(path.read_text(encoding="utf-8"), LOCK_FILE, diagnostics)
+    diagnostics.stop_on_errors()
+    pins: dict[Address, Pin] = {}
+    for block in body.blocks:
+        values: dict[str, Any] = {
+            n: plain(evaluate(a.expr, {}, diagnostics, a.source))
+            for n, a in block.body.attributes.items()
+        }
+        try:
+            address = Address.parse(block.labels[0].text)
+            pin = Pin(values["source"], values["parts"], values.get("rows"))
+            _check(values["version"], pin)
+        except (KeyError, ValueError, IndexError) as error:
+            detail = (
+                f"The entry cannot be read ({error}). Restore the file from version control, or "
+                "delete the entry and run `mlform update`."
+            )
+            raise stop("Lock file is damaged", detail, at=block.header_span) from None
+        pins[address] = pin
+    diagnostics.stop_on_errors()
+    return pins
+
+
+def _check(version: str, pin: Pin) -> None:
+    if version != pin.version:
+        raise ValueError("its version is not that of its parts")
+
+
+def write_pins(root: Path, pins: Mapping[Address, Pin]) -> None:
+    """Write the lock file whole, atomically."""
+    blocks = [
+        (
+            "pin",
+            [str(address)],
+            {
+                "version": pin.version,
+                "source": pin.source,
+                **({} if pin.rows is None else {"rows": pin.rows}),
+                "parts": dict(sorted(pin.parts.items())),
+            },
+        )
+        for address, pin in sorted(pins.items())
+    ]
+    path = root / LOCK_FILE
+    fresh = path.with_name(f"{LOCK_FILE}.{os.getpid()}.tmp")
+    fresh.write_text(_HEADER + write_blocks(blocks), encoding="utf-8")
+    fresh.replace(path)
+
+
+def lock_digest(pins: Mapping[Address, Pin]) -> str:
+    """Return the digest of all pins, which a plan states."""
+    return digest({str(a): p.version for a, p in sorted(pins.items())})

@@ -1,0 +1,231 @@
+"""Resources as expressions see them, and arguments as providers see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from mlform.address import Address
+from mlform.sdk import AnyResource, Arguments, Stored
+from mlform.sdk.fields import Artifact, FieldClass, field_classes
+from mlform.state.model import Record
+from mlform.values import (
+    UNKNOWN,
+    Handle,
+    Value,
+    conceal,
+    digest,
+    handle_in,
+    is_known,
+    is_sensitive,
+    plain,
+)
+
+PLACEHOLDER: Final = "sha256:" + "0" * 64
+"""Stands for the digest of what is still to be made, where a model must be validated before."""
+
+
+def lasting(resource: AnyResource, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes that count: neither volatile nor the reasons for being held."""
+    classes = field_classes(resource.attributes)
+    passing = {FieldClass.VOLATILE, FieldClass.HELD}
+    return {n: v for n, v in attributes.items() if classes.get(n) not in passing}
+
+
+def result_digest(resource: AnyResource, attributes: Mapping[str, Any]) -> str:
+    """Return the content hash of what a resource gives."""
+    return digest(lasting(resource, attributes))
+
+
+def held_by(resource: AnyResource, attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return why the resource is held, from its attributes."""
+    classes = field_classes(resource.attributes)
+    names = [n for n, c in classes.items() if c is FieldClass.HELD]
+    return tuple(str(reason) for n in names for reason in attributes.get(n) or ())
+
+
+def known_handle(address: Address, resource: AnyResource, attributes: Mapping[str, Any]) -> Handle:
+    """Return the handle of a resource whose attributes are known."""
+    values = {
+        name: _artifact(str(address), name, value) for name, value in dict(attributes).items()
+    }
+    return Handle(str(address), None, result_digest(resource, attributes), values)
+
+
+def pending_handle(address: Address, resource: AnyResource, predicted: Mapping[str, Any]) -> Handle:
+    """Return the handle of a resource that is still to be applied."""
+    values: dict[str, Value] = {}
+    for name, info in resource.attributes.model_fields.items():
+        artifact = "Artifact" in str(info.annotation)
+        alone = artifact and "dict" not in str(info.annotation)
+        values[name] = Handle(str(address), name, UNKNOWN) if alone else UNKNOWN
+    return Handle(str(address), None, UNKNOWN, {**values, **predicted})
+
+
+def absent(resource: AnyResource) -> dict[str, Value]:
+    """Return what ``prior.KIND.NAME`` is worth where nothing is recorded: all null."""
+    return dict.fromkeys(resource.attributes.model_fields, None)
+
+
+def _artifact(address: str, name: str, value: Any) -> Value:
+    fields = Artifact.model_fields.keys()
+    if (
+        isinstance(value, Mapping)
+        and value.keys() == fields
+        and str(value["digest"])[:7] == ("sha256:")
+    ):
+        return Handle(address, name, value["digest"], dict(value))
+    return value  # type: ignore[no-any-return]
+
+
+def place(scope: dict[str, Value], address: Address, value: Value) -> None:
+    """Put a resource's value where expressions look for it, beside its other instances."""
+    kind = scope.setdefault(address.kind, {})
+    assert isinstance(kind, dict)
+    if address.key is None:
+        kind[address.name] = value
+        return
+    if isinstance(address.key, int):
+        instances = kind.setdefault(address.name, [])
+        while len(instances) <= address.key:
+            instances.append(UNKNOWN)
+        instances[address.key] = value
+    else:
+        kind.setdefault(address.name, {})[address.key] = value
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an argument is refused, by name."""
+
+    argument: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The arguments of one resource, as far as they are known.
+
+    ``data`` is plain, normalised by the provider's model, with defaults filled in and sensitive
+    fields concealed; ``open`` are the fields that something upstream must settle. ``model`` is
+    for asking the provider; handles that are still open have a placeholder for digest.
+    """
+
+    data: Mapping[str, Any]
+    open: frozenset[str]
+    model: Arguments | None
+    given: Mapping[str, Any]
+    """As a provider gets them: handles with what they stand for, secrets in clear."""
+    problems: Sequence[Problem] = ()
+
+
+def wanted(
+    resource: AnyResource,
+    values: Mapping[str, Value],
+    full: Callable[[Handle], Mapping[str, Any]] | None = None,
+) -> Wanted:
+    """Check and normalise argument values; ``full`` gives a provider what a handle stands for."""
+    open_ = frozenset(n for n, v in values.items() if not is_known(v))
+    filled = {n: _place_held(v) for n, v in values.items()}
+    vague = {n for n, v in filled.items() if not is_known(v)}
+    classes = aliased_classes(resource)
+    secret = {n for n, v in values.items() if is_sensitive(v)}
+    secret |= {n for n, c in classes.items() if c is FieldClass.SECRET}
+    raw = {n: plain(v, reveal=True) for n, v in filled.items() if n not in vague}
+    given = {n: _fill(v, full) for n, v in raw.items()} if full else raw
+    if vague:
+        data, problems = _by_field(resource, given, vague, secret)
+        model: Arguments | None = None
+    else:
+        try:
+            model = resource.arguments.model_validate(given)
+        except ValidationError as error:
+            return Wanted(raw, open_, None, given, _problems(error, secret))
+        data, problems = model.model_dump(mode="json", by_alias=True), []
+    shown = {n: conceal(v) if n in secret and v is not None else v for n, v in data.items()}
+    return Wanted(shown, open_, model, given, problems)
+
+
+def stored(resource: AnyResource, record: Record) -> Stored[Any, Any]:
+    """Return what a provider gets to see of a record. Concealed fields stay concealed."""
+    try:
+        arguments = resource.arguments.model_validate(dict(record.arguments))
+    except ValidationError:  # written by another version of the type, or a concealed secret
+        arguments = resource.arguments.model_construct(**dict(record.arguments))
+    return Stored(arguments, resource.attributes.model_validate(dict(record.attributes)))
+
+
+def aliased_classes(resource: AnyResource) -> dict[str, FieldClass]:
+    """Return the class of each argument by the name users write."""
+    classes = field_classes(resource.arguments)
+    fields = resource.arguments.model_fields
+    return {(fields[n].alias or n): c for n, c in classes.items()}
+
+
+def _place_held(value: Value) -> Value:
+    """Give open handles a placeholder digest, so that everything else can be validated."""
+    match value:
+        case Handle(digest=str()):
+            return value
+        case Handle(address=address, attribute=attribute):
+            return Handle(address, attribute, PLACEHOLDER)
+        case Mapping():
+            return {k: _place_held(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_place_held(v) for v in value]
+        case _:
+            return value
+
+
+def _fill(data: Any, full: Callable[[Handle], Mapping[str, Any]]) -> Any:
+    if handle := handle_in(data):
+        return full(handle)
+    if isinstance(data, Mapping):
+        return {k: _fill(v, full) for k, v in data.items()}
+    if isinstance(data, list):
+        return [_fill(v, full) for v in data]
+    return data
+
+
+def _by_field(
+    resource: AnyResource, given: Mapping[str, Any], vague: set[str], secret: set[str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Normalise field by field, where some values are unknown and no whole model can be made."""
+    data: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, info in resource.arguments.model_fields.items():
+        written = info.alias or name
+        if written in vague:
+            continue
+        if written not in given:
+            if not info.is_required():
+                adapter: TypeAdapter[Any] = TypeAdapter(info.annotation)
+                default = info.get_default(call_default_factory=True)
+                data[written] = adapter.dump_python(default, mode="json", by_alias=True)
+            continue
+        adapter = TypeAdapter(info.annotation)
+        try:
+            value = adapter.validate_python(given[written])
+        except ValidationError as error:
+            hidden = {written, ""} if written in secret else secret
+            problems += [Problem(written, p.message) for p in _problems(error, hidden)]
+        else:
+            data[written] = adapter.dump_python(value, mode="json", by_alias=True)
+    return data, problems
+
+
+def _problems(error: ValidationError, secret: set[str]) -> list[Problem]:
+    found: list[Problem] = []
+    for item in error.errors(include_url=False):
+        location = [str(part) for part in item["loc"]] or [""]
+        path = ".".join(location[1:])
+        message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        given = item.get("input")
+        shown = isinstance(given, str | int | float | bool) and location[0] not in secret
+        value = f" (it is {given!r})" if shown else ""
+        text = f"{path}: {message}{value}" if path else f"{message}{value}"
+        found.append(Problem(location[0], text))
+    return found

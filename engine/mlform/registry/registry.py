@@ -1,0 +1,103 @@
+"""Find providers by entry point, and load only those a spec mentions."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlform.diagnostics import did_you_mean, stop
+from mlform.registry.kinds import Trigger
+from mlform.sdk import AnyResource, Provider
+
+GROUP = "mlform.providers"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A resource type, and where a worker process finds it again.
+
+    ``target`` is ``"module:Provider"``, or ``None`` for the engine's own types.
+    """
+
+    resource: AnyResource
+    provider: str
+    target: str | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Registry:
+    """Every resource type that installed providers offer.
+
+    ``targets`` replaces the installed entry points; ``settings`` are the ``provider`` blocks.
+    """
+
+    targets: Mapping[str, str] | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    _offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
+    _loaded: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._offers["trigger", ""] = Offer(Trigger(), "mlform", None)
+
+    def providers(self) -> Mapping[str, str]:
+        """Return every provider's name and target, loading none."""
+        if self.targets is None:
+            found = entry_points(group=GROUP)
+            self.targets = {e.name: e.value for e in sorted(found, key=lambda e: e.name)}
+        return self.targets
+
+    def find(self, kind: str, type_: str) -> Offer | None:
+        """Return what implements ``kind "type"``, or ``None`` if no provider does."""
+        if (offer := self._offers.get((kind, type_))) is not None:
+            return offer
+        # A provider that is called like the type is asked before the others are even imported.
+        for name in sorted(self.providers(), key=lambda n: (n != type_, n != "core", n)):
+            self._load(name)
+            if (offer := self._offers.get((kind, type_))) is not None:
+                return offer
+        return None
+
+    def types(self, kind: str) -> list[str]:
+        """Return the types of one kind, loading every provider."""
+        return sorted(o.resource.type for o in self.offers() if o.resource.kind == kind)
+
+    def offers(self) -> Iterator[Offer]:
+        """Return everything on offer, loading every provider."""
+        for name in self.providers():
+            self._load(name)
+        yield from self._offers.values()
+
+    def missing(self, kind: str, type_: str) -> str:
+        """Say what to do about a type that nobody offers."""
+        types = self.types(kind)
+        installed = ", ".join(self.providers()) or "none"
+        offered = ", ".join(f'"{t}"' for t in types) or "none"
+        return (
+            f'No installed provider offers {kind} "{type_}".{did_you_mean(type_, types)} '
+            f"Types of {kind} on offer: {offered}. Installed providers: {installed}."
+        )
+
+    def _load(self, name: str) -> None:
+        if name in self._loaded:
+            return
+        self._loaded.add(name)
+        target = self.providers()[name]
+        module, _, attribute = target.partition(":")
+        provider: type[Provider] = getattr(importlib.import_module(module), attribute)
+        given = self.settings.get(name, {})
+        try:
+            settings = provider.settings.model_validate(given)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
+            )
+            raise stop("Invalid provider settings", f'Provider "{name}": {problems}.') from None
+        for resource in provider(settings).resources():
+            offer = Offer(resource, name, target, given)
+            self._offers.setdefault((resource.kind, resource.type), offer)

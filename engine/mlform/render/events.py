@@ -1,0 +1,134 @@
+"""What happens while applying: a line for people, an object for machines."""
+
+from __future__ import annotations
+
+from typing import Any, Final, assert_never
+
+from mlform.apply import (
+    Event,
+    Failed,
+    Finished,
+    Held,
+    Interrupted,
+    Log,
+    Outcome,
+    Progress,
+    Skipped,
+    Started,
+)
+from mlform.plan import Action
+from mlform.render.plan import reason
+from mlform.render.style import Styled
+from mlform.render.values import seconds, value
+from mlform.values import short
+
+_DONE: Final[dict[Action, str]] = {
+    Action.CREATE: "created",
+    Action.RUN: "ran",
+    Action.ROLL: "rolled",
+    Action.REUSE: "reused",
+    Action.DECIDE: "decided",
+    Action.UPDATE: "updated",
+    Action.REPLACE: "replaced",
+    Action.DESTROY: "destroyed",
+    Action.FORGET: "forgotten",
+    Action.NO_OP: "unchanged: nothing upstream came out different",
+}
+
+
+def event(it: Event) -> Styled:
+    """Tell one event in one line (a failure in as many as it needs)."""
+    said: Styled = [("bold", f"{it.address}: ")]
+    match it:
+        case Started(action=action, reasons=found):
+            why = f" ({reason(found[0])})" if found and found[0].what != "new" else ""
+            return [*said, ("", f"{action.value}{why} …\n")]
+        case Progress(done=done, total=total, note=note):
+            share = f"{done:g}" if total is None else f"{done:g}/{total:g}"
+            return [*said, ("dim", f"{share} {note}".rstrip() + "\n")]
+        case Log(text=text):
+            return [*said, ("dim", f"{text}\n")]
+        case Finished(action=action, seconds=took, digest=digest, changed=changed):
+            text = _DONE.get(action, action.value)
+            if action is Action.NO_OP:
+                return [*said, ("dim", f"{text}\n")]
+            output = ""
+            if digest is not None:
+                output = f", output {short(digest)}" if changed else ", output unchanged"
+            return [*said, ("green", text), ("", f" in {seconds(took)}{output}\n")]
+        case Held(reasons=reasons):
+            return [*said, ("magenta", "held"), ("", f": {'; '.join(reasons)}\n")]
+        case Skipped(because=because):
+            return [*said, ("yellow", f"skipped, {because}\n")]
+        case Interrupted():
+            return [*said, ("yellow", "stopped; nothing of it was recorded\n")]
+        case Failed(summary=summary, detail=detail, at=at):
+            where = f"\n  on {at}" if at else ""
+            return [*said, ("red", f"failed: {summary}"), ("", f"{where}\n{_indent(detail)}\n")]
+        case _:
+            assert_never(it)
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def as_data(it: Event) -> dict[str, Any]:
+    """Return one event as plain data, of the shape in ``schema/events.schema.json``."""
+    data: dict[str, Any] = {"type": type(it).__name__.lower(), "address": str(it.address)}
+    for name, field in vars(it).items():
+        if name == "address":
+            continue
+        if name == "reasons" and isinstance(it, Started):
+            data[name] = [{"what": r.what, "subject": r.subject, "at": r.at} for r in it.reasons]
+        elif isinstance(field, Action):
+            data[name] = field.value
+        else:
+            data[name] = list(field) if isinstance(field, tuple) else field
+    return data
+
+
+def outcome(it: Outcome) -> Styled:
+    """Say what came of it all."""
+    said: Styled = []
+    counts: dict[str, int] = {}
+    for action in it.done.values():
+        text = _DONE.get(action, action.value)
+        counts[text] = counts.get(text, 0) + 1
+    listed = ", ".join(f"{n} {text}" for text, n in counts.items()) or "nothing changed"
+    if it.interrupted:
+        said += [("yellow", "Interrupted. "), ("", f"Recorded before that: {listed}.\n")]
+    elif it.failed:
+        failed = ", ".join(map(str, it.failed))
+        said += [("red bold", "Failed: "), ("", f"{failed}. Recorded: {listed}.\n")]
+        said.append(("", "Mend the cause and apply again: what was done is not done again.\n"))
+    else:
+        said += [("green", "Applied: "), ("", f"{listed}.\n")]
+    for address, reasons in it.held.items():
+        said += [("magenta", f"Held: {address}"), ("", f": {'; '.join(reasons)}\n")]
+    for text in it.kept:
+        said += [("", f"Kept: {text}\n")]
+    if it.outputs:
+        said.append(("", "\n"))
+        said += outputs(it.outputs)
+    return said
+
+
+def outcome_data(it: Outcome) -> dict[str, Any]:
+    """Return what came of it all as plain data."""
+    return {
+        "type": "outcome",
+        "complete": it.complete,
+        "interrupted": it.interrupted,
+        "done": {str(a): action.value for a, action in it.done.items()},
+        "held": {str(a): list(reasons) for a, reasons in it.held.items()},
+        "failed": [str(a) for a in it.failed],
+        "skipped": [str(a) for a in it.skipped],
+        "kept": it.kept,
+        "outputs": it.outputs,
+    }
+
+
+def outputs(found: dict[str, Any]) -> Styled:
+    """Show output values."""
+    return [("", f"{name} = {value(data)}\n") for name, data in sorted(found.items())]

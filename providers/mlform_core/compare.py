@@ -1,0 +1,177 @@
+"""Whether a candidate is better than a baseline, and how sure that is.
+
+Both were measured on the same rows, so both tests are paired: that needs half the rows an
+unpaired test does (standard error 0.0024 against 0.0034 on 50,000 flights).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from mlform_core.gate_rules import METRICS
+from mlform_core.metrics import Floats, Outcomes, Score, prepare, value
+
+RESAMPLES = 1000
+_CHUNK = 250_000
+"""Weights held at once: what stays in the cache of a core."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Candidate against baseline, positive where the candidate is better.
+
+    ``low`` and ``high`` are one-sided 1 - alpha confidence bounds; NaN if the rows are too few
+    for the metric to be defined in most resamples.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    se: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One metric of candidate and baseline on the same rows; no baseline: the value itself."""
+
+    metric: str
+    candidate: Outcomes
+    baseline: Outcomes | None
+    threshold: float = 0.5
+
+    @property
+    def sign(self) -> int:
+        """1 if larger is better, else -1."""
+        return 1 if METRICS[self.metric].larger_is_better else -1
+
+    @property
+    def estimate(self) -> float:
+        """The gain (without a baseline: the value, signed so that more is better)."""
+        found = value(self.metric, self.candidate, self.threshold)
+        if self.baseline is not None:
+            found -= value(self.metric, self.baseline, self.threshold)
+        return self.sign * found
+
+    @property
+    def identical(self) -> bool:
+        """Tell whether both predict the same for every row."""
+        return self.baseline is not None and np.array_equal(
+            self.candidate.predictions, self.baseline.predictions
+        )
+
+
+def seed_of(*parts: str) -> int:
+    """Return a seed that the parts determine, the same on every machine."""
+    return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big")
+
+
+def paired_bootstrap(
+    pairs: Sequence[Pair], alpha: float, seed: int, checkpoint: Callable[[], None] = lambda: None
+) -> list[Gain]:
+    """Bootstrap the rows once for all ``pairs`` (over the same rows) and return their gains.
+
+    Efron's percentile bounds from 1,000 resamples; each is a vector of row counts, so nothing is
+    sorted or copied again.
+    """
+    todo = [pair for pair in pairs if not pair.identical]
+    replicates = iter(_replicates(todo, seed, checkpoint)) if todo else iter(())
+    return [
+        Gain(0.0, 0.0, 0.0, 0.0)
+        if pair.identical
+        else _bounds(pair.estimate, next(replicates), alpha)
+        for pair in pairs
+    ]
+
+
+def _replicates(pairs: Sequence[Pair], seed: int, checkpoint: Callable[[], None]) -> list[Floats]:
+    rows = pairs[0].candidate.rows
+    scores = [_signed(pair) for pair in pairs]
+    random = np.random.default_rng(seed)
+    size = max(1, min(RESAMPLES, _CHUNK // max(rows, 1)))
+    found: list[list[Floats]] = [[] for _ in pairs]
+    for start in range(0, RESAMPLES, size):
+        checkpoint()
+        weights = np.empty((min(size, RESAMPLES - start), rows))
+        for row in weights:
+            row[:] = np.bincount(random.integers(0, rows, rows), minlength=rows)
+        for into, score in zip(found, scores, strict=True):
+            into.append(score(weights))
+    return [np.concatenate(parts) for parts in found]
+
+
+def _signed(pair: Pair) -> Score:
+    ours = prepare(pair.metric, pair.candidate, pair.threshold)
+    if pair.baseline is None:
+        return lambda weights: pair.sign * ours(weights)
+    theirs = prepare(pair.metric, pair.baseline, pair.threshold)
+    return lambda weights: pair.sign * (ours(weights) - theirs(weights))
+
+
+def _bounds(estimate: float, replicates: Floats, alpha: float) -> Gain:
+    defined = replicates[np.isfinite(replicates)]
+    if len(defined) < len(replicates) / 2:
+        return Gain(estimate, float("nan"), float("nan"), float("nan"))
+    low, high = np.quantile(defined, [alpha, 1 - alpha])
+    return Gain(estimate, float(low), float(high), float(defined.std(ddof=1)))
+
+
+def delong(candidate: Outcomes, baseline: Outcomes | None, alpha: float) -> Gain:
+    """Compare two areas under the ROC curve on the same rows, in O(n log n).
+
+    DeLong, DeLong & Clarke-Pearson (1988), by the midranks of Sun & Xu (2014). Without a
+    baseline: the area itself.
+    """
+    ones = candidate.labels == 1
+    positives, negatives = int(ones.sum()), int((~ones).sum())
+    if positives < 2 or negatives < 2:
+        return Gain(float("nan"), float("nan"), float("nan"), float("nan"))
+    placed = _placements(candidate)
+    if baseline is not None:
+        theirs = _placements(baseline)
+        placed = (placed[0] - theirs[0], placed[1] - theirs[1])
+    gain = float(placed[0].mean())
+    variance = placed[0].var(ddof=1) / positives + placed[1].var(ddof=1) / negatives
+    se = float(np.sqrt(variance))
+    reach = NormalDist().inv_cdf(1 - alpha) * se
+    return Gain(gain, gain - reach, gain + reach, se)
+
+
+def _placements(outcomes: Outcomes) -> tuple[Floats, Floats]:
+    """Return for each 1 the share of 0s below it, and for each 0 the share of 1s above it."""
+    ones = outcomes.labels == 1
+    scores = outcomes.predictions
+    positive, negative = scores[ones], scores[~ones]
+    below = _midranks(scores)
+    of_ones = (below[ones] - _midranks(positive)) / len(negative)
+    of_zeros = 1 - (below[~ones] - _midranks(negative)) / len(positive)
+    return of_ones, of_zeros
+
+
+def _midranks(scores: Floats) -> Floats:
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray(last - (counts - 1) / 2, dtype=np.float64)[inverse]
+
+
+def p_below(gain: Gain, bound: float) -> float:
+    """Return the one-sided p-value of "the true gain is at least ``bound``" (normal)."""
+    if not np.isfinite(gain.se):
+        return 1.0
+    if gain.se == 0:
+        return 0.0 if gain.estimate < bound else 1.0
+    return NormalDist().cdf((gain.estimate - bound) / gain.se)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values adjusted by Holm (1979): the family-wise error stays under alpha."""
+    adjusted = [1.0] * len(p_values)
+    worst = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = worst
+    return adjusted

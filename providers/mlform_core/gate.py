@@ -1,0 +1,252 @@
+"""``gate "evaluation"``: whether a model may replace the one before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from mlform.sdk import (
+    Arguments,
+    Artifact,
+    Attributes,
+    Baseline,
+    Context,
+    Decision,
+    Handle,
+    Metadata,
+    Operational,
+    Resource,
+    ResourceError,
+    Stored,
+    Volatile,
+)
+from mlform_core.gate_rules import (
+    Check,
+    FairnessRules,
+    Requirement,
+    Rules,
+    Slices,
+    check_requirements,
+)
+
+if TYPE_CHECKING:
+    from mlform_core.gate_groups import Case
+    from mlform_core.gate_judge import Judgement
+    from mlform_core.gate_measure import Measured, Rows
+
+EVIDENCE = "application/vnd.mlform.evidence+json"
+_TABLES = {"dataset", "feature_view"}
+
+
+class EvaluationArguments(Arguments):
+    """``candidate``, ``data`` and ``split`` say what is measured; the rest judges it.
+
+    ``baseline`` is the model to compare with, the prior champion as a rule; null: checks against
+    a baseline pass. ``threshold``: a probability of at least this counts as a yes.
+    ``on_fail = "warn"`` reports what would have failed and passes.
+    """
+
+    candidate: Handle
+    data: Handle
+    split: str | None = "holdout"
+    baseline: Baseline[Handle | None] = None
+    require: Decision[dict[str, Requirement]] = Field(default_factory=dict)
+    slices: Decision[Slices | None] = None
+    fairness: Decision[FairnessRules | None] = None
+    threshold: Decision[float] = Field(default=0.5, ge=0, le=1)
+    on_fail: Decision[Literal["block", "warn"]] = "block"
+    allow_pickle: Operational[bool] = False
+    """Whether a model stored as a pickle, whose loading runs code from it, may be loaded."""
+    owner: Metadata[str] = ""
+    description: Metadata[str] = ""
+
+    @field_validator("data")
+    @classmethod
+    def _table(cls, value: Handle) -> Handle:
+        if value.attribute is not None or value.kind not in _TABLES:
+            raise ValueError("must be a dataset or a feature_view, as in data = dataset.loans")
+        return value
+
+    @field_validator("require")
+    @classmethod
+    def _metrics(cls, value: dict[str, Requirement]) -> dict[str, Requirement]:
+        check_requirements(value)
+        return value
+
+    @model_validator(mode="after")
+    def _requires_something(self) -> EvaluationArguments:
+        if not self.require and self.slices is None and self.fairness is None:
+            raise ValueError("the gate requires nothing: write require, slices or fairness")
+        return self
+
+    def rules(self) -> Rules:
+        """Return what decides, apart from what is measured."""
+        return Rules(
+            require=self.require,
+            slices=self.slices,
+            fairness=self.fairness,
+            threshold=self.threshold,
+            on_fail=self.on_fail,
+        )
+
+
+class EvaluationAttributes(Attributes):
+    """The verdict on one candidate. Consumers act on ``passed`` and ``candidate`` alone."""
+
+    passed: bool
+    candidate: str
+    """The digest of the model that was judged."""
+    summary: Volatile[str]
+    checks: Volatile[tuple[Check, ...]]
+    evidence: Volatile[Artifact]
+    """All numbers, as a JSON document."""
+    rows: Volatile[int]
+    """How many labelled rows the verdict rests on."""
+    looks: Volatile[int] = 1
+    """How many candidates in a row this gate has judged on these very rows."""
+
+
+class Evaluation(
+    Resource[EvaluationArguments, EvaluationAttributes],
+    kind="gate",
+    type="evaluation",
+    reusable=True,
+):
+    """Measures a model on held-out rows, and decides by thresholds, baseline, slices, fairness."""
+
+    preload = ("numpy", "pandas", "pyarrow.parquet")
+
+    def predict(self, new: EvaluationArguments) -> Mapping[str, Any]:
+        return {"candidate": model_of(new.candidate, "candidate").digest}
+
+    def apply(
+        self,
+        ctx: Context,
+        new: EvaluationArguments,
+        old: Stored[EvaluationArguments, EvaluationAttributes] | None,
+    ) -> EvaluationAttributes:
+        """Judge. A failing candidate is a result; only what cannot be judged is an error."""
+        from mlform_core.gate_judge import judge
+        from mlform_core.gate_measure import Rows, align, measure
+
+        rows = Rows(new.data, new.split)
+        rows.check()
+        _check_columns(new, rows)
+        candidate = model_of(new.candidate, "candidate")
+        baseline = None if new.baseline is None else model_of(new.baseline, "baseline")
+        ours = measure(ctx, candidate, rows, "candidate", allow_pickle=new.allow_pickle)
+        theirs: Measured | None = None
+        if baseline is not None and baseline.digest == candidate.digest:
+            theirs = ours
+        elif baseline is not None:
+            theirs = measure(ctx, baseline, rows, "baseline", allow_pickle=new.allow_pickle)
+            ours, theirs = align(ours, theirs)
+        verdict = judge(_case(ctx, new, rows, ours, theirs), new.rules())
+        evidence = _evidence(new, ours, verdict)
+        data = json.dumps(evidence, sort_keys=True, indent=1, allow_nan=False).encode()
+        return EvaluationAttributes(
+            passed=verdict.passed,
+            candidate=candidate.digest,
+            summary=_summary(verdict),
+            checks=tuple(verdict.checks),
+            evidence=ctx.artifacts.put_bytes(data, EVIDENCE),
+            rows=ours.outcomes.rows,
+            looks=_looks(new, old, candidate.digest),
+        )
+
+    def destroy(self, ctx: Context, old: Stored[EvaluationArguments, EvaluationAttributes]) -> str:
+        return "the evidence is kept in the artifact store"
+
+
+def model_of(handle: Handle, argument: str) -> Artifact:
+    """Return the model a handle means: the artifact it names, or its resource's ``model``."""
+    if handle.artifact is not None:
+        return handle.artifact
+    try:
+        return handle.artifact_at("model")
+    except (KeyError, ValueError):
+        kind = handle.kind
+        detail = f"{handle.address} has no model. Write e.g. training_job.NAME.model, not a {kind}."
+        raise ResourceError("Not a model", detail, argument=argument) from None
+
+
+def _check_columns(new: EvaluationArguments, rows: Rows) -> None:
+    if new.slices is not None:
+        rows.has(new.slices.columns(), "slices", "which slices.by names")
+    if new.fairness is not None:
+        rows.has([new.fairness.attribute], "fairness", "which fairness.attribute names")
+
+
+def _case(
+    ctx: Context, new: EvaluationArguments, rows: Rows, ours: Measured, theirs: Measured | None
+) -> Case:
+    import pandas as pd
+
+    from mlform_core.gate_groups import Case
+
+    columns = [] if new.slices is None else new.slices.columns()
+    if new.fairness is not None:
+        columns = list(dict.fromkeys([*columns, new.fairness.attribute]))
+    frame = rows.read(ctx, columns) if columns else pd.DataFrame(index=range(len(ours.labelled)))
+    if ours.outcomes.rows == 0:
+        detail = f'No row of {new.data.address} has a value of the target "{ours.target}".'
+        raise ResourceError("No labels", detail, argument="data")
+    against = "" if new.baseline is None else model_of(new.baseline, "baseline").digest
+    return Case(
+        candidate=ours.outcomes,
+        baseline=None if theirs is None else theirs.outcomes,
+        columns=frame.loc[ours.labelled].reset_index(drop=True),
+        seed=f"{model_of(new.candidate, 'candidate').digest} {against} {new.data.digest}",
+        checkpoint=ctx.checkpoint,
+    )
+
+
+def _looks(
+    new: EvaluationArguments,
+    old: Stored[EvaluationArguments, EvaluationAttributes] | None,
+    candidate: str,
+) -> int:
+    """Count the looks at the same rows: each gives chance another try, so people should know."""
+    if old is None:
+        return 1
+    before = old.arguments
+    if (before.data.digest, before.split) != (new.data.digest, new.split):
+        return 1
+    return old.attributes.looks + (old.attributes.candidate != candidate)
+
+
+def _evidence(new: EvaluationArguments, ours: Measured, verdict: Judgement) -> dict[str, Any]:
+    from mlform_core.compare import RESAMPLES
+
+    return {
+        "format": 1,
+        "passed": verdict.passed,
+        "candidate": model_of(new.candidate, "candidate").digest,
+        "baseline": None if new.baseline is None else model_of(new.baseline, "baseline").digest,
+        "data": {"address": new.data.address, "digest": new.data.digest, "split": new.split},
+        "rows": ours.outcomes.rows,
+        "unlabelled": int(len(ours.labelled) - ours.outcomes.rows),
+        "target": ours.target,
+        "task": ours.outcomes.task,
+        "classes": list(ours.classes),
+        "resamples": RESAMPLES,
+        "rules": new.rules().model_dump(mode="json"),
+        "metrics": verdict.metrics,
+        "slices": verdict.slices,
+        "fairness": verdict.fairness,
+        "checks": [check.model_dump(mode="json") for check in verdict.checks],
+    }
+
+
+def _summary(verdict: Judgement) -> str:
+    failed = [c.message for c in verdict.checks if c.outcome == "fail"]
+    warned = [c.message for c in verdict.checks if c.outcome == "warn"]
+    counted = [c for c in verdict.checks if c.outcome != "skipped"]
+    if failed:
+        return "failed: " + "; ".join(failed)
+    if warned:
+        return "passed with warnings: " + "; ".join(warned)
+    return f"passed {len(counted)} check{'' if len(counted) == 1 else 's'}"

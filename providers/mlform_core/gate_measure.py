@@ -1,0 +1,210 @@
+"""What a model predicts on the rows a gate looks at: measured once, judged as often as asked."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlform.sdk import Artifact, Context, Handle, ResourceError
+from mlform_core.gate_rules import suggestion
+from mlform_core.metrics import Floats, Outcomes
+from mlform_core.models import Model, load
+from mlform_core.tables import read_table
+
+VERSION = 1
+"""Raise it when equal models and data are measured differently."""
+_CHUNK = 100_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows a gate looks at: a table, and which part of it."""
+
+    data: Handle
+    split: str | None
+
+    def check(self) -> None:
+        """Raise ``ResourceError`` if the table has no such part, or the part no rows."""
+        splits: dict[str, int] = self.data.attributes.get("splits") or {}
+        if self.split is None:
+            return
+        address = self.data.address
+        if not splits:
+            detail = f"{address} is not split. Add a split to it, or write split = null for all."
+            raise ResourceError("Split not found", detail, argument="split")
+        if self.split not in splits:
+            parts = ", ".join(f'"{name}" ({rows} rows)' for name, rows in splits.items())
+            detail = f'{address} has no part "{self.split}".{suggestion(self.split, splits)}'
+            raise ResourceError("Split not found", f"{detail} It has {parts}.", argument="split")
+        if splits[self.split] == 0:
+            detail = f'The part "{self.split}" of {address} has no rows to judge a model on.'
+            raise ResourceError("Empty split", detail, argument="split")
+
+    def has(self, columns: Sequence[str], argument: str, why: str) -> None:
+        """Raise ``ResourceError`` for every column the table does not have."""
+        known: dict[str, str] = self.data.attributes.get("columns") or {}
+        missing = [name for name in columns if name not in known]
+        if missing:
+            detail = "\n".join(
+                f'{self.data.address} has no column "{name}", {why}.{suggestion(name, known)}'
+                for name in missing
+            )
+            raise ResourceError("Column not found", detail, argument=argument)
+
+    def read(self, ctx: Context, columns: Sequence[str]) -> pd.DataFrame:
+        """Return the columns of these rows, always in the same order."""
+        frame: pd.DataFrame = read_table(ctx, self.data, list(columns), self.split)
+        return frame
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Labels and predictions of one model on ``Rows``; ``labelled`` says which rows have a label.
+
+    ``classes`` are the target's values, in the order of codes and of prediction columns; empty
+    for regression. ``outcomes`` has only rows with a label.
+    """
+
+    target: str
+    classes: tuple[Any, ...]
+    labelled: npt.NDArray[np.bool_]
+    outcomes: Outcomes
+
+
+def measure(
+    ctx: Context, model: Artifact, rows: Rows, argument: str, *, allow_pickle: bool
+) -> Measured:
+    """Return what ``model`` predicts on ``rows``, computing it only if nobody has before."""
+    what = {
+        "measure": model.digest,
+        "data": rows.data.digest,
+        "split": rows.split,
+        "version": VERSION,
+    }
+    made = ctx.memo(
+        what, lambda: _pack(*_predict(ctx, model, rows, argument, allow_pickle=allow_pickle))
+    )
+    return _unpack(ctx.artifacts.read(made.digest))
+
+
+def _predict(
+    ctx: Context, artifact: Artifact, rows: Rows, argument: str, *, allow_pickle: bool
+) -> tuple[dict[str, Any], Floats, Floats]:
+    try:
+        path = ctx.artifacts.path(artifact.digest)
+    except KeyError:
+        detail = f"The model {artifact.digest} is no longer in the artifact store."
+        raise ResourceError("Model not found", detail, argument=argument) from None
+    model = load(path, allow_pickle=allow_pickle)
+    meta = dict(model.meta)
+    target, features = str(meta["target"]), [str(f["name"]) for f in meta["features"]]
+    rows.has([target], "data", "the target of the model")
+    rows.has(features, argument, "which the model needs")
+    frame = rows.read(ctx, list(dict.fromkeys([*features, target])))
+    predictions = _in_chunks(ctx, model, frame[features])
+    if meta["task"] == "regression":
+        classes: list[Any] = []
+        labels = pd.to_numeric(frame[target]).to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        classes, labels = _coded(frame[target], meta["classes"])
+        predictions = _checked(meta, classes, predictions, rows)
+    about = {"task": meta["task"], "target": target, "classes": classes}
+    return about, labels, predictions
+
+
+def _in_chunks(ctx: Context, model: Model, frame: pd.DataFrame) -> Floats:
+    parts = []
+    for start in range(0, len(frame), _CHUNK):
+        ctx.progress(start, len(frame), "predicting")
+        chunk = frame.iloc[start : start + _CHUNK]
+        parts.append(np.asarray(model.predict(chunk), dtype=np.float64))
+    return np.concatenate(parts)
+
+
+def _coded(labels: pd.Series[Any], known: Sequence[Any]) -> tuple[list[Any], Floats]:
+    """Return the classes, those the model does not know last, and each row's code or NaN."""
+    codes, values = pd.factorize(labels)
+    present = [v.item() if isinstance(v, np.generic) else v for v in values]
+    unseen = sorted((v for v in present if v not in known), key=str)
+    classes = [*known, *unseen]
+    place = np.array([*(classes.index(v) for v in present), np.nan], dtype=np.float64)
+    return classes, place[codes]
+
+
+def _checked(meta: dict[str, Any], classes: list[Any], predictions: Floats, rows: Rows) -> Floats:
+    """Give classes the model does not know the probability 0; binary models cannot have any."""
+    extra = len(classes) - len(meta["classes"])
+    if not extra:
+        return predictions
+    if meta["task"] == "binary":
+        unknown = ", ".join(repr(c) for c in classes[-extra:])
+        known = " and ".join(repr(c) for c in meta["classes"])
+        detail = (
+            f'The target "{meta["target"]}" has the value {unknown} in {rows.data.address}, '
+            f"but the model was trained to tell {known} apart."
+        )
+        raise ResourceError("Unknown target value", detail, argument="data")
+    return np.column_stack([predictions, np.zeros((len(predictions), extra))])
+
+
+def _pack(about: dict[str, Any], labels: Floats, predictions: Floats) -> bytes:
+    """Return the measurement as bytes that depend on nothing else."""
+    head = json.dumps(about, sort_keys=True).encode()
+    file = io.BytesIO()
+    for array in (np.frombuffer(head, dtype=np.uint8), labels, predictions):
+        np.lib.format.write_array(file, np.ascontiguousarray(array), (1, 0), allow_pickle=False)
+    return file.getvalue()
+
+
+def _unpack(data: bytes) -> Measured:
+    file = io.BytesIO(data)
+    head, labels, predictions = (
+        np.lib.format.read_array(file, allow_pickle=False) for _ in range(3)
+    )
+    about = json.loads(head.tobytes())
+    labelled = np.isfinite(labels)
+    outcomes = Outcomes(about["task"], labels[labelled], predictions[labelled])
+    return Measured(about["target"], tuple(about["classes"]), labelled, outcomes)
+
+
+def align(candidate: Measured, baseline: Measured) -> tuple[Measured, Measured]:
+    """Bring two measurements of the same rows to the same classes.
+
+    Raises ``ResourceError`` if the models do not answer the same question.
+    """
+    ours, theirs = candidate.outcomes, baseline.outcomes
+    if (candidate.target, ours.task) != (baseline.target, theirs.task):
+        detail = (
+            f'The candidate predicts "{candidate.target}" ({ours.task}), the baseline '
+            f'"{baseline.target}" ({theirs.task}). Write baseline = null to start anew.'
+        )
+        raise ResourceError("Baseline of another kind", detail, argument="baseline")
+    if candidate.classes == baseline.classes:
+        return candidate, baseline
+    if ours.task == "binary":
+        names = [" and ".join(repr(c) for c in m.classes) for m in (candidate, baseline)]
+        detail = (
+            f"The candidate tells {names[0]} apart, the baseline {names[1]}. "
+            "Write baseline = null to start anew."
+        )
+        raise ResourceError("Baseline of another kind", detail, argument="baseline")
+    new = (c for c in baseline.classes if c not in candidate.classes)
+    union = (*candidate.classes, *new)
+    return _recoded(candidate, union), _recoded(baseline, union)
+
+
+def _recoded(measured: Measured, classes: tuple[Any, ...]) -> Measured:
+    place = np.array([classes.index(c) for c in measured.classes], dtype=np.intp)
+    before = measured.outcomes
+    predictions = np.zeros((before.rows, len(classes)))
+    predictions[:, place] = before.predictions
+    labels = place[before.labels.astype(np.intp)].astype(np.float64)
+    outcomes = Outcomes(before.task, labels, predictions)
+    return Measured(measured.target, classes, measured.labelled, outcomes)

@@ -1,0 +1,237 @@
+"""Metrics as functions of row weights, so that one definition gives estimate and bootstrap.
+
+A metric is *prepared* once for the labels and predictions (sorted, where it needs ranks) and
+then evaluated for any number of weight vectors at once. Weights of one give the estimate; the
+counts of a bootstrap sample give its replicate, without sorting again. Values agree with
+scikit-learn's functions with ``sample_weight``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mlform_core.gate_rules import METRICS, Task
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Score: TypeAlias = Callable[[Floats], Floats]
+"""Weights (replicates × rows) → the metric for each replicate; NaN where it is not defined."""
+
+ECE_BINS = 15
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Labels and predictions, row by row.
+
+    ``labels``: 0 or 1 (binary), the class's index (multiclass), the value (regression).
+    ``predictions``: the probability of class 1, of each class (rows × classes), the value.
+    """
+
+    task: Task
+    labels: Floats
+    predictions: Floats
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.labels)
+
+    def where(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Outcomes:
+        """Return some of the rows."""
+        return Outcomes(self.task, self.labels[rows], self.predictions[rows])
+
+
+def prepare(metric: str, outcomes: Outcomes, threshold: float = 0.5) -> Score:
+    """Return ``metric`` over these rows as a function of weights.
+
+    ``threshold``: a probability of at least this is decided for class 1 (binary accuracy,
+    precision, recall, f1). Raises ``ValueError`` if the metric is not defined for the task.
+    """
+    if metric not in METRICS or outcomes.task not in METRICS[metric].tasks:
+        raise ValueError(f"{metric} is not defined for {outcomes.task}")
+    y, p = outcomes.labels, outcomes.predictions
+    if metric in _RANKED:
+        return _RANKED[metric](y, p)
+    if outcomes.task == "regression":
+        return _REGRESSION[metric](y, p)
+    if outcomes.task == "multiclass":
+        return _MULTICLASS[metric](y, p)
+    if metric in _PROBABILITY:
+        return _PROBABILITY[metric](y, p)
+    return _decided(metric, y, (p >= threshold).astype(np.float64))
+
+
+def value(metric: str, outcomes: Outcomes, threshold: float = 0.5) -> float:
+    """Return ``metric`` over these rows; NaN where it is not defined (one class only)."""
+    if outcomes.rows == 0:
+        return float("nan")
+    return float(prepare(metric, outcomes, threshold)(np.ones((1, outcomes.rows)))[0])
+
+
+def _divide(above: Floats, below: Floats, empty: float = np.nan) -> Floats:
+    out = np.full(above.shape, empty)
+    np.divide(above, below, out=out, where=below > 0)
+    return out
+
+
+def _sums(columns: Sequence[Floats], finish: Callable[[Floats], Floats]) -> Score:
+    """Return a metric that depends on weighted sums of ``columns`` alone."""
+    stacked = np.column_stack([np.ones(len(columns[0])), *columns])
+    return lambda weights: finish(weights @ stacked)
+
+
+def _mean(losses: Floats) -> Score:
+    return _sums([losses], lambda s: _divide(s[:, 1], s[:, 0]))
+
+
+def _log_loss(y: Floats, p: Floats) -> Score:
+    # scikit-learn clips at the same distance from 0 and 1.
+    eps = float(np.finfo(np.float64).eps)
+    clipped = np.clip(p, eps, 1 - eps)
+    return _mean(-np.where(y == 1, np.log(clipped), np.log1p(-clipped)))
+
+
+def _brier(y: Floats, p: Floats) -> Score:
+    return _mean((p - y) ** 2)
+
+
+def _ece(y: Floats, p: Floats) -> Score:
+    """Return the expected calibration error: 15 equally wide bins over P(class 1).
+
+    Guo et al. (2017), "On Calibration of Modern Neural Networks", in its binary form.
+    """
+    bins = np.minimum((p * ECE_BINS).astype(np.intp), ECE_BINS - 1)
+    gaps = np.zeros((len(y), ECE_BINS))
+    gaps[np.arange(len(y)), bins] = y - p
+    columns = [gaps[:, i] for i in range(ECE_BINS)]
+    return _sums(columns, lambda s: _divide(np.abs(s[:, 1:]).sum(axis=1), s[:, 0]))
+
+
+def _decided(metric: str, y: Floats, decided: Floats) -> Score:
+    if metric == "accuracy":
+        return _mean((y == decided).astype(np.float64))
+
+    def finish(s: Floats) -> Floats:
+        hits, chosen, positive = s[:, 1], s[:, 2], s[:, 3]
+        below = {"precision": chosen, "recall": positive, "f1": (chosen + positive) / 2}
+        return _divide(hits, below[metric], empty=0.0)
+
+    return _sums([y * decided, decided, y], finish)
+
+
+def _accuracy(y: Floats, p: Floats) -> Score:
+    return _mean((p.argmax(axis=1) == y).astype(np.float64))
+
+
+def _multiclass_log_loss(y: Floats, p: Floats) -> Score:
+    eps = float(np.finfo(np.float64).eps)
+    of_truth = p[np.arange(len(y)), y.astype(np.intp)]
+    return _mean(-np.log(np.clip(of_truth, eps, 1 - eps)))
+
+
+def _macro_f1(y: Floats, p: Floats) -> Score:
+    """Mean F1 over the classes that occur among labels or decisions."""
+    classes = p.shape[1]
+    truth = np.eye(classes)[y.astype(np.intp)]
+    decided = np.eye(classes)[p.argmax(axis=1)]
+
+    def score(weights: Floats) -> Floats:
+        seen = weights @ truth + weights @ decided
+        f1 = _divide(2 * (weights @ (truth * decided)), seen, empty=0.0)
+        return _divide(f1.sum(axis=1), (seen > 0).sum(axis=1).astype(np.float64))
+
+    return score
+
+
+def _rmse(y: Floats, p: Floats) -> Score:
+    return _sums([(y - p) ** 2], lambda s: np.sqrt(_divide(s[:, 1], s[:, 0])))
+
+
+def _mae(y: Floats, p: Floats) -> Score:
+    return _mean(np.abs(y - p))
+
+
+def _r2(y: Floats, p: Floats) -> Score:
+    # Centred first: the difference of raw sums of squares would cancel.
+    centred = y - y.mean()
+
+    def finish(s: Floats) -> Floats:
+        spread = s[:, 3] - _divide(s[:, 2] ** 2, s[:, 0])
+        return 1 - _divide(s[:, 1], spread)
+
+    return _sums([(y - p) ** 2, centred, centred**2], finish)
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """Rows in the order of their predictions; ``ends`` are the last rows of runs of equals."""
+
+    order: npt.NDArray[np.intp]
+    ends: npt.NDArray[np.intp] | None
+    ones: Floats
+
+    @classmethod
+    def of(cls, y: Floats, p: Floats) -> _Ranking:
+        """Rank ``p``, the largest first."""
+        order = np.argsort(-p, kind="stable")
+        ranked = p[order]
+        ends = np.flatnonzero(np.concatenate([ranked[1:] != ranked[:-1], [True]]))
+        return cls(order, None if len(ends) == len(p) else ends, y[order])
+
+    def counts(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return at each threshold: 1s at it, 1s up to it, rows up to it."""
+        ranked = weights.take(self.order, axis=1)
+        chosen = ranked.cumsum(axis=1)
+        ranked *= self.ones
+        if self.ends is None:
+            return ranked, ranked.cumsum(axis=1), chosen
+        hits = ranked.cumsum(axis=1).take(self.ends, axis=1)
+        return np.diff(hits, axis=1, prepend=0.0), hits, chosen.take(self.ends, axis=1)
+
+
+def _roc_auc(y: Floats, p: Floats) -> Score:
+    """Return the area under the ROC curve: P(score of a 1 > score of a 0), half for ties."""
+    ranking = _Ranking.of(y, p)
+
+    def score(weights: Floats) -> Floats:
+        positive, hits, chosen = ranking.counts(weights)
+        ones = hits[:, -1].copy()
+        zeros = chosen[:, -1] - ones
+        alarms = np.subtract(chosen, hits, out=chosen)
+        # Each 1 beats the 0s ranked after it, and ties with those at its own threshold.
+        lost = np.einsum("ij,ij->i", positive, alarms)
+        if ranking.ends is not None:
+            lost += np.einsum("ij,ij->i", positive[:, 1:], alarms[:, :-1])
+            lost /= 2
+        return _divide(ones * zeros - lost, ones * zeros)
+
+    return score
+
+
+def _average_precision(y: Floats, p: Floats) -> Score:
+    """Return the sum over thresholds of precision × the rise in recall."""
+    ranking = _Ranking.of(y, p)
+
+    def score(weights: Floats) -> Floats:
+        positive, hits, chosen = ranking.counts(weights)
+        precision = np.divide(hits, chosen, out=hits, where=chosen > 0)
+        total = np.einsum("ij,ij->i", positive, precision)
+        return _divide(total, positive.sum(axis=1))
+
+    return score
+
+
+_Prepare: TypeAlias = Callable[[Floats, Floats], Score]
+_RANKED: dict[str, _Prepare] = {"roc_auc": _roc_auc, "average_precision": _average_precision}
+_PROBABILITY: dict[str, _Prepare] = {"log_loss": _log_loss, "brier": _brier, "ece": _ece}
+_MULTICLASS: dict[str, _Prepare] = {
+    "accuracy": _accuracy,
+    "log_loss": _multiclass_log_loss,
+    "macro_f1": _macro_f1,
+}
+_REGRESSION: dict[str, _Prepare] = {"rmse": _rmse, "mae": _mae, "r2": _r2}

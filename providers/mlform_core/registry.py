@@ -1,0 +1,153 @@
+"""``model "registry"``: versions of a model, and which of them is the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from mlform.sdk import (
+    Arguments,
+    Artifact,
+    Attributes,
+    Context,
+    Handle,
+    Held,
+    Metadata,
+    Resource,
+    Stored,
+    Volatile,
+)
+from mlform_core.gate import model_of
+
+
+class PromotionRules(Arguments):
+    """What a candidate needs to become champion: these gates passed, and so many approvals."""
+
+    require: list[Handle] = Field(default_factory=list)
+    approvals: int = Field(default=0, ge=0)
+
+    @field_validator("require")
+    @classmethod
+    def _gates(cls, value: list[Handle]) -> list[Handle]:
+        for handle in value:
+            if handle.kind != "gate" or handle.attribute is not None:
+                raise ValueError(f"{handle.address} is no gate; write require = [gate.NAME]")
+        return value
+
+
+class RegistryArguments(Arguments):
+    """The model that asks to be champion, and what it takes."""
+
+    candidate: Handle
+    champion: PromotionRules = PromotionRules()
+    owner: Metadata[str] = ""
+    description: Metadata[str] = ""
+
+
+class RegistryAttributes(Attributes):
+    """The candidate, the champion, and the numbers of all versions seen."""
+
+    candidate: Artifact
+    version: int
+    """The candidate's number: 1, 2, …; the same model keeps the number it had."""
+    champion: Artifact | None
+    champion_version: int | None
+    versions: dict[str, int]
+    """Digest → number."""
+    promotions: Volatile[tuple[dict[str, Any], ...]] = ()
+    """Each change of champion, oldest first."""
+    held: Held[tuple[str, ...]] = ()
+
+
+class Registry(
+    Resource[RegistryArguments, RegistryAttributes],
+    kind="model",
+    type="registry",
+    weighs_gates=True,
+):
+    """Numbers candidates, and moves ``champion`` to one that its gates let through."""
+
+    def predict(self, new: RegistryArguments) -> Mapping[str, Any]:
+        candidate = model_of(new.candidate, "candidate")
+        certain: dict[str, Any] = {"candidate": candidate.model_dump(mode="json")}
+        if not _objections(new, candidate):
+            certain["champion"] = certain["candidate"]
+        return certain
+
+    def apply(
+        self,
+        ctx: Context,
+        new: RegistryArguments,
+        old: Stored[RegistryArguments, RegistryAttributes] | None,
+    ) -> RegistryAttributes:
+        """Give the candidate a number, and promote it if nothing speaks against it."""
+        before = None if old is None else old.attributes
+        candidate = model_of(new.candidate, "candidate")
+        versions = dict(before.versions) if before else {}
+        version = versions.setdefault(candidate.digest, max(versions.values(), default=0) + 1)
+        champion = before.champion if before else None
+        promotions = before.promotions if before else ()
+        objections = _objections(new, candidate, champion)
+        if not objections:
+            if champion is None or champion.digest != candidate.digest:
+                replaced = None if champion is None else versions[champion.digest]
+                gates = sorted(gate.address for gate in new.champion.require)
+                promotions = (
+                    *promotions,
+                    {
+                        "version": version,
+                        "digest": candidate.digest,
+                        "replaces": replaced,
+                        "gates": gates,
+                    },
+                )
+            champion = candidate
+        champion_version = None if champion is None else versions[champion.digest]
+        return RegistryAttributes(
+            candidate=candidate,
+            version=version,
+            champion=champion,
+            champion_version=champion_version,
+            versions=versions,
+            promotions=promotions,
+            held=tuple(_explain(version, champion_version, why) for why in objections),
+        )
+
+    def destroy(self, ctx: Context, old: Stored[RegistryArguments, RegistryAttributes]) -> str:
+        return "model versions and evidence are kept in the artifact store"
+
+
+def _objections(
+    new: RegistryArguments, candidate: Artifact, champion: Artifact | None = None
+) -> list[str]:
+    """Return what stands against making ``candidate`` champion, which may be it already."""
+    found = []
+    name = _short(candidate.digest)
+    for gate in new.champion.require:
+        judged = gate.attributes.get("candidate")
+        if judged != candidate.digest:
+            other = _short(judged) if isinstance(judged, str) else "none"
+            found.append(
+                f"{gate.address} judged another model ({other}, not {name}); "
+                "give gate and registry the same candidate"
+            )
+        elif gate.attributes.get("passed") is not True:
+            found.append(f"{gate.address} did not pass for {name}")
+    promoted = champion is not None and champion.digest == candidate.digest
+    if new.champion.approvals and not found and not promoted:
+        count = new.champion.approvals
+        found.append(f"waits for {count} approval{'' if count == 1 else 's'}")
+    return found
+
+
+def _explain(version: int, champion: int | None, why: str) -> str:
+    if version == champion:
+        return f"version {version} stays champion, though {why}"
+    stays = "there is no champion yet" if champion is None else f"version {champion} stays champion"
+    return f"version {version} is not promoted: {why}; {stays}"
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]

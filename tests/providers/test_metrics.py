@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from mlform_core import fairness
+from mlform_core.compare import holm
+from mlform_core.gate_rules import metrics_of
+from mlform_core.metrics import Outcomes, prepare, value
+
+few = st.integers(0, 6).map(lambda n: n / 6)
+weights_of = st.integers(0, 3)
+
+
+@st.composite
+def binary(draw):
+    """Both classes, many ties, and weights as a bootstrap gives them."""
+    rows = draw(st.lists(st.tuples(st.integers(0, 1), few, weights_of), min_size=2, max_size=40))
+    y, p, w = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    y[0], y[1], w[0], w[1] = 0, 1, 1, 1
+    return y, p, w
+
+
+def weighted(name, outcomes, w, threshold=0.5):
+    both = np.stack([w, np.ones_like(w)])
+    found = prepare(name, outcomes, threshold)(both)
+    assert found[1] == pytest.approx(value(name, outcomes, threshold), abs=1e-12, nan_ok=True)
+    return found[0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(binary())
+def test_binary_metrics_are_sklearns(data):
+    y, p, w = data
+    outcomes = Outcomes("binary", y, p)
+    decided = (p >= 0.5).astype(float)
+    expected = {
+        "roc_auc": reference.roc_auc_score(y, p, sample_weight=w),
+        "average_precision": reference.average_precision_score(y, p, sample_weight=w),
+        "log_loss": reference.log_loss(y, p, sample_weight=w),
+        "brier": reference.brier_score_loss(y, p, sample_weight=w),
+        "accuracy": reference.accuracy_score(y, decided, sample_weight=w),
+        "precision": reference.precision_score(y, decided, sample_weight=w, zero_division=0),
+        "recall": reference.recall_score(y, decided, sample_weight=w, zero_division=0),
+        "f1": reference.f1_score(y, decided, sample_weight=w, zero_division=0),
+    }
+    assert {*expected, "ece"} == set(metrics_of("binary"))
+    for name, known in expected.items():
+        assert weighted(name, outcomes, w) == pytest.approx(known, abs=1e-9), name
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), few, few, few, weights_of), min_size=3, max_size=30))
+def test_multiclass_metrics_are_sklearns(rows):
+    table = np.array(rows, dtype=float)
+    y, w = table[:, 0], table[:, 4]
+    w[0] = 1
+    p = table[:, 1:4] + 0.1
+    p /= p.sum(axis=1, keepdims=True)
+    outcomes = Outcomes("multiclass", y, p)
+    kept = w > 0
+    decided = p.argmax(axis=1)
+    expected = {
+        "accuracy": reference.accuracy_score(y, decided, sample_weight=w),
+        "log_loss": reference.log_loss(y, p, sample_weight=w, labels=[0, 1, 2]),
+        "macro_f1": reference.f1_score(
+            y[kept], decided[kept], sample_weight=w[kept], average="macro", zero_division=0
+        ),
+    }
+    assert set(expected) == set(metrics_of("multiclass"))
+    for name, known in expected.items():
+        assert weighted(name, outcomes, w) == pytest.approx(known, abs=1e-9), name
+
+
+number = st.integers(-1000, 1000).map(lambda n: n / 10)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(number, number, weights_of), min_size=3, max_size=30))
+def test_regression_metrics_are_sklearns(rows):
+    y, p, w = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    y[0], y[1], w[0], w[1] = 1000, 2000, 1, 1
+    outcomes = Outcomes("regression", y, p)
+    expected = {
+        "rmse": reference.root_mean_squared_error(y, p, sample_weight=w),
+        "mae": reference.mean_absolute_error(y, p, sample_weight=w),
+        "r2": reference.r2_score(y, p, sample_weight=w),
+    }
+    assert set(expected) == set(metrics_of("regression"))
+    for name, known in expected.items():
+        assert weighted(name, outcomes, w) == pytest.approx(known, rel=1e-9, abs=1e-9), name
+
+
+def test_r2_keeps_its_digits_far_from_zero():
+    y = np.array([1.0, 2.0, 3.0, 4.0]) + 1e9
+    outcomes = Outcomes("regression", y, y + np.array([0.5, -0.5, 0.5, -0.5]))
+    assert value("r2", outcomes) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_calibration_error_by_hand():
+    # Bin of 0.1: one of two positive, gap |1 - 0.2| / 4; bin of 0.9: gap |2 - 1.8| / 4.
+    outcomes = Outcomes("binary", np.array([0.0, 1, 1, 1]), np.array([0.1, 0.1, 0.9, 0.9]))
+    assert value("ece", outcomes) == pytest.approx((0.8 + 0.2) / 4)
+
+
+def test_the_threshold_decides_at_equality_for_yes():
+    outcomes = Outcomes("binary", np.array([0.0, 1, 1]), np.array([0.2, 0.3, 0.8]))
+    assert value("recall", outcomes, threshold=0.3) == 1
+    assert value("recall", outcomes, threshold=0.31) == 0.5
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
+def test_a_ranking_of_one_class_is_undefined(name):
+    assert np.isnan(value(name, Outcomes("binary", np.zeros(3), np.arange(3) / 3)))
+
+
+def test_a_metric_of_another_task_is_refused():
+    with pytest.raises(ValueError, match="rmse is not defined for binary"):
+        value("rmse", Outcomes("binary", np.array([0.0, 1]), np.array([0.1, 0.2])))
+
+
+def test_fairness_by_hand():
+    # Group a: 4 rows, 3 selected, 2 of 2 positives, 1 of 2 negatives.
+    # Group b: 4 rows, 1 selected, 1 of 2 positives, 0 of 2 negatives.
+    codes = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    labels = np.array([1.0, 1, 0, 0, 1, 1, 0, 0])
+    decided = np.array([1, 1, 1, 0, 1, 0, 0, 0], dtype=bool)
+    found = fairness.groups(codes, ["a", "b"], labels, decided)
+    assert found["a"] == fairness.Group(4, 0.75, 1.0, 0.5)
+    assert found["b"] == fairness.Group(4, 0.25, 0.5, 0.0)
+    assert fairness.measures(found) == {
+        "demographic_parity_ratio": 0.25 / 0.75,
+        "demographic_parity_difference": 0.5,
+        "equalized_odds_ratio": 0.0,
+        "equalized_odds_difference": 0.5,
+        "equal_opportunity_difference": 0.5,
+    }
+
+
+def test_a_group_without_positives_has_no_say_on_their_rate():
+    codes = np.array([0, 0, 1, 1, 2])
+    labels = np.array([1.0, 0, 1, 0, 0])
+    decided = np.array([1, 0, 1, 1, 0], dtype=bool)
+    found = fairness.measures(fairness.groups(codes, ["a", "b", "c"], labels, decided))
+    assert found["equal_opportunity_difference"] == 0
+    assert found["equalized_odds_difference"] == 1
+
+
+def test_nobody_selected_is_parity():
+    found = fairness.groups(np.array([0, 1]), ["a", "b"], np.array([1.0, 1]), np.zeros(2, bool))
+    assert fairness.measures(found)["demographic_parity_ratio"] == 1
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1.0, 1.0]

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from mlform.sdk import Artifact, Handle, ResourceError, Stored
+from mlform.sdk.testing import FakeContext, check_resource
+from mlform_core.registry import Registry, RegistryArguments, RegistryAttributes
+
+ADDRESS = "training_job.risk"
+
+
+def model(name: str) -> Artifact:
+    return Artifact(digest="sha256:" + hashlib.sha256(name.encode()).hexdigest(), size=len(name))
+
+
+def handle(name: str) -> Handle:
+    found = model(name)
+    return Handle(address=ADDRESS, attribute="model", digest=found.digest, artifact=found)
+
+
+def gate(judged: str, *, passed: bool, address: str = "gate.quality") -> Handle:
+    attributes = {"passed": passed, "candidate": model(judged).digest}
+    return Handle(address=address, digest=f"{judged} {passed}", attributes=attributes)
+
+
+def arguments(name: str, *gates: Handle, approvals: int = 0) -> RegistryArguments:
+    rules = {"require": list(gates), "approvals": approvals}
+    return RegistryArguments.model_validate({"candidate": handle(name), "champion": rules})
+
+
+@pytest.fixture
+def life(tmp_path: Path):
+    class Life:
+        old: Stored[RegistryArguments, RegistryAttributes] | None = None
+
+        def apply(self, new: RegistryArguments) -> RegistryAttributes:
+            found = Registry().apply(FakeContext(tmp_path), new, self.old)
+            self.old = Stored(new, found)
+            return found
+
+    return Life()
+
+
+def test_without_gates_the_candidate_is_champion_at_once(life):
+    found = life.apply(arguments("a"))
+    assert found.champion == found.candidate == model("a")
+    assert (found.version, found.champion_version, found.held) == (1, 1, ())
+    assert found.promotions == (
+        {"version": 1, "digest": model("a").digest, "replaces": None, "gates": []},
+    )
+
+
+def test_a_whole_training_job_means_its_model(life):
+    job = Handle(address=ADDRESS, digest="x", attributes={"model": model("a").model_dump()})
+    assert life.apply(RegistryArguments(candidate=job)).champion == model("a")
+
+
+def test_what_has_no_model_is_refused(life):
+    data = Handle(address="dataset.loans", digest="x", attributes={"rows": 3})
+    with pytest.raises(ResourceError, match=r"dataset\.loans has no model") as error:
+        life.apply(RegistryArguments(candidate=data))
+    assert error.value.argument == "candidate"
+
+
+def test_a_failing_gate_holds_and_the_champion_stays(life):
+    life.apply(arguments("a", gate("a", passed=True)))
+    found = life.apply(arguments("b", gate("b", passed=False)))
+    assert (found.candidate, found.champion) == (model("b"), model("a"))
+    assert (found.version, found.champion_version) == (2, 1)
+    name = model("b").digest[7:19]
+    failed = f"version 2 is not promoted: gate.quality did not pass for {name}"
+    assert found.held == (f"{failed}; version 1 stays champion",)
+    assert len(found.promotions) == 1
+
+    found = life.apply(arguments("b", gate("b", passed=True)))
+    assert (found.champion, found.held) == (model("b"), ())
+    assert found.promotions[-1]["replaces"] == 1
+    assert found.promotions[-1]["gates"] == ["gate.quality"]
+
+
+def test_the_first_candidate_may_fail(life):
+    found = life.apply(arguments("a", gate("a", passed=False)))
+    assert found.champion is None
+    assert found.champion_version is None
+    assert "there is no champion yet" in found.held[0]
+
+
+def test_every_gate_must_pass_and_each_that_does_not_is_named(life):
+    gates = [
+        gate("a", passed=True, address="gate.one"),
+        gate("a", passed=False, address="gate.two"),
+        gate("other", passed=True, address="gate.three"),
+    ]
+    found = life.apply(arguments("a", *gates))
+    assert found.champion is None
+    assert [why.split(":")[1].split()[0] for why in found.held] == ["gate.two", "gate.three"]
+
+
+def test_a_gate_that_passed_another_model_promotes_nothing(life):
+    found = life.apply(arguments("b", gate("a", passed=True)))
+    assert found.champion is None
+    assert "judged another model" in found.held[0]
+
+
+def test_a_version_keeps_its_number(life):
+    versions = [life.apply(arguments(name)).version for name in "abcab"]
+    assert versions == [1, 2, 3, 1, 2]
+    found = life.apply(arguments("a"))
+    assert set(found.versions.values()) == {1, 2, 3}
+    assert [p["version"] for p in found.promotions] == [1, 2, 3, 1, 2, 1]
+
+
+def test_promoting_the_champion_again_is_no_promotion(life):
+    life.apply(arguments("a"))
+    assert len(life.apply(arguments("a", gate("a", passed=True))).promotions) == 1
+
+
+def test_a_champion_whose_gate_turns_against_it_stays_and_is_held(life):
+    life.apply(arguments("a", gate("a", passed=True)))
+    found = life.apply(arguments("a", gate("a", passed=False)))
+    assert found.champion == model("a")
+    assert found.held[0].startswith("version 1 stays champion, though gate.quality did not pass")
+
+
+def test_approvals_are_waited_for_once_the_gates_pass(life):
+    found = life.apply(arguments("a", gate("a", passed=True), approvals=2))
+    assert found.champion is None
+    assert "waits for 2 approvals" in found.held[0]
+    life.apply(arguments("a"))
+    assert life.apply(arguments("a", approvals=1)).held == ()
+
+
+def test_what_is_certain_before_applying_is_predicted():
+    certain = Registry().predict(arguments("a", gate("a", passed=True)))
+    assert Artifact.model_validate(certain["champion"]) == model("a")
+    assert "champion" not in Registry().predict(arguments("a", gate("a", passed=False)))
+
+
+def test_only_gates_can_be_required():
+    with pytest.raises(ValidationError, match=r"training_job\.risk is no gate"):
+        arguments("a", handle("a"))
+
+
+def test_contract(tmp_path):
+    _, after = check_resource(
+        Registry(),
+        arguments("a", gate("a", passed=True)),
+        arguments("b", gate("b", passed=False)),
+        FakeContext(tmp_path),
+    )
+    assert after.attributes.champion == model("a")
+    assert "kept" in Registry().destroy(FakeContext(tmp_path), after)
