@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 EVIDENCE = "application/vnd.mlform.evidence+json"
 _TABLES = {"dataset", "feature_view"}
+_MANY_LOOKS = 5
 
 
 class EvaluationArguments(Arguments):
@@ -145,6 +146,8 @@ class Evaluation(
             theirs = measure(ctx, baseline, rows, "baseline", allow_pickle=new.allow_pickle)
             ours, theirs = align(ours, theirs)
         verdict = judge(_case(ctx, new, rows, ours, theirs), new.rules())
+        looks = _looks(new, old, candidate.digest)
+        _warn_of_looks(ctx, new, looks)
         evidence = _evidence(new, ours, verdict)
         data = json.dumps(evidence, sort_keys=True, indent=1, allow_nan=False).encode()
         return EvaluationAttributes(
@@ -154,7 +157,7 @@ class Evaluation(
             checks=tuple(verdict.checks),
             evidence=ctx.artifacts.put_bytes(data, EVIDENCE),
             rows=ours.outcomes.rows,
-            looks=_looks(new, old, candidate.digest),
+            looks=looks,
         )
 
     def destroy(self, ctx: Context, old: Stored[EvaluationArguments, EvaluationAttributes]) -> str:
@@ -216,6 +219,16 @@ def _looks(
     if (before.data.digest, before.split) != (new.data.digest, new.split):
         return 1
     return old.attributes.looks + (old.attributes.candidate != candidate)
+
+
+def _warn_of_looks(ctx: Context, new: EvaluationArguments, looks: int) -> None:
+    alphas = [r.alpha for r in new.require.values() if r.min_gain is not None]
+    if alphas and looks >= _MANY_LOOKS:
+        chance = 1 - (1 - max(alphas)) ** looks
+        ctx.log(
+            f"{looks} candidates have been judged on the same rows: by now one that is no better "
+            f"passes by chance with a probability of up to {chance:.0%}. Hold out new rows."
+        )
 
 
 def _evidence(new: EvaluationArguments, ours: Measured, verdict: Judgement) -> dict[str, Any]:

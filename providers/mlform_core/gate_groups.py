@@ -167,8 +167,12 @@ def _judged(name: str, found: _Suspicion, p: float, alpha: float) -> Check:
     metric = pair.metric
     estimate = value(metric, pair.candidate, pair.threshold)
     compared = pair.baseline is not None
-    what = f"changed by {pair.estimate:+.4f}" if compared else f"{estimate:.4f}"
+    what = f"gain {pair.estimate:+.4f}" if compared else f"{estimate:.4f}"
+    tested = math.isfinite(gain.se)
     verdict = "breaks" if bad else "keeps"
+    message = f"{metric} {what} {verdict} {found.bound} {found.limit:g} (p {p:.2g})"
+    if not tested:
+        message = f"{metric}: too few rows of one class to test {found.bound} {found.limit:g}"
     return Check(
         check="slice",
         metric=metric,
@@ -181,8 +185,8 @@ def _judged(name: str, found: _Suspicion, p: float, alpha: float) -> Check:
         p=p,
         threshold=found.limit,
         support=pair.candidate.rows,
-        outcome="fail" if bad else "pass",
-        message=f"{name}: {metric} {what} {verdict} {found.bound} {found.limit:g} (p {p:.2g})",
+        outcome="skipped" if not tested else "fail" if bad else "pass",
+        message=f"{name}: {message}",
     )
 
 

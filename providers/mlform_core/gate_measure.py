@@ -108,7 +108,7 @@ def _predict(
     rows.has([target], "data", "the target of the model")
     rows.has(features, argument, "which the model needs")
     frame = rows.read(ctx, list(dict.fromkeys([*features, target])))
-    predictions = _in_chunks(ctx, model, frame[features])
+    predictions = _in_chunks(ctx, model, frame[features], argument)
     if meta["task"] == "regression":
         classes: list[Any] = []
         labels = pd.to_numeric(frame[target]).to_numpy(dtype=np.float64, na_value=np.nan)
@@ -119,13 +119,20 @@ def _predict(
     return about, labels, predictions
 
 
-def _in_chunks(ctx: Context, model: Model, frame: pd.DataFrame) -> Floats:
+def _in_chunks(ctx: Context, model: Model, frame: pd.DataFrame, argument: str) -> Floats:
     parts = []
     for start in range(0, len(frame), _CHUNK):
         ctx.progress(start, len(frame), "predicting")
         chunk = frame.iloc[start : start + _CHUNK]
-        parts.append(np.asarray(model.predict(chunk), dtype=np.float64))
-    return np.concatenate(parts)
+        try:
+            parts.append(np.asarray(model.predict(chunk), dtype=np.float64))
+        except ValueError as error:
+            raise ResourceError("Model cannot predict", str(error), argument=argument) from error
+    predictions = np.concatenate(parts)
+    if bad := int((~np.isfinite(predictions)).reshape(len(frame), -1).any(axis=1).sum()):
+        detail = f"The model predicts no finite number for {bad} of {len(frame)} rows."
+        raise ResourceError("Model cannot predict", detail, argument=argument)
+    return predictions
 
 
 def _coded(labels: pd.Series[Any], known: Sequence[Any]) -> tuple[list[Any], Floats]:

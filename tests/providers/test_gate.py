@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from pydantic import ValidationError
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -52,6 +53,7 @@ class Bench:
             "classes": classes,
             "features": [{"name": n, "type": TYPES[frame[n].dtype.kind]} for n in features],
             "framework": "scikit-learn",
+            "framework_version": sklearn.__version__,
         }
         name = hashlib.sha256(repr((address, features, fitted.get_params())).encode()).hexdigest()
         folder = self.base / "models" / name
@@ -215,6 +217,26 @@ def test_looks_at_the_same_rows_are_counted(bench, data, strong, weak):
     same = bench.apply(two, candidate=strong, data=data, require={"f1": {"min": 0.5}})
     other = bench.apply(same, candidate=strong, data=data, split="train", require=require)
     assert [s.attributes.looks for s in (one, two, same, other)] == [1, 2, 2, 1]
+
+
+def test_many_looks_at_the_same_rows_are_warned_of(bench, data, strong, weak):
+    stored = None
+    for candidate in (weak, strong, weak, strong, weak):
+        assert bench.ctx.lines == []
+        require = {"roc_auc": {"min_gain": -1.0}}
+        stored = bench.apply(stored, candidate=candidate, data=data, require=require)
+    assert "probability of up to 23%" in bench.ctx.lines[0]
+
+
+def test_a_slice_with_one_positive_row_is_not_tested(bench, strong):
+    frame = FRAME.assign(rare=np.where(FRAME["target"] == 1, "common", "zero"))
+    held_out = frame.index[(frame["_split"] == "holdout") & (frame["target"] == 1)]
+    frame.loc[held_out[0], "rare"] = "zero"
+    slices = {"by": ["rare"], "min": {"roc_auc": 0.99}, "min_support": 20}
+    found = bench.apply(candidate=strong, data=bench.table(frame), slices=slices).attributes
+    reasons = {c.slice: c.message for c in found.checks if c.outcome == "skipped"}
+    assert "is not defined" in reasons["rare=common"]
+    assert "too few rows of one class" in reasons["rare=zero"]
 
 
 def spoiled(bench, where: pd.Series) -> tuple[Handle, Handle]:
@@ -404,6 +426,13 @@ def test_data_that_does_not_fit_the_model(bench, strong):
     alike = FRAME[FRAME["target"] == 1]
     with pytest.raises(ResourceError, match="all labels are equal"):
         bench.apply(candidate=strong, data=bench.table(alike), require=require)
+
+
+def test_columns_of_another_type_are_an_error(bench, strong):
+    words = FRAME.assign(mean_radius="wide")
+    with pytest.raises(ResourceError, match="mean_radius") as error:
+        bench.apply(candidate=strong, data=bench.table(words), require={"roc_auc": {"min": 0.5}})
+    assert error.value.argument == "candidate"
 
 
 def test_a_model_that_is_gone_is_an_error(bench, data, strong):

@@ -1,0 +1,251 @@
+"""Skops files in one canonical form, and which types they may hold.
+
+``skops.io.dumps`` names objects by their address in memory, so two dumps of one model differ.
+Here arrays are named by their content, and other objects that occur several times are numbered
+by first appearance; identity of values that cannot change (numbers, strings, types) says nothing
+and is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+from mlform_core.bundles import BundleError, members, pack
+
+_NAME = re.compile(r"schema\.json|[0-9a-f]{64}\.(npy|npz|bin)")
+_ARRAYS = re.compile(r"[A-Za-z0-9_]{1,64}\.npy")
+_VALUES = frozenset(
+    {"JsonNode", "TypeNode", "FunctionNode", "DTypeNode", "SliceNode", "TupleNode", "BytesNode"}
+)
+"""Loaders of what cannot change: whether two occurrences are one object cannot be told."""
+
+# Beside scikit-learn's own estimators, which are inert until called on data. Functions are not
+# trusted by package: numpy.load, called by a FunctionTransformer, would run what it reads. A
+# partial is as safe as the function in it, which is checked too.
+_CLASSES = frozenset(
+    {
+        "functools.partial",
+        "numpy.dtype",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.linear_model._sgd_fast.EpsilonInsensitive",
+        "sklearn.linear_model._sgd_fast.Hinge",
+        "sklearn.linear_model._sgd_fast.SquaredHinge",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
+        "sklearn.utils._bunch.Bunch",
+        "sklearn.utils._metadata_requests.MetadataRequest",
+        "sklearn.utils._metadata_requests.MethodMetadataRequest",
+    }
+)
+_CLASS_MODULES = (
+    "sklearn._loss.",
+    "sklearn.gaussian_process.kernels",
+    "sklearn.metrics._dist_metrics",
+    "sklearn.neighbors._ball_tree",
+    "sklearn.neighbors._kd_tree",
+)
+_FUNCTION_MODULES = (
+    "sklearn.feature_selection._mutual_info",
+    "sklearn.feature_selection._univariate_selection",
+    "sklearn.metrics.pairwise",
+)
+_FUNCTIONS = frozenset({"sklearn.utils.validation.check_array"})
+
+
+def dumps(model: Any) -> bytes:
+    """Return ``model`` as a skops file in canonical form. Raises ``TypeError`` if it cannot be."""
+    import skops.io
+
+    return canonical(skops.io.dumps(model))
+
+
+def loads(data: bytes) -> Any:
+    """Load what ``dumps`` wrote. Raises ``BundleError`` on untrusted types and invalid files."""
+    import skops.io
+
+    parts = members(data, _NAME, "The model file")
+    for name, content in parts.items():
+        if name.endswith(".npz"):
+            members(content, _ARRAYS, "A sparse matrix of the model file")
+    try:
+        types = skops.io.get_untrusted_types(data=data)
+        model = None if untrusted(types) else skops.io.loads(data, trusted=types)
+    except (KeyError, TypeError, ValueError, RecursionError, AttributeError, MemoryError) as error:
+        message = f"The model file is damaged: {type(error).__name__}: {error}"
+        raise BundleError(message) from error
+    if refused := untrusted(types):
+        raise BundleError(f"The model file has types that are not trusted: {listed(refused)}")
+    _check_trees(model)
+    return model
+
+
+def untrusted_in(data: bytes) -> list[str]:
+    """Return the types in a skops file that ``loads`` would refuse."""
+    import skops.io
+
+    return untrusted(skops.io.get_untrusted_types(data=data))
+
+
+def untrusted(types: Sequence[str]) -> list[str]:
+    """Return those of ``types`` (qualified names that skops does not trust) we do not trust."""
+    return [name for name in types if not _trusted(name)]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return a few of the names for a message, and how many more there are."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _trusted(name: str) -> bool:
+    if name in _CLASSES or name in _FUNCTIONS:
+        return True
+    module_name, _, attribute = name.rpartition(".")
+    if not module_name.startswith("sklearn.") or ".tests" in module_name:
+        return False
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError):
+        return False
+    # Where it is defined counts, not where a name for it can be found.
+    home = getattr(found, "__module__", None) or ""
+    if isinstance(found, type):
+        from sklearn.base import BaseEstimator
+
+        ours = home.startswith("sklearn.") and issubclass(found, BaseEstimator)
+        return ours or home.startswith(_CLASS_MODULES)
+    return callable(found) and home in _FUNCTION_MODULES
+
+
+def canonical(data: bytes) -> bytes:
+    """Return the skops file ``data`` in canonical form: equal models give equal bytes."""
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        schema = json.loads(archive.read("schema.json"))
+        contents = {n: archive.read(n) for n in archive.namelist() if n != "schema.json"}
+    # The release of skops that wrote it is no part of the model; the protocol is.
+    schema.pop("_skops_version", None)
+    files: dict[str, tuple[str, bytes]] = {}
+    for name, content in contents.items():
+        suffix = name.rpartition(".")[2]
+        kept = _CANONICAL.get(suffix, bytes)(content)
+        files[name] = (f"{hashlib.sha256(kept).hexdigest()}.{suffix}", kept)
+    seen: Counter[int] = Counter()
+    _count(schema, seen)
+    shared = {i for i, times in seen.items() if times > 1}
+    _rewrite(schema, files, shared)
+    _number(schema, {})
+    out = dict(files.values())
+    out["schema.json"] = json.dumps(schema, separators=(",", ":")).encode()
+    return pack(out)
+
+
+def _canonical_npz(data: bytes) -> bytes:
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        return pack({name: archive.read(name) for name in archive.namelist()})
+
+
+def _canonical_npy(data: bytes) -> bytes:
+    """Return the array with zeros between the fields of its records, where there is no data."""
+    import numpy as np
+
+    array = np.load(BytesIO(data), allow_pickle=False)
+    if array.dtype.names is None:
+        return data
+    clean = np.zeros(array.shape, array.dtype)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    out = BytesIO()
+    np.save(out, clean, allow_pickle=False)
+    return out.getvalue()
+
+
+_CANONICAL = {"npz": _canonical_npz, "npy": _canonical_npy}
+
+
+def _is_value(node: dict[str, Any]) -> bool:
+    loader = node.get("__loader__")
+    # numpy scalars share the loader of arrays.
+    return loader in _VALUES or (loader == "NdArrayNode" and node["__class__"] != "ndarray")
+
+
+def _count(node: Any, seen: Counter[int]) -> None:
+    if isinstance(node, dict):
+        if "__loader__" in node and "__id__" in node and not _is_value(node):
+            seen[node["__id__"]] += 1
+        for child in node.values():
+            _count(child, seen)
+    elif isinstance(node, list):
+        for child in node:
+            _count(child, seen)
+
+
+def _rewrite(node: Any, files: dict[str, tuple[str, bytes]], shared: set[int]) -> None:
+    """Name files by content, drop identities that say nothing, and put sets in order."""
+    if isinstance(node, list):
+        for child in node:
+            _rewrite(child, files, shared)
+    if not isinstance(node, dict):
+        return
+    for child in node.values():
+        _rewrite(child, files, shared)
+    if not isinstance(loader := node.get("__loader__"), str):
+        return
+    if isinstance(node.get("file"), str):
+        node["file"] = files[node["file"]][0]
+    if _is_value(node) or node.get("__id__") not in shared:
+        node.pop("__id__", None)
+    if loader == "SetNode":
+        node["content"].sort(key=lambda n: json.dumps(n, sort_keys=True))
+
+
+def _number(node: Any, numbers: dict[int, int]) -> None:
+    """Give the shared objects numbers by first appearance, from 1: skops takes 0 for none."""
+    if isinstance(node, dict):
+        if "__loader__" in node and "__id__" in node:
+            node["__id__"] = numbers.setdefault(node["__id__"], len(numbers) + 1)
+        for child in node.values():
+            _number(child, numbers)
+    elif isinstance(node, list):
+        for child in node:
+            _number(child, numbers)
+
+
+def _check_trees(model: Any) -> None:
+    """Check that the nodes of all trees point inside their tree.
+
+    scikit-learn follows these indices without looking, so a crafted file could read any memory.
+    """
+    from mlform_core.estimators import walk
+
+    for part in walk(model):
+        kind = type(part).__name__
+        if kind == "Tree":
+            _within(part.children_left, part.children_right, part.feature, part.n_features)
+        elif kind == "TreePredictor":
+            nodes = part.nodes
+            inner = nodes[nodes["is_leaf"] == 0]
+            _within(inner["left"], inner["right"], inner["feature_idx"], None, len(nodes))
+            categories = inner["bitset_idx"][inner["is_categorical"] != 0]
+            if categories.size and categories.max() >= len(part.raw_left_cat_bitsets):
+                raise BundleError("The model file has a tree whose categories lie outside it")
+
+
+def _within(
+    left: Any, right: Any, feature: Any, features: int | None, nodes: int | None = None
+) -> None:
+    count = len(left) if nodes is None else nodes
+    for side in (left, right):
+        if side.size and (side.max() >= count):
+            raise BundleError("The model file has a tree whose nodes point outside it")
+    if features is not None and feature.size and feature.max() >= features:
+        raise BundleError("The model file has a tree that splits on a feature it does not have")

@@ -1,0 +1,236 @@
+"""A small world for tests: a toy provider that counts what ran, a real store, one-call runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlform.apply import Event, Finished, Outcome
+from mlform.apply import apply as carry_out
+from mlform.apply.context import make
+from mlform.apply.run import World as Applying
+from mlform.commands.session import PlanOptions, Session, new_run
+from mlform.config import Given
+from mlform.execute import Message, Result, Task
+from mlform.plan import Action, Plan
+from mlform.registry import Registry
+from mlform.sdk import (
+    AnyResource,
+    Arguments,
+    Artifact,
+    Attributes,
+    CancelledError,
+    Context,
+    Decision,
+    Held,
+    Identity,
+    Metadata,
+    Operational,
+    Provider,
+    Resource,
+    ResourceError,
+    Secret,
+    Stored,
+    Volatile,
+)
+
+TARGET = "tests.engine.world:Toy"
+
+
+class NodeArguments(Arguments):
+    value: int = 0
+    uses: list[int] = []
+    token: Secret[str] = ""
+    where: Identity[str] = "here"
+    size: Operational[int] = 1
+    note: Metadata[str] = ""
+    fail: Operational[bool] = False
+
+
+class NodeAttributes(Attributes):
+    parity: int
+    thing: Artifact
+    runs: Volatile[int] = 0
+
+
+class Node(
+    Resource[NodeArguments, NodeAttributes], kind="training_job", type="node", reusable=True
+):
+    """Gives the parity of its value and of all it uses: often the same, so cut-offs happen."""
+
+    def apply(
+        self, ctx: Context, new: NodeArguments, old: Stored[NodeArguments, NodeAttributes] | None
+    ) -> NodeAttributes:
+        ctx.progress(1, 1)
+        if new.fail:
+            raise ResourceError("Told to fail", f"value is {new.value}.", argument="fail")
+        parity = (new.value + sum(new.uses)) % 2
+        runs = 1 if old is None else old.attributes.runs + 1
+        thing = ctx.artifacts.put_bytes(f"parity {parity}".encode())
+        return NodeAttributes(parity=parity, thing=thing, runs=runs)
+
+
+class JudgeArguments(Arguments):
+    candidate: Any
+    most: Decision[int] = 1
+
+
+class JudgeAttributes(Attributes):
+    passed: bool
+    judged: str
+
+
+class Judge(Resource[JudgeArguments, JudgeAttributes], kind="gate", type="most", reusable=True):
+    """Passes a number that is at most a threshold."""
+
+    def apply(
+        self, ctx: Context, new: JudgeArguments, old: Stored[JudgeArguments, JudgeAttributes] | None
+    ) -> JudgeAttributes:
+        return JudgeAttributes(passed=new.candidate <= new.most, judged=str(new.candidate))
+
+
+class ServiceArguments(Arguments):
+    shows: int
+    gates: list[Any] = []
+    where: Identity[str] = "here"
+    size: Operational[int] = 1
+
+
+class ServiceAttributes(Attributes):
+    shown: int
+    held: Held[tuple[str, ...]] = ()
+
+
+class Service(Resource[ServiceArguments, ServiceAttributes], kind="deployment", type="file"):
+    """Shows a number in a file: something out there that can be changed by hand."""
+
+    def apply(
+        self,
+        ctx: Context,
+        new: ServiceArguments,
+        old: Stored[ServiceArguments, ServiceAttributes] | None,
+    ) -> ServiceAttributes:
+        ctx.home.mkdir(parents=True, exist_ok=True)
+        (ctx.home / "shown").write_text(str(new.shows))
+        return ServiceAttributes(shown=new.shows)
+
+    def read(
+        self, ctx: Any, old: Stored[ServiceArguments, ServiceAttributes]
+    ) -> ServiceAttributes | None:
+        file = ctx.home / "shown"
+        return ServiceAttributes(shown=int(file.read_text())) if file.exists() else None
+
+    def destroy(self, ctx: Context, old: Stored[ServiceArguments, ServiceAttributes]) -> str:
+        (ctx.home / "shown").unlink(missing_ok=True)
+        return "nothing"
+
+
+class Toy(Provider):
+    def resources(self) -> Sequence[AnyResource]:
+        return [Node(), Judge(), Service()]
+
+
+@dataclass
+class Inline:
+    """An executor that calls providers in this thread: as real, and a hundred times quicker."""
+
+    calls: list[tuple[str, str]] = field(default_factory=list)
+
+    def run(
+        self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
+    ) -> Result:
+        resource = next(r for r in Toy(Toy.settings()).resources() if r.kind == task.kind)
+        self.calls.append((task.context["address"], task.method))
+        context = make(task.context, _Channel())
+        old = None
+        if task.old is not None:
+            old = Stored(
+                resource.arguments.model_validate(task.old["arguments"]),
+                resource.attributes.model_validate(task.old["attributes"]),
+            )
+        try:
+            if task.method == "destroy":
+                assert old is not None
+                return Result(value={"kept": resource.destroy(context, old)})
+            model = resource.arguments.model_validate(task.arguments)
+            return Result(value=resource.apply(context, model, old).model_dump(mode="json"))
+        except ResourceError as error:
+            return Result.failed(error.summary, error.detail, error.argument)
+        except CancelledError:
+            return Result(cancelled=True)
+
+    def kill_all(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Channel:
+    def progress(self, done: float, total: float | None, note: str) -> None: ...
+
+    def log(self, text: str) -> None: ...
+
+    def stopping(self) -> bool:
+        return False
+
+
+@dataclass
+class World:
+    """One folder with a spec that changes."""
+
+    root: Path
+    events: list[Event] = field(default_factory=list)
+    executor: Inline = field(default_factory=Inline)
+    outcome: Outcome | None = None
+
+    def session(self, spec: str, **variables: object) -> Session:
+        self.root.mkdir(parents=True, exist_ok=True)
+        (self.root / "main.mlf.hcl").write_text(spec)
+        given = Given([("var", f"{n}={v}") for n, v in variables.items()], {})
+        return Session(self.root, given, Registry({"toy": TARGET}))
+
+    def plan(self, spec: str, options: PlanOptions | None = None, **variables: object) -> Plan:
+        session = self.session(spec, **variables)
+        return session.plan(session.store.snapshot(), options)
+
+    def actions(self, spec: str, **variables: object) -> dict[str, str]:
+        """Return what the plan would do: address → action, of what is not a no-op."""
+        found = self.plan(spec, **variables).steps
+        return {str(s.address): s.action.value for s in found if s.action is not Action.NO_OP}
+
+    def apply(
+        self,
+        spec: str,
+        options: PlanOptions | None = None,
+        saved: Plan | None = None,
+        **var: object,
+    ) -> dict[str, str]:
+        """Plan and apply; return what each step that did something came to."""
+        session = self.session(spec, **var)
+        self.events.clear()
+        self.executor.calls.clear()
+        with session.store.lock("test") as lease:
+            snapshot = session.store.snapshot()
+            plan = saved or session.plan(snapshot, options)
+            world = Applying(
+                registry=session.registry,
+                store=session.store,
+                lease=lease,
+                executor=self.executor,
+                looker=session.looker,
+                local=session.local,
+                run=new_run(),
+                secrets=session.secrets,
+            )
+            self.outcome = carry_out(plan, snapshot, world, self.events.append)
+        return self.ran()
+
+    def ran(self) -> dict[str, str]:
+        done = (e for e in self.events if isinstance(e, Finished))
+        return {str(e.address): e.action.value for e in done if e.action is not Action.NO_OP}
+
+    def records(self) -> Mapping[str, Any]:
+        session = Session(self.root, Given((), {}), Registry({"toy": TARGET}))
+        return {str(a): r for a, r in session.store.snapshot().records.items()}
