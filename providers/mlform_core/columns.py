@@ -28,7 +28,9 @@ def conform(frame: pd.DataFrame, features: Sequence[Mapping[str, str]]) -> pd.Da
             problems.append(f'The column "{name}" ({kind}) is missing.')
             continue
         try:
-            columns[name] = _AS[kind](frame[name])
+            values = _AS[kind](frame[name])
+            # Without the type pandas 3 would make its own strings of objects again.
+            columns[name] = pd.Series(values, index=frame.index, dtype=values.dtype)
         except (ValueError, TypeError) as error:
             problems.append(f'The column "{name}" should be {kind}: {error}')
     if problems:

@@ -19,7 +19,7 @@ from mlform.sdk import ResourceError
 from mlform_core import skops_files
 from mlform_core.bundles import BundleError, members, pack
 from mlform_core.columns import conform
-from mlform_core.estimators import settled
+from mlform_core.estimators import clear_gaps, settled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,8 +171,9 @@ _ADVICE = (
 def _pickled(model: Any) -> bytes:
     try:
         # The first dump has traces of which equal strings were one object; a second has not.
-        once = pickle.dumps(model, protocol=5)
-        return pickle.dumps(pickle.loads(once), protocol=5)  # noqa: S301 - what we wrote just now
+        copy = pickle.loads(pickle.dumps(model, protocol=5))  # noqa: S301 - what we wrote just now
+        clear_gaps(copy)
+        return pickle.dumps(copy, protocol=5)
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         detail = f"{type(model).__name__} cannot be pickled: {error}."
         raise ResourceError("Model cannot be pickled", detail, argument="format") from error

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
+from mlform_core import trees
 from mlform_core.bundles import BundleError, members, pack
 
 _NAME = re.compile(r"schema\.json|[0-9a-f]{64}\.(npy|npz|bin)")
@@ -54,6 +55,7 @@ _CLASS_MODULES = (
     "sklearn.neighbors._ball_tree",
     "sklearn.neighbors._kd_tree",
 )
+_SPARSE = re.compile(r"scipy\.sparse\._(bsr|coo|csc|csr|dia)\.\1_(matrix|array)")
 _FUNCTION_MODULES = (
     "sklearn.feature_selection._mutual_info",
     "sklearn.feature_selection._univariate_selection",
@@ -85,7 +87,8 @@ def loads(data: bytes) -> Any:
         raise BundleError(message) from error
     if refused := untrusted(types):
         raise BundleError(f"The model file has types that are not trusted: {listed(refused)}")
-    _check_trees(model)
+    if wrong := trees.faults(model):
+        raise BundleError(f"The model file has {' and '.join(wrong)}")
     return model
 
 
@@ -108,7 +111,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _trusted(name: str) -> bool:
-    if name in _CLASSES or name in _FUNCTIONS:
+    if name in _CLASSES or name in _FUNCTIONS or _SPARSE.fullmatch(name):
         return True
     module_name, _, attribute = name.rpartition(".")
     if not module_name.startswith("sklearn.") or ".tests" in module_name:
@@ -218,34 +221,3 @@ def _number(node: Any, numbers: dict[int, int]) -> None:
     elif isinstance(node, list):
         for child in node:
             _number(child, numbers)
-
-
-def _check_trees(model: Any) -> None:
-    """Check that the nodes of all trees point inside their tree.
-
-    scikit-learn follows these indices without looking, so a crafted file could read any memory.
-    """
-    from mlform_core.estimators import walk
-
-    for part in walk(model):
-        kind = type(part).__name__
-        if kind == "Tree":
-            _within(part.children_left, part.children_right, part.feature, part.n_features)
-        elif kind == "TreePredictor":
-            nodes = part.nodes
-            inner = nodes[nodes["is_leaf"] == 0]
-            _within(inner["left"], inner["right"], inner["feature_idx"], None, len(nodes))
-            categories = inner["bitset_idx"][inner["is_categorical"] != 0]
-            if categories.size and categories.max() >= len(part.raw_left_cat_bitsets):
-                raise BundleError("The model file has a tree whose categories lie outside it")
-
-
-def _within(
-    left: Any, right: Any, feature: Any, features: int | None, nodes: int | None = None
-) -> None:
-    count = len(left) if nodes is None else nodes
-    for side in (left, right):
-        if side.size and (side.max() >= count):
-            raise BundleError("The model file has a tree whose nodes point outside it")
-    if features is not None and feature.size and feature.max() >= features:
-        raise BundleError("The model file has a tree that splits on a feature it does not have")

@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from itertools import takewhile
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,8 @@ def build(new: TrainingArguments) -> Any:
         model = _pipeline(new.pipeline)
         _set(model, new.params, "the pipeline", "params")
     _fill(model, "random_state", new.seed)
-    _fill(model, "n_jobs", new.threads)
+    if new.threads > 1:
+        _fill(model, "n_jobs", new.threads)
     _check_values(model, "params" if new.pipeline is None else "pipeline")
     return model
 
@@ -88,9 +90,7 @@ def _parameters(made: type) -> list[str] | None:
     return [p.name for p in parameters]
 
 
-def _refuse_unknown(
-    given: Iterable[str], known: Iterable[str], owner: str, argument: str
-) -> None:
+def _refuse_unknown(given: Iterable[str], known: Iterable[str], owner: str, argument: str) -> None:
     known = list(known)
     problems = []
     for name in given:
@@ -184,10 +184,10 @@ def _meant(module: ModuleType | None, name: str) -> str:
 
     known: dict[str, str] = {}
     for known_name, cls in all_estimators():
-        public = [p for p in cls.__module__.split(".") if not p.startswith("_")]
+        public = takewhile(lambda part: not part.startswith("_"), cls.__module__.split("."))
         known[known_name] = ".".join([*public, known_name])
     if module is not None and not module.__name__.startswith("sklearn"):
-        known = {n: f"{module.__name__}.{n}" for n in dir(module) if isinstance(n, str)}
+        known = {n: f"{module.__name__}.{n}" for n in dir(module)}
     near = [known[n] for n in get_close_matches(name, known, n=3)]
     return f" Did you mean {_either(near)}?" if near else ""
 

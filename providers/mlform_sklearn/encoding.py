@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlform.sdk import ResourceError
+
 
 def encoded(model: Any, features: Sequence[Mapping[str, str]]) -> Any:
     """Return a pipeline that takes ``features`` as they are and ends in ``model``.
@@ -15,10 +17,11 @@ def encoded(model: Any, features: Sequence[Mapping[str, str]]) -> Any:
     model is returned as it is.
     """
     from sklearn.compose import ColumnTransformer
-    from sklearn.pipeline import Pipeline, make_pipeline
+    from sklearn.pipeline import Pipeline
 
-    texts = [f["name"] for f in features if f["type"] == "string"]
-    numbers = [f["name"] for f in features if f["type"] != "string"]
+    named = _named_categories(model, [f["name"] for f in features])
+    texts = [f["name"] for f in features if f["type"] == "string" or f["name"] in named]
+    numbers = [f["name"] for f in features if f["name"] not in texts]
     impute = bool(numbers) and not _takes_missing(model)
     if not texts and not impute:
         return model
@@ -31,7 +34,7 @@ def encoded(model: Any, features: Sequence[Mapping[str, str]]) -> Any:
     front = ColumnTransformer(parts, verbose_feature_names_out=False)
     if isinstance(model, Pipeline):
         return Pipeline([("encode", front), *model.steps])
-    return make_pipeline(front, model) if False else Pipeline([("encode", front), ("model", model)])
+    return Pipeline([("encode", front), ("model", model)])
 
 
 def _imputer() -> Any:
@@ -42,24 +45,39 @@ def _imputer() -> Any:
 
 def _categories(model: Any, count: int) -> Any:
     import numpy as np
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-    if isinstance(model, (HistGradientBoostingClassifier, HistGradientBoostingRegressor)):
-        if not _names_categories(model):
-            model.set_params(categorical_features=list(range(count)))
-        return OrdinalEncoder(
-            handle_unknown="use_encoded_value",
-            unknown_value=np.nan,
-            encoded_missing_value=np.nan,
-            max_categories=model.max_bins,
-        )
-    return OneHotEncoder(handle_unknown="ignore", sparse_output=_takes_sparse(model))
+    if not _is_histogram(model):
+        return OneHotEncoder(handle_unknown="ignore", sparse_output=_takes_sparse(model))
+    model.set_params(categorical_features=list(range(count)))
+    return OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
+        encoded_missing_value=np.nan,
+        max_categories=model.max_bins,
+    )
 
 
-def _names_categories(model: Any) -> bool:
-    given = model.categorical_features
-    return given is not None and not (isinstance(given, str) and given == "from_dtype")
+def _is_histogram(model: Any) -> bool:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    return isinstance(model, (HistGradientBoostingClassifier, HistGradientBoostingRegressor))
+
+
+def _named_categories(model: Any, names: Sequence[str]) -> set[str]:
+    """Return the features that ``categorical_features`` names, by name, position or mask."""
+    given = getattr(model, "categorical_features", None) if _is_histogram(model) else None
+    if given is None or isinstance(given, str):
+        return set()
+    items = list(given)
+    if items and all(isinstance(i, bool) for i in items):
+        items = [place for place, chosen in enumerate(items) if chosen]
+    strange = [i for i in items if (i not in names if isinstance(i, str) else i >= len(names))]
+    if strange:
+        wrong = ", ".join(repr(i) for i in strange)
+        detail = f"categorical_features has {wrong}; the features are {', '.join(names)}."
+        raise ResourceError("Invalid parameter", detail, argument="params")
+    return {i if isinstance(i, str) else names[i] for i in items}
 
 
 def _steps(model: Any) -> list[Any]:

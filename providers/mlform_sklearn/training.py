@@ -34,7 +34,7 @@ class Step(Arguments):
     """
 
     estimator: str = Field(pattern=_PATH)
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
     name: str | None = Field(default=None, pattern=r"^[A-Za-z]\w*$")
 
 
@@ -66,11 +66,11 @@ class TrainingArguments(Arguments):
     split: str | None = "train"
     target: str
     features: list[str] | None = None
-    exclude: list[str] = []
+    exclude: list[str] = Field(default_factory=list)
     estimator: str | None = Field(default=None, pattern=_PATH)
     pipeline: list[Step] | None = Field(default=None, min_length=1)
     entry: Code | None = None
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0, lt=2**32)
     encode: Literal["auto", "none"] = "auto"
     metrics: Operational[list[str] | None] = None
@@ -147,12 +147,14 @@ class Training(
         new: TrainingArguments,
         old: Stored[TrainingArguments, TrainingAttributes] | None,
     ) -> TrainingAttributes:
-        """Fit; on an operational change alone keep what was fitted."""
-        if old is not None and ctx.doing in {"update", "decide"}:
-            return old.attributes
-        from mlform_sklearn.job import train
+        """Fit; on an operational change alone keep what was fitted, and measure if asked to."""
+        from mlform_sklearn import job
 
-        return train(ctx, new)
+        if old is None or ctx.doing not in {"update", "decide"}:
+            return job.train(ctx, new)
+        if new.metrics == old.arguments.metrics:
+            return old.attributes
+        return job.remeasure(ctx, new, old.attributes)
 
     def read(
         self, ctx: Any, old: Stored[TrainingArguments, TrainingAttributes]

@@ -14,7 +14,7 @@ from mlform.apply.context import make
 from mlform.apply.run import World as Applying
 from mlform.commands.session import PlanOptions, Session, new_run
 from mlform.config import Given
-from mlform.execute import Message, Result, Task
+from mlform.execute import Failure, Message, Result, Task
 from mlform.plan import Action, Plan
 from mlform.registry import Registry
 from mlform.sdk import (
@@ -158,7 +158,7 @@ class Inline:
             model = resource.arguments.model_validate(task.arguments)
             return Result(value=resource.apply(context, model, old).model_dump(mode="json"))
         except ResourceError as error:
-            return Result.failed(error.summary, error.detail, error.argument)
+            return Result(error=Failure(error.summary, error.detail, error.argument))
         except CancelledError:
             return Result(cancelled=True)
 

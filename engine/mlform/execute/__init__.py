@@ -1,1 +1,23 @@
-"""."""
+"""Where a stage runs: a fresh process for each attempt, out of a warm one."""
+
+from mlform.execute.local import LocalExecutor
+from mlform.execute.task import (
+    Executor,
+    Failure,
+    LogLine,
+    Message,
+    ProgressNote,
+    Result,
+    Task,
+)
+
+__all__ = [
+    "Executor",
+    "Failure",
+    "LocalExecutor",
+    "LogLine",
+    "Message",
+    "ProgressNote",
+    "Result",
+    "Task",
+]

@@ -1,1 +1,17 @@
-"""."""
+"""What a result depends on: the closure of user code, the environment, and the action key."""
+
+from mlform.keys.action import action_key
+from mlform.keys.cache import ClosureCache
+from mlform.keys.closure import Closure, changed_code, closure
+from mlform.keys.errors import CodeError
+from mlform.keys.installed import environment
+
+__all__ = [
+    "Closure",
+    "ClosureCache",
+    "CodeError",
+    "action_key",
+    "changed_code",
+    "closure",
+    "environment",
+]

@@ -1,7 +1,7 @@
 """Wanted against recorded → steps with reasons. Pure: no clock, no random, no network."""
 
 from mlform.plan.build import Unplanned, build
-from mlform.plan.codec import dump, parse, schema
+from mlform.plan.codec import dump, parse
 from mlform.plan.decide import Decision, Facts, decide, severity
 from mlform.plan.model import Action, Deferred, Note, Output, Plan, Reason, Step
 
@@ -20,6 +20,5 @@ __all__ = [
     "decide",
     "dump",
     "parse",
-    "schema",
     "severity",
 ]

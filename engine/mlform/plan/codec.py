@@ -52,13 +52,6 @@ def parse(text: str, name: str = "the plan") -> Plan:
         raise stop("Invalid plan file", f"{name} is damaged ({error!r}). Plan anew.") from None
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a plan file."""
-    from mlform.plan.schema import plan_schema  # noqa: PLC0415 - only schema/ is made from it
-
-    return plan_schema()
-
-
 def _plan(data: Mapping[str, Any]) -> Plan:
     return Plan(
         lineage=data["lineage"],

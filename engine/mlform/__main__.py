@@ -1,0 +1,6 @@
+"""``python -m mlform``."""
+
+from mlform.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Calling a method of a resource with validated models, and turning what it gives into data."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from mlform.execute.failure import ProviderError
+from mlform.sdk import AnyResource, Context, MonitorResource, Provider, Stored
+
+_BUG: Final = "This is a bug in the provider."
+
+
+def call(task: Mapping[str, Any], channel: object) -> dict[str, Any]:
+    """Carry out a task, as ``mlform.execute.task.Task`` has it. Raises what the provider raises."""
+    resource = _resource(task)
+    new = _arguments(resource, task["arguments"]) if task["method"] == "apply" else None
+    old = _stored(resource, task["old"])
+    context: Context = _load(task["context_factory"])(task["context"], channel)
+    match task["method"]:
+        case "apply":
+            return _attributes(resource, resource.apply(context, new, old))
+        case "destroy":
+            return {"kept": str(resource.destroy(context, _recorded(old)) or "")}
+        case "run":
+            if not isinstance(resource, MonitorResource):
+                raise ProviderError(f"{_name(resource)} is no monitor: it cannot be run. {_BUG}")
+            attributes, alarms = resource.run(context, _recorded(old))
+            data = {"attributes": _attributes(resource, attributes), "alarms": list(alarms)}
+            return _plain(resource, data)
+        case method:
+            raise ProviderError(f"There is no method {method!r} to call.")
+
+
+def _load(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _name(resource: AnyResource) -> str:
+    return f'{resource.kind} "{resource.type}"'
+
+
+def _resource(task: Mapping[str, Any]) -> AnyResource:
+    target = task["provider"]
+    try:
+        provider: type[Provider] = _load(target)
+    except (ImportError, AttributeError) as error:
+        raise ProviderError(
+            f'Provider "{target}" cannot be loaded: {error}. Install it again.'
+        ) from None
+    offered = provider(provider.settings.model_validate(task["settings"])).resources()
+    for resource in offered:
+        if (resource.kind, resource.type) == (task["kind"], task["type"]):
+            return resource
+    names = ", ".join(_name(r) for r in offered) or "nothing"
+    wanted = f'{task["kind"]} "{task["type"]}"'
+    raise ProviderError(f'Provider "{target}" offers no {wanted}; it offers {names}. Plan again.')
+
+
+def _arguments(resource: AnyResource, data: Mapping[str, Any]) -> Any:
+    try:
+        return resource.arguments.model_validate(dict(data))
+    except ValidationError as error:
+        problems = "\n".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ProviderError(
+            f"The arguments of {_name(resource)} are not valid:\n{problems}"
+        ) from None
+
+
+def _stored(resource: AnyResource, old: Mapping[str, Any] | None) -> Stored[Any, Any] | None:
+    if old is None:
+        return None
+    try:
+        arguments = resource.arguments.model_validate(dict(old["arguments"]))
+    except ValidationError:  # written by another version of the type, or a concealed secret
+        arguments = resource.arguments.model_construct(**dict(old["arguments"]))
+    return Stored(arguments, resource.attributes.model_validate(dict(old["attributes"])))
+
+
+def _recorded(old: Stored[Any, Any] | None) -> Stored[Any, Any]:
+    assert old is not None, "only what is recorded can be destroyed or run"
+    return old
+
+
+def _attributes(resource: AnyResource, attributes: object) -> dict[str, Any]:
+    if not isinstance(attributes, resource.attributes):
+        got, wanted = type(attributes).__name__, resource.attributes.__name__
+        raise ProviderError(f"{_name(resource)} returned {got} where {wanted} is due. {_BUG}")
+    assert isinstance(attributes, BaseModel), "attributes are a model"
+    return _plain(resource, attributes)
+
+
+def _plain(resource: AnyResource, value: object) -> dict[str, Any]:
+    try:
+        data = (
+            value.model_dump(mode="json")
+            if isinstance(value, BaseModel)
+            else to_jsonable_python(value)
+        )
+    except PydanticSerializationError as error:
+        raise ProviderError(
+            f"{_name(resource)} returned what is not JSON: {error}. {_BUG}"
+        ) from None
+    if bad := list(_not_numbers(data)):
+        raise ProviderError(
+            f"{_name(resource)} returned numbers that JSON does not have: {', '.join(bad)}. {_BUG}"
+        )
+    assert isinstance(data, dict), "a model and a dictionary are written as dictionaries"
+    return data
+
+
+def _not_numbers(data: object, path: str = "") -> Iterator[str]:
+    if isinstance(data, float) and not math.isfinite(data):
+        yield f"{path} = {data}"
+    elif isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _not_numbers(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(data, Sequence) and not isinstance(data, str):
+        for at, value in enumerate(data):
+            yield from _not_numbers(value, f"{path}[{at}]")

@@ -1,0 +1,310 @@
+"""Stages as processes of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from signal import Signals
+from typing import IO, Any, Final, Self
+
+from mlform.execute.log import Tail
+from mlform.execute.task import Failure, Message, ProgressNote, Result, Task
+from mlform.execute.wire import Reader, send
+
+_TICK: Final = 0.1
+"""Seconds between looks at the log and the stop flag; everything else wakes at once."""
+
+_KEPT: Final = 5
+"""How many attempt folders of a resource stay, for their logs."""
+
+_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+_START: Final = """
+import json, socket, sys
+said = json.loads(sys.argv[1])
+sys.path[:] = said["path"]
+from mlform.execute.server import serve
+serve(socket.socket(fileno=said["control"]), said["preload"])
+"""
+
+
+class LocalExecutor:
+    """A fresh process for each run, forked from one that has the libraries imported already.
+
+    ``workers`` runs go on at once, further ones wait. ``preload`` names modules (``"pandas"``),
+    or providers (``"mlform_core:Core"``) whose resource modules are to be imported. Workers use
+    one thread for linear algebra (unless the environment says otherwise), a fixed hash seed, and
+    process groups of their own, so that Ctrl-C reaches the engine alone. When the engine ends,
+    however it does, they end with it; what they started in a new session does not.
+    """
+
+    def __init__(self, workers: int, preload: Sequence[str] = ()) -> None:
+        self._slots = threading.BoundedSemaphore(workers)
+        self._preload = list(preload)
+        self._starting = threading.Lock()
+        self._server: _Server | None = None
+        self._lines: set[socket.socket] = set()
+        self._killed = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(
+        self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
+    ) -> Result:
+        """Run ``task`` in a process of its own, to its end."""
+        while not self._slots.acquire(timeout=_TICK):
+            if stop.is_set():
+                return Result(cancelled=True)
+        try:
+            if stop.is_set():
+                return Result(cancelled=True)
+            return self._run(task, on_message, stop)
+        finally:
+            self._slots.release()
+
+    def kill_all(self) -> None:
+        """End everything that runs at once."""
+        # No lock: a signal handler calls this, perhaps in the middle of anything above.
+        self._killed.set()
+        for line in tuple(self._lines):
+            with contextlib.suppress(OSError):
+                line.send(b"K")
+
+    def close(self) -> None:
+        """End the server, and whatever still runs."""
+        with self._starting:
+            if self._server is not None:
+                self._server.close()
+                self._server = None
+
+    def _run(
+        self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
+    ) -> Result:
+        began = time.monotonic()
+        attempt = _Attempt.make(Path(task.context["workdir"]))
+        server = self._running_server()
+        with _lines() as (channel, line, theirs):
+            try:
+                server.fork(theirs)
+                self._lines.add(line)
+                if stop.is_set() and self._killed.is_set():
+                    line.send(b"K")
+                send(channel, attempt.request(task))
+            except OSError as error:
+                # The worker may be dead already; how it died is told on the other line.
+                if line not in self._lines:
+                    return Result(lost=f"No worker process: {error}. {server.last_words()}")
+            finally:
+                for sock in theirs:
+                    sock.close()
+            try:
+                ended = _Watch(channel, line, attempt, on_message).until_end(stop)
+            finally:
+                self._lines.discard(line)
+        seconds = time.monotonic() - began
+        result = attempt.result(ended, killed=stop.is_set() and self._killed.is_set())
+        attempt.tidy()
+        lost = result.lost
+        if ended is None and lost:
+            lost = f"{lost} {server.last_words()}".strip()
+        return replace(result, lost=lost, seconds=seconds, max_rss=(ended or {}).get("max_rss"))
+
+    def _running_server(self) -> _Server:
+        with self._starting:
+            if self._server is not None and not self._server.running():
+                self._server.close()
+                self._server = None
+            if self._server is None:
+                self._server = _Server(self._preload)
+            return self._server
+
+
+@contextlib.contextmanager
+def _lines() -> Iterator[tuple[socket.socket, socket.socket, tuple[socket.socket, socket.socket]]]:
+    channel, their_channel = socket.socketpair()
+    line, their_line = socket.socketpair()
+    try:
+        yield channel, line, (their_channel, their_line)
+    finally:
+        for sock in (channel, line, their_channel, their_line):
+            sock.close()
+
+
+class _Server:
+    """The process that forks, seen from the engine."""
+
+    def __init__(self, preload: Sequence[str]) -> None:
+        self._control, theirs = socket.socketpair()
+        self._sending = threading.Lock()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the process
+        path = [entry or os.getcwd() for entry in sys.path]  # noqa: PTH109 - as sys.path has it
+        said = json.dumps({"path": path, "control": theirs.fileno(), "preload": list(preload)})
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
+                [sys.executable, "-P", "-c", _START, said],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                env=_environment(),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self.close = weakref.finalize(self, _end, self._control, self._process, self._errors)
+
+    def fork(self, sockets: Sequence[socket.socket]) -> None:
+        """Ask for a worker that gets these."""
+        with self._sending:
+            socket.send_fds(self._control, [b"F"], [s.fileno() for s in sockets])
+
+    def running(self) -> bool:
+        """Tell whether it is still there."""
+        return self._process.poll() is None
+
+    def last_words(self) -> str:
+        """Return the end of what it wrote to standard error."""
+        with contextlib.suppress(OSError, ValueError):
+            size = os.fstat(self._errors.fileno()).st_size
+            return (
+                os.pread(self._errors.fileno(), 2000, max(0, size - 2000))
+                .decode(errors="replace")
+                .strip()
+            )
+        return ""
+
+
+def _end(control: socket.socket, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+    control.close()
+    process.wait()
+    errors.close()
+
+
+def _environment() -> dict[str, str]:
+    environment = {**dict.fromkeys(_ONE_THREAD, "1"), **os.environ, "PYTHONHASHSEED": "0"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
+class _Watch:
+    """Follows one worker: its messages, its log, its end."""
+
+    def __init__(
+        self,
+        channel: socket.socket,
+        line: socket.socket,
+        attempt: _Attempt,
+        on_message: Callable[[Message], None],
+    ) -> None:
+        self.channel, self.line, self.on_message = channel, line, on_message
+        self.reader = Reader(channel)
+        self.tail = Tail(attempt.log)
+
+    def until_end(self, stop: threading.Event) -> dict[str, Any] | None:
+        """Return what the server says of the end, ``None`` if the server itself ended."""
+        poll = select.poll()
+        poll.register(self.channel, select.POLLIN)
+        poll.register(self.line, select.POLLIN)
+        asked = False
+        while True:
+            if stop.is_set() and not asked:
+                asked = True
+                with contextlib.suppress(OSError):
+                    send(self.channel, {"stop": True})
+            ready = {fd for fd, _ in poll.poll(_TICK * 1000)}
+            ended = self.line.fileno() in ready
+            if (self.channel.fileno() in ready or ended) and not self._hear():
+                with contextlib.suppress(KeyError):
+                    poll.unregister(self.channel)
+            self._log(last=ended)
+            if ended:
+                return self._status()
+
+    def _hear(self) -> bool:
+        for data in self.reader.messages():
+            if "progress" in data:
+                self._log()
+                done, total, note = data["progress"]
+                self.on_message(ProgressNote(done, total, note))
+        return not self.reader.ended
+
+    def _log(self, *, last: bool = False) -> None:
+        for line in self.tail.lines(last=last):
+            self.on_message(line)
+
+    def _status(self) -> dict[str, Any] | None:
+        try:
+            data = self.line.recv(4096)
+        except OSError:
+            data = b""
+        told: dict[str, Any] | None = json.loads(data) if data else None
+        return told
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """The folder of one attempt: the log, the result once there is one, the working folder."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, base: Path) -> _Attempt:
+        base.mkdir(parents=True, exist_ok=True)
+        earlier = sorted(p for p in base.glob("attempt-*") if p.is_dir())
+        for old in earlier[: max(0, len(earlier) - _KEPT + 1)]:
+            shutil.rmtree(old, ignore_errors=True)
+        name = f"attempt-{time.time_ns() // 1000:017d}-{secrets.token_hex(2)}"
+        (base / name / "work").mkdir(parents=True)
+        (base / name / "log.txt").touch()
+        return cls((base / name).resolve())
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    def request(self, task: Task) -> dict[str, Any]:
+        context = {**task.context, "workdir": str(self.folder / "work")}
+        return {"task": {**asdict(task), "context": context}, "folder": str(self.folder)}
+
+    def result(self, ended: Mapping[str, Any] | None, *, killed: bool) -> Result:
+        """Read the result the worker wrote; without one it is lost."""
+        try:
+            data = json.loads((self.folder / "result.json").read_bytes())
+        except (OSError, ValueError):
+            return Result(lost=_lost(ended, self.log), cancelled=killed, log=self.log)
+        if data.get("cancelled"):
+            return Result(cancelled=True, log=self.log)
+        if "error" in data:
+            return Result(error=Failure(**data["error"]), log=self.log)
+        return Result(value=data["value"], log=self.log)
+
+    def tidy(self) -> None:
+        shutil.rmtree(self.folder / "work", ignore_errors=True)
+
+
+def _lost(ended: Mapping[str, Any] | None, log: Path) -> str:
+    if ended is None:
+        return "The process that starts workers ended, and the worker with it."
+    code = os.waitstatus_to_exitcode(ended["status"])
+    if code >= 0:
+        how = f"ended with exit code {code} and left no result"
+    else:
+        how = f"was ended by signal {-code} ({Signals(-code).name}) and left no result"
+    hint = " The system may have run out of memory." if code == -Signals.SIGKILL else ""
+    return f"The worker process {how}.{hint} Its output is in {log}."

@@ -1,0 +1,42 @@
+"""Reading a log file while it grows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from mlform.execute.task import LogLine
+
+_CHUNK: Final = 1 << 16
+
+
+class Tail:
+    """Gives the lines of a file as they are completed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._at = 0
+        self._rest = b""
+
+    def lines(self, *, last: bool = False) -> Iterator[LogLine]:
+        """Give the lines that are complete by now; with ``last``, an unfinished one too."""
+        # Somebody may clear the folder away; a log is no reason to fail.
+        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > self._at:
+                file.seek(self._at)
+                while chunk := file.read(_CHUNK):
+                    self._at += len(chunk)
+                    *whole, self._rest = (self._rest + chunk).split(b"\n")
+                    yield from map(_line, whole)
+        if last and self._rest:
+            yield _line(self._rest)
+            self._rest = b""
+
+
+def _line(raw: bytes) -> LogLine:
+    # A progress bar rewrites its line: what it said last counts.
+    text = raw.rstrip(b"\r").rpartition(b"\r")[2]
+    return LogLine(text.decode(errors="replace"))

@@ -1,0 +1,111 @@
+"""What is handed to a worker, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any, Literal, Protocol, TypeAlias
+
+Method: TypeAlias = Literal["apply", "destroy", "run"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call of one method of one resource. All of it is plain data.
+
+    ``provider`` is where the provider class is: ``"module:attribute"``. ``old`` is ``None`` or
+    ``{"arguments": …, "attributes": …}``. ``context`` must have ``root`` (the working directory
+    of the run) and ``workdir`` (under which each attempt gets its folder); the rest is for
+    ``context_factory``, ``"module:function"``, which is called in the worker with the context and
+    a ``Channel`` and returns the ``Context`` for the provider. There, ``workdir`` is the empty
+    folder of this attempt.
+    """
+
+    provider: str
+    settings: Mapping[str, Any]
+    kind: str
+    type: str
+    method: Method
+    arguments: Mapping[str, Any] = field(repr=False)
+    old: Mapping[str, Any] | None = field(repr=False)
+    context: Mapping[str, Any] = field(repr=False)
+    context_factory: str
+
+
+@dataclass(frozen=True)
+class ProgressNote:
+    """How far the work is; ``total`` is ``None`` where nobody knows."""
+
+    done: float
+    total: float | None
+    note: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line that the run logged or printed, without its line end."""
+
+    text: str
+
+
+Message: TypeAlias = ProgressNote | LogLine
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception, as data.
+
+    A ``ResourceError`` keeps its summary, detail and argument. ``type`` is the name of the class.
+    ``trace`` is the traceback of anything else, cut down to the user's code where it passed
+    through any.
+    """
+
+    summary: str
+    detail: str
+    argument: str | None = None
+    type: str = ""
+    trace: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended: with a value, an error, cancelled, or lost.
+
+    ``value`` is, for ``apply``, the attributes; for ``run`` ``{"attributes": …, "alarms": […]}``;
+    for ``destroy`` ``{"kept": …}``. ``lost`` says how the process ended without a word (killed,
+    crashed): whether the work was done is then unknown, which is not the same as failed.
+    ``cancelled``: the user asked for it, and it stopped or was ended.
+    """
+
+    value: Mapping[str, Any] | None = None
+    error: Failure | None = None
+    lost: str = ""
+    cancelled: bool = False
+    seconds: float = 0.0
+    """From asking for the process to its end."""
+    max_rss: int | None = None
+    """The largest resident set of the process, in bytes."""
+    log: Path | None = None
+    """Everything the run printed and logged."""
+
+
+class Executor(Protocol):
+    """Where stages run."""
+
+    def run(self, task: Task, on_message: Callable[[Message], None], stop: Event) -> Result:
+        """Run ``task`` to its end. May be called from several threads at once.
+
+        ``on_message`` is called in the calling thread. Setting ``stop`` asks the run to end at its
+        next checkpoint. Raises no exception for anything that happens in the run.
+        """
+        ...
+
+    def kill_all(self) -> None:
+        """End everything that runs at once; each ``run`` returns. Safe in a signal handler."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all resources. Nothing may be running any more."""
+        ...

@@ -1,0 +1,134 @@
+"""The life of a worker process: one call of one method."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import importlib
+import io
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mlform.execute.call import call
+from mlform.execute.failure import failure_of
+from mlform.execute.source import read_from_source
+from mlform.execute.wire import Reader, send
+from mlform.sdk import CancelledError
+
+
+class Channel:
+    """The worker's way back to the engine."""
+
+    def __init__(self, sock: socket.socket, *, stopping: bool) -> None:
+        self._sock = sock
+        self._lock = threading.Lock()
+        self._stopping = stopping
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+        signal.signal(signal.SIGTERM, self._terminated)
+
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        """Say how far the work is."""
+        with self._lock:
+            self._send({"progress": [float(done), None if total is None else float(total), note]})
+
+    def log(self, text: str) -> None:
+        """Say a line: it goes where printed lines go, in its order among them."""
+        # The user's code may have put something else in the place of sys.stdout.
+        print(text, file=sys.__stdout__, flush=True)
+        with self._lock:
+            self._send({"logged": True})
+
+    def stopping(self) -> bool:
+        """Tell whether the user asked to stop."""
+        if not self._stopping and self._poll.poll(0):
+            # The engine says nothing but "stop"; if it is gone, nobody wants the result.
+            if not self._sock.recv(1, socket.MSG_PEEK):
+                _end_group()
+            self._stopping = True
+        return self._stopping
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        try:
+            send(self._sock, message)
+        except OSError:
+            _end_group()
+
+    def _terminated(self, _signal: int, _frame: object) -> None:
+        self._stopping = True
+
+
+def work(sock: socket.socket) -> NoReturn:
+    """Receive a task, carry it out, write its result, end."""
+    reader = Reader(sock)
+    request = reader.one()
+    if request is None:
+        os._exit(1)
+    folder = Path(request["folder"])
+    _redirect(folder / "log.txt")
+    result = _attempt(request["task"], Channel(sock, stopping=reader.more))
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    _write_once(folder, result)
+    # Not the ordinary way out: a thread left running by a library must not hold up the result.
+    os._exit(0)
+
+
+def _attempt(task: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
+    root = Path(task["context"]["root"])
+    try:
+        if channel.stopping():
+            return {"cancelled": True}
+        os.chdir(root)
+        read_from_source(root)
+        value = call(task, channel)
+    except CancelledError:
+        return {"cancelled": True}
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a provider may raise anything
+        return {"error": asdict(failure_of(error, root, f'{task["kind"]} "{task["type"]}"'))}
+    return {"value": value}
+
+
+def _redirect(log: Path) -> None:
+    """Send all output, that of libraries and child processes too, to the log.
+
+    A file, and no pipe: a server that a stage leaves running goes on writing to it unharmed.
+    """
+    null = os.open(os.devnull, os.O_RDONLY)
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(null, 0)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    os.close(null)
+    os.close(file)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        binary = os.fdopen(number, "wb", closefd=False)
+        opened = io.TextIOWrapper(binary, "utf-8", "backslashreplace", line_buffering=True)
+        setattr(sys, name, opened)
+        setattr(sys, f"__{name}__", opened)
+    faulthandler.enable()
+    importlib.invalidate_caches()
+
+
+def _write_once(folder: Path, result: Mapping[str, Any]) -> None:
+    written = folder / "result.json.new"
+    written.write_text(json.dumps(result), encoding="utf-8")
+    # A link is made whole and never replaces: the first result of an attempt stands.
+    with contextlib.suppress(FileExistsError):
+        (folder / "result.json").hardlink_to(written)
+    written.unlink()
+
+
+def _end_group() -> NoReturn:
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+    os._exit(1)

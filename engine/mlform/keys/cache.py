@@ -1,0 +1,133 @@
+"""What was read of code files before, so that unchanged files are not read again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlform.keys.errors import CodeError
+from mlform.keys.facts import Facts, read
+from mlform.keys.installed import installed_state, top_level_names
+
+_FORMAT: Final = [1, *sys.version_info[:2]]
+"""Raise the first number when the facts of equal code change."""
+
+_SETTLED_NS: Final = 100_000_000
+"""A file that changed this shortly before it was read may change again within one tick of the
+file system's clock, and look the same: its content is compared instead."""
+
+
+@dataclass
+class _Entry:
+    stat: list[int]
+    seen: int
+    source: str
+    facts: Facts
+
+    def holds(self, stat: list[int]) -> bool:
+        return self.stat == stat and self.seen - max(stat[1], stat[3]) > _SETTLED_NS
+
+
+class ClosureCache:
+    """Facts about code files by path, size, times and inode; safe to share between threads.
+
+    Without a path it lasts as long as the object. A damaged file starts anew.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._entries: dict[str, _Entry] | None = None
+        self._tops: tuple[str, dict[str, list[str]]] | None = None
+        self._dirty = False
+
+    def facts(self, file: Path, name: str) -> Facts:
+        """Return what ``file`` says; ``name`` is what messages call it. Raises ``CodeError``."""
+        with self._lock:
+            entries = self._loaded()
+            known = entries.get(str(file))
+            try:
+                status = file.stat()
+                stat = [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
+                if known is not None and known.holds(stat):
+                    return known.facts
+                now = time.time_ns()
+                source = file.read_bytes()
+            except OSError as error:
+                raise CodeError("Code not readable", f"{name}: {error.strerror}.") from None
+            content = hashlib.sha256(source).hexdigest()
+            same = known is not None and known.source == content
+            facts = known.facts if known is not None and same else read(source, name)
+            entries[str(file)] = _Entry(stat, now, content, facts)
+            self._dirty = True
+            return facts
+
+    def top_level_names(self) -> Mapping[str, list[str]]:
+        """Return which distributions each installed top-level module belongs to."""
+        with self._lock:
+            self._loaded()
+            state = installed_state()
+            if self._tops is None or self._tops[0] != state:
+                self._tops = (state, top_level_names())
+                self._dirty = True
+            return self._tops[1]
+
+    def save(self) -> None:
+        """Write it to its file, whole or not at all. Does nothing where nothing is new."""
+        with self._lock:
+            if self._path is None or not self._dirty:
+                return
+            text = json.dumps(self._to_data(), separators=(",", ":"))
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, written = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(text)
+                Path(written).replace(self._path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    Path(written).unlink()
+                raise
+            self._dirty = False
+
+    def _to_data(self) -> dict[str, Any]:
+        files = {
+            path: [e.stat, e.seen, e.source, e.facts.to_data()]
+            for path, e in self._loaded().items()
+            if Path(path).exists()
+        }
+        return {"format": _FORMAT, "files": files, "top_level_names": self._tops}
+
+    def _loaded(self) -> dict[str, _Entry]:
+        if self._entries is None:
+            self._entries = {}
+            if self._path is not None:
+                with contextlib.suppress(
+                    OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+                ):
+                    self._load(json.loads(self._path.read_bytes()))
+        return self._entries
+
+    def _load(self, data: Mapping[str, Any]) -> None:
+        if data["format"] != _FORMAT:
+            return
+        entries = {
+            str(path): _Entry(
+                [int(n) for n in stat], int(seen), str(source), Facts.from_data(facts)
+            )
+            for path, (stat, seen, source, facts) in data["files"].items()
+        }
+        if data["top_level_names"] is not None:
+            state, names = data["top_level_names"]
+            self._tops = (str(state), {str(k): list(v) for k, v in names.items()})
+        self._entries = entries

@@ -1,0 +1,165 @@
+"""Fitting: threads, time, warnings, progress, and what goes wrong in it."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlform.sdk import Context, ResourceError
+
+_STAGES = 10
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(duration: str) -> float:
+    """Return the seconds of ``"90s"``, ``"1.5h"``."""
+    unit = duration.lstrip("0123456789.")
+    return float(duration.removesuffix(unit)) * _UNITS[unit]
+
+
+def fit(ctx: Context, model: Any, X: Any, y: Any) -> None:  # noqa: N803 - scikit-learn's names
+    """Fit ``model`` in place. The result is that of ``model.fit(X, y)``, told in stages."""
+    from sklearn.ensemble import (
+        ExtraTreesClassifier,
+        ExtraTreesRegressor,
+        GradientBoostingClassifier,
+        GradientBoostingRegressor,
+        RandomForestClassifier,
+        RandomForestRegressor,
+    )
+    from sklearn.pipeline import Pipeline
+
+    *front, last = [s for _, s in model.steps] if isinstance(model, Pipeline) else [model]
+    forests = (
+        ExtraTreesClassifier,
+        ExtraTreesRegressor,
+        RandomForestClassifier,
+        RandomForestRegressor,
+    )
+    # Only where stages give the very trees that one call gives.
+    plain = not (isinstance(model, Pipeline) and model.memory) and "passthrough" not in front
+    if plain and type(last) in forests and not (last.warm_start or last.oob_score):
+        _fit_forest(ctx, last, _through(front, X, y), y)
+    elif plain and type(last) in (GradientBoostingClassifier, GradientBoostingRegressor):
+        total = last.n_estimators
+        last.fit(_through(front, X, y), y, monitor=_Monitor(ctx, total))
+    else:
+        ctx.progress(0, None, "fitting")
+        model.fit(X, y)
+    ctx.checkpoint()
+
+
+def _through(front: list[Any], X: Any, y: Any) -> Any:  # noqa: N803 - scikit-learn's names
+    for step in front:
+        X = step.fit_transform(X, y)  # noqa: N806 - scikit-learn's names
+    return X
+
+
+def _fit_forest(ctx: Context, forest: Any, X: Any, y: Any) -> None:  # noqa: N803 - as above
+    total = forest.n_estimators
+    forest.set_params(warm_start=True)
+    try:
+        for stage in range(1, _STAGES + 1):
+            trees = total * stage // _STAGES
+            ctx.progress(trees if stage == 1 else forest.n_estimators, total, "trees")
+            if trees:
+                forest.set_params(n_estimators=trees)
+                forest.fit(X, y)
+    finally:
+        forest.set_params(n_estimators=total, warm_start=False)
+    ctx.progress(total, total, "trees")
+
+
+class _Monitor:
+    """Called by gradient boosting after each tree."""
+
+    def __init__(self, ctx: Context, total: int) -> None:
+        self.ctx, self.total = ctx, total
+        self.every = max(1, total // 100)
+
+    def __call__(self, stage: int, estimator: Any, local: Any) -> bool:
+        if (stage + 1) % self.every == 0:
+            self.ctx.progress(stage + 1, self.total, "trees")
+        return False
+
+
+@contextmanager
+def guarded(ctx: Context, threads: int, timeout: str | None, argument: str) -> Iterator[None]:
+    """Run training code: limited in threads and time, its warnings logged, its errors explained.
+
+    Linear algebra keeps to one thread whatever ``threads`` says: how its sums are divided shows
+    in the last digits of the model.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        # threads is for all estimators; those that have no use for it need not say so.
+        warnings.filterwarnings("ignore", message="'n_jobs' has no effect")
+        try:
+            with (
+                threadpool_limits(limits={"blas": 1, "openmp": threads}),
+                _time_limit(timeout),
+            ):
+                yield
+        except ResourceError:
+            raise
+        except _OutOfTimeError:
+            detail = f"It was not done after {timeout}. Raise timeout, or give it less to do."
+            raise ResourceError("Training took too long", detail, argument="timeout") from None
+        except Exception as error:
+            raise _explained(ctx.root, error, argument) from error
+        finally:
+            for text in dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught):
+                ctx.log(text)
+
+
+def _explained(root: Path, error: Exception, argument: str) -> ResourceError:
+    from sklearn.utils._param_validation import InvalidParameterError
+
+    if isinstance(error, InvalidParameterError):
+        return ResourceError("Invalid parameter", str(error), argument=argument)
+    detail = f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if Path(f.filename).is_relative_to(root)]
+    if own and argument == "entry":
+        where = Path(own[-1].filename).relative_to(root)
+        detail += f"\nat {where}, line {own[-1].lineno}: {own[-1].line}"
+    return ResourceError("Training failed", detail, argument=argument)
+
+
+class _OutOfTimeError(BaseException):
+    """Raised inside the training; a ``BaseException`` so that no library swallows it."""
+
+
+@contextmanager
+def _time_limit(timeout: str | None) -> Iterator[None]:
+    """Raise ``_OutOfTimeError`` in this thread after a time, at the next Python instruction."""
+    if timeout is None:
+        yield
+        return
+    lock = threading.Lock()
+    done = False
+    thread = ctypes.c_ulong(threading.get_ident())
+    raise_in: Callable[..., int] = ctypes.pythonapi.PyThreadState_SetAsyncExc
+
+    def stop() -> None:
+        with lock:
+            if not done:
+                raise_in(thread, ctypes.py_object(_OutOfTimeError))
+
+    timer = threading.Timer(seconds(timeout), stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            done = True
+        timer.cancel()
