@@ -1,9 +1,9 @@
 """Skops files in one canonical form, and which types they may hold.
 
 ``skops.io.dumps`` names objects by their address in memory, so two dumps of one model differ.
-Here arrays are named by their content, and other objects that occur several times are numbered
-by first appearance; identity of values that cannot change (numbers, strings, types) says nothing
-and is left out.
+Here arrays are named by their content, and equal arrays are one. Whether other parts are one
+object or equal ones depends on how the model was trained (in this process or several) and never
+on what it says, so it is left out.
 """
 
 from __future__ import annotations
@@ -23,11 +23,6 @@ from mlform_core.bundles import BundleError, members, pack
 
 _NAME = re.compile(r"schema\.json|[0-9a-f]{64}\.(npy|npz|bin)")
 _ARRAYS = re.compile(r"[A-Za-z0-9_]{1,64}\.npy")
-_VALUES = frozenset(
-    {"JsonNode", "TypeNode", "FunctionNode", "DTypeNode", "SliceNode", "TupleNode", "BytesNode"}
-)
-"""Loaders of what cannot change: whether two occurrences are one object cannot be told."""
-
 # Beside scikit-learn's own estimators, which are inert until called on data. Functions are not
 # trusted by package: numpy.load, called by a FunctionTransformer, would run what it reads. A
 # partial is as safe as the function in it, which is checked too.
@@ -142,11 +137,9 @@ def canonical(data: bytes) -> bytes:
         suffix = name.rpartition(".")[2]
         kept = _CANONICAL.get(suffix, bytes)(content)
         files[name] = (f"{hashlib.sha256(kept).hexdigest()}.{suffix}", kept)
-    seen: Counter[int] = Counter()
-    _count(schema, seen)
-    shared = {i for i, times in seen.items() if times > 1}
-    _rewrite(schema, files, shared)
-    _number(schema, {})
+    seen: Counter[str] = Counter()
+    _rewrite(schema, files, seen)
+    _share(schema, {name for name, times in seen.items() if times > 1}, {})
     out = dict(files.values())
     out["schema.json"] = json.dumps(schema, separators=(",", ":")).encode()
     return pack(out)
@@ -175,49 +168,33 @@ def _canonical_npy(data: bytes) -> bytes:
 _CANONICAL = {"npz": _canonical_npz, "npy": _canonical_npy}
 
 
-def _is_value(node: dict[str, Any]) -> bool:
-    loader = node.get("__loader__")
-    # numpy scalars share the loader of arrays.
-    return loader in _VALUES or (loader == "NdArrayNode" and node["__class__"] != "ndarray")
-
-
-def _count(node: Any, seen: Counter[int]) -> None:
-    if isinstance(node, dict):
-        if "__loader__" in node and "__id__" in node and not _is_value(node):
-            seen[node["__id__"]] += 1
-        for child in node.values():
-            _count(child, seen)
-    elif isinstance(node, list):
-        for child in node:
-            _count(child, seen)
-
-
-def _rewrite(node: Any, files: dict[str, tuple[str, bytes]], shared: set[int]) -> None:
-    """Name files by content, drop identities that say nothing, and put sets in order."""
+def _rewrite(node: Any, files: dict[str, tuple[str, bytes]], seen: Counter[str]) -> None:
+    """Name files by content and count them, drop identities, and put sets in order."""
     if isinstance(node, list):
         for child in node:
-            _rewrite(child, files, shared)
+            _rewrite(child, files, seen)
     if not isinstance(node, dict):
         return
     for child in node.values():
-        _rewrite(child, files, shared)
-    if not isinstance(loader := node.get("__loader__"), str):
+        _rewrite(child, files, seen)
+    if "__loader__" not in node:
         return
+    node.pop("__id__", None)
     if isinstance(node.get("file"), str):
         node["file"] = files[node["file"]][0]
-    if _is_value(node) or node.get("__id__") not in shared:
-        node.pop("__id__", None)
-    if loader == "SetNode":
+        seen[node["file"]] += 1
+    if node["__loader__"] == "SetNode":
         node["content"].sort(key=lambda n: json.dumps(n, sort_keys=True))
 
 
-def _number(node: Any, numbers: dict[int, int]) -> None:
-    """Give the shared objects numbers by first appearance, from 1: skops takes 0 for none."""
-    if isinstance(node, dict):
-        if "__loader__" in node and "__id__" in node:
-            node["__id__"] = numbers.setdefault(node["__id__"], len(numbers) + 1)
-        for child in node.values():
-            _number(child, numbers)
-    elif isinstance(node, list):
+def _share(node: Any, shared: set[str], numbers: dict[str, int]) -> None:
+    """Make arrays of equal content one, numbered by first appearance (0 means none to skops)."""
+    if isinstance(node, list):
         for child in node:
-            _number(child, numbers)
+            _share(child, shared, numbers)
+    elif isinstance(node, dict):
+        # A scalar and an array may have the same bytes: only arrays are shared.
+        if node.get("__class__") == "ndarray" and node.get("file") in shared:
+            node["__id__"] = numbers.setdefault(node["file"], len(numbers) + 1)
+        for child in node.values():
+            _share(child, shared, numbers)

@@ -89,14 +89,21 @@ def _steps(model: Any) -> list[Any]:
 
 
 def _takes_missing(model: Any) -> bool:
+    """Tell whether a missing number may come when it is asked, even if none came in training.
+
+    scikit-learn's trees and forests say they take missing values, but refuse them later if there
+    were none in training; so of its own predictors only histogram gradient boosting counts.
+    """
     from sklearn.utils import get_tags
 
-    for step in _steps(model):
+    *front, last = _steps(model)
+    for step in front:
         if type(step).__module__.startswith("sklearn.impute"):
             return True
         if not get_tags(step).input_tags.allow_nan:
             return False
-    return True
+    foreign = not type(last).__module__.startswith("sklearn.")
+    return _is_histogram(last) or (foreign and bool(get_tags(last).input_tags.allow_nan))
 
 
 def _takes_sparse(model: Any) -> bool:

@@ -42,9 +42,8 @@ def fit(ctx: Context, model: Any, X: Any, y: Any) -> None:  # noqa: N803 - sciki
         RandomForestClassifier,
         RandomForestRegressor,
     )
-    # Only where stages give the very trees that one call gives.
     plain = not (isinstance(model, Pipeline) and model.memory) and "passthrough" not in front
-    if plain and type(last) in forests and not (last.warm_start or last.oob_score):
+    if plain and type(last) in forests and _grows_in_stages(last):
         _fit_forest(ctx, last, _through(front, X, y), y)
     elif plain and type(last) in (GradientBoostingClassifier, GradientBoostingRegressor):
         total = last.n_estimators
@@ -63,17 +62,25 @@ def _through(front: list[Any], X: Any, y: Any) -> Any:  # noqa: N803 - scikit-le
 
 def _fit_forest(ctx: Context, forest: Any, X: Any, y: Any) -> None:  # noqa: N803 - as above
     total = forest.n_estimators
+    grown = 0
     forest.set_params(warm_start=True)
     try:
         for stage in range(1, _STAGES + 1):
-            trees = total * stage // _STAGES
-            ctx.progress(trees if stage == 1 else forest.n_estimators, total, "trees")
-            if trees:
-                forest.set_params(n_estimators=trees)
-                forest.fit(X, y)
+            if (trees := total * stage // _STAGES) == grown:
+                continue
+            ctx.progress(grown, total, "trees")
+            forest.set_params(n_estimators=trees)
+            forest.fit(X, y)
+            grown = trees
     finally:
         forest.set_params(n_estimators=total, warm_start=False)
     ctx.progress(total, total, "trees")
+
+
+def _grows_in_stages(forest: Any) -> bool:
+    """Tell whether stages give the very trees that one call gives, without a warning."""
+    balanced = isinstance(getattr(forest, "class_weight", None), str)
+    return not (forest.warm_start or forest.oob_score or balanced)
 
 
 class _Monitor:
@@ -126,6 +133,8 @@ def _explained(root: Path, error: Exception, argument: str) -> ResourceError:
     if isinstance(error, InvalidParameterError):
         return ResourceError("Invalid parameter", str(error), argument=argument)
     detail = f"{type(error).__name__}: {error}"
+    if "could not convert string to float" in detail:
+        detail += '\nStrings need encoding: write encode = "auto", or a pipeline that does it.'
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if Path(f.filename).is_relative_to(root)]
     if own and argument == "entry":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +14,8 @@ from mlform.sdk import (
     Code,
     Context,
     Handle,
+    Inputs,
+    Looking,
     Metadata,
     Operational,
     Resource,
@@ -135,6 +137,17 @@ class Training(
 
     preload = ("pandas", "pyarrow.parquet", "sklearn.ensemble", "sklearn.pipeline", "skops.io")
 
+    def inputs(self, ctx: Looking, new: TrainingArguments) -> Inputs:
+        """Look up nothing; but tell at once of columns and parts that are not there."""
+        from mlform_sklearn.tables import choose
+
+        choose(new)
+        return Inputs()
+
+    def predict(self, new: TrainingArguments) -> Mapping[str, Any]:
+        """Give what the arguments say already."""
+        return {"target": new.target}
+
     def distributions(self, new: TrainingArguments) -> Sequence[str]:
         """Name scikit-learn, and the packages of the estimators."""
         from mlform_sklearn.packages import distributions
@@ -157,7 +170,7 @@ class Training(
         return job.remeasure(ctx, new, old.attributes)
 
     def read(
-        self, ctx: Any, old: Stored[TrainingArguments, TrainingAttributes]
+        self, ctx: Looking, old: Stored[TrainingArguments, TrainingAttributes]
     ) -> TrainingAttributes | None:
         """Look whether the model is still in the store."""
         return old.attributes if old.attributes.model.digest in ctx.artifacts else None

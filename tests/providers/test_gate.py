@@ -1,90 +1,18 @@
 from __future__ import annotations
 
-import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import sklearn
 from pydantic import ValidationError
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
+from tests.providers.gate_bench import FRAME, STRONG, WEAK, Bench, logistic
 
-from mlform.sdk import CancelledError, Handle, ResourceError, Stored
-from mlform.sdk.testing import FakeContext, check_resource
-from mlform_core import models, tables
-from mlform_core.compare import Pair, delong, paired_bootstrap
+from mlform.sdk import CancelledError, ResourceError
+from mlform.sdk.testing import check_resource
 from mlform_core.gate import Evaluation, EvaluationArguments
-from mlform_core.metrics import Outcomes
-
-TYPES = {"f": "float64", "i": "int64", "b": "bool"}
-
-
-class Bench:
-    """A spec's worth of handles: tables and models in one artifact store."""
-
-    def __init__(self, base: Path) -> None:
-        self.ctx = FakeContext(base)
-        self.base = base
-
-    def table(self, frame: pd.DataFrame, address: str = "feature_view.cells") -> Handle:
-        artifact = tables.write_table(self.ctx, frame)
-        splits = frame["_split"].value_counts().to_dict() if "_split" in frame else {}
-        columns = {n: TYPES.get(d.kind, "string") for n, d in frame.dtypes.items() if n != "_split"}
-        attributes = {
-            "partitions": {"all": artifact.model_dump(mode="json")},
-            "columns": columns,
-            "rows": len(frame),
-            "splits": splits,
-            "time": None,
-            "key": [],
-        }
-        return Handle(address=address, digest=artifact.digest, attributes=attributes)
-
-    def model(self, fitted, frame, features, target, task, address="training_job.cells") -> Handle:
-        classes = None if task == "regression" else fitted.classes_.tolist()
-        meta = {
-            "format": "skops",
-            "task": task,
-            "target": target,
-            "classes": classes,
-            "features": [{"name": n, "type": TYPES[frame[n].dtype.kind]} for n in features],
-            "framework": "scikit-learn",
-            "framework_version": sklearn.__version__,
-        }
-        name = hashlib.sha256(repr((address, features, fitted.get_params())).encode()).hexdigest()
-        folder = self.base / "models" / name
-        folder.mkdir(parents=True)
-        path = models.save(fitted, meta, {}, folder, pickle_allowed=False)
-        artifact = self.ctx.artifacts.put_file(path, "application/vnd.mlform.model")
-        return Handle(address=address, attribute="model", digest=artifact.digest, artifact=artifact)
-
-    def apply(self, old=None, **written):
-        new = EvaluationArguments.model_validate(written)
-        return Stored(new, Evaluation().apply(self.ctx, new, old))
-
-
-def cells() -> pd.DataFrame:
-    """Breast cancer: every second row is held out; ``site`` and ``sex`` are made up."""
-    frame = load_breast_cancer(as_frame=True).frame
-    frame.columns = [c.replace(" ", "_") for c in frame.columns]
-    frame["site"] = np.where(np.arange(len(frame)) % 7 < 3, "north", "south")
-    frame["sex"] = np.where(frame["mean_texture"] > 19, "x", "y")
-    frame["_split"] = np.where(np.arange(len(frame)) % 2 == 0, "train", "holdout")
-    return frame
-
-
-FRAME = cells()
-STRONG = ["mean_radius", "mean_texture", "mean_concavity", "worst_smoothness"]
-WEAK = ["mean_smoothness", "mean_symmetry"]
-
-
-def logistic(features, **parameters):
-    train = FRAME[FRAME["_split"] == "train"]
-    return LogisticRegression(max_iter=5000, **parameters).fit(train[features], train["target"])
 
 
 @pytest.fixture
@@ -226,128 +154,6 @@ def test_many_looks_at_the_same_rows_are_warned_of(bench, data, strong, weak):
         require = {"roc_auc": {"min_gain": -1.0}}
         stored = bench.apply(stored, candidate=candidate, data=data, require=require)
     assert "probability of up to 23%" in bench.ctx.lines[0]
-
-
-def test_a_slice_with_one_positive_row_is_not_tested(bench, strong):
-    frame = FRAME.assign(rare=np.where(FRAME["target"] == 1, "common", "zero"))
-    held_out = frame.index[(frame["_split"] == "holdout") & (frame["target"] == 1)]
-    frame.loc[held_out[0], "rare"] = "zero"
-    slices = {"by": ["rare"], "min": {"roc_auc": 0.99}, "min_support": 20}
-    found = bench.apply(candidate=strong, data=bench.table(frame), slices=slices).attributes
-    reasons = {c.slice: c.message for c in found.checks if c.outcome == "skipped"}
-    assert "is not defined" in reasons["rare=common"]
-    assert "too few rows of one class" in reasons["rare=zero"]
-
-
-def spoiled(bench, where: pd.Series) -> tuple[Handle, Handle]:
-    """A model that reads ``hint``, which misleads in the rows ``where``, and its data."""
-    frame = pd.concat([FRAME] * 3, ignore_index=True)
-    where = pd.concat([where] * 3, ignore_index=True)
-    rng = np.random.default_rng(7)
-    told = np.where(where & (frame["_split"] == "holdout"), 1 - frame["target"], frame["target"])
-    frame["hint"] = told + rng.normal(scale=0.6, size=len(frame))
-    train = frame[frame["_split"] == "train"]
-    fitted = LogisticRegression().fit(train[["hint"]], train["target"])
-    model = bench.model(fitted, frame, ["hint"], "target", "binary", "training_job.spoiled")
-    return model, bench.table(frame, "feature_view.spoiled")
-
-
-def test_a_slice_that_regresses_fails_and_the_others_do_not(bench, strong):
-    model, data = spoiled(bench, FRAME["site"] == "north")
-    slices = {
-        "by": ["site", "sex", ["site", "sex"], "mean_radius"],
-        "max_regress": {"roc_auc": 0.05, "accuracy": 0.05},
-        "min_support": 60,
-    }
-    found = bench.apply(
-        candidate=model, baseline=strong, data=data, slices=slices, split="holdout"
-    ).attributes
-    by_slice = {c.slice: c for c in found.checks if c.metric == "roc_auc"}
-    assert not found.passed
-    assert by_slice["site=north"].outcome == "fail"
-    assert by_slice["site=north"].p < 1e-6
-    assert by_slice["site=south"].outcome == "pass"
-    assert {"site=north, sex=x", "site=south, sex=y"} <= set(by_slice)
-    quartiles = [name for name in by_slice if name.startswith("mean_radius=[")]
-    assert len(quartiles) == 4
-    assert sum(by_slice[name].support for name in quartiles) == found.rows
-
-
-def test_small_slices_are_reported_and_never_fail(bench, data, strong, weak):
-    slices = {"by": ["site"], "max_regress": {"roc_auc": 0.0}, "min_support": 140}
-    found = bench.apply(candidate=weak, baseline=strong, data=data, slices=slices).attributes
-    skipped = [c for c in found.checks if c.outcome == "skipped"]
-    assert [c.slice for c in skipped] == ["site=north"]
-    assert "not enough rows (122 < min_support 140)" in skipped[0].message
-
-
-def test_holm_keeps_chance_from_failing_one_of_many_slices(bench, data, strong):
-    twin = bench.model(logistic(STRONG, C=0.9), FRAME, STRONG, "target", "binary")
-    columns = [c for c in FRAME.columns if c.startswith(("mean_", "worst_"))]
-    slices = {"by": columns, "max_regress": {"accuracy": 0.0}, "min_support": 20}
-    found = bench.apply(candidate=twin, baseline=strong, data=data, slices=slices).attributes
-    assert len(found.checks) >= 60
-    assert found.passed
-    assert all(c.p >= 0.05 for c in found.checks)
-
-
-def test_slice_bounds_without_a_baseline(bench):
-    model, data = spoiled(bench, FRAME["site"] == "north")
-    slices = {
-        "by": ["site"],
-        "min": {"roc_auc": 0.7},
-        "max": {"log_loss": 1.0},
-        "max_regress": {"roc_auc": 0.1},
-        "min_support": 60,
-    }
-    found = bench.apply(candidate=model, data=data, slices=slices).attributes
-    failed = {(c.slice, c.metric) for c in found.checks if c.outcome == "fail"}
-    assert failed == {("site=north", "roc_auc"), ("site=north", "log_loss")}
-    assert any("no baseline" in c.message for c in found.checks)
-
-
-def test_fairness_counts_what_the_model_decides(bench, data, strong):
-    held_out = FRAME[FRAME["_split"] == "holdout"]
-    p = logistic(STRONG).predict_proba(held_out[STRONG])[:, 1]
-    rates = pd.Series(p >= 0.3).groupby(held_out["sex"].to_numpy()).mean()
-    ratio = rates.min() / rates.max()
-    fairness = {
-        "attribute": "sex",
-        "threshold": 0.3,
-        "demographic_parity_ratio": {"min": 0.8},
-        "equalized_odds_difference": {"max": 0.5},
-    }
-    found = bench.apply(candidate=strong, data=data, fairness=fairness).attributes
-    checks = {c.metric: c for c in found.checks}
-    assert checks["demographic_parity_ratio"].estimate == pytest.approx(ratio)
-    assert checks["demographic_parity_ratio"].outcome == ("pass" if ratio >= 0.8 else "fail")
-    evidence = json.loads(bench.ctx.artifacts.read(found.evidence.digest))
-    assert evidence["fairness"]["groups"]["x"]["selection_rate"] == pytest.approx(rates["x"])
-
-
-def test_fairness_leaves_small_groups_out(bench, data, strong):
-    fairness = {
-        "attribute": "site",
-        "demographic_parity_ratio": {"min": 0.99},
-        "min_support": 150,
-    }
-    found = bench.apply(candidate=strong, data=data, fairness=fairness).attributes
-    assert found.passed
-    assert [c.outcome for c in found.checks] == ["skipped"]
-
-
-def test_missing_labels_and_groups(bench, strong):
-    frame = FRAME.copy()
-    frame["target"] = frame["target"].astype("float64")
-    frame.loc[frame.index[1:21:2], "target"] = np.nan
-    frame["site"] = frame["site"].astype("object").where(frame.index % 5 != 0, None)
-    slices = {"by": ["site"], "min": {"accuracy": 0.3}, "min_support": 10}
-    found = bench.apply(
-        candidate=strong, data=bench.table(frame), slices=slices, require={"f1": {"min": 0.1}}
-    ).attributes
-    assert found.rows == (FRAME["_split"] == "holdout").sum() - 10
-    assert "site=(missing)" in {c.slice for c in found.checks}
-    assert sum(c.support for c in found.checks if c.slice) == found.rows
 
 
 def test_multiclass_with_a_class_the_champion_never_saw(bench):
@@ -493,40 +299,3 @@ def test_equal_measurements_are_equal_bytes(tmp_path):
         found = bench.apply(candidate=candidate, baseline=baseline, data=data, require=require)
         digests.append(found.attributes.evidence.digest)
     assert digests[0] == digests[1]
-
-
-def challengers(rng, rows, separation):
-    """Scores of a challenger and a champion (AUC 0.75) that agree much; labels."""
-    y = (rng.random(rows) < 0.3).astype(float)
-    common, one, two = rng.normal(size=(3, rows))
-    ours = 0.9 * common + 0.436 * one + separation * y
-    theirs = 0.9 * common + 0.436 * two + 0.95 * y
-    return Outcomes("binary", y, ours), Outcomes("binary", y, theirs)
-
-
-def test_a_worse_challenger_is_rarely_promoted():
-    rng = np.random.default_rng(11)
-    lower, point = [], []
-    for _ in range(400):
-        gain = delong(*challengers(rng, 1000, separation=0.93), alpha=0.05)
-        lower.append(gain.low >= 0)
-        point.append(gain.estimate > 0)
-    assert np.mean(lower) < 0.05
-    assert np.mean(point) > 0.25
-
-
-def test_equals_pass_at_the_nominal_rate_and_the_better_one_mostly():
-    rng = np.random.default_rng(12)
-    equal = [delong(*challengers(rng, 1000, 0.95), alpha=0.05).low >= 0 for _ in range(600)]
-    better = [delong(*challengers(rng, 1000, 1.15), alpha=0.05).low >= 0 for _ in range(100)]
-    assert 0.02 < np.mean(equal) < 0.09
-    assert np.mean(better) > 0.9
-
-
-def test_bootstrap_and_delong_agree():
-    candidate, baseline = challengers(np.random.default_rng(13), 2000, 1.0)
-    (ours,) = paired_bootstrap([Pair("roc_auc", candidate, baseline)], 0.05, seed=1)
-    theirs = delong(candidate, baseline, 0.05)
-    assert ours.estimate == pytest.approx(theirs.estimate)
-    assert ours.se == pytest.approx(theirs.se, rel=0.1)
-    assert ours.low == pytest.approx(theirs.low, abs=theirs.se / 4)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from mlform_core import fairness
-from mlform_core.compare import holm
+from mlform_core.compare import Pair, delong, holm, paired_bootstrap
 from mlform_core.gate_rules import metrics_of
 from mlform_core.metrics import Outcomes, prepare, value
 
@@ -158,3 +158,40 @@ def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def challengers(rng, rows, separation):
+    """Scores of a challenger and a champion (AUC 0.75) that agree much; labels."""
+    y = (rng.random(rows) < 0.3).astype(float)
+    common, one, two = rng.normal(size=(3, rows))
+    ours = 0.9 * common + 0.436 * one + separation * y
+    theirs = 0.9 * common + 0.436 * two + 0.95 * y
+    return Outcomes("binary", y, ours), Outcomes("binary", y, theirs)
+
+
+def test_a_worse_challenger_is_rarely_promoted():
+    rng = np.random.default_rng(11)
+    lower, point = [], []
+    for _ in range(400):
+        gain = delong(*challengers(rng, 1000, separation=0.93), alpha=0.05)
+        lower.append(gain.low >= 0)
+        point.append(gain.estimate > 0)
+    assert np.mean(lower) < 0.05
+    assert np.mean(point) > 0.25
+
+
+def test_equals_pass_at_the_nominal_rate_and_the_better_one_mostly():
+    rng = np.random.default_rng(12)
+    equal = [delong(*challengers(rng, 1000, 0.95), alpha=0.05).low >= 0 for _ in range(600)]
+    better = [delong(*challengers(rng, 1000, 1.15), alpha=0.05).low >= 0 for _ in range(100)]
+    assert 0.02 < np.mean(equal) < 0.09
+    assert np.mean(better) > 0.9
+
+
+def test_bootstrap_and_delong_agree():
+    candidate, baseline = challengers(np.random.default_rng(13), 2000, 1.0)
+    (ours,) = paired_bootstrap([Pair("roc_auc", candidate, baseline)], 0.05, seed=1)
+    theirs = delong(candidate, baseline, 0.05)
+    assert ours.estimate == pytest.approx(theirs.estimate)
+    assert ours.se == pytest.approx(theirs.se, rel=0.1)
+    assert ours.low == pytest.approx(theirs.low, abs=theirs.se / 4)

@@ -38,6 +38,7 @@ from sklearn.svm import LinearSVC
 from mlform.sdk import ResourceError
 from mlform_core import models, skops_files
 from mlform_core.bundles import BundleError, pack
+from mlform_core.columns import conform
 
 NUMBERS = ["mean radius", "mean texture", "mean smoothness"]
 FEATURES = [
@@ -57,7 +58,7 @@ def table():
 
 def raw():
     frame, y = table()
-    return models.conform(frame, FEATURES), y
+    return conform(frame, FEATURES), y
 
 
 def front(categories):
@@ -254,7 +255,7 @@ def test_conform_types():
     )
     kinds = {"whole": "int64", "yes": "bool", "when": "timestamp", "json": "float64"}
     features = [{"name": n, "type": kinds.get(n, "string")} for n in frame]
-    out = models.conform(frame, features)
+    out = conform(frame, features)
     assert out["whole"].tolist()[0] == 1
     assert out["yes"].tolist() == [1, 0]
     assert out["when"].tolist()[0] == 86400

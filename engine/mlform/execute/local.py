@@ -100,32 +100,41 @@ class LocalExecutor:
     ) -> Result:
         began = time.monotonic()
         attempt = _Attempt.make(Path(task.context["workdir"]))
-        server = self._running_server()
         with _lines() as (channel, line, theirs):
             try:
-                server.fork(theirs)
-                self._lines.add(line)
-                if stop.is_set() and self._killed.is_set():
-                    line.send(b"K")
-                send(channel, attempt.request(task))
+                server = self._fork(theirs)
             except OSError as error:
-                # The worker may be dead already; how it died is told on the other line.
-                if line not in self._lines:
-                    return Result(lost=f"No worker process: {error}. {server.last_words()}")
+                return Result(lost=f"No worker process could be started: {error}.")
             finally:
                 for sock in theirs:
                     sock.close()
             try:
+                self._lines.add(line)
+                if stop.is_set() and self._killed.is_set():
+                    self.kill_all()
+                # The worker may be dead already; how it died is told on the other line.
+                with contextlib.suppress(OSError):
+                    send(channel, attempt.request(task))
                 ended = _Watch(channel, line, attempt, on_message).until_end(stop)
             finally:
                 self._lines.discard(line)
-        seconds = time.monotonic() - began
         result = attempt.result(ended, killed=stop.is_set() and self._killed.is_set())
         attempt.tidy()
-        lost = result.lost
-        if ended is None and lost:
-            lost = f"{lost} {server.last_words()}".strip()
-        return replace(result, lost=lost, seconds=seconds, max_rss=(ended or {}).get("max_rss"))
+        if result.lost and ended is None:
+            result = replace(result, lost=f"{result.lost} {server.last_words()}".strip())
+        seconds = time.monotonic() - began
+        return replace(result, seconds=seconds, max_rss=(ended or {}).get("max_rss"))
+
+    def _fork(self, sockets: Sequence[socket.socket]) -> _Server:
+        server = self._running_server()
+        try:
+            server.fork(sockets)
+        except OSError:
+            # It is just ending, and has not heard: asking another makes no second worker.
+            server.close()
+            server = self._running_server()
+            server.fork(sockets)
+        return server
 
     def _running_server(self) -> _Server:
         with self._starting:

@@ -1,0 +1,187 @@
+"""Tuples, objects and the ``for`` expressions that make them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import NoReturn
+
+from mlform.syntax.problems import BAD_FOR, MISSING_COMMA, MISSING_EQUALS
+from mlform.syntax.templates import TemplateScanner
+from mlform.syntax.tree import Expr, ForObject, ForTuple, Literal, ObjectExpr, TupleExpr
+
+
+class CollectionScanner(TemplateScanner):
+    """Reads what stands in square brackets and braces."""
+
+    @abstractmethod
+    def close(self, opener: int, bracket: str) -> None:
+        """Go past the bracket that closes ``bracket``, which was opened at ``opener``."""
+
+    @abstractmethod
+    def missing_comma(self, opener: int, bracket: str, things: str) -> NoReturn:
+        """Give up between two items of a bracket."""
+
+    def tuple(self, start: int) -> Expr:
+        """Read ``[…]`` from after its bracket at ``start``."""
+        mode, self.mode = self.mode, self.grammar.loose
+        if self._at_for():
+            node = self._for(start, "[")
+        else:
+            items = []
+            self.skip_gap()
+            while self.text[self.pos] != "]":
+                if self.pos >= self.end:
+                    self.close(start, "[")
+                items.append(self.expression())
+                self.skip_gap()
+                if self.text[self.pos] == ",":
+                    self.pos += 1
+                    self.skip_gap()
+                elif self.text[self.pos] != "]":
+                    self.missing_comma(start, "[", "the items of a list")
+            self.pos += 1
+            node = TupleExpr(start, self.pos, (*items,))
+        self.mode = mode
+        return node
+
+    def object(self, start: int) -> Expr:
+        """Read ``{…}`` from after its brace at ``start``; line breaks separate its items."""
+        mode, self.mode = self.mode, self.grammar.loose
+        if self._at_for():
+            node = self._for(start, "{")
+            self.mode = mode
+            return node
+        self.mode = self.grammar.line
+        items = []
+        while True:
+            if blank := self.grammar.blank(self.text, self.pos):
+                self.pos = blank.end()
+            if self.text[self.pos] == "}":
+                break
+            if self.pos >= self.end:
+                self.close(start, "{")
+            key = self._key()
+            items.append((key, self.expression()))
+            self.skip_gap()
+            if self.text[self.pos] == ",":
+                self.pos += 1
+            elif self.text[self.pos] != "}" and not self.grammar.line_end(self.text, self.pos):
+                self.fail_between_items()
+        self.pos += 1
+        self.mode = mode
+        return ObjectExpr(start, self.pos, (*items,))
+
+    def fail_between_items(self) -> NoReturn:
+        """Give up between two items of an object."""
+        self.unexpected(
+            MISSING_COMMA, 'a comma or a line break between the items of an object, or "}"'
+        )
+
+    def _key(self) -> Expr:
+        if found := self.mode.key(self.text, self.pos):
+            start, end = found.span(1)
+            self.check_name(start, end)
+            self.pos = found.end()
+            return Literal(start, end, found[1])
+        key = self.expression()
+        self.skip_gap()
+        if self.text[self.pos] not in "=:" or self.text.startswith(("=>", "=="), self.pos):
+            hint = (
+                "Only a for expression has =>."
+                if self.text.startswith("=>", self.pos)
+                else "An item of an object is written: key = value."
+            )
+            self.unexpected(MISSING_EQUALS, '"=" after the key', hint)
+        self.pos += 1
+        return key
+
+    def _at_for(self) -> bool:
+        """Go to the next token and tell whether it is the keyword ``for``."""
+        self.skip_gap()
+        found = self.grammar.name(self.text, self.pos)
+        return bool(found and found[0] == "for")
+
+    def for_intro(self, start: int, summary: str) -> tuple[str | None, str]:
+        """Read ``k, v in`` of a ``for`` that begins at ``start``: the names, the first optional."""
+        found = self.mode.for_intro(self.text, self.pos)
+        if found is None or found.end() > self.end:
+            self.fail(
+                summary,
+                "After for come one or two names and in: for value in collection, or for key, "
+                "value in collection.",
+                start,
+                self.token_end(self.pos),
+            )
+        self.check_name(*found.span(1))
+        if found[2] is None:
+            self.pos = found.end()
+            return None, found[1]
+        self.check_name(*found.span(2))
+        self.pos = found.end()
+        return found[1], found[2]
+
+    def _for(self, start: int, bracket: str) -> Expr:
+        self.pos += len("for")
+        key, value = self.for_intro(self.pos - len("for"), BAD_FOR)
+        collection = self.expression()
+        self.skip_gap()
+        if self.text[self.pos] != ":":
+            self.unexpected(BAD_FOR, '":" after the collection')
+        self.pos += 1
+        result = self.expression()
+        made: Expr | None = None
+        self.skip_gap()
+        if self.text.startswith("=>", self.pos):
+            if bracket == "[":
+                self.fail(
+                    BAD_FOR,
+                    "A for expression in square brackets makes a list, which has no keys. Use "
+                    "braces to make an object, or remove the key and =>.",
+                    self.pos,
+                    self.pos + 2,
+                )
+            self.pos += 2
+            made = self.expression()
+            self.skip_gap()
+        elif bracket == "{":
+            self.unexpected(
+                BAD_FOR,
+                '"=>" and a value after the key',
+                "A for expression in braces makes an object; use square brackets for a list.",
+            )
+        group = self.text.startswith("...", self.pos)
+        if group:
+            if bracket == "[":
+                self.fail(
+                    BAD_FOR,
+                    'Only the values of an object can be grouped with "...".',
+                    self.pos,
+                    self.pos + 3,
+                )
+            self.pos += 3
+        condition = self._condition()
+        self._end_for(start, bracket)
+        if made is None:
+            return ForTuple(start, self.pos, key, value, collection, result, condition)
+        return ForObject(
+            start, self.pos, key, value, collection, result, made, group, condition
+        )
+
+    def _condition(self) -> Expr | None:
+        self.skip_gap()
+        found = self.grammar.name(self.text, self.pos)
+        if found is None or found[0] != "if":
+            return None
+        self.pos = found.end()
+        return self.expression()
+
+    def _end_for(self, start: int, bracket: str) -> None:
+        self.skip_gap()
+        if self.text[self.pos] == ",":
+            self.fail(
+                BAD_FOR,
+                "A for expression makes the whole collection: nothing else stands beside it. To "
+                "join it with more, use concat or merge.",
+                self.pos,
+            )
+        self.close(start, bracket)

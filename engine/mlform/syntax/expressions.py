@@ -1,0 +1,387 @@
+"""Expressions: operators by precedence climbing, references and calls by descent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, NoReturn
+
+from mlform.syntax.collections import CollectionScanner
+from mlform.syntax.height import height
+from mlform.syntax.patterns import RANK
+from mlform.syntax.problems import (
+    BAD_CALL,
+    BAD_OPERATOR,
+    BAD_TRAVERSAL,
+    BAD_VALUE,
+    MAX_DEPTH,
+    MISSING_BRANCH,
+    MISSING_COMMA,
+    TOO_DEEP,
+    UNCLOSED_BRACKET,
+)
+from mlform.syntax.tree import (
+    Binary,
+    Call,
+    Conditional,
+    Expr,
+    GetAttr,
+    Index,
+    Literal,
+    Name,
+    Parens,
+    Splat,
+    SplatItem,
+    Unary,
+)
+
+_CONSTANTS: Final[dict[str, None | bool]] = {"true": True, "false": False, "null": None}
+_OPERATOR_HINTS: Final = {
+    "&": "Write && for a logical and; there are no bitwise operators.",
+    "|": "Write || for a logical or; there are no bitwise operators.",
+    "^": "There are no bitwise operators; for a power call pow(x, y).",
+    "~": "There are no bitwise operators.",
+    "**": "For a power call pow(x, y).",
+    "??": "For the first value that is not null call coalesce(x, y).",
+    "++": "There is no increment: an argument is set once.",
+}
+_SAFE_LINKS: Final = 50
+
+
+class ExpressionScanner(CollectionScanner):
+    """Reads expressions."""
+
+    links = 0
+
+    def whole_expression(self) -> Expr:
+        """Read an expression and make sure that its tree is not too high to walk."""
+        self.links = 0
+        expr = self.expression()
+        if self.links > _SAFE_LINKS and height(expr) > MAX_DEPTH:
+            self.fail(
+                TOO_DEEP,
+                f"This expression has more than {MAX_DEPTH} levels of brackets, operators and "
+                "references, one inside the other. Split it with locals.",
+                expr.start,
+                expr.end,
+            )
+        return expr
+
+    def expression(self) -> Expr:
+        """Read one expression at the position."""
+        return self._operation(-1)
+
+    def _operation(self, floor: int) -> Expr:
+        """Read operands joined by operators that bind tighter than ``floor``."""
+        self.depth += 1
+        if self.depth > _SAFE_LINKS:
+            self._check_depth()
+        left = self._operand()
+        text = self.text
+        while text[self.pos] not in self.mode.stops:
+            found = self.mode.operator(text, self.pos)
+            if found is None:
+                break
+            op = found[1]
+            rank = RANK[op]
+            if rank <= floor:
+                break
+            self.pos = found.end()
+            self.links += 1
+            if rank == 0:
+                left = self._conditional(left, found.start(1))
+                break
+            right = self._operation(rank)
+            left = Binary(left.start, right.end, op, left, right)
+        self.depth -= 1
+        return left
+
+    def _check_depth(self) -> None:
+        self.links += _SAFE_LINKS
+        if self.depth > MAX_DEPTH:
+            self.skip_gap()
+            self.fail(
+                TOO_DEEP,
+                f"Brackets, blocks and templates may be nested at most {MAX_DEPTH} levels deep. "
+                "Split this with locals.",
+                self.pos,
+                self.token_end(self.pos),
+            )
+
+    def _conditional(self, condition: Expr, mark: int) -> Expr:
+        then = self._operation(-1)
+        self.skip_gap()
+        if self.text[self.pos] != ":":
+            self.check_character(self.pos)
+            self.fail(
+                MISSING_BRANCH,
+                'A conditional is written: condition ? value : other. Expected ":" after its '
+                f"first value, found {self.found(self.pos)}.",
+                mark,
+                max(mark + 1, then.end),
+            )
+        self.pos += 1
+        otherwise = self._operation(-1)
+        return Conditional(condition.start, otherwise.end, condition, then, otherwise)
+
+    def _operand(self) -> Expr:
+        """Read one value with all that is applied to it."""
+        found = self.mode.term(self.text, self.pos)
+        if found is None or found.end() > self.end:
+            self._no_value()
+        group = found.lastindex
+        node: Expr
+        match group:
+            case 1:
+                start, self.pos = found.start(1) - 1, found.end()
+                node = Literal(start, self.pos, found[1])
+            case 2:
+                start, self.pos = found.span(2)
+                node = Literal(start, self.pos, self.number(start, self.pos))
+            case 6:
+                return self._opened(found.start(6), found[6])
+            case _:
+                node = self._named(found.start(3), found[3], found[4], call=group == 5)
+        if self.text[self.pos] in self.mode.stops:
+            return node
+        return self._steps(node)
+
+    def _named(self, start: int, name: str, tail: str | None, *, call: bool) -> Expr:
+        self.pos = at = start + len(name)
+        self.check_name(start, at)
+        if call:
+            return self._call(start, name)
+        node: Expr
+        if name in _CONSTANTS:
+            node = Literal(start, at, _CONSTANTS[name])
+        else:
+            node = Name(start, at, name)
+        if tail:
+            for part in tail[1:].split("."):
+                self.check_name(at + 1, at + 1 + len(part))
+                at += 1 + len(part)
+                node = GetAttr(start, at, node, part)
+                self.links += 1
+            self.pos = at
+        return node
+
+    def _opened(self, start: int, opener: str) -> Expr:
+        """Read what an opening bracket, a quote or a prefix operator begins."""
+        self.pos = start + len(opener)
+        match opener:
+            case '"':
+                return self._steps(self.quoted(start))
+            case "<<":
+                return self._steps(self.heredoc(start))
+            case "[":
+                return self._steps(self.tuple(start))
+            case "{":
+                return self._steps(self.object(start))
+            case "(":
+                return self._steps(self._parens(start))
+            case _:
+                return self._prefixed(start)
+
+    def _prefixed(self, start: int) -> Expr:
+        """Read prefix operators in a loop: ``!!!x`` nests its tree, not this parser."""
+        prefixes = [(start, self.text[start])]
+        while True:
+            self.skip_gap()
+            op = self.text[self.pos]
+            if op not in "-!" or self.pos >= self.end:
+                break
+            prefixes.append((self.pos, op))
+            self.pos += 1
+        node = self._operand()
+        for at, op in reversed(prefixes):
+            node = Unary(at, node.end, op, node)
+        self.links += len(prefixes)
+        return node
+
+    def _parens(self, start: int) -> Expr:
+        mode, self.mode = self.mode, self.grammar.loose
+        inner = self.expression()
+        self.close(start, "(")
+        self.mode = mode
+        return Parens(start, self.pos, inner)
+
+    def _steps(self, node: Expr) -> Expr:
+        """Read ``.name``, ``.0``, ``.*``, ``[key]`` and ``[*]`` as often as they come."""
+        text = self.text
+        while text[self.pos] not in self.mode.stops:
+            found = self.mode.step(text, self.pos)
+            if found is None:
+                self._bad_step()
+                break
+            self.links += 1
+            self.pos = found.end()
+            match found.lastindex:
+                case 1:
+                    self.check_name(*found.span(1))
+                    node = GetAttr(node.start, self.pos, node, found[1])
+                case 2:
+                    node = Index(node.start, self.pos, node, self._legacy_key(*found.span(2)))
+                case 3:
+                    each = self._attribute_steps(SplatItem(found.start(3), self.pos))
+                    node = Splat(node.start, self.pos, node, each, full=False)
+                case _ if found[4][-1] == "]":
+                    item = SplatItem(found.start(4), self.pos)
+                    self.depth += 1
+                    self._check_depth()
+                    each = self._steps(item)
+                    self.depth -= 1
+                    return Splat(node.start, self.pos, node, each, full=True)
+                case _:
+                    node = self._index(node, found.start(4))
+        return node
+
+    def _attribute_steps(self, node: Expr) -> Expr:
+        """Read what an attribute splat applies to each element: names and numbers, no brackets."""
+        while found := self.mode.step(self.text, self.pos):
+            if found.lastindex == 4:
+                break
+            self.links += 1
+            self.pos = found.end()
+            if found.lastindex == 1:
+                self.check_name(*found.span(1))
+                node = GetAttr(node.start, self.pos, node, found[1])
+            elif found.lastindex == 2:
+                node = Index(node.start, self.pos, node, self._legacy_key(*found.span(2)))
+            else:
+                self.fail(
+                    BAD_TRAVERSAL,
+                    "A splat cannot stand in a splat of the form .*; write [*] for both.",
+                    found.start(3),
+                )
+        return node
+
+    def _legacy_key(self, start: int, end: int) -> Literal:
+        value = self.number(start, end)
+        if "." in self.text[start:end] or (isinstance(value, Decimal) and value % 1):
+            shown = self.text[start:end]
+            first, _, second = shown.partition(".")
+            self.fail(
+                BAD_TRAVERSAL,
+                f".{shown} reads as one number. Write [{first}][{second}] for two indices.",
+                start,
+                end,
+            )
+        return Literal(start, end, int(value))
+
+    def _index(self, target: Expr, bracket: int) -> Expr:
+        mode, self.mode = self.mode, self.grammar.loose
+        key = self.expression()
+        self.close(bracket, "[")
+        self.mode = mode
+        return Index(target.start, self.pos, target, key)
+
+    def _call(self, start: int, first: str) -> Expr:
+        """Read the rest of a call whose name begins with ``first``."""
+        name, at = first, self.pos
+        self.skip_gap()
+        while self.text.startswith("::", self.pos):
+            self.pos += 2
+            self.skip_gap()
+            found = self.grammar.name(self.text, self.pos)
+            if found is None:
+                self.unexpected(BAD_CALL, f'a name after "{name}::"')
+            self.check_name(*found.span())
+            name, self.pos = f"{name}::{found[0]}", found.end()
+            at = self.pos
+            self.skip_gap()
+        if self.text[self.pos] != "(":
+            self.fail(
+                BAD_CALL, f'"{name}" names a function: write {name}(…) to call it.', start, at
+            )
+        bracket = self.pos
+        self.pos += 1
+        mode, self.mode = self.mode, self.grammar.loose
+        arguments, expand = self._arguments(bracket)
+        self.mode = mode
+        return Call(start, self.pos, name, arguments, expand)
+
+    def _arguments(self, bracket: int) -> tuple[tuple[Expr, ...], bool]:
+        arguments: list[Expr] = []
+        expand = False
+        while True:
+            self.skip_gap()
+            if self.text[self.pos] == ")":
+                break
+            arguments.append(self.expression())
+            self.skip_gap()
+            if self.text.startswith("...", self.pos):
+                self.pos += 3
+                expand = True
+                self.skip_gap()
+                if self.text[self.pos] != ")":
+                    self.unexpected(
+                        BAD_CALL, '")" after "..."', "Only the last argument can be expanded."
+                    )
+                break
+            if self.text[self.pos] == ",":
+                self.pos += 1
+            elif self.text[self.pos] != ")":
+                self.missing_comma(bracket, "(", "arguments")
+        self.pos += 1
+        return tuple(arguments), expand
+
+    def close(self, opener: int, bracket: str) -> None:
+        """Go past the bracket that closes ``bracket``, which was opened at ``opener``."""
+        closer = {"(": ")", "[": "]", "{": "}"}[bracket]
+        self.skip_gap()
+        if self.text[self.pos] == closer:
+            self.pos += 1
+            return
+        self._check_operator(self.pos)
+        self.check_character(self.pos)
+        line = self.source.span(opener, opener).line
+        self.fail(
+            UNCLOSED_BRACKET,
+            f'Expected "{closer}" to close the "{bracket}" of line {line}, found '
+            f"{self.found(self.pos)}.",
+            self.pos if self.pos < self.end else opener,
+            self.token_end(self.pos) if self.pos < self.end else opener + 1,
+        )
+
+    def missing_comma(self, opener: int, bracket: str, things: str) -> NoReturn:
+        """Give up between two items of a bracket."""
+        if self.pos >= self.end:
+            self.close(opener, bracket)
+        self._check_operator(self.pos)
+        self.check_character(self.pos)
+        closer = {"(": ")", "[": "]", "{": "}"}[bracket]
+        self.fail(
+            MISSING_COMMA,
+            f'Expected a comma between {things}, or "{closer}" after the last one, found '
+            f"{self.found(self.pos)}.",
+            self.pos,
+            self.token_end(self.pos),
+        )
+
+    def _bad_step(self) -> None:
+        """Give up if what follows can only be meant as a step of a reference."""
+        self.skip_gap()
+        at = self.pos
+        if self.text[at] == "." and not self.text.startswith("...", at):
+            self.pos += 1
+            self.unexpected(BAD_TRAVERSAL, 'a name after "."', "An index is written [0].")
+
+    def _check_operator(self, at: int) -> None:
+        hint = _OPERATOR_HINTS.get(self.text[at : at + 2]) or _OPERATOR_HINTS.get(self.text[at])
+        if hint and self.text[at : at + 2] not in ("&&", "||"):
+            self.fail(
+                BAD_OPERATOR, hint, at, at + (2 if self.text[at : at + 2] in _OPERATOR_HINTS else 1)
+            )
+
+    def _no_value(self) -> NoReturn:
+        self.skip_gap()
+        before = self.text[max(self.pos - 1, 0)]
+        at = self.pos - 1 if before + self.text[self.pos] in _OPERATOR_HINTS else self.pos
+        self._check_operator(at)
+        hint = ""
+        if self.text[self.pos] == "=":
+            hint = "An argument is set with a single =."
+        elif self.text[self.pos] in "\r\n#/" and not self.mode.loose:
+            hint = "Outside brackets an expression ends with its line."
+        elif self.text[self.pos] == "." and self.text[self.pos + 1].isdigit():
+            hint = "A number has a digit before its point: 0.5."
+        self.unexpected(BAD_VALUE, "a value", hint)

@@ -1,0 +1,336 @@
+"""Native HCL text to a tree."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+from mlform.diagnostics import Diagnostics
+from mlform.syntax.expressions import ExpressionScanner
+from mlform.syntax.problems import (
+    BAD_BLOCK_LINE,
+    BAD_ITEM,
+    BAD_LABEL,
+    BAD_NAME,
+    BAD_VALUE,
+    DUPLICATE,
+    MAX_DEPTH,
+    MAX_ERRORS,
+    MAX_SIZE,
+    MISSING_NEWLINE,
+    TOO_DEEP,
+    TOO_LARGE,
+    UNCLOSED_BLOCK,
+    SyntaxProblem,
+)
+from mlform.syntax.recover import resume
+from mlform.syntax.tree import Attribute, Block, Body, Expr, Label, Literal, Source
+
+_BOM: Final = "\ufeff"
+
+
+def parse(text: str, file: str, diagnostics: Diagnostics) -> Body:
+    """Read a whole file of native HCL syntax.
+
+    Problems are noted in ``diagnostics``, at most 20; the body holds the items that are sound.
+    ``file`` is the name that positions show. A byte order mark is left out and not counted.
+    """
+    source = Source(file, text.removeprefix(_BOM))
+    if _too_large(source, diagnostics):
+        return Body(0, 0, {}, (), source)
+    with uncollected():
+        return FileScanner(source, diagnostics).file()
+
+
+def parse_expression(text: str, file: str, diagnostics: Diagnostics) -> tuple[Expr, Source]:
+    """Read a text that is one expression, as on a command line; line breaks may surround it.
+
+    After an error, which is noted, the expression is a null literal.
+    """
+    source = Source(file, text.removeprefix(_BOM))
+    nothing = Literal(0, len(source.text), None)
+    if _too_large(source, diagnostics):
+        return nothing, source
+    scanner = FileScanner(source, diagnostics)
+    with uncollected():
+        try:
+            return scanner.only_expression(), source
+        except SyntaxProblem as problem:
+            scanner.note(problem)
+        except RecursionError:
+            scanner.note(_deep(0, len(source.text)))
+    return nothing, source
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Suspend the cyclic garbage collector: it would walk a growing tree over and over."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _too_large(source: Source, diagnostics: Diagnostics) -> bool:
+    size = len(source.text)
+    if size <= MAX_SIZE:
+        return False
+    diagnostics.error(
+        TOO_LARGE,
+        f"{source.file} has {size:,} characters; at most {MAX_SIZE:,} are read. Keep data in data "
+        "files and split large configurations into several files.",
+        at=source.span(0, 0),
+    )
+    return True
+
+
+def _deep(start: int, end: int) -> SyntaxProblem:
+    return SyntaxProblem(
+        TOO_DEEP,
+        f"Brackets, blocks and templates may be nested at most {MAX_DEPTH} levels deep.",
+        start,
+        end,
+    )
+
+
+class FileScanner(ExpressionScanner):
+    """Reads bodies, and goes on after errors."""
+
+    def __init__(self, source: Source, diagnostics: Diagnostics) -> None:
+        super().__init__(source)
+        self.diagnostics = diagnostics
+        self.errors = 0
+        self.open: list[int] = []
+
+    def note(self, problem: SyntaxProblem) -> None:
+        """Note a problem where the user will see it."""
+        self.errors += 1
+        detail = problem.detail
+        if self.errors == MAX_ERRORS:
+            detail += f" (These are {MAX_ERRORS} errors; what follows was not checked.)"
+        self.diagnostics.error(
+            problem.summary, detail, at=self.source.span(problem.start, problem.end)
+        )
+
+    def only_expression(self) -> Expr:
+        """Read the whole text as one expression."""
+        if blank := self.grammar.blank(self.text, 0):
+            self.pos = blank.end()
+        expr = self.whole_expression()
+        blank = self.grammar.blank(self.text, self.pos)
+        if blank is None or blank.end() < self.end:
+            self.pos = blank.end() if blank else self.pos
+            self.unexpected(BAD_VALUE, "nothing more after the expression")
+        return expr
+
+    def file(self) -> Body:
+        """Read the whole text as a body."""
+        attributes: dict[str, Attribute] = {}
+        blocks: list[Block] = []
+        while self.errors < MAX_ERRORS:
+            if blank := self.grammar.blank(self.text, self.pos):
+                self.pos = blank.end()
+            if self.pos >= self.end:
+                break
+            start = self.pos
+            try:
+                self._item(attributes, blocks)
+            except SyntaxProblem as problem:
+                self._recover(problem, start)
+            except RecursionError:
+                self._recover(_deep(start, self.token_end(start)), start)
+        return Body(0, self.end, attributes, (*blocks,), self.source)
+
+    def _recover(self, problem: SyntaxProblem, start: int) -> None:
+        self.note(problem)
+        inside = bool(self.open)
+        self.open.clear()
+        self.depth, self.mode = 0, self.grammar.line
+        at = problem.start
+        if problem.summary == UNCLOSED_BLOCK:
+            at = self.end
+        self.pos = resume(self.grammar, self.text, start, at, inside=inside)
+
+    def _item(self, attributes: dict[str, Attribute], blocks: list[Block]) -> None:
+        found = self.grammar.item(self.text, self.pos)
+        if found is None or found.end() > self.end:
+            self._irregular_item(blocks)
+            return
+        start, end = found.span(1)
+        self.check_name(start, end)
+        self.pos = found.end()
+        if found[2]:
+            self._attribute(start, end, attributes)
+            self._line_end("argument")
+            return
+        labels: list[Label] = []
+        at = found.start(3)
+        while at < found.end(3) and (label := self.grammar.label(self.text, at)):
+            labels.append(self._plain_label(*label.span(1), *label.span(2)))
+            at = label.end()
+        header_end = labels[-1].end if labels else end
+        blocks.append(self._block(start, header_end, found[1], tuple(labels), found.start(4)))
+        self._line_end("block")
+
+    def _plain_label(self, start: int, end: int, bare: int, bare_end: int) -> Label:
+        if start >= 0:
+            return Label(start - 1, end + 1, self.text[start:end])
+        self.check_name(bare, bare_end)
+        return Label(bare, bare_end, self.text[bare:bare_end])
+
+    def _attribute(self, start: int, end: int, attributes: dict[str, Attribute]) -> None:
+        expr = self.whole_expression()
+        name = self.text[start:end]
+        if first := attributes.get(name):
+            line = self.source.span(first.start, first.end).line
+            self.note(
+                SyntaxProblem(
+                    DUPLICATE,
+                    f'"{name}" is set on line {line} already. An argument is set once: remove one '
+                    "of them.",
+                    start,
+                    end,
+                )
+            )
+            return
+        attributes[name] = Attribute(start, expr.end, name, expr, self.source)
+
+    def _line_end(self, thing: str) -> None:
+        end = self.grammar.line_end(self.text, self.pos)
+        if end is None:
+            self.skip_gap()
+            hint = {
+                ",": "Arguments are separated by line breaks, not by commas.",
+                "=": "An argument is set with a single =.",
+                "}": "The closing brace stands on its own line.",
+                ")": 'There is no open "(" to close.',
+                "]": 'There is no open "[" to close.',
+            }.get(self.text[self.pos], "")
+            self._check_operator(self.pos)
+            self.unexpected(MISSING_NEWLINE, f"the end of the line after this {thing}", hint)
+        self.pos = end.end()
+
+    def _block(
+        self, start: int, header_end: int, kind: str, labels: tuple[Label, ...], brace: int
+    ) -> Block:
+        self.pos = brace + 1
+        self.open.append(brace)
+        if self.grammar.line_end(self.text, self.pos):
+            self.depth += 1
+            self._check_depth()
+            body = self._body(start, header_end, brace)
+            self.depth -= 1
+        else:
+            body = self._body_on_line(brace)
+        self.open.pop()
+        return Block(start, self.pos, header_end, kind, labels, body, self.source)
+
+    def _body(self, start: int, header_end: int, brace: int) -> Body:
+        attributes: dict[str, Attribute] = {}
+        blocks: list[Block] = []
+        text, blank = self.text, self.grammar.blank
+        while True:
+            if gap := blank(text, self.pos):
+                self.pos = gap.end()
+            if text[self.pos] == "}":
+                break
+            if self.pos >= self.end:
+                self.fail(
+                    UNCLOSED_BLOCK,
+                    f'The block "{text[start:header_end]}" is never closed: there is no "}}" for '
+                    'this "{".',
+                    brace,
+                )
+            self._item(attributes, blocks)
+            if self.errors >= MAX_ERRORS:
+                self.fail(UNCLOSED_BLOCK, "", self.end)
+        self.pos += 1
+        return Body(brace + 1, self.pos - 1, attributes, (*blocks,), self.source)
+
+    def _body_on_line(self, brace: int) -> Body:
+        attributes: dict[str, Attribute] = {}
+        self.skip_gap()
+        if self.text[self.pos] != "}":
+            found = self.grammar.item(self.text, self.pos)
+            if found is None or not found[2]:
+                self.unexpected(
+                    BAD_BLOCK_LINE,
+                    'one argument or "}" after "{" on the same line',
+                    "Put nested blocks and several arguments on lines of their own.",
+                )
+            self.check_name(*found.span(1))
+            self.pos = found.end()
+            self._attribute(*found.span(1), attributes)
+            self.skip_gap()
+            if self.text[self.pos] != "}":
+                self.unexpected(
+                    BAD_BLOCK_LINE,
+                    '"}" after the only argument of a one-line block',
+                    "Put several arguments on lines of their own.",
+                )
+        self.pos += 1
+        return Body(brace + 1, self.pos - 1, attributes, (), self.source)
+
+    def _irregular_item(self, blocks: list[Block]) -> None:
+        """Read a block whose labels have escapes, or say what is wrong with the item."""
+        start = self.pos
+        found = self.grammar.name(self.text, start)
+        if found is None:
+            self._not_an_item(start)
+        self.check_name(*found.span())
+        self.pos = end = found.end()
+        labels: list[Label] = []
+        while True:
+            self.skip_gap()
+            at = self.pos
+            if self.text[at] == "{":
+                break
+            if self.text[at] == '"':
+                value = self.quoted_literal(at)
+                labels.append(Label(at, self.pos, value))
+            elif name := self.grammar.name(self.text, at):
+                self.check_name(*name.span())
+                self.pos = name.end()
+                labels.append(Label(at, self.pos, name[0]))
+            else:
+                self._not_a_header(start, end, labels)
+            end = self.pos
+        blocks.append(self._block(start, end, found[0], tuple(labels), self.pos))
+        self._line_end("block")
+
+    def _not_an_item(self, start: int) -> NoReturn:
+        char = self.text[start]
+        stop = self.token_end(start)
+        if char == '"':
+            self.fail(
+                BAD_NAME, "The name of an argument or block has no quotes.", start, stop
+            )
+        hint = {
+            "}": "There is no open block to close.",
+            "{": "A block has a name before its brace.",
+        }.get(char, "")
+        self.unexpected(BAD_ITEM, "the name of an argument or a block", hint)
+
+    def _not_a_header(self, start: int, end: int, labels: list[Label]) -> NoReturn:
+        at = self.pos
+        name = self.text[start:end]
+        self.check_character(at)
+        if labels:
+            self.unexpected(BAD_LABEL, f'"{{" or another label after {name}')
+        hint = {
+            ":": f"An argument is set with =: {name} = …",
+            "=": f"An argument is set with a single =: {name} = …",
+            ".": "A name has no dots; what they would reach into is written as a block or object.",
+            "\n": f"Write {name} = … on one line to set it, or {name} {{ … }} for a block.",
+        }.get(self.text[at], f"Write {name} = … to set it, or {name} {{ … }} for a block.")
+        self.fail(
+            BAD_ITEM,
+            f'Expected "=" or "{{" after {name}, found {self.found(at)}. {hint}',
+            start if self.text[at] in "\r\n" else at,
+            end if self.text[at] in "\r\n" else self.token_end(at),
+        )

@@ -1,0 +1,172 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from mlform.execute import LocalExecutor, LogLine, ProgressNote
+
+OLD = {"arguments": {"act": "say", "text": "x"}, "attributes": {"said": "before"}}
+
+
+def test_apply_gives_the_attributes(run, task):
+    result = run(task("say", "hello"))
+    assert result.value == {"said": "hello km", "number": 0.0, "files": []}
+    assert (result.error, result.lost, result.cancelled) == (None, "", False)
+    assert result.max_rss > 1_000_000
+    assert result.seconds > 0
+
+
+def test_old_reaches_the_provider_and_an_old_schema_does_not_matter(run, task):
+    old = {"arguments": {"gone": 1}, "attributes": OLD["attributes"]}
+    assert run(task("say", "hi", old=OLD)).value["said"] == "hi km after before"
+    assert run(task("say", "hi", old=old)).value["said"] == "hi km after before"
+
+
+def test_destroy_gives_what_was_kept(run, task):
+    assert run(task(method="destroy", old=OLD)).value == {"kept": "kept before"}
+
+
+def test_run_gives_attributes_and_alarms(run, task):
+    value = run(task(method="run", old=OLD)).value
+    assert value["attributes"]["said"] == "x"
+    assert value["alarms"] == [
+        {
+            "name": "moved",
+            "window": {"rows": 5},
+            "findings": [{"check": "psi", "value": 0.5}],
+            "summary": "It moved",
+            "incident": False,
+        }
+    ]
+
+
+def test_a_worker_is_deterministic_alone_in_its_group_and_tidy(run, task, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    value = run(task("surroundings", "json.tool no_such_module")).value
+    assert value["said"] == str(tmp_path)
+    assert value["number"] == 1
+    *told, loaded, workdir = value["files"]
+    assert told == [
+        "OMP_NUM_THREADS=1",
+        "OPENBLAS_NUM_THREADS=1",
+        "MKL_NUM_THREADS=1",
+        "PYTHONHASHSEED=0",
+        "PYTHONDONTWRITEBYTECODE=None",
+    ]
+    assert loaded == "json.tool"
+    assert not Path(workdir).exists()
+
+
+def test_all_output_is_told_in_order_and_kept(run, task):
+    heard = []
+    result = run(task("talk"), heard)
+    lines = [m.text for m in heard if isinstance(m, LogLine)]
+    assert lines == ["printed", "logged", "to stderr", "from a child", "100%", "no line end"]
+    assert [m for m in heard if isinstance(m, ProgressNote)] == [ProgressNote(1, 2, "half")]
+    assert heard.index(LogLine("to stderr")) < heard.index(ProgressNote(1, 2, "half"))
+    assert result.log.read_text().startswith("printed\nlogged\nto stderr\nfrom a child\n")
+
+
+def test_few_attempts_are_kept(run, task, tmp_path):
+    logs = [run(task()).log for _ in range(7)]
+    assert sorted((tmp_path / "work").iterdir()) == [log.parent for log in logs[-5:]]
+
+
+def test_a_resource_error_comes_back_whole(run, task):
+    error = run(task("refuse")).error
+    assert (error.summary, error.argument, error.type) == ("Data missing", "act", "ResourceError")
+    assert error.detail == "There is no month 13.\nMonths are 1 to 12."
+    assert error.trace == ""
+
+
+def test_an_error_in_user_code_shows_user_code_alone(run, task, tmp_path):
+    (tmp_path / "mine.py").write_text("def f():\n    return g()\ndef g():\n    return 1 / 0\n")
+    error = run(task("user_code", "mine.py:f")).error
+    assert error.summary == "Error in user code"
+    assert error.detail == 'monitor "probe" raised ZeroDivisionError: division by zero'
+    assert 'mine.py", line 2, in f' in error.trace
+    assert 'mine.py", line 4, in g' in error.trace
+    assert "lab.py" not in error.trace
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        ("bug", "raised KeyError: 'missing'"),
+        ("nan", "number = nan"),
+        ("wrong", "returned dict where Answer is due"),
+        ("sys_exit", "raised SystemExit: enough"),
+    ],
+)
+def test_a_broken_provider_is_named(run, task, act, said):
+    error = run(task(act)).error
+    assert error.summary == "Provider error"
+    assert said in error.detail
+    assert 'monitor "probe"' in error.detail
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"provider": "no_such:Provider"}, "No module named 'no_such'"),
+        ({"type": "other"}, 'offers no monitor "other"; it offers monitor "probe"'),
+        ({"arguments": {"text": 3}}, "act: Field required\ntext: Input should be"),
+        ({"settings": {"unit": 3}}, "unit"),
+    ],
+)
+def test_what_does_not_fit_the_provider_is_told(run, task, changed, said):
+    assert said in run(task(**changed)).error.detail
+
+
+def test_user_code_runs_as_it_is_on_disk(run, task, tmp_path):
+    """A quick edit of equal length must not run the compiled file of before."""
+    found = []
+    for number in (1, 2, 3):
+        (tmp_path / "quick.py").write_text(f"def f():\n    return {number}\n")
+        found.append(run(task("user_code", "quick.py:f")).value["number"])
+    assert found == [1, 2, 3]
+
+
+def test_runs_of_several_threads_do_not_mix(run, task):
+    texts = [str(n) for n in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(lambda t: run(task("say", t)).value["said"], texts))
+    assert said == [f"{t} km" for t in texts]
+
+
+SCRIPT = """
+import json, sys, threading
+from pathlib import Path
+with Path("ran").open("a") as file:
+    file.write("x")
+from mlform.execute import LocalExecutor, Task
+with LocalExecutor(1) as executor:
+    print(executor.run(Task(**json.loads(sys.argv[1])), id, threading.Event()).value["said"])
+"""
+
+
+def test_the_engines_main_module_is_not_run_again(task, tmp_path):
+    (tmp_path / "main.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "main.py", json.dumps(asdict(task("say", "hi")))],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("hi km\n", "")
+    assert (tmp_path / "ran").read_text() == "x"
+
+
+def test_an_executor_can_be_used_after_close(task):
+    executor = LocalExecutor(1)
+    for _ in range(2):
+        assert executor.run(task("say"), print, threading.Event()).value
+        executor.close()
