@@ -23,7 +23,8 @@ training_job "node" "b" {
   uses = [training_job.a.parity]
 }
 training_job "node" "c" {
-  uses = [training_job.b.parity]
+  value = 10
+  uses  = [training_job.b.parity]
 }
 """
 ABC = ["training_job.a", "training_job.b", "training_job.c"]
@@ -108,7 +109,6 @@ training_job "node" "a" {{
         ("size = 2", "update", 1),
         ("value = 2", "run", 1),
         ('where = "there"', "run", 1),
-        ('token = "t"', "update", 1),
     ],
 )
 def test_the_class_of_a_field_says_what_a_change_does(
@@ -276,6 +276,12 @@ def test_instances_come_and_go(world: World) -> None:
     assert world.outcome.outputs == {"parities": {"x": 1, "y": 1}}
     fewer = spec.replace('["x", "y"]', '["y"]')
     assert world.apply(fewer) == {'training_job.many["x"]': "forget"}
+
+
+def test_a_secret_written_in_the_open_is_refused(world: World) -> None:
+    with pytest.raises(DiagnosedError, match="sensitive = true") as caught:
+        world.plan(NODE.format(more='token = "canary"'))
+    assert "canary" not in str(caught.value)
 
 
 def test_secrets_reach_the_provider_and_nothing_else(world: World) -> None:

@@ -82,8 +82,12 @@ def test_what_ran_was_announced(before: Spec, after: Spec) -> None:
         ran = world.apply(text(after, failures=False))
 
         assert ran.keys() <= announced.keys()
-        sure = {a: x.value for a, x in announced.items() if x is not Action.MAYBE}
-        assert sure.items() <= ran.items()
+        for address, action in announced.items():
+            if action is Action.MAYBE:
+                continue
+            # Two nodes with one key: the second takes what the first has just made.
+            allowed = {action.value, "reuse"} if action is Action.RUN else {action.value}
+            assert ran[address] in allowed
 
 
 @SLOW

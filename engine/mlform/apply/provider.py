@@ -114,7 +114,8 @@ def _here(
         assert before is not None, "only what is recorded is destroyed"
         return {"kept": resource.destroy(lent, before)}
     model = resource.arguments.model_validate(dict(arguments))
-    return resource.apply(lent, model, before).model_dump(mode="json")
+    made: dict[str, Any] = resource.apply(lent, model, before).model_dump(mode="json")
+    return made
 
 
 class _Silent:

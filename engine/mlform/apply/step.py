@@ -17,6 +17,7 @@ from mlform.keys import environment
 from mlform.plan import Action, Decision, Deferred, Facts, Reason, Step, decide, severity
 from mlform.plan.decide import adopted, full_key
 from mlform.plan.held import failing_gates, missing_handle
+from mlform.refresh.observe import artifacts_there
 from mlform.refresh.world import Wanted, held_by, result_digest, wanted
 from mlform.registry import Offer
 from mlform.sdk import CancelledError, Doing, Inputs, ResourceError
@@ -303,7 +304,10 @@ class Stepper:
         return any(a in self.outcome.held for a in step.refers_to)
 
     def _lookup(self, key: str) -> Realisation | None:
-        return self.world.store.realisations([key]).get(key)
+        found = self.world.store.realisations([key]).get(key)
+        if found is None or not artifacts_there(found.attributes, self.world.looker.artifacts):
+            return None
+        return found
 
 
 def _same_type(record: Record, offer: Offer) -> bool:

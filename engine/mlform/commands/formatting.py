@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mlform.diagnostics import Diagnostics, stop
-from mlform.syntax import layout
+from mlform.syntax.layout import layout
 
 _SUFFIXES: Final = (".mlf.hcl", ".mlfvars.hcl", ".mlftest.hcl")
 

@@ -14,7 +14,7 @@ from mlform.config.variables import Variables
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import evaluate
 from mlform.registry import KINDS, Registry
-from mlform.syntax import parse, parse_json
+from mlform.syntax import parse
 from mlform.syntax.tree import Attribute, Block, Body
 from mlform.values import Value
 
@@ -36,6 +36,8 @@ def load(
 
 def _parse(name: str, text: str, diagnostics: Diagnostics) -> Body:
     if name.endswith(JSON_SUFFIX):
+        from mlform.syntax.json import parse_json  # noqa: PLC0415 - few specs have JSON
+
         return parse_json(text, name, diagnostics, _LABELS)
     return parse(text, name, diagnostics)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from mlform.address import Address
 from mlform.diagnostics import Diagnostics, stop
 from mlform.lang import evaluate
-from mlform.syntax import parse, write_blocks
+from mlform.syntax import parse
 from mlform.values import digest, plain
 
 LOCK_FILE: Final = ".mlform.lock.hcl"
@@ -70,6 +70,8 @@ def _check(version: str, pin: Pin) -> None:
 
 def write_pins(root: Path, pins: Mapping[Address, Pin]) -> None:
     """Write the lock file whole, atomically."""
+    from mlform.syntax.write import write_blocks  # noqa: PLC0415 - loads the HCL library
+
     blocks = [
         (
             "pin",

@@ -133,7 +133,15 @@ def wanted(
     vague = {n for n, v in filled.items() if not is_known(v)}
     classes = aliased_classes(resource)
     secret = {n for n, v in values.items() if is_sensitive(v)}
-    secret |= {n for n, c in classes.items() if c is FieldClass.SECRET}
+    open_secrets = {
+        n
+        for n, v in values.items()
+        if classes.get(n) is FieldClass.SECRET and n not in secret and v
+    }
+    if open_secrets:
+        name = min(open_secrets)
+        message = "is a secret: pass it through a variable with `sensitive = true`"
+        return Wanted({}, open_, None, {}, [Problem(name, message)])
     raw = {n: plain(v, reveal=True) for n, v in filled.items() if n not in vague}
     given = {n: _fill(v, full) for n, v in raw.items()} if full else raw
     if vague:
@@ -202,11 +210,11 @@ def _by_field(
             continue
         if written not in given:
             if not info.is_required():
-                adapter: TypeAdapter[Any] = TypeAdapter(info.annotation)
+                adapter: TypeAdapter[Any] = TypeAdapter(info.annotation or Any)
                 default = info.get_default(call_default_factory=True)
                 data[written] = adapter.dump_python(default, mode="json", by_alias=True)
             continue
-        adapter = TypeAdapter(info.annotation)
+        adapter = TypeAdapter(info.annotation or Any)
         try:
             value = adapter.validate_python(given[written])
         except ValidationError as error:

@@ -43,7 +43,7 @@ def record(it: Record) -> Styled:
         dirty = " with uncommitted changes" if receipt.get("dirty") else ""
         text = f"applied {receipt.get('at')} by {receipt.get('by')} in {receipt.get('run')}"
         said.append(("dim", f"{text}{commit}{dirty}\n"))
-    return [*said, *(("magenta", f"held: {reason}\n") for reason in it.held)]  # type: ignore[list-item]
+    return [*said, *(("magenta", f"held: {reason}\n") for reason in it.held)]
 
 
 def _block(title: str, items: Iterable[tuple[str, Any]]) -> Styled:
@@ -53,7 +53,7 @@ def _block(title: str, items: Iterable[tuple[str, Any]]) -> Styled:
     width = max(len(n) for n, _ in shown)
     return [
         ("dim", f"  # {title}\n"),
-        *(("", f"  {n:<{width}} = {value(v)}\n") for n, v in shown),  # type: ignore[list-item]
+        *(("", f"  {n:<{width}} = {value(v)}\n") for n, v in shown),
     ]
 
 

@@ -118,7 +118,9 @@ def _close(piece: Directive, frames: list[_Frame]) -> None:
     opener, keyword = frame.opener, piece.keyword
     if opener is None:
         wanted = "if" if keyword in ("else", "endif") else "for"
-        _fail(piece, f"There is no open %{{ {wanted} }} that this %{{ {keyword} }} could belong to.")
+        _fail(
+            piece, f"There is no open %{{ {wanted} }} that this %{{ {keyword} }} could belong to."
+        )
     if keyword == "else" and opener.keyword == "if":
         if frame.otherwise:
             _fail(piece, "This %{ if } has an %{ else } already; it can have one.")

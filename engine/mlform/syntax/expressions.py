@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, NoReturn
 
-from mlform.syntax.collections import CollectionScanner
+from mlform.syntax.brackets import CollectionScanner
 from mlform.syntax.height import height
 from mlform.syntax.patterns import RANK
 from mlform.syntax.problems import (
@@ -223,7 +223,7 @@ class ExpressionScanner(CollectionScanner):
                 case 3:
                     each = self._attribute_steps(SplatItem(found.start(3), self.pos))
                     node = Splat(node.start, self.pos, node, each, full=False)
-                case _ if found[4][-1] == "]":
+                case 5:
                     item = SplatItem(found.start(4), self.pos)
                     self.depth += 1
                     self._check_depth()
@@ -237,7 +237,7 @@ class ExpressionScanner(CollectionScanner):
     def _attribute_steps(self, node: Expr) -> Expr:
         """Read what an attribute splat applies to each element: names and numbers, no brackets."""
         while found := self.mode.step(self.text, self.pos):
-            if found.lastindex == 4:
+            if found.lastindex in (4, 5):
                 break
             self.links += 1
             self.pos = found.end()

@@ -307,9 +307,7 @@ class FileScanner(ExpressionScanner):
         char = self.text[start]
         stop = self.token_end(start)
         if char == '"':
-            self.fail(
-                BAD_NAME, "The name of an argument or block has no quotes.", start, stop
-            )
+            self.fail(BAD_NAME, "The name of an argument or block has no quotes.", start, stop)
         hint = {
             "}": "There is no open block to close.",
             "{": "A block has a name before its brace.",

@@ -72,14 +72,12 @@ def _mode(name: str, gap: str, *, loose: bool) -> Mode:
             rf"|({name})(?:((?:\.{name})++)|(?={gap}(\(|::)))?+"
             r'|([\[({!"-]|<<))'
         ),
-        operator=_matcher(
-            rf"{gap}(\|\||&&|[=!<>]=|<(?!<)|>|\+|-|\*(?!\*)|/(?![/*])|%|\?)"
+        operator=_matcher(rf"{gap}(\|\||&&|[=!<>]=|<(?!<)|>|\+|-|\*(?!\*)|/(?![/*])|%|\?)"),
+        step=_matcher(
+            rf"{gap}(?:\.(?!\.){gap}(?:({name})|({NUMBER})|(\*))|(\[)({gap}\*{gap}\])?+)"
         ),
-        step=_matcher(rf"{gap}(?:\.(?!\.){gap}(?:({name})|({NUMBER})|(\*))|(\[)({gap}\*{gap}\])?+)"),
         key=_matcher(rf"{gap}({name}){gap}(?:=(?![=>])|:(?!:))"),
-        for_intro=_matcher(
-            rf"{gap}({name})(?:{gap},{gap}({name}))?+{gap}(?<![\w-])in(?![\w-])"
-        ),
+        for_intro=_matcher(rf"{gap}({name})(?:{gap},{gap}({name}))?+{gap}(?<![\w-])in(?![\w-])"),
     )
 
 

@@ -18,8 +18,8 @@ from mlform.syntax.problems import (
 from mlform.syntax.tree import Source
 
 _HINTS: Final = {
-    "'": "Strings are written in double quotes: \"…\".",
-    "`": "Strings are written in double quotes: \"…\"; longer texts as heredocs: <<EOT.",
+    "'": 'Strings are written in double quotes: "…".',
+    "`": 'Strings are written in double quotes: "…"; longer texts as heredocs: <<EOT.',
     "“": 'These are typographic quotes. Use the straight ones: "…".',
     "”": 'These are typographic quotes. Use the straight ones: "…".',
     ";": "Items are separated by line breaks, not by semicolons.",
@@ -77,7 +77,9 @@ class Scanner:
         self.check_character(start)
         more = f" {hint}" if hint else ""
         self.fail(
-            summary, f"Expected {wanted}, found {self.found(start)}.{more}", start,
+            summary,
+            f"Expected {wanted}, found {self.found(start)}.{more}",
+            start,
             self.token_end(start),
         )
 

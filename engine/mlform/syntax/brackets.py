@@ -163,9 +163,7 @@ class CollectionScanner(TemplateScanner):
         self._end_for(start, bracket)
         if made is None:
             return ForTuple(start, self.pos, key, value, collection, result, condition)
-        return ForObject(
-            start, self.pos, key, value, collection, result, made, group, condition
-        )
+        return ForObject(start, self.pos, key, value, collection, result, made, group, condition)
 
     def _condition(self) -> Expr | None:
         self.skip_gap()
