@@ -69,7 +69,7 @@ class Probe(MonitorResource[Ask, Answer], kind="monitor", type="probe"):
         self.unit = unit
 
     def apply(self, ctx, new, old):
-        return ACTS[new.act](self, ctx, new, old)
+        return getattr(self, new.act)(ctx, new, old)
 
     def destroy(self, ctx, old):
         return f"kept {old.attributes.said}"
@@ -78,97 +78,87 @@ class Probe(MonitorResource[Ask, Answer], kind="monitor", type="probe"):
         alarm = Alarm("moved", {"rows": 5}, [{"check": "psi", "value": 0.5}], "It moved")
         return Answer(said=old.arguments.text), [alarm]
 
+    def say(self, ctx, new, old):
+        before = f" after {old.attributes.said}" if old else ""
+        return Answer(said=f"{new.text} {self.unit}{before}")
 
-def say(probe, ctx, new, old):
-    before = f" after {old.attributes.said}" if old else ""
-    return Answer(said=f"{new.text} {probe.unit}{before}")
+    def surroundings(self, ctx, new, old):
+        (ctx.workdir / "scratch").write_text("x")
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED")
+        told = [f"{n}={os.environ.get(n)}" for n in (*names, "PYTHONDONTWRITEBYTECODE")]
+        return Answer(
+            said=str(Path.cwd()),
+            files=[*told, *(n for n in new.text.split() if n in sys.modules), str(ctx.workdir)],
+            number=os.getpgid(0) == os.getpid(),
+        )
 
+    def talk(self, ctx, new, old):
+        sys.stdout.write("printed\n")
+        ctx.log("logged")
+        sys.stderr.write("to stderr\n")
+        ctx.progress(1, 2, "half")
+        subprocess.run(["/bin/sh", "-c", "echo from a child"], check=True)
+        sys.stdout.write("10%\r20%\r100%\n")
+        sys.stdout.write("no line end")
+        return Answer()
 
-def surroundings(probe, ctx, new, old):
-    (ctx.workdir / "scratch").write_text("x")
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED")
-    told = [f"{n}={os.environ.get(n)}" for n in (*names, "PYTHONDONTWRITEBYTECODE")]
-    return Answer(
-        said=str(Path.cwd()),
-        files=[*told, *(n for n in new.text.split() if n in sys.modules), str(ctx.workdir)],
-        number=os.getpgid(0) == os.getpid(),
-    )
+    def refuse(self, ctx, new, old):
+        raise ResourceError(
+            "Data missing", "There is no month 13.\nMonths are 1 to 12.", argument="act"
+        )
 
+    def user_code(self, ctx, new, old):
+        return Answer(number=code.load(Path(ctx.root), new.text)())
 
-def talk(probe, ctx, new, old):
-    print("printed")
-    ctx.log("logged")
-    print("to stderr", file=sys.stderr)
-    ctx.progress(1, 2, "half")
-    subprocess.run(["/bin/sh", "-c", "echo from a child"], check=True)
-    print("10%\r20%\r100%")
-    sys.stdout.write("no line end")
-    return Answer()
+    def spin(self, ctx, new, old):
+        """Work until asked to stop; tell each beat, and leave a child process in the same group."""
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        try:
+            Path(new.text).write_text(f"{os.getpid()} {child.pid}")
+            while True:
+                ctx.progress(1)
+                time.sleep(0.01)
+        finally:
+            Path(f"{new.text}.finally").touch()
 
+    def deaf(self, ctx, new, old):
+        Path(new.text).write_text(str(os.getpid()))
+        ctx.progress(1)
+        time.sleep(600)
+        return Answer()
 
-def refuse(probe, ctx, new, old):
-    raise ResourceError(
-        "Data missing", "There is no month 13.\nMonths are 1 to 12.", argument="act"
-    )
+    def serve(self, ctx, new, old):
+        server = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import time\nwhile True: print('up', flush=True); time.sleep(.01)",
+            ],
+            start_new_session=True,
+        )
+        return Answer(number=server.pid)
 
+    def die(self, ctx, new, old):
+        sys.stdout.write("last words\n")
+        os.kill(os.getpid(), signal.SIGKILL)
 
-def user_code(probe, ctx, new, old):
-    return Answer(number=code.load(Path(ctx.root), new.text)())
+    def crash(self, ctx, new, old):
+        ctypes.string_at(0)
 
+    def exit(self, ctx, new, old):
+        os._exit(3)
 
-def spin(probe, ctx, new, old):
-    """Work until asked to stop; tell each beat, and leave a child process in the same group."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    try:
-        Path(new.text).write_text(f"{os.getpid()} {child.pid}")
-        while True:
-            ctx.progress(1)
-            time.sleep(0.01)
-    finally:
-        Path(f"{new.text}.finally").touch()
+    def sys_exit(self, ctx, new, old):
+        sys.exit("enough")
 
+    def nan(self, ctx, new, old):
+        return Answer(number=float("nan"))
 
-def deaf(probe, ctx, new, old):
-    Path(new.text).write_text(str(os.getpid()))
-    ctx.progress(1)
-    time.sleep(600)
-    return Answer()
+    def wrong(self, ctx, new, old):
+        return {"said": "a dictionary"}
 
-
-def serve(probe, ctx, new, old):
-    server = subprocess.Popen(
-        [sys.executable, "-c", "import time\nwhile True: print('up', flush=True); time.sleep(.01)"],
-        start_new_session=True,
-    )
-    return Answer(number=server.pid)
-
-
-def die(probe, ctx, new, old):
-    print("last words")
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def crash(probe, ctx, new, old):
-    ctypes.string_at(0)
-
-
-ACTS = {
-    "say": say,
-    "surroundings": surroundings,
-    "talk": talk,
-    "refuse": refuse,
-    "user_code": user_code,
-    "spin": spin,
-    "deaf": deaf,
-    "serve": serve,
-    "die": die,
-    "crash": crash,
-    "exit": lambda *_: os._exit(3),
-    "sys_exit": lambda *_: sys.exit("enough"),
-    "nan": lambda *_: Answer(number=float("nan")),
-    "wrong": lambda *_: {"said": "a dictionary"},
-    "bug": lambda *_: {}["missing"],
-}
+    def bug(self, ctx, new, old):
+        return {}["missing"]
 
 
 class Lab(Provider):

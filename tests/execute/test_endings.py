@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -9,9 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from tests.execute.processes import alive, until, written
 
 from mlform.execute import LocalExecutor, ProgressNote
-from tests.execute.processes import alive, until, written
+from mlform.execute.wire import Reader, send
 
 
 class Telling:
@@ -76,6 +78,38 @@ def test_a_set_stop_starts_nothing(run, task, tmp_path):
     assert not (tmp_path / "pid").exists()
 
 
+SLOW = """
+from pathlib import Path
+import time
+here = Path(__file__).parent
+(here / "begun").write_text("yes")
+while not (here / "go").exists():
+    time.sleep(0.01)
+"""
+
+
+def test_a_stop_before_the_worker_is_there_is_heard(task, tmp_path, monkeypatch):
+    (tmp_path / "slow_library.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    stop = threading.Event()
+    with LocalExecutor(1, ["slow_library"]) as executor, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(executor.run, task("spin", str(tmp_path / "pid")), print, stop)
+        written(tmp_path / "begun")
+        stop.set()
+        (tmp_path / "go").touch()
+        assert running.result(30).cancelled
+
+
+def test_a_stop_that_comes_with_the_task_is_not_lost():
+    engine, worker = socket.socketpair()
+    with engine, worker:
+        send(engine, {"task": 1})
+        send(engine, {"stop": True})
+        reader = Reader(worker)
+        assert reader.one() == {"task": 1}
+        assert reader.more
+
+
 def test_kill_all_ends_what_does_not_listen(task, tmp_path):
     stop = threading.Event()
     telling = Telling()
@@ -105,12 +139,28 @@ def test_without_a_free_slot_stop_still_works(task, tmp_path):
 
 def test_a_listener_that_raises_ends_the_worker(executor, task, tmp_path):
     def listener(message):
-        raise RuntimeError("cannot show this")
+        raise RuntimeError(f"cannot show {message}")
 
-    with pytest.raises(RuntimeError, match="cannot show this"):
+    with pytest.raises(RuntimeError, match="cannot show ProgressNote"):
         executor.run(task("deaf", str(tmp_path / "pid")), listener, threading.Event())
     pid = int(written(tmp_path / "pid"))
     until(lambda: not alive(pid))
+
+
+def test_a_run_that_cannot_begin_has_failed(run, task, tmp_path):
+    (tmp_path / "work").write_text("a file where a folder is due")
+    result = run(task())
+    assert result.error.summary == "No worker process"
+    assert str(tmp_path / "work") in result.error.detail
+    assert result.lost == ""
+
+
+def test_a_server_that_dies_at_once_says_why(task, tmp_path, monkeypatch):
+    text = "import os\nos.write(2, b'bad library')\nos._exit(1)\n"
+    (tmp_path / "deadly_library.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with LocalExecutor(1, ["deadly_library"]) as executor:
+        assert "bad library" in executor.run(task(), print, threading.Event()).lost
 
 
 def test_a_detached_server_outlives_its_stage(run, task):

@@ -140,6 +140,15 @@ def test_a_change_is_found_and_named(root, name, old, new, changed):
     assert changed_code(before.files, after.files) == [f"{file}:{changed}"]
 
 
+def test_files_that_come_and_go_are_named(root):
+    before, after = edited(root, "import json", "import json, other")
+    assert changed_code(before.files, after.files) == [
+        "features/flights.py:<module>",
+        "other.py",
+    ]
+    assert changed_code(after.files, before.files)[1] == "other.py"
+
+
 def test_annotations_that_work_are_kept(root):
     text = "from dataclasses import dataclass\n@dataclass\nclass C:\n    a: int\n"
     write(root, "data.py", text)
@@ -272,7 +281,7 @@ def test_wrong_references_are_told(root, reference, summary, detail):
 @pytest.mark.parametrize("text", ["def f(:\n", "x = '\0'\n", "\n\nx = (\n", "é = 1 \udcff"])
 def test_invalid_code_anywhere_is_told_with_its_place(root, text):
     (root / "features/deep.py").write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(CodeError, match="features/deep.py") as error:
+    with pytest.raises(CodeError, match=r"features/deep\.py") as error:
         read(root)
     assert error.value.summary == "Invalid Python code"
 
@@ -287,7 +296,7 @@ class TestCache:
     def test_a_warm_cache_reads_no_file(self, root, tmp_path, monkeypatch):
         cold = ClosureCache(tmp_path / "cache" / "code.json")
         before = read(root, cache=cold)
-        _age(root, cold)
+        _age(cold)
         cold.save()
         warm = ClosureCache(tmp_path / "cache" / "code.json")
         monkeypatch.setattr("mlform.keys.cache.read", _refuse)
@@ -322,6 +331,13 @@ class TestCache:
         cache.save()
         assert json.loads(path.read_bytes())["files"]
         assert list(tmp_path.glob("code.json?*")) == []
+
+    def test_a_cache_that_cannot_be_written_is_no_error(self, root, tmp_path):
+        (tmp_path / "code.json").mkdir()
+        cache = ClosureCache(tmp_path / "code.json")
+        assert read(root, cache=cache) == read(root)
+        cache.save()
+        assert list(tmp_path.glob("code.json*")) == [tmp_path / "code.json"]
 
     def test_files_that_are_gone_leave_the_cache(self, root, tmp_path):
         path = tmp_path / "code.json"
@@ -358,7 +374,7 @@ def _only(name):
     return read_bytes
 
 
-def _age(root, cache):
+def _age(cache):
     """Let the files have last changed long before the cache saw them."""
     for entry in cache._entries.values():
         entry.seen += 10**9

@@ -10,13 +10,14 @@ from typing import Any
 
 from mlform.address import Address
 from mlform.apply.events import Failed, Held, Interrupted, Reporter, Skipped
-from mlform.apply.settle import Records, Settler
+from mlform.apply.settle import Settler
 from mlform.apply.step import StepFailed, Stepper
 from mlform.apply.walk import walk
 from mlform.diagnostics import DiagnosedError
 from mlform.execute import Executor
 from mlform.plan import Action, Plan, Step
 from mlform.refresh import Looker
+from mlform.refresh.recorded import Recorded
 from mlform.registry import Registry
 from mlform.sdk import CancelledError
 from mlform.state.model import Lease, LostLeaseError, Snapshot, Store
@@ -85,7 +86,7 @@ class _Run:
         self, plan: Plan, snapshot: Snapshot, world: World, report: Reporter, stop: Flag
     ) -> None:
         self.plan, self.world, self.report, self.stop = plan, world, report, stop
-        self.records = Records(snapshot.records, world.registry)
+        self.records = Recorded(snapshot.records, world.registry)
         self.outcome = Outcome()
         self.settler = Settler(self.records, world.secrets)
         self.stepper = Stepper(world, self.records, self.settler, self.outcome, report, stop)

@@ -9,76 +9,17 @@ from mlform.address import Address
 from mlform.diagnostics import Diagnostics, stop
 from mlform.lang import evaluate
 from mlform.plan import Deferred, Step
-from mlform.refresh.world import known_handle, lasting, place
-from mlform.registry import KINDS, Registry
-from mlform.sdk.fields import Artifact
-from mlform.state.model import Record
+from mlform.refresh.recorded import Recorded
+from mlform.refresh.world import place
+from mlform.registry import KINDS
 from mlform.syntax import parse_expression
-from mlform.values import Handle, Value, handle_in
-
-_ARTIFACT = Artifact.model_fields.keys()
-
-
-class Records:
-    """What is recorded, as the run goes on: the applier's one mutable thing."""
-
-    def __init__(self, records: Mapping[Address, Record], registry: Registry) -> None:
-        self.now = dict(records)
-        self.registry = registry
-        self._artifacts: dict[str, Mapping[str, Any]] = {}
-        for record in records.values():
-            self._index(record.attributes)
-
-    def put(self, record: Record) -> None:
-        """Take a new record."""
-        self.now[record.address] = record
-        self._index(record.attributes)
-
-    def drop(self, address: Address) -> None:
-        """Let a record go."""
-        self.now.pop(address, None)
-
-    def handle(self, address: Address) -> Handle | None:
-        """Return the handle of what is recorded at an address."""
-        record = self.now.get(address)
-        if record is None:
-            return None
-        offer = self.registry.find(address.kind, record.type)
-        assert offer is not None, "a recorded type is offered by nobody"
-        return known_handle(address, offer.resource, record.attributes)
-
-    def full(self, handle: Handle) -> Mapping[str, Any]:
-        """Return all that a provider gets of a handle."""
-        data: dict[str, Any] = {
-            "address": handle.address,
-            "attribute": handle.attribute,
-            "digest": handle.digest,
-        }
-        if handle.attribute is not None:
-            data["artifact"] = self._artifacts.get(str(handle.digest))
-            return data
-        record = self.now.get(Address.parse(handle.address))
-        if record is not None and record.digest == handle.digest:
-            offer = self.registry.find(record.address.kind, record.type)
-            assert offer is not None, "a recorded type is offered by nobody"
-            data["attributes"] = lasting(offer.resource, record.attributes)
-        return data
-
-    def _index(self, data: Any) -> None:
-        if isinstance(data, Mapping):
-            if data.keys() == _ARTIFACT:
-                self._artifacts[data["digest"]] = data
-            for value in data.values():
-                self._index(value)
-        elif isinstance(data, list | tuple):
-            for value in data:
-                self._index(value)
+from mlform.values import Value, handle_in
 
 
 class Settler:
     """Turns the arguments of a step into values."""
 
-    def __init__(self, records: Records, secrets: Mapping[str, Value]) -> None:
+    def __init__(self, records: Recorded, secrets: Mapping[str, Value]) -> None:
         self.records, self.secrets = records, secrets
 
     def values(self, step: Step) -> dict[str, Value]:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 from mlform.apply.context import describe
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.provider import StepFailed, call
-from mlform.apply.settle import Records, Settler
+from mlform.apply.settle import Settler
 from mlform.keys import environment
 from mlform.plan import Action, Decision, Deferred, Facts, Reason, Step, decide, severity
 from mlform.plan.decide import adopted, full_key
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.refresh.observe import artifacts_there
+from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import Wanted, held_by, result_digest, wanted
 from mlform.registry import Offer
-from mlform.sdk import CancelledError, Doing, Inputs, ResourceError
+from mlform.sdk import CancelledError, Doing, Inputs, Resource, ResourceError
 from mlform.state.model import Realisation, Record
 from mlform.values import Value
 
@@ -45,7 +46,7 @@ class Stepper:
     def __init__(
         self,
         world: World,
-        records: Records,
+        records: Recorded,
         settler: Settler,
         outcome: Outcome,
         report: Reporter,
@@ -281,7 +282,9 @@ class Stepper:
         )
         if arguments.model is None:
             return facts
-        if facts.parts is None:
+        overrides = type(offer.resource).inputs is not Resource.inputs
+        was_open = any(isinstance(v, Deferred) for v in step.arguments.values())
+        if facts.parts is None or (overrides and was_open):
             try:
                 found = offer.resource.inputs(self.world.looker.at(step.address), arguments.model)
             except ResourceError as error:

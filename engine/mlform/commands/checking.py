@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlform.config import Project, ResourceConfig
-from mlform.diagnostics import Diagnostics
+from mlform.diagnostics import Diagnostics, Span
 from mlform.keys import ClosureCache, CodeError, closure
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import pending_handle, wanted
@@ -13,7 +13,24 @@ from mlform.values import Value
 
 
 def check(project: Project, diagnostics: Diagnostics) -> None:
-    """Note every argument of the wrong type or value, and code that is not there."""
+    """Note every argument of the wrong type or value, and code that is not there.
+
+    What lies where something is already known to be wrong is left out: it would be an echo.
+    """
+    found = Diagnostics()
+    _check(project, found)
+    wrong = [d.subject for d in diagnostics.errors if d.subject is not None]
+    diagnostics.extend(d for d in found if not any(_overlap(d.subject, w) for w in wrong))
+
+
+def _overlap(one: Span | None, other: Span) -> bool:
+    if one is None or one.file != other.file:
+        return False
+    start, end = (one.line, one.column), (one.end_line, one.end_column)
+    return start < (other.end_line, other.end_column) and (other.line, other.column) < end
+
+
+def _check(project: Project, diagnostics: Diagnostics) -> None:
     scope = Scope(project, Snapshot("", 0, {}), diagnostics)
     for address, resource in project.resources.items():
         scope.put(address, pending_handle(address, resource.offer.resource, {}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlform.address import Address
+from mlform.commands.checking import check
 from mlform.commands.session import PlanOptions, Session
 from mlform.diagnostics import did_you_mean, stop
 
@@ -19,8 +20,6 @@ def validate(session: Session) -> None:
 
     Reads no state and starts nothing. Raises ``DiagnosedError`` with everything that is wrong.
     """
-    from mlform.commands.checking import check
-
     project, _ = session.configured
     check(project, session.diagnostics)
     session.diagnostics.stop_on_errors()

@@ -38,7 +38,15 @@ def reapply(session: Session, report: Reporter, *, parallelism: int = 2) -> Reap
     with session.store.lock("reapply") as lease:
         snapshot = session.store.snapshot()
         pins = read_pins(session.root)
-        seen = refresh(project, snapshot, session.looker, pins, session.diagnostics, read=False)
+        seen = refresh(
+            project,
+            snapshot,
+            session.registry,
+            session.looker,
+            pins,
+            session.diagnostics,
+            read=False,
+        )
         session.diagnostics.stop_on_errors()
         pulls = pull(_triggers(snapshot), session.store.alarms(), seen, snapshot)
         run = new_run()
@@ -84,7 +92,9 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     snapshot = session.store.snapshot()
     targets = set(session.targets(wanted, snapshot)) if wanted else set(project.resources)
     pins = read_pins(session.root)
-    seen = refresh(project, snapshot, session.looker, pins, session.diagnostics, read=False)
+    seen = refresh(
+        project, snapshot, session.registry, session.looker, pins, session.diagnostics, read=False
+    )
     session.diagnostics.stop_on_errors()
     scope = Scope(project, snapshot, session.diagnostics)
     moved = []
@@ -167,10 +177,11 @@ def _watch(
     report: Reporter,
     stopping: threading.Event,
 ) -> Watched:
-    from mlform.apply.settle import Records, Settler
+    from mlform.apply.settle import Settler
     from mlform.apply.watch import Watched, watch
+    from mlform.refresh.recorded import Recorded
 
-    settler = Settler(Records(snapshot.records, world.registry), {})
+    settler = Settler(Recorded(snapshot.records, world.registry), {})
     try:
         attributes, alarms = watch(world, record, offer, settler, report, stopping)
     except DiagnosedError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlform.address import Address
+from mlform.commands.checking import check
 from mlform.config import Given, Names, Project, Sources, load
 from mlform.diagnostics import DiagnosedError, Diagnostics, stop
 from mlform.registry import Registry
@@ -56,6 +57,8 @@ class Session:
     def configured(self) -> tuple[Project, Names]:
         """The project. Raises ``DiagnosedError`` with everything that is wrong with it."""
         found = load(self.sources, self.registry, self.given, self.diagnostics)
+        if self.diagnostics.errors:
+            check(found[0], self.diagnostics)  # all that is wrong, not just what was found first
         self.diagnostics.stop_on_errors()
         return found
 
@@ -121,7 +124,13 @@ class Session:
         graph = self.graph
         pins = read_pins(self.root)
         observations = refresh(
-            project, snapshot, self.looker, pins, self.diagnostics, read=options.refresh
+            project,
+            snapshot,
+            self.registry,
+            self.looker,
+            pins,
+            self.diagnostics,
+            read=options.refresh,
         )
         if self.local.is_dir():
             self.looker.save()

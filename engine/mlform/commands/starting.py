@@ -9,7 +9,8 @@ from typing import Final
 from mlform.commands.session import Session
 from mlform.config.sources import JSON_SUFFIX, SUFFIX
 
-EXAMPLE: Final = """# A first spec: a dataset and a model trained on it. `mlform plan` shows what it means.
+EXAMPLE: Final = """\
+# A first spec: a dataset and a model trained on it. `mlform plan` shows what it means.
 
 dataset "file" "flowers" {
   path  = "data/flowers.csv"

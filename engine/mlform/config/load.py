@@ -28,6 +28,7 @@ def load(
 ) -> tuple[Project, Names]:
     """Return the project the files declare, and its names. Notes everything that is wrong."""
     bodies = [_parse(name, text, diagnostics) for name, text in sources.files.items()]
+    diagnostics.stop_on_errors()
     loader = _Loader(sources, registry, given, diagnostics)
     for body in bodies:
         loader.take(body)
@@ -74,7 +75,6 @@ class _Loader:
 
     def project(self) -> tuple[Project, Names]:
         self._providers()
-        self.diagnostics.stop_on_errors()
         values = self.variables.values()
         names = Names(values, self.locals, self.blocks, self.diagnostics)
         scope: dict[str, Value] = {"var": dict(values)}

@@ -42,6 +42,10 @@ serve(socket.socket(fileno=said["control"]), said["preload"])
 """
 
 
+class _NotStartedError(Exception):
+    """The run never began."""
+
+
 class LocalExecutor:
     """A fresh process for each run, forked from one that has the libraries imported already.
 
@@ -77,6 +81,8 @@ class LocalExecutor:
             if stop.is_set():
                 return Result(cancelled=True)
             return self._run(task, on_message, stop)
+        except _NotStartedError as error:
+            return Result(error=Failure("No worker process", str(error)))
         finally:
             self._slots.release()
 
@@ -99,12 +105,12 @@ class LocalExecutor:
         self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
     ) -> Result:
         began = time.monotonic()
-        attempt = _Attempt.make(Path(task.context["workdir"]))
+        attempt = _attempt(Path(task.context["workdir"]))
         with _lines() as (channel, line, theirs):
             try:
-                server = self._fork(theirs)
+                server = self._fork(theirs, task)
             except OSError as error:
-                return Result(lost=f"No worker process could be started: {error}.")
+                raise _NotStartedError(f"It could not be started: {error}.") from None
             finally:
                 for sock in theirs:
                     sock.close()
@@ -118,6 +124,8 @@ class LocalExecutor:
                 ended = _Watch(channel, line, attempt, on_message).until_end(stop)
             finally:
                 self._lines.discard(line)
+        if ended is not None and "refused" in ended:
+            raise _NotStartedError(f"The system refused it: {ended['refused']}.")
         result = attempt.result(ended, killed=stop.is_set() and self._killed.is_set())
         attempt.tidy()
         if result.lost and ended is None:
@@ -125,24 +133,26 @@ class LocalExecutor:
         seconds = time.monotonic() - began
         return replace(result, seconds=seconds, max_rss=(ended or {}).get("max_rss"))
 
-    def _fork(self, sockets: Sequence[socket.socket]) -> _Server:
-        server = self._running_server()
+    def _fork(self, sockets: Sequence[socket.socket], task: Task) -> _Server:
+        server = self._running_server(task)
         try:
             server.fork(sockets)
         except OSError:
             # It is just ending, and has not heard: asking another makes no second worker.
             server.close()
-            server = self._running_server()
+            server = self._running_server(task)
             server.fork(sockets)
         return server
 
-    def _running_server(self) -> _Server:
+    def _running_server(self, task: Task) -> _Server:
         with self._starting:
             if self._server is not None and not self._server.running():
                 self._server.close()
                 self._server = None
             if self._server is None:
-                self._server = _Server(self._preload)
+                # What the first task needs, the others mostly need too.
+                factory = task.context_factory.partition(":")[0]
+                self._server = _Server([*self._preload, factory, task.provider])
             return self._server
 
 
@@ -272,17 +282,6 @@ class _Attempt:
 
     folder: Path
 
-    @classmethod
-    def make(cls, base: Path) -> _Attempt:
-        base.mkdir(parents=True, exist_ok=True)
-        earlier = sorted(p for p in base.glob("attempt-*") if p.is_dir())
-        for old in earlier[: max(0, len(earlier) - _KEPT + 1)]:
-            shutil.rmtree(old, ignore_errors=True)
-        name = f"attempt-{time.time_ns() // 1000:017d}-{secrets.token_hex(2)}"
-        (base / name / "work").mkdir(parents=True)
-        (base / name / "log.txt").touch()
-        return cls((base / name).resolve())
-
     @property
     def log(self) -> Path:
         return self.folder / "log.txt"
@@ -305,6 +304,20 @@ class _Attempt:
 
     def tidy(self) -> None:
         shutil.rmtree(self.folder / "work", ignore_errors=True)
+
+
+def _attempt(base: Path) -> _Attempt:
+    """Make the folder of a new attempt under ``base``, and clear old ones away."""
+    folder = base / f"attempt-{time.time_ns() // 1000:017d}-{secrets.token_hex(2)}"
+    try:
+        earlier = sorted(p for p in base.glob("attempt-*") if p.is_dir())
+        for old in earlier[: max(0, len(earlier) - _KEPT + 1)]:
+            shutil.rmtree(old, ignore_errors=True)
+        (folder / "work").mkdir(parents=True)
+        (folder / "log.txt").touch()
+        return _Attempt(folder.resolve())
+    except OSError as error:
+        raise _NotStartedError(f"Its folder {folder} cannot be made: {error.strerror}.") from None
 
 
 def _lost(ended: Mapping[str, Any] | None, log: Path) -> str:

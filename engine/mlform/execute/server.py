@@ -17,7 +17,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from mlform.execute import worker
@@ -44,7 +44,7 @@ def warm(preload: Sequence[str]) -> None:
     for entry in preload:
         module, _, attribute = entry.partition(":")
         # What cannot be imported fails in the worker that needs it, where someone is told.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             found = importlib.import_module(module)
             if attribute:
                 provider = getattr(found, attribute)
@@ -101,7 +101,11 @@ class _Server:
 
     def _fork(self, line: socket.socket) -> bool:
         server = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes, too little memory
+            _tell(line, {"refused": str(error)})
+            return False
         if pid == 0:
             os.setpgid(0, 0)
             line.close()
@@ -127,14 +131,16 @@ class _Server:
             self._kill(pid)  # what the worker left running in its group
             _, status, usage = os.wait4(pid, 0)
             line = self.workers.pop(pid)
-            told: dict[str, Any] = {"status": status, "max_rss": _in_bytes(usage.ru_maxrss)}
-            with contextlib.suppress(OSError):
-                line.sendall(json.dumps(told).encode())
-            line.close()
+            _tell(line, {"status": status, "max_rss": _in_bytes(usage.ru_maxrss)})
 
     def _end(self) -> None:
         for pid in list(self.workers):
             self._kill(pid)
+
+
+def _tell(line: socket.socket, what: Mapping[str, Any]) -> None:
+    with line, contextlib.suppress(OSError):
+        line.sendall(json.dumps(what).encode())
 
 
 def _in_bytes(max_rss: int) -> int:

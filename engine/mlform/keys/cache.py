@@ -83,22 +83,16 @@ class ClosureCache:
             return self._tops[1]
 
     def save(self) -> None:
-        """Write it to its file, whole or not at all. Does nothing where nothing is new."""
+        """Write it to its file, whole or not at all, if anything is new.
+
+        Where it cannot be written the next command is slower, and that is all.
+        """
         with self._lock:
-            if self._path is None or not self._dirty:
-                return
-            text = json.dumps(self._to_data(), separators=(",", ":"))
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle, written = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(text)
-                Path(written).replace(self._path)
-            except BaseException:
+            if self._path is not None and self._dirty:
+                text = json.dumps(self._to_data(), separators=(",", ":"))
                 with contextlib.suppress(OSError):
-                    Path(written).unlink()
-                raise
-            self._dirty = False
+                    _replace(self._path, text)
+                self._dirty = False
 
     def _to_data(self) -> dict[str, Any]:
         files = {
@@ -131,3 +125,15 @@ class ClosureCache:
             state, names = data["top_level_names"]
             self._tops = (str(state), {str(k): list(v) for k, v in names.items()})
         self._entries = entries
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    written = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        written.replace(path)
+    finally:
+        written.unlink(missing_ok=True)

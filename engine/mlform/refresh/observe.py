@@ -15,8 +15,10 @@ from mlform.diagnostics import Diagnostics
 from mlform.keys import ClosureCache, CodeError, closure, environment
 from mlform.refresh.model import CodeFact, Observation
 from mlform.refresh.pins import Pin
+from mlform.refresh.recorded import Recorded
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import (
+    Wanted,
     aliased_classes,
     known_handle,
     pending_handle,
@@ -24,6 +26,7 @@ from mlform.refresh.world import (
     stored,
     wanted,
 )
+from mlform.registry import Registry
 from mlform.sdk import (
     AnyResource,
     Arguments,
@@ -85,6 +88,7 @@ class _Looking:
 def refresh(
     project: Project,
     snapshot: Snapshot,
+    registry: Registry,
     looker: Looker,
     pins: Mapping[Address, Pin],
     diagnostics: Diagnostics,
@@ -97,12 +101,17 @@ def refresh(
     What goes wrong is noted against the resource, and the rest is looked at all the same.
     """
     values = _recorded_values(project, snapshot)
+    recorded = Recorded(
+        {a: r for a, r in snapshot.records.items() if registry.find(a.kind, r.type)}, registry
+    )
 
     def look(resource: ResourceConfig) -> tuple[Observation, Diagnostics]:
         found = Diagnostics()
         record = snapshot.records.get(resource.address)
         pin = pins.get(resource.address)
-        seen = _look(resource, values[resource.address], record, looker, pin, found, read=read)
+        arguments = wanted(resource.offer.resource, values[resource.address], recorded.full)
+        known = values[resource.address]
+        seen = _look(resource, known, arguments, record, looker, pin, found, read=read)
         return seen, found
 
     observations: dict[Address, Observation] = {}
@@ -129,6 +138,7 @@ def _recorded_values(project: Project, snapshot: Snapshot) -> dict[Address, Mapp
 def _look(
     resource: ResourceConfig,
     values: Mapping[str, Value],
+    arguments: Wanted,
     record: Record | None,
     looker: Looker,
     pin: Pin | None,
@@ -137,12 +147,14 @@ def _look(
     read: bool,
 ) -> Observation:
     offered = resource.offer.resource
-    arguments = wanted(offered, values)
     seen = Observation()
     code, distributions = _code(resource, values, looker, diagnostics)
     seen = replace(seen, code=code)
-    if arguments.model is not None:
+    if type(offered).inputs is Resource.inputs:
+        seen = replace(seen, parts={})
+    elif arguments.model is not None and not arguments.open:
         seen = _inputs(resource, arguments.model, seen, looker, diagnostics)
+    if arguments.model is not None:
         seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
         needed = {*distributions, *offered.distributions(arguments.model)}
         seen = replace(seen, environment=environment(needed) if needed else {})
@@ -158,8 +170,6 @@ def _inputs(
     looker: Looker,
     diagnostics: Diagnostics,
 ) -> Observation:
-    if type(resource.offer.resource).inputs is Resource.inputs:
-        return replace(seen, parts={})
     try:
         found: Inputs = resource.offer.resource.inputs(looker.at(resource.address), model)
     except ResourceError as error:

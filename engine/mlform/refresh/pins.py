@@ -15,7 +15,8 @@ from mlform.syntax import parse
 from mlform.values import digest, plain
 
 LOCK_FILE: Final = ".mlform.lock.hcl"
-_HEADER: Final = """# Which version of each pinned dataset the spec means. Written by mlform; commit it.
+_HEADER: Final = """\
+# Which version of each pinned dataset the spec means. Written by mlform; commit it.
 # It moves by `mlform update`, or when a trigger advances a dataset.
 """
 

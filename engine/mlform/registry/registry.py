@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
@@ -41,6 +41,7 @@ class Registry:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     _offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
     _loaded: set[str] = field(default_factory=set)
+    _broken: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._offers["trigger", ""] = Offer(Trigger(), "mlform", None)
@@ -81,6 +82,7 @@ class Registry:
         return (
             f'No installed provider offers {kind} "{type_}".{did_you_mean(type_, types)} '
             f"Types of {kind} on offer: {offered}. Installed providers: {installed}."
+            + "".join(f" {name} could not be loaded: {why}." for name, why in self._broken.items())
         )
 
     def _load(self, name: str) -> None:
@@ -88,16 +90,24 @@ class Registry:
             return
         self._loaded.add(name)
         target = self.providers()[name]
-        module, _, attribute = target.partition(":")
-        provider: type[Provider] = getattr(importlib.import_module(module), attribute)
         given = self.settings.get(name, {})
         try:
-            settings = provider.settings.model_validate(given)
-        except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
-            )
-            raise stop("Invalid provider settings", f'Provider "{name}": {problems}.') from None
-        for resource in provider(settings).resources():
+            resources = _resources(name, target, given)
+        except ImportError as error:
+            # Another provider may offer what is asked for; if none does, `missing` tells of this.
+            self._broken[name] = str(error)
+            return
+        for resource in resources:
             offer = Offer(resource, name, target, given)
             self._offers.setdefault((resource.kind, resource.type), offer)
+
+
+def _resources(name: str, target: str, given: Mapping[str, Any]) -> Sequence[AnyResource]:
+    module, _, attribute = target.partition(":")
+    provider: type[Provider] = getattr(importlib.import_module(module), attribute)
+    try:
+        settings = provider.settings.model_validate(given)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise stop("Invalid provider settings", f'Provider "{name}": {problems}.') from None
+    return provider(settings).resources()

@@ -17,7 +17,7 @@ _DIGEST: Final[Schema] = {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$
 _ACTION: Final[Schema] = {"enum": [a.value for a in Action]}
 
 
-def _object(properties: Mapping[str, Schema], optional: Mapping[str, Schema] = {}) -> Schema:  # noqa: B006
+def _object(properties: Mapping[str, Schema], optional: Mapping[str, Schema] = {}) -> Schema:
     return {
         "type": "object",
         "properties": {**properties, **optional},

@@ -1,5 +1,11 @@
-"""Text → positioned tree, and the one layout of text. Knows no block type by name."""
+"""Text → positioned tree, and the one layout of text. Knows no block type by name.
 
+Writing HCL is in ``mlform.syntax.write``, to be imported where it is needed.
+"""
+
+from mlform.syntax.json import parse_json
+from mlform.syntax.layout import layout
 from mlform.syntax.parse import parse, parse_expression
+from mlform.syntax.write import write_blocks
 
-__all__ = ["parse", "parse_expression"]
+__all__ = ["layout", "parse", "parse_expression", "parse_json", "write_blocks"]

@@ -45,6 +45,7 @@ _OPERATOR_HINTS: Final = {
     "++": "There is no increment: an argument is set once.",
 }
 _SAFE_LINKS: Final = 50
+_NO_STEP: Final = frozenset("=!<>&|+-*%?:,)]}")
 
 
 class ExpressionScanner(CollectionScanner):
@@ -55,7 +56,14 @@ class ExpressionScanner(CollectionScanner):
     def whole_expression(self) -> Expr:
         """Read an expression and make sure that its tree is not too high to walk."""
         self.links = 0
-        expr = self.expression()
+        return self._walkable(self.expression())
+
+    def whole_template(self) -> Expr:
+        """Read the whole text as a template without quotes."""
+        self.links = 0
+        return self._walkable(self.bare())
+
+    def _walkable(self, expr: Expr) -> Expr:
         if self.links > _SAFE_LINKS and height(expr) > MAX_DEPTH:
             self.fail(
                 TOO_DEEP,
@@ -141,7 +149,10 @@ class ExpressionScanner(CollectionScanner):
                 return self._opened(found.start(6), found[6])
             case _:
                 node = self._named(found.start(3), found[3], found[4], call=group == 5)
-        if self.text[self.pos] in self.mode.stops:
+        after = self.text[self.pos]
+        if after in self.mode.stops:
+            return node
+        if after == " " and self.text[self.pos + 1] in _NO_STEP:
             return node
         return self._steps(node)
 
@@ -210,7 +221,6 @@ class ExpressionScanner(CollectionScanner):
         while text[self.pos] not in self.mode.stops:
             found = self.mode.step(text, self.pos)
             if found is None:
-                self._bad_step()
                 break
             self.links += 1
             self.pos = found.end()

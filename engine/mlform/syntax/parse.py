@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from typing import Final, NoReturn
 
 from mlform.diagnostics import Diagnostics
 from mlform.syntax.expressions import ExpressionScanner
+from mlform.syntax.limits import too_deep, too_large, uncollected
 from mlform.syntax.problems import (
     BAD_BLOCK_LINE,
     BAD_ITEM,
@@ -16,12 +15,8 @@ from mlform.syntax.problems import (
     BAD_NAME,
     BAD_VALUE,
     DUPLICATE,
-    MAX_DEPTH,
     MAX_ERRORS,
-    MAX_SIZE,
     MISSING_NEWLINE,
-    TOO_DEEP,
-    TOO_LARGE,
     UNCLOSED_BLOCK,
     SyntaxProblem,
 )
@@ -38,7 +33,7 @@ def parse(text: str, file: str, diagnostics: Diagnostics) -> Body:
     ``file`` is the name that positions show. A byte order mark is left out and not counted.
     """
     source = Source(file, text.removeprefix(_BOM))
-    if _too_large(source, diagnostics):
+    if too_large(source, diagnostics):
         return Body(0, 0, {}, (), source)
     with uncollected():
         return FileScanner(source, diagnostics).file()
@@ -51,7 +46,7 @@ def parse_expression(text: str, file: str, diagnostics: Diagnostics) -> tuple[Ex
     """
     source = Source(file, text.removeprefix(_BOM))
     nothing = Literal(0, len(source.text), None)
-    if _too_large(source, diagnostics):
+    if too_large(source, diagnostics):
         return nothing, source
     scanner = FileScanner(source, diagnostics)
     with uncollected():
@@ -60,42 +55,8 @@ def parse_expression(text: str, file: str, diagnostics: Diagnostics) -> tuple[Ex
         except SyntaxProblem as problem:
             scanner.note(problem)
         except RecursionError:
-            scanner.note(_deep(0, len(source.text)))
+            scanner.note(too_deep(0, len(source.text)))
     return nothing, source
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Suspend the cyclic garbage collector: it would walk a growing tree over and over."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _too_large(source: Source, diagnostics: Diagnostics) -> bool:
-    size = len(source.text)
-    if size <= MAX_SIZE:
-        return False
-    diagnostics.error(
-        TOO_LARGE,
-        f"{source.file} has {size:,} characters; at most {MAX_SIZE:,} are read. Keep data in data "
-        "files and split large configurations into several files.",
-        at=source.span(0, 0),
-    )
-    return True
-
-
-def _deep(start: int, end: int) -> SyntaxProblem:
-    return SyntaxProblem(
-        TOO_DEEP,
-        f"Brackets, blocks and templates may be nested at most {MAX_DEPTH} levels deep.",
-        start,
-        end,
-    )
 
 
 class FileScanner(ExpressionScanner):
@@ -143,7 +104,7 @@ class FileScanner(ExpressionScanner):
             except SyntaxProblem as problem:
                 self._recover(problem, start)
             except RecursionError:
-                self._recover(_deep(start, self.token_end(start)), start)
+                self._recover(too_deep(start, self.token_end(start)), start)
         return Body(0, self.end, attributes, (*blocks,), self.source)
 
     def _recover(self, problem: SyntaxProblem, start: int) -> None:
@@ -165,7 +126,12 @@ class FileScanner(ExpressionScanner):
         self.check_name(start, end)
         self.pos = found.end()
         if found[2]:
-            self._attribute(start, end, attributes)
+            if simple := self.grammar.simple(self.text, self.pos):
+                self.links = 0
+                self.pos = simple.end()
+                self._set(start, end, self._simple(simple), attributes)
+                return
+            self._set(start, end, self.whole_expression(), attributes)
             self._line_end("argument")
             return
         labels: list[Label] = []
@@ -183,8 +149,19 @@ class FileScanner(ExpressionScanner):
         self.check_name(bare, bare_end)
         return Label(bare, bare_end, self.text[bare:bare_end])
 
-    def _attribute(self, start: int, end: int, attributes: dict[str, Attribute]) -> None:
-        expr = self.whole_expression()
+    def _simple(self, found: re.Match[str]) -> Expr:
+        """Return a value that stands alone on its line and needs no look at what follows."""
+        match found.lastindex:
+            case 1:
+                return Literal(found.start(1) - 1, found.end(), found[1])
+            case 2:
+                return Literal(found.start(2), found.end(), int(found[2]))
+            case _:
+                return self.reference(found.start(3), found[3], found[4])
+
+    def _set(
+        self, start: int, end: int, expr: Expr, attributes: dict[str, Attribute]
+    ) -> None:
         name = self.text[start:end]
         if first := attributes.get(name):
             line = self.source.span(first.start, first.end).line
@@ -265,7 +242,7 @@ class FileScanner(ExpressionScanner):
                 )
             self.check_name(*found.span(1))
             self.pos = found.end()
-            self._attribute(*found.span(1), attributes)
+            self._set(*found.span(1), self.whole_expression(), attributes)
             self.skip_gap()
             if self.text[self.pos] != "}":
                 self.unexpected(

@@ -50,6 +50,7 @@ class Grammar(NamedTuple):
     gap: Matcher
     blank: Matcher
     line_end: Matcher
+    simple: Matcher
     item: Matcher
     label: Matcher
     name: Matcher
@@ -93,6 +94,9 @@ def grammar(*, ascii_only: bool) -> Grammar:
         gap=_matcher(GAP),
         blank=_matcher(LOOSE_GAP),
         line_end=_matcher(rf"{GAP}(?=\r?\n|\#|//)"),
+        simple=_matcher(
+            rf'{GAP}(?:"({PLAIN})"|(\d{{1,15}}+)|({name})((?:\.{name})*+))(?={GAP}(?:\r?\n|\#|//))'
+        ),
         item=_matcher(rf'({name}){GAP}(?:(=)(?!=)|((?:"{PLAIN}"{GAP}|{name}{GAP})*+)(\{{))'),
         label=_matcher(rf'{GAP}(?:"({PLAIN})"|({name}))'),
         name=_matcher(name),

@@ -1,0 +1,230 @@
+"""The one layout of native syntax: indentation, spaces, and columns of equals signs and comments.
+
+It works on tokens, so comments and blank lines stay as they are, and what is written stays what
+it means. The result is what ``terraform fmt`` gives.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from mlform.diagnostics import Diagnostics
+from mlform.syntax.parse import parse
+from mlform.syntax.tokens import Token, tokens
+from mlform.syntax.tree import Body, TemplateWrap
+
+_OPEN: Final = frozenset({"open", "begin"})
+_CLOSE: Final = frozenset({"close", "end"})
+_TEMPLATE_LEFT: Final = frozenset({"literal", "quote", "heredoc"})
+_TEMPLATE_RIGHT: Final = frozenset({"literal", "unquote", "unheredoc"})
+_VALUE: Final = frozenset({"name", "number", "close", "unquote", "unheredoc"})
+_INDEXED: Final = frozenset({"name", "number", "close"})
+_KEYWORDS: Final = frozenset({"in"})
+
+
+def layout(text: str, file: str, diagnostics: Diagnostics) -> str:
+    """Return ``text`` as it should be laid out.
+
+    A text with syntax errors is returned unchanged and the errors are noted. Laying out twice
+    changes nothing more.
+    """
+    found = Diagnostics()
+    body = parse(text, file, found)
+    diagnostics.extend(found)
+    if found.errors:
+        return text
+    return _laid_out(_idiomatic(body))
+
+
+def _laid_out(text: str) -> str:
+    lines = [_Line(line) for line in _split(text)]
+    _indent(lines)
+    for line in lines:
+        line.space()
+    _align(lines)
+    laid_out = "".join(line.text() for line in lines)
+    return laid_out if not laid_out or laid_out.endswith("\n") else laid_out + "\n"
+
+
+def _idiomatic(body: Body) -> str:
+    """Return the text with bare labels in quotes and without ``"${ }"`` around whole arguments."""
+    text = body.source.text
+    edits = sorted(_edits(body, text))
+    parts, at = [], 0
+    for start, end, new in edits:
+        parts += [text[at:start], new]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def _edits(body: Body, text: str) -> Iterator[tuple[int, int, str]]:
+    waiting = [body]
+    while waiting:
+        inner = waiting.pop()
+        for attribute in inner.attributes.values():
+            expr = attribute.expr
+            if isinstance(expr, TemplateWrap):
+                yield expr.start, expr.end, _unwrapped(expr, text)
+        for block in inner.blocks:
+            waiting.append(block.body)
+            for label in block.labels:
+                if text[label.start] != '"':
+                    yield label.start, label.end, f'"{label.text}"'
+
+
+def _unwrapped(expr: TemplateWrap, text: str) -> str:
+    """Return what stands in ``"${ }"``; in parentheses where line breaks in it need them."""
+    outer: TemplateWrap = expr
+    while isinstance(outer.inner, TemplateWrap):
+        outer = outer.inner
+    value = text[outer.start + 3 : outer.end - 2].removeprefix("~").removesuffix("~")
+    if "\n" not in value:
+        return value.strip()
+    if any(mark in value for mark in ("#", "//", "<<")):
+        return f"({value})"
+    value = value.strip()
+    return f"({value})" if "\n" in value else value
+
+
+def _split(text: str) -> Iterator[list[Token]]:
+    """Yield the tokens of each line, the line break as the last of them."""
+    line: list[Token] = []
+    for token in tokens(text):
+        line.append(token)
+        if token.kind == "newline":
+            yield line
+            line = []
+    if line:
+        yield line
+
+
+class _Line:
+    """One line in its cells: what leads, the assignment, the comment."""
+
+    def __init__(self, line: list[Token]) -> None:
+        self.newline = line.pop().text if line[-1].kind == "newline" else ""
+        self.comment = line.pop() if len(line) > 1 and line[-1].kind == "remark" else None
+        self.lead = line
+        self.assign: list[Token] = []
+        for at, token in enumerate(line):
+            if at and token.kind == "op" and token.text == "=":
+                if _net(line[at:], whole=True) == 0:
+                    self.lead, self.assign = line[:at], line[at:]
+                break
+
+    @property
+    def tokens(self) -> list[Token]:
+        """All but the comment and the line break."""
+        return self.lead + self.assign
+
+    def space(self) -> None:
+        """Set the spaces between the tokens; the first keeps its indentation."""
+        line = [*self.tokens, self.comment] if self.comment else self.tokens
+        before: Token | None = None
+        for at in range(1, len(line)):
+            left, right = line[at - 1], line[at]
+            right.before = int(_spaced(before, left, right))
+            before = left
+
+    def text(self) -> str:
+        """Return the line as it is written."""
+        line = [*self.tokens, self.comment] if self.comment else self.tokens
+        return "".join(" " * token.before + token.text for token in line) + self.newline
+
+
+def _net(line: Sequence[Token], *, whole: bool = False) -> int:
+    """Count the brackets a line leaves open; those inside heredocs only of the ``whole`` line."""
+    return sum(
+        (token.kind in _OPEN) - (token.kind in _CLOSE)
+        for token in line
+        if whole or not token.inside
+    )
+
+
+def _indent(lines: Sequence[_Line]) -> None:
+    """Indent by the lines that opened brackets: each counts once, however many it opened."""
+    opened: list[int] = []
+    for line in lines:
+        net = _net(line.tokens)
+        for_this = len(opened)
+        if net > 0:
+            opened.append(net)
+        else:
+            closed = -net
+            while closed and opened:
+                taken = min(closed, opened[-1])
+                closed -= taken
+                opened[-1] -= taken
+                if not opened[-1]:
+                    opened.pop()
+            for_this = len(opened)
+        if line.lead and not line.lead[0].inside and line.lead[0].kind != "unheredoc":
+            line.lead[0].before = 2 * for_this
+
+
+def _spaced(before: Token | None, left: Token, right: Token) -> bool:
+    """Tell whether a space stands between two tokens of a line."""
+    if left.kind in _TEMPLATE_LEFT or right.kind in _TEMPLATE_RIGHT:
+        return False
+    if right.text in (",", "...", ".") or left.text == ".":
+        return False
+    if left.kind == "end" and right.kind == "begin":
+        return False
+    if "::" in (left.text, right.text):
+        return False
+    if left.text == ",":
+        return True
+    if left.kind == "name" and right.text == "(":
+        return False
+    if right.text == "[" and left.kind in _INDEXED and left.text not in _KEYWORDS:
+        return False
+    if left.text == "!":
+        return False
+    if left.text == "-" and left.kind == "op":
+        return before is not None and before.kind in _VALUE
+    if left.text == "{" or (right.text == "}" and right.kind == "close"):
+        return not (left.text == "{" and right.text == "}")
+    if left.kind == "begin":
+        return right.text == "{"
+    if right.kind == "end":
+        return left.text == "}" and left.kind == "close"
+    return not (left.kind in _OPEN or right.kind in _CLOSE)
+
+
+def _align(lines: Sequence[_Line]) -> None:
+    """Put the equals signs of lines that follow each other in one column; then the comments."""
+    for chain in _chains(lines, lambda line: bool(line.assign)):
+        width = max(_width(line.lead) for line in chain)
+        for line in chain:
+            line.assign[0].before = width - _width(line.lead) + 1
+    for chain in _chains(lines, lambda line: line.comment is not None):
+        width = max(_width(line.tokens) for line in chain)
+        for line in chain:
+            assert line.comment is not None, "chained for having a comment"
+            line.comment.before = width - _width(line.tokens) + 1
+
+
+def _chains(lines: Sequence[_Line], wanted: Callable[[_Line], bool]) -> Iterator[list[_Line]]:
+    """Yield the runs of lines that are wanted."""
+    chain: list[_Line] = []
+    for line in lines:
+        if wanted(line):
+            chain.append(line)
+        elif chain:
+            yield chain
+            chain = []
+    if chain:
+        yield chain
+
+
+def _width(line: Sequence[Token]) -> int:
+    return sum(token.before + _columns(token.text) for token in line)
+
+
+def _columns(text: str) -> int:
+    """Count what people see as characters: combining marks stand on the one before."""
+    if text.isascii():
+        return len(text)
+    return sum(not unicodedata.combining(char) for char in text)

@@ -1,0 +1,266 @@
+"""``dataset "file"``: CSV and Parquet files, read partition by partition."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mlform.sdk import (
+    Arguments,
+    Artifact,
+    Attributes,
+    Context,
+    Decision,
+    Identity,
+    Inputs,
+    Looking,
+    Metadata,
+    Resource,
+    ResourceError,
+    Stored,
+    Volatile,
+)
+from mlform_core import expect as expecting
+from mlform_core.expect import Expectations
+from mlform_core.sources import Format, count_rows, files, format_of
+from mlform_core.splits import HashSplit, TimeSplit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_VERSION: Final = 1
+
+
+class Version(BaseModel):
+    """How the version of a dataset is chosen.
+
+    ``float``: what lies at the source. ``pin``: what ``.mlform.lock.hcl`` says. ``fixed``: the
+    version named in ``value``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["float", "pin", "fixed"] = "float"
+    value: str | None = None
+
+
+class FileArguments(Arguments):
+    """Where the files are, what must hold of them, and how rows are divided."""
+
+    path: Identity[str]
+    """A file, a glob or a folder of partitions, relative to the spec's folder."""
+    format: Format | None = None
+    version: Metadata[Version] = Version()
+    key: list[str] = Field(default_factory=list)
+    columns: list[str] | None = None
+    time: str | None = None
+    split: Annotated[HashSplit | TimeSplit, Field(discriminator="by")] | None = None
+    schema_: dict[str, str] = Field(default_factory=dict, alias="schema")
+    expect: Decision[Expectations] = Expectations()
+    owner: Metadata[str] = ""
+    description: Metadata[str] = ""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class FileAttributes(Attributes):
+    """A table in the artifact store, partition by partition."""
+
+    partitions: dict[str, Artifact]
+    columns: dict[str, str]
+    rows: int
+    splits: dict[str, int]
+    time: str | None
+    key: list[str]
+    sources: Volatile[dict[str, Artifact]]
+    """The files themselves, so that this version can be rebuilt when the source has moved on."""
+    profile: Volatile[dict[str, Any]]
+
+
+StoredFile: TypeAlias = Stored[FileArguments, FileAttributes]
+
+
+class File(Resource[FileArguments, FileAttributes], kind="dataset", type="file", reusable=True):
+    """A dataset read from local files."""
+
+    preload = ("pandas", "pyarrow.parquet", "pyarrow.csv", "pyarrow.compute")
+
+    def inputs(self, ctx: Looking, new: FileArguments) -> Inputs:
+        """List the files with their digests; rows from Parquet's footers, remembered for CSV."""
+        found = files(ctx.root, new.path, new.format)
+        parts = {name: ctx.file_digest(path) for name, path in found.items()}
+        rows = 0
+        for name, path in found.items():
+            format_ = format_of(path, new.format)
+            assert format_ is not None, "files() lists what has a format"
+            counted = ctx.remember(f"rows {parts[name]}", _counter(path, format_))
+            rows += int(counted["rows"])
+        return Inputs(parts, rows)
+
+    def apply(self, ctx: Context, new: FileArguments, old: StoredFile | None) -> FileAttributes:
+        """Read each partition that was not read before, and judge the whole."""
+        if ctx.doing in {"decide", "update"} and old is not None:
+            expecting.judge(new.expect, old.attributes.profile)
+            return old.attributes
+        there = files(ctx.root, new.path, new.format)
+        partitions: dict[str, Artifact] = {}
+        sources: dict[str, Artifact] = {}
+        facts: dict[str, Any] = {}
+        for done, (name, digest) in enumerate(ctx.inputs.parts.items()):
+            ctx.progress(done, len(ctx.inputs.parts), name)
+            path = _source(ctx, there.get(name), name, digest)
+            sources[name] = ctx.artifacts.put_file(path)
+            format_ = format_of(Path(name), new.format)
+            assert format_ is not None, "a part has a format"
+            partition = _Partition(ctx, new, name, path, format_, digest)
+            partitions[name] = partition.table()
+            facts[name] = partition.facts()
+        return _attributes(new, partitions, sources, facts)
+
+    def distributions(self, new: FileArguments) -> tuple[str, ...]:
+        """Name what reads and writes the files."""
+        return ("pyarrow",)
+
+    def destroy(self, ctx: Context, old: StoredFile) -> str:
+        """Leave the files alone: they are the user's."""
+        return f"the files at {old.arguments.path} are left alone"
+
+
+def _counter(path: Path, format_: Format) -> Any:
+    return lambda: {"rows": count_rows(path, format_)}
+
+
+def _source(ctx: Context, path: Path | None, name: str, digest: str) -> Path:
+    """Return a file with exactly the content wanted: at the source, or kept from before."""
+    present = None if path is None else ctx.file_digest(path)
+    if path is not None and present == digest:
+        return path
+    try:
+        return ctx.artifacts.path(digest)
+    except KeyError:
+        now = "is not there any more" if present is None else f"is {present} now"
+        detail = (
+            f"Partition {name} was {digest} when it was pinned or planned; at the source it {now}, "
+            "and the store has no copy. Bring that version back, or run `mlform update` to take "
+            "what is there."
+        )
+        raise ResourceError("Version not available", detail, argument="path") from None
+
+
+class _Partition:
+    """One file: its table and its facts, each made once and kept by what it was made of."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        new: FileArguments,
+        name: str,
+        path: Path,
+        format_: Format,
+        digest: str,
+    ) -> None:
+        self.ctx, self.new, self.name = ctx, new, name
+        self.path, self.format = path, format_
+        self.what = {
+            "file": digest,
+            "format": format_,
+            "columns": new.columns,
+            "schema": new.schema_,
+            "time": new.time,
+            "split": None if new.split is None else new.split.model_dump(mode="json"),
+            "version": _VERSION,
+        }
+        self._read: pa.Table | None = None
+
+    def table(self) -> Artifact:
+        """Return the partition as Parquet."""
+        from mlform_core.tables import encode
+
+        return self.ctx.memo({"partition": self.what}, lambda: encode(self._table()))
+
+    def facts(self) -> Any:
+        """Return columns, rows, parts and statistics."""
+        made = self.ctx.memo({"facts": self.what}, self._facts)
+        return json.loads(self.ctx.artifacts.read(made.digest))
+
+    def _facts(self) -> bytes:
+        import pyarrow.compute as pc
+
+        from mlform_core.tables import SPLIT, types_of
+
+        table = self._table()
+        counts = pc.value_counts(table[SPLIT]).to_pylist() if self.new.split else []
+        facts = {
+            "types": types_of(table),
+            "splits": {c["values"]: c["counts"] for c in counts},
+            "statistics": expecting.statistics(table.drop_columns([SPLIT])),
+        }
+        return json.dumps(facts, sort_keys=True, allow_nan=False, default=str).encode()
+
+    def _table(self) -> pa.Table:
+        if self._read is None:
+            self._read = self._make()
+        return self._read
+
+    def _make(self) -> pa.Table:
+        import pyarrow as pa
+
+        from mlform_core.sources import read
+        from mlform_core.splits import assign
+        from mlform_core.tables import SPLIT, canonical, check_schema, types_of
+
+        table = canonical(read(self.path, self.format, self.name))
+        try:
+            wanted = [*self.new.key, *([self.new.time] if self.new.time else [])]
+            _need(table.column_names, [*(self.new.columns or []), *wanted], self.name)
+            if self.new.columns is not None:
+                table = table.select(self.new.columns)
+            check_schema(types_of(table), self.new.schema_, "schema")
+        except ResourceError as error:
+            detail = f"In partition {self.name}:\n{error.detail}"
+            raise ResourceError(error.summary, detail, argument=error.argument) from None
+        parts = pa.nulls(table.num_rows, pa.string())
+        if self.new.split is not None:
+            parts = assign(table, self.new.split)
+        return table.append_column(SPLIT, parts)
+
+
+def _need(there: list[str], wanted: list[str], name: str) -> None:
+    missing = [c for c in dict.fromkeys(wanted) if c not in there]
+    if missing:
+        detail = f"There is no column {', '.join(missing)} in {name}; there are {', '.join(there)}."
+        raise ResourceError("Unknown column", detail)
+
+
+def _attributes(
+    new: FileArguments,
+    partitions: dict[str, Artifact],
+    sources: dict[str, Artifact],
+    facts: dict[str, Any],
+) -> FileAttributes:
+    columns: dict[str, str] = {}
+    splits: dict[str, int] = dict.fromkeys(new.split.parts if new.split else (), 0)
+    for name, fact in facts.items():
+        for column, type_ in fact["types"].items():
+            if {columns.setdefault(column, type_), type_} == {"int64", "float64"}:
+                columns[column] = "float64"
+            elif columns[column] != type_:
+                detail = f"Column {column} is {columns[column]} before, and {type_} in {name}."
+                raise ResourceError("Partitions do not agree", detail, argument="path")
+        for part, rows in fact["splits"].items():
+            splits[part] += rows
+    profile = expecting.merged({n: f["statistics"] for n, f in facts.items()})
+    expecting.judge(new.expect, profile)
+    return FileAttributes(
+        partitions=partitions,
+        columns=columns,
+        rows=profile["rows"],
+        splits=splits,
+        time=new.time,
+        key=new.key,
+        sources=sources,
+        profile=profile,
+    )

@@ -1,0 +1,113 @@
+"""Files as the source of a table: which there are, and how each is read."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from mlform.sdk import ResourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Format = Literal["csv", "parquet"]
+SUFFIXES: Final[dict[str, Format]] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".csv.gz": "csv",
+    ".csv.zip": "csv",
+}
+
+
+def format_of(path: Path, given: Format | None) -> Format | None:
+    """Return the format of a file, by its ending unless it is given."""
+    return given or next((f for s, f in SUFFIXES.items() if path.name.endswith(s)), None)
+
+
+def files(root: Path, path: str, given: Format | None) -> dict[str, Path]:
+    """Return the files of a source by partition name, in order.
+
+    ``path`` is a file, a glob, or a folder, whose data files are partitions. Raises
+    ``ResourceError`` where there is none.
+    """
+    place = root / path
+    if any(c in path for c in "*?["):
+        base = root / path[: min(path.index(c) for c in "*?[" if c in path)].rpartition("/")[0]
+        found = sorted(p for p in root.glob(path) if p.is_file())
+        named = {p.relative_to(base).as_posix(): p for p in found}
+    elif place.is_dir():
+        inside = sorted(p for p in place.rglob("*") if p.is_file() and not p.name.startswith("."))
+        named = {p.relative_to(place).as_posix(): p for p in inside if format_of(p, given)}
+    elif place.is_file():
+        if format_of(place, given) is None:
+            known = ", ".join(SUFFIXES)
+            detail = f'{path} has none of the endings {known}: say format = "csv" or "parquet".'
+            raise ResourceError("Unknown format", detail, argument="path")
+        named = {place.name: place}
+    else:
+        named = {}
+    if not named:
+        raise ResourceError("No data", _what_there_is(root, path), argument="path")
+    return named
+
+
+def _what_there_is(root: Path, path: str) -> str:
+    place = root / path
+    folder = place if place.is_dir() else place.parent
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    inside = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    try:
+        shown = folder.relative_to(root).as_posix()
+    except ValueError:
+        shown = str(folder)
+    listed = ", ".join(inside[:10]) + (" …" if len(inside) > 10 else "") or "nothing"
+    return f"{path} names no data file under the spec's folder. In {shown}/ there is {listed}."
+
+
+def count_rows(path: Path, format_: Format) -> int:
+    """Count the rows of a file without reading its values where the format allows."""
+    if format_ == "parquet":
+        import pyarrow.parquet as pq
+
+        return int(pq.ParquetFile(path).metadata.num_rows)
+    return int(read(path, format_, path.name).num_rows)
+
+
+def read(path: Path, format_: Format, name: str) -> pa.Table:
+    """Read one file. Raises ``ResourceError`` where it is not of its format."""
+    import pyarrow as pa
+
+    try:
+        if format_ == "parquet":
+            import pyarrow.parquet as pq
+
+            return pq.ParquetFile(path).read()
+        return _read_csv(path)
+    except (pa.ArrowException, OSError, zipfile.BadZipFile, EOFError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ResourceError(
+            "Unreadable data", f"{name} cannot be read as {format_}: {reason}", argument="path"
+        ) from None
+
+
+def _read_csv(path: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    convert = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic == b"PK\x03\x04":
+        with zipfile.ZipFile(path) as archive:
+            inside = [n for n in archive.namelist() if not n.endswith("/")]
+            if len(inside) != 1:
+                raise zipfile.BadZipFile(f"it holds {len(inside)} files, not one")
+            with archive.open(inside[0]) as member:
+                return pyarrow.csv.read_csv(member, convert_options=convert)
+    if magic[:2] == b"\x1f\x8b":
+        with pa.CompressedInputStream(pa.OSFile(str(path)), "gzip") as stream:
+            return pyarrow.csv.read_csv(stream, convert_options=convert)
+    return pyarrow.csv.read_csv(path, convert_options=convert)

@@ -1,0 +1,112 @@
+"""Which part each row is in: stable as data grow, because it depends on the row alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mlform.sdk import ResourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Block = Literal["hour", "day", "week", "month", "quarter", "year"]
+_SCALE: Final = float(1 << 64)
+
+
+class HashSplit(BaseModel):
+    """Rows go to parts by the hash of some columns: rows that agree on them stay together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: Literal["hash"]
+    on: list[str] = Field(min_length=1)
+    seed: int = 0
+    parts: dict[str, Annotated[float, Field(gt=0, lt=1)]]
+
+    @model_validator(mode="after")
+    def _whole(self) -> HashSplit:
+        _check_shares(self.parts)
+        return self
+
+
+class TimeSplit(BaseModel):
+    """Whole blocks of time go to parts by the hash of the block.
+
+    A random split of rows puts the same days into training and hold-out and overstates a model;
+    blocks keep them apart.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: Literal["time"]
+    column: str
+    block: Block = "week"
+    seed: int = 0
+    parts: dict[str, Annotated[float, Field(gt=0, lt=1)]]
+
+    @model_validator(mode="after")
+    def _whole(self) -> TimeSplit:
+        _check_shares(self.parts)
+        return self
+
+
+def _check_shares(parts: Mapping[str, float]) -> None:
+    total = sum(parts.values())
+    if abs(total - 1) > 1e-9:
+        shares = " + ".join(f"{v:g}" for v in parts.values())
+        raise ValueError(f"the parts must add up to 1; {shares} = {total:g}")
+
+
+def assign(table: pa.Table, split: HashSplit | TimeSplit) -> pa.Array:
+    """Return the part of each row. Raises ``ResourceError`` where a column is missing."""
+    import pyarrow as pa
+
+    names = split.on if isinstance(split, HashSplit) else [split.column]
+    missing = [n for n in names if n not in table.column_names]
+    if missing:
+        detail = f"There is no column {missing[0]}; there are {', '.join(table.column_names)}."
+        raise ResourceError("Unknown column", detail, argument="split")
+    keys = _keys(table, names) if isinstance(split, HashSplit) else _blocks(table, split)
+    encoded = keys.dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    parts = [_part(str(key), split.seed, split.parts) for key in encoded.dictionary.to_pylist()]
+    return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(parts)).cast(pa.string())
+
+
+def _keys(table: pa.Table, names: list[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = [pc.fill_null(table[n].cast(pa.string()), "\0null") for n in names]
+    return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "\x1f")
+
+
+def _blocks(table: pa.Table, split: TimeSplit) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = table[split.column]
+    if not pa.types.is_timestamp(column.type):
+        try:
+            column = column.cast(pa.timestamp("us"))
+        except pa.ArrowInvalid:
+            detail = f"{split.column} is {column.type}; a split by time needs timestamps."
+            raise ResourceError("Not a time column", detail, argument="split") from None
+    floor = pc.floor_temporal(column, unit=split.block, week_starts_monday=True)
+    return pc.fill_null(pc.strftime(floor, format="%Y-%m-%dT%H"), "null")
+
+
+def _part(key: str, seed: int, parts: Mapping[str, float]) -> str:
+    hashed = hashlib.blake2b(f"{seed}\x1f{key}".encode(), digest_size=8).digest()
+    at = int.from_bytes(hashed, "big") / _SCALE
+    edge = 0.0
+    for name, share in parts.items():
+        edge += share
+        if at < edge:
+            return name
+    return next(reversed(parts))
