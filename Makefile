@@ -42,7 +42,7 @@ check: setup ## Everything that reads but does not run: style, types, layers
 
 test: setup  ## Every test, with coverage of the engine
 	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered --skip-empty --fail-under=90
 

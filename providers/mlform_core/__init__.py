@@ -13,11 +13,8 @@ class Core(Provider):
         from mlform_core.features import Python
         from mlform_core.file import File
         from mlform_core.gate import Evaluation
+        from mlform_core.http import Http
+        from mlform_core.monitor import Drift
         from mlform_core.registry import Registry
-        try:
-            from mlform_core.http import Http
-            from mlform_core.monitor import Drift
-        except ImportError:
-            return [File(), Python(), Evaluation(), Registry()]
 
         return [File(), Python(), Evaluation(), Registry(), Http(), Drift()]

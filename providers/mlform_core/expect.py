@@ -55,10 +55,10 @@ def statistics(table: pa.Table) -> dict[str, Any]:
 def merged(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Add the statistics of partitions up."""
     rows = sum(int(p["rows"]) for p in parts.values())
-    columns: dict[str, dict[str, Any]] = {}
+    columns: dict[str, list[Any]] = {}
     for part in parts.values():
         for name, found in part["columns"].items():
-            columns.setdefault(name, []).append((part["rows"], found))  # type: ignore[attr-defined]
+            columns.setdefault(name, []).append((part["rows"], found))
     return {"rows": rows, "columns": {n: _column(f) for n, f in columns.items()}}
 
 

@@ -86,7 +86,7 @@ class Python(
         columns = types_of(table)
         check_schema(columns, new.features, "features")
         artifact = ctx.artifacts.put_bytes(encode(table), "application/vnd.apache.parquet")
-        counts = made.index.map(parts).value_counts().to_dict()
+        counts = parts.loc[made.index].value_counts().to_dict()
         part_names = new.from_.attributes.get("splits") or {}
         time = new.timestamp or new.from_.attributes.get("time")
         return PythonAttributes(
@@ -100,7 +100,7 @@ class Python(
         )
 
     def distributions(self, new: PythonArguments) -> tuple[str, ...]:
-        """Name what reads and writes the tables; the function's own imports count by its closure."""
+        """Name what reads and writes the tables; the code's own imports count by its closure."""
         return ("pandas", "pyarrow")
 
 
@@ -129,6 +129,8 @@ def _checked(made: Any, given: pd.DataFrame, transform: str) -> pd.DataFrame:
         )
         raise ResourceError("Rows lost their identity", detail, argument="transform")
     if not all(isinstance(name, str) for name in made.columns) or not made.columns.is_unique:
-        detail = f"{transform} returned columns {list(made.columns)}: names must be text and unique."
+        detail = (
+            f"{transform} returned columns {list(made.columns)}: names must be text and unique."
+        )
         raise ResourceError("Invalid columns", detail, argument="transform")
     return made

@@ -109,4 +109,4 @@ def _part(key: str, seed: int, parts: Mapping[str, float]) -> str:
         edge += share
         if at < edge:
             return name
-    return next(reversed(parts))
+    return list(parts)[-1]

@@ -41,11 +41,13 @@ def call(
     report: Reporter,
     stop: Flag,
     address: Address,
+    at: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Call one method of a resource; return its attributes as plain, checked data.
 
     For ``destroy``: ``{"kept": …}``; for ``run``: ``{"attributes": …, "alarms": […]}``. Raises
-    ``StepFailed``, or ``CancelledError`` when the user stopped it.
+    ``StepFailed``, which points at the argument to blame where ``at`` has it, or
+    ``CancelledError`` when the user stopped it.
     """
     if offer.target is None:
         return _here(offer, method, arguments, old, context)
@@ -69,10 +71,10 @@ def call(
         elif isinstance(message, LogLine):
             report(Log(address, message.text))
 
-    return _outcome(offer, method, world.executor.run(task, hear, stop))
+    return _outcome(offer, method, world.executor.run(task, hear, stop), at or {})
 
 
-def _outcome(offer: Offer, method: str, result: Result) -> dict[str, Any]:
+def _outcome(offer: Offer, method: str, result: Result, at: Mapping[str, str]) -> dict[str, Any]:
     if result.cancelled:
         raise CancelledError
     if result.lost:
@@ -80,7 +82,7 @@ def _outcome(offer: Offer, method: str, result: Result) -> dict[str, Any]:
     if result.error is not None:
         error = result.error
         detail = error.detail if not error.trace else f"{error.detail}\n{error.trace}"
-        raise StepFailed(error.summary, detail)
+        raise StepFailed(error.summary, detail, at.get(error.argument or "", ""))
     assert result.value is not None, "a result is a value, an error, or lost"
     if method == "apply":
         return _checked(offer, result.value)

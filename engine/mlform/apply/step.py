@@ -13,11 +13,11 @@ from mlform.apply.context import describe
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.provider import StepFailed, call
 from mlform.apply.settle import Settler
-from mlform.keys import environment
+from mlform.keys import CodeError, closure, environment
 from mlform.plan import Action, Decision, Deferred, Facts, Reason, Step, decide, severity
 from mlform.plan.decide import adopted, full_key
 from mlform.plan.held import failing_gates, missing_handle
-from mlform.refresh.observe import artifacts_there
+from mlform.refresh.observe import artifacts_there, folder_name
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import Wanted, held_by, result_digest, wanted
 from mlform.registry import Offer
@@ -107,6 +107,7 @@ class Stepper:
         record: Record | None,
     ) -> tuple[str, ...]:
         began = time.monotonic()
+        self._check_code(step)
         self.report(Started(step.address, decision.action, decision.reasons))
         if decision.action is Action.REUSE:
             assert decision.realisation is not None, "reuse needs something to take again"
@@ -123,6 +124,19 @@ class Stepper:
         changed = record is None or record.digest != new.digest
         self._finish(step, decision, seconds, new.digest, changed=changed)
         return new.held
+
+    def _check_code(self, step: Step) -> None:
+        """Refuse to run code that is not what was planned."""
+        looker = self.world.looker
+        for argument, fact in step.code.items():
+            reference = str(step.arguments[argument])
+            try:
+                now = closure(looker.root, reference, looker.closures).digest
+            except CodeError as error:
+                raise StepFailed(error.summary, error.detail, step.at.get(argument, "")) from None
+            if now != fact["digest"]:
+                detail = f"{reference} is not what it was when this was planned. Plan again."
+                raise StepFailed("Code changed since the plan", detail, step.at.get(argument, ""))
 
     def _apply(
         self,
@@ -149,6 +163,7 @@ class Stepper:
                 self.report,
                 self.stop,
                 step.address,
+                step.at,
             )
         except (StepFailed, CancelledError) as error:
             with self.writing:
@@ -190,8 +205,8 @@ class Stepper:
             address=address,
             doing=doing,
             root=world.looker.root,
-            home=world.looker.homes / address,
-            workdir=world.local / "work" / address,
+            home=world.looker.at(step.address).home,
+            workdir=world.local / "work" / folder_name(address),
             store=world.looker.artifacts.root,
             cache=world.looker.digests.path,
             inputs=Inputs(dict(step.parts or {}), step.rows),
@@ -265,8 +280,7 @@ class Stepper:
         arguments = wanted(offer.resource, values, self.records.full)
         if arguments.problems and not self._held_upstream(step):
             problem = arguments.problems[0]
-            written = step.arguments.get(problem.argument)
-            at = written.at if isinstance(written, Deferred) else ""
+            at = step.at.get(problem.argument, "")
             raise StepFailed("Invalid argument", f"{problem.argument}: {problem.message}.", at)
         return arguments
 

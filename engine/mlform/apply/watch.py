@@ -13,6 +13,7 @@ from mlform.apply.events import Reporter
 from mlform.apply.provider import StepFailed, call
 from mlform.apply.settle import Settler
 from mlform.diagnostics import stop
+from mlform.refresh.observe import folder_name
 from mlform.refresh.world import result_digest, wanted
 from mlform.registry import Offer
 from mlform.sdk import Inputs
@@ -48,8 +49,8 @@ def watch(
         address=address,
         doing="run",
         root=world.looker.root,
-        home=world.looker.homes / address,
-        workdir=world.local / "work" / address,
+        home=world.looker.at(record.address).home,
+        workdir=world.local / "work" / folder_name(address),
         store=world.looker.artifacts.root,
         cache=world.looker.digests.path,
         inputs=Inputs(dict(record.parts)),

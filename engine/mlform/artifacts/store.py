@@ -2,21 +2,30 @@
 
 ``objects/sha256/ab/cdef…`` holds bytes, read-only; ``actions/ab/cdef…`` says which object an action
 key gave. An object is written before anything that names it, and verified when it is first read.
+``incoming`` holds what is being written, ``corrupt`` what was found not to be what it was.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import io
 import os
+import re
 import secrets
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
+from mlform.artifacts.files import make_folder, publish, settle
 from mlform.sdk import Artifact
 
-_CHUNK = 1 << 20
+_CHUNK: Final = 1 << 20
+_ABANDONED: Final = 24 * 3600
+"""Seconds after which an unfinished file is taken to be left by a process that was killed."""
+_DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
 
 
 class LocalStore:
@@ -26,113 +35,127 @@ class LocalStore:
         self.root = root
         self._verified: set[str] = set()
         self._guard = threading.Lock()
+        self._swept = False
 
     def put_file(self, path: Path, media_type: str = "application/octet-stream") -> Artifact:
-        """Copy a file in."""
+        """Copy a file in. Raises ``OSError`` where it cannot be read, or the disk is full."""
         with path.open("rb") as source:
             return self._put(source, media_type)
 
     def put_bytes(self, data: bytes, media_type: str = "application/octet-stream") -> Artifact:
-        """Put bytes in."""
+        """Put bytes in. Raises ``OSError`` where the disk is full."""
         name = hashlib.sha256(data).hexdigest()
-        target = self._object(name)
-        if not target.exists():
-            fresh = self._fresh()
-            with fresh.open("xb") as sink:
-                sink.write(data)
-                _settle(sink)
-            _publish(fresh, target)
-        return Artifact(digest=f"sha256:{name}", size=len(data), media_type=media_type)
+        if self._holds(name):
+            return Artifact(digest=f"sha256:{name}", size=len(data), media_type=media_type)
+        return self._put(io.BytesIO(data), media_type)
 
     def path(self, digest: str) -> Path:
         """Return the file with the content, verified. Raises ``KeyError`` if it is not there."""
-        name = digest.removeprefix("sha256:")
-        target = self._object(name)
-        with self._guard:
-            if name in self._verified and target.exists():
-                return target
-        if not target.exists():
+        name = _name(digest)
+        if name is None or not self._holds(name):
             raise KeyError(digest)
-        with target.open("rb") as source:
-            found = hashlib.file_digest(source, "sha256").hexdigest()
-        if found != name:
-            self._quarantine(target)
-            raise KeyError(digest)
-        with self._guard:
-            self._verified.add(name)
-        return target
+        return self._object(name)
 
     def read(self, digest: str) -> bytes:
         """Return the content. Raises ``KeyError`` if it is not there."""
-        return self.path(digest).read_bytes()
+        path = self.path(digest)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise KeyError(digest) from None
 
     def __contains__(self, digest: object) -> bool:
-        return self._object(str(digest).removeprefix("sha256:")).exists()
+        name = _name(digest)
+        return name is not None and self._object(name).is_file()
 
     def memo_get(self, key: str) -> Artifact | None:
-        """Return what an action key gave before, if its object is still there."""
+        """Return what an action key gave before, if its object is still there and whole."""
         try:
-            data = json.loads(self._action(key).read_text(encoding="utf-8"))
-            artifact = Artifact.model_validate(data)
-        except (OSError, ValueError):
+            text = self._action(key).read_text(encoding="utf-8")
+            artifact = Artifact.model_validate_json(text)
+            self.path(artifact.digest)
+        except (OSError, ValueError, KeyError):
             return None
-        return artifact if artifact.digest in self else None
+        return artifact
 
     def memo_put(self, key: str, artifact: Artifact) -> None:
-        """Remember what an action key gave."""
-        fresh = self._fresh()
-        with fresh.open("xb") as sink:
-            sink.write(artifact.model_dump_json().encode())
-            _settle(sink)
-        _publish(fresh, self._action(key), mode=0o644)
+        """Remember what an action key gave, in place of what it gave before."""
+        with self._fresh() as fresh:
+            with fresh.open("xb") as sink:
+                sink.write(artifact.model_dump_json().encode())
+                settle(sink)
+            publish(fresh, self._action(key), 0o644)
 
     def _put(self, source: IO[bytes], media_type: str) -> Artifact:
-        hasher, size, fresh = hashlib.sha256(), 0, self._fresh()
-        try:
+        hasher, size = hashlib.sha256(), 0
+        with self._fresh() as fresh:
             with fresh.open("xb") as sink:
                 while chunk := source.read(_CHUNK):
                     hasher.update(chunk)
                     sink.write(chunk)
                     size += len(chunk)
-                _settle(sink)
+                settle(sink)
             name = hasher.hexdigest()
-            target = self._object(name)
-            if not target.exists():
-                _publish(fresh, target)
-        finally:
-            fresh.unlink(missing_ok=True)
+            if not self._holds(name):
+                publish(fresh, self._object(name), 0o444)
         return Artifact(digest=f"sha256:{name}", size=size, media_type=media_type)
+
+    def _holds(self, name: str) -> bool:
+        """Tell whether an object is there and is what its name says; read once per process."""
+        target = self._object(name)
+        with self._guard:
+            if name in self._verified and target.is_file():
+                return True
+        try:
+            with target.open("rb") as source:
+                sound = hashlib.file_digest(source, "sha256").hexdigest() == name
+                if not sound:
+                    self._set_aside(target, os.fstat(source.fileno()))
+        except FileNotFoundError:
+            return False
+        if sound:
+            with self._guard:
+                self._verified.add(name)
+        return sound
+
+    def _set_aside(self, target: Path, seen: os.stat_result) -> None:
+        folder = self.root / "corrupt"
+        # Another process may have set it aside and put a good one there meanwhile.
+        with suppress(OSError):
+            if os.path.samestat(target.stat(), seen):
+                make_folder(folder)
+                target.replace(folder / f"{target.parent.name}{target.name}")
 
     def _object(self, name: str) -> Path:
         return self.root / "objects" / "sha256" / name[:2] / name[2:]
 
     def _action(self, key: str) -> Path:
-        name = key.removeprefix("sha256:")
+        name = _name(key) or hashlib.sha256(key.encode()).hexdigest()
         return self.root / "actions" / name[:2] / name[2:]
 
-    def _fresh(self) -> Path:
+    @contextmanager
+    def _fresh(self) -> Iterator[Path]:
+        """Give a name to write under, in the same file system; gone afterwards, come what may."""
         folder = self.root / "incoming"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+        make_folder(folder)
+        self._sweep(folder)
+        fresh = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            yield fresh
+        finally:
+            fresh.unlink(missing_ok=True)
 
-    def _quarantine(self, target: Path) -> None:
-        folder = self.root / "corrupt"
-        folder.mkdir(parents=True, exist_ok=True)
-        target.replace(folder / f"{target.parent.name}{target.name}")
+    def _sweep(self, folder: Path) -> None:
+        if self._swept:
+            return
+        self._swept = True
+        for left in folder.iterdir():
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED:
+                    left.unlink()
 
 
-def _settle(sink: IO[bytes]) -> None:
-    sink.flush()
-    os.fsync(sink.fileno())
-
-
-def _publish(fresh: Path, target: Path, mode: int = 0o444) -> None:
-    """Give a finished file its name, durably."""
-    fresh.chmod(mode)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _name(digest: object) -> str | None:
+    """Return the hex of a digest; ``None`` for anything else: such a name is never a path."""
+    found = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
+    return found[1] if found else None

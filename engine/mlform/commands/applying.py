@@ -129,7 +129,7 @@ def _preload(session: Session, plan: Plan) -> list[str]:
     for step in plan.changes:
         offer = session.registry.find(step.address.kind, step.type)
         if offer is not None and offer.target is not None and step.action is not Action.FORGET:
-            modules |= {offer.target.partition(":")[0], *offer.resource.preload}
+            modules |= {offer.target, *offer.resource.preload}
     return sorted(modules)
 
 

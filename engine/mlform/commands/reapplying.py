@@ -31,23 +31,12 @@ class Reapplied:
 def reapply(session: Session, report: Reporter, *, parallelism: int = 2) -> Reapplied:
     """Let every trigger act on its alarms, then plan and apply what follows, unasked."""
     from mlform.reconcile import pull
-    from mlform.refresh import refresh
     from mlform.refresh.pins import read_pins
 
-    project, _ = session.configured
     with session.store.lock("reapply") as lease:
         snapshot = session.store.snapshot()
         pins = read_pins(session.root)
-        seen = refresh(
-            project,
-            snapshot,
-            session.registry,
-            session.looker,
-            pins,
-            session.diagnostics,
-            read=False,
-        )
-        session.diagnostics.stop_on_errors()
+        seen = session.look(snapshot, pins, read=False)
         pulls = pull(_triggers(snapshot), session.store.alarms(), seen, snapshot)
         run = new_run()
         _move_pins(session, pulls)
@@ -82,7 +71,6 @@ def _move_pins(session: Session, pulls: Sequence[Pull]) -> None:
 def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     """Move the pins of the datasets named, or of all, to what lies at their sources."""
     from mlform.reconcile import Moved
-    from mlform.refresh import refresh
     from mlform.refresh.observe import source_of, version_mode
     from mlform.refresh.pins import Pin, read_pins, write_pins
     from mlform.refresh.scope import Scope
@@ -92,10 +80,7 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     snapshot = session.store.snapshot()
     targets = set(session.targets(wanted, snapshot)) if wanted else set(project.resources)
     pins = read_pins(session.root)
-    seen = refresh(
-        project, snapshot, session.registry, session.looker, pins, session.diagnostics, read=False
-    )
-    session.diagnostics.stop_on_errors()
+    seen = session.look(snapshot, pins, read=False)
     scope = Scope(project, snapshot, session.diagnostics)
     moved = []
     for address in sorted(targets & set(project.resources)):
@@ -127,7 +112,8 @@ def run_monitors(session: Session, wanted: Sequence[str], report: Reporter) -> l
     with session.store.lock("monitor run") as lease:
         snapshot = session.store.snapshot()
         chosen = _monitors(session, wanted, snapshot)
-        executor = LocalExecutor(1, sorted({m for _, o in chosen for m in o.resource.preload}))
+        preload = {m for _, o in chosen for m in (o.target or "", *o.resource.preload) if m}
+        executor = LocalExecutor(1, sorted(preload))
         stopping = threading.Event()
         from mlform.apply import World
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from mlform.artifacts import LocalStore
     from mlform.graph import Graph
     from mlform.plan import Plan
-    from mlform.refresh import Looker
+    from mlform.refresh import Looker, Observations
+    from mlform.refresh.pins import Pin
     from mlform.state.model import Realisation, Snapshot, Store
 
 
@@ -116,25 +117,13 @@ class Session:
     def plan(self, snapshot: Snapshot, options: PlanOptions | None = None) -> Plan:
         """Look at the world and plan. Raises ``DiagnosedError`` with all that is wrong."""
         from mlform.plan import Unplanned, build
-        from mlform.refresh import refresh
         from mlform.refresh.pins import lock_digest, read_pins
 
         options = options or PlanOptions()
         project, names = self.configured
         graph = self.graph
         pins = read_pins(self.root)
-        observations = refresh(
-            project,
-            snapshot,
-            self.registry,
-            self.looker,
-            pins,
-            self.diagnostics,
-            read=options.refresh,
-        )
-        if self.local.is_dir():
-            self.looker.save()
-        self.diagnostics.stop_on_errors()
+        observations = self.look(snapshot, pins, read=options.refresh)
         given = Unplanned(
             observations=observations,
             lookup=self.lookup,
@@ -146,6 +135,19 @@ class Session:
         plan = build(project, names, graph, snapshot, self.registry, given, self.diagnostics)
         self.diagnostics.stop_on_errors()
         return plan
+
+    def look(self, snapshot: Snapshot, pins: Mapping[Address, Pin], *, read: bool) -> Observations:
+        """Look at the world. Raises ``DiagnosedError`` with all that cannot be looked at."""
+        from mlform.refresh import refresh
+
+        project, _ = self.configured
+        seen = refresh(
+            project, snapshot, self.registry, self.looker, pins, self.diagnostics, read=read
+        )
+        if self.local.is_dir():
+            self.looker.save()
+        self.diagnostics.stop_on_errors()
+        return seen
 
     def lookup(self, key: str) -> Realisation | None:
         """Return the result a key had before, if its artifacts are still there."""

@@ -127,6 +127,7 @@ class _Builder:
             reasons=decision.reasons,
             refers_to=tuple(sorted(self.graph.needs[address])),
             needs=tuple(sorted(self.graph.needs[address])),
+            at=dict(facts.at),
             key=decision.key,
             parts=seen.used,
             rows=seen.rows if seen.pinned is None else seen.pinned_rows,

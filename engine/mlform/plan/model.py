@@ -88,6 +88,8 @@ class Step:
     reasons: tuple[Reason, ...] = ()
     refers_to: tuple[Address, ...] = ()
     needs: tuple[Address, ...] = ()
+    at: Mapping[str, str] = field(default_factory=dict)
+    """Argument as written → ``file:line:column`` of its value."""
     key: str | None = None
     parts: Mapping[str, str] | None = None
     rows: int | None = None

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from mlform.address import Address
 from mlform.artifacts import FileDigests, LocalStore
 from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
-from mlform.keys import ClosureCache, CodeError, closure, environment
+from mlform.keys import Closure, ClosureCache, CodeError, closure, environment
 from mlform.refresh.model import CodeFact, Observation
 from mlform.refresh.pins import Pin
 from mlform.refresh.recorded import Recorded
@@ -72,7 +73,7 @@ class _Looking:
 
     @property
     def home(self) -> Path:
-        return self.looker.homes / self.address
+        return self.looker.homes / folder_name(self.address)
 
     @property
     def artifacts(self) -> Artifacts:
@@ -83,6 +84,11 @@ class _Looking:
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         return self.looker.digests.remember(token, make)
+
+
+def folder_name(address: str) -> str:
+    """Return an address as the name of one folder."""
+    return quote(address, safe='[]"')
 
 
 def refresh(
@@ -243,8 +249,20 @@ def _code(
             diagnostics.error(error.summary, error.detail, at=at, of=resource.address)
             continue
         facts[field] = CodeFact(found.digest, found.files)
+        _unseen(resource, field, found, diagnostics)
         distributions |= found.distributions
     return facts, distributions
+
+
+def _unseen(resource: ResourceConfig, field: str, found: Closure, diagnostics: Diagnostics) -> None:
+    """Warn of code that runs and is in no key."""
+    at = resource.arguments[field].value_span
+    for note in found.notes:
+        diagnostics.warning("Code not followed", note, at=at, of=resource.address)
+    if found.unresolved:
+        names = ", ".join(sorted(found.unresolved))
+        detail = f"No installed distribution provides {names}: a change of that code is not seen."
+        diagnostics.warning("Code not followed", detail, at=at, of=resource.address)
 
 
 def _read(

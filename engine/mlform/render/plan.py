@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from mlform.plan import Action, Plan, Reason, Step
 from mlform.render.style import Style, Styled
@@ -75,14 +75,10 @@ def _step(step: Step, width: int) -> Styled:
         ("dim", f"{last}\n"),
     ]
     if any(r.what == "new" for r in step.reasons):
-        said += [("", f"    {n} = {value(v)}\n") for n, v in step.arguments.items() if _told(v)]
+        said += [("", f"    {n} = {value(step.arguments[n])}\n") for n in step.at]
     else:
         said += [("", f"    {line}\n") for line in reasons(step.reasons)]
     return [*said, ("", "\n")]
-
-
-def _told(argument: object) -> bool:
-    return argument not in (None, "", [], {})
 
 
 def reasons(found: tuple[Reason, ...]) -> Iterator[str]:
@@ -131,9 +127,22 @@ def _change(it: Reason, where: str) -> str:
     if before and after and (before.address, before.attribute) == (after.address, after.attribute):
         name = after.address + (f".{after.attribute}" if after.attribute else "")
         return f"{it.subject}: {name} {short(str(before.digest))} → {short(str(after.digest))}"
+    if isinstance(it.before, Mapping) and isinstance(it.after, Mapping) and not (before or after):
+        return _inner(it.subject, it.before, it.after) + where
     left = "(none)" if it.before is None else value(it.before)
     right = "(none)" if it.after is None else value(it.after)
     return f"{it.subject}: {left} → {right}{where}"
+
+
+def _inner(subject: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Name only the entries of an object that differ."""
+    names = [n for n in {**before, **after} if before.get(n) != after.get(n)]
+    parts = []
+    for name in names:
+        left = value(before[name]) if name in before else "(none)"
+        right = value(after[name]) if name in after else "(none)"
+        parts.append(f"{subject}.{name}: {left} → {right}")
+    return ", ".join(parts)
 
 
 def _timed(step: Step) -> bool:

@@ -54,6 +54,7 @@ def plan() -> Schema:
             "reasons": _list(_reason()),
             "refers_to": _list(_TEXT),
             "needs": _list(_TEXT),
+            "at": _map(_TEXT),
             "key": _or_null(_DIGEST),
             "parts": _or_null(_map(_TEXT)),
             "rows": _or_null(_WHOLE),

@@ -1,1 +1,30 @@
-"""What was applied, remembered. Knows addresses and values; knows no spec and no plan."""
+"""What was applied, remembered. Knows addresses and values; knows no spec and no plan.
+
+Only the types are here; the database behind them is ``mlform.state.store``, loaded when needed.
+"""
+
+from mlform.state.model import (
+    AlarmEvent,
+    Entry,
+    Lease,
+    LockedError,
+    LostLeaseError,
+    Realisation,
+    Record,
+    Snapshot,
+    Store,
+    damaged,
+)
+
+__all__ = [
+    "AlarmEvent",
+    "Entry",
+    "Lease",
+    "LockedError",
+    "LostLeaseError",
+    "Realisation",
+    "Record",
+    "Snapshot",
+    "Store",
+    "damaged",
+]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlform.state.model import Lease
+from mlform.state.model import Lease, damaged
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Holder:
     user: str
     host: str
     boot: str
+    space: str
+    """The pid namespace: in another container the same pid is another process."""
     pid: int
     started: str
     operation: str
@@ -35,6 +37,7 @@ class Holder:
             user=_user(),
             host=socket.gethostname(),
             boot=_boot(),
+            space=_space(),
             pid=os.getpid(),
             started=_started(os.getpid()) or "",
             operation=operation,
@@ -43,20 +46,28 @@ class Holder:
 
     @classmethod
     def parse(cls, text: str) -> Holder:
-        """Read one back."""
-        return cls(**json.loads(text))
+        """Read one back. Raises ``DiagnosedError`` on anything else."""
+        try:
+            holder = cls(**json.loads(text))
+            datetime.fromisoformat(holder.since)
+        except (ValueError, TypeError):
+            raise damaged("It does not say readably who holds the lock.") from None
+        return holder
 
     def dump(self) -> str:
         """Write it."""
         return json.dumps(vars(self))
 
     def alive(self) -> bool:
-        """Tell whether the process still runs; one on another host is taken to."""
+        """Tell whether the process still runs; one that cannot be seen from here is taken to."""
         if self.host != socket.gethostname():
             return True
         if self.boot != _boot():
             return False
-        return _started(self.pid) == self.started
+        if self.space != _space():
+            return True
+        started = _started(self.pid)
+        return started is not None and started in {self.started, ""}
 
     def lease(self, fence: int) -> Lease:
         """Return the lease this holder has under a fence."""
@@ -78,26 +89,32 @@ def _boot() -> str:
         return ""
 
 
+def _space() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
 def _started(pid: int) -> str | None:
-    """Return when a process started, ``None`` if it is gone (or dead and not yet reaped)."""
+    """Return when a process started; ``""`` if it runs but does not show; ``None`` if it is dead.
+
+    A zombie is dead: it can do nothing more, and nobody may ever reap it.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except FileNotFoundError:
-        if Path("/proc/self").exists():
-            return None
-        return _signalled(pid)
     except OSError:
-        return None
+        # No /proc here, or it hides the processes of other users.
+        return "" if _signalled(pid) else None
     state, *rest = stat.rpartition(")")[2].split()
-    return None if state == "Z" else rest[18]
+    return None if state in {"Z", "X"} else rest[18]
 
 
-def _signalled(pid: int) -> str | None:
-    """Ask a system without /proc: there, a pid is all there is to go by."""
+def _signalled(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return None
+        return False
     except PermissionError:
-        pass
-    return ""
+        return True
+    return True

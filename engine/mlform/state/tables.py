@@ -1,28 +1,16 @@
-"""The tables of the state, and how one database is opened."""
+"""The tables of the state."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Engine,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    create_engine,
-    event,
-)
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
 
 SCHEMA: Final = 1
-"""Version of the tables. A state with a higher one is refused."""
+"""Version of the tables. A state with another one is refused."""
 
 METADATA = MetaData()
+_Sequence = BigInteger().with_variant(Integer, "sqlite")
 
 STATE = Table(
     "state",
@@ -34,6 +22,7 @@ STATE = Table(
     Column("fence", BigInteger, nullable=False),
     Column("holder", Text),
     Column("outputs", Text, nullable=False),
+    Column("outputs_sha256", String, nullable=False),
 )
 RECORDS = Table(
     "records",
@@ -45,14 +34,15 @@ RECORDS = Table(
 JOURNAL = Table(
     "journal",
     METADATA,
-    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", _Sequence, primary_key=True, autoincrement=False),
     Column("serial", BigInteger, nullable=False),
     Column("run", String, nullable=False),
     Column("at", String, nullable=False),
     Column("operation", String, nullable=False),
-    Column("address", String, index=True),
+    Column("address", String),
     Column("detail", Text, nullable=False),
     Column("sha256", String, nullable=False),
+    Index("journal_of_address", "address", "operation", "sequence"),
 )
 REALISATIONS = Table(
     "realisations",
@@ -62,6 +52,7 @@ REALISATIONS = Table(
     Column("digest", String, nullable=False),
     Column("attributes", Text, nullable=False),
     Column("receipt", Text, nullable=False),
+    Column("sha256", String, nullable=False),
 )
 ALARMS = Table(
     "alarms",
@@ -70,6 +61,7 @@ ALARMS = Table(
     Column("monitor", String, nullable=False),
     Column("at", String, nullable=False),
     Column("payload", Text, nullable=False),
+    Column("sha256", String, nullable=False),
 )
 CONSUMED = Table(
     "consumed",
@@ -78,29 +70,3 @@ CONSUMED = Table(
     Column("trigger", String, primary_key=True),
     Column("outcome", Text, nullable=False),
 )
-
-
-def database_file(url: str) -> Path | None:
-    """Return the file of a SQLite URL, or ``None`` for another database."""
-    prefix = "sqlite:///"
-    return Path(url.removeprefix(prefix)) if url.startswith(prefix) else None
-
-
-def open_engine(url: str) -> Engine:
-    """Open a database so that a commit is durable when it returns."""
-    engine = create_engine(url, connect_args={"timeout": 30})
-
-    @event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # SQLAlchemy's own BEGIN below, not the driver's
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine

@@ -80,8 +80,8 @@ class _Frame:
         self.parts: list[Expr] = []
 
 
-def assemble(pieces: Sequence[Piece], end: int, max_depth: int) -> tuple[Expr, ...]:
-    """Return the parts of a template that ends at ``end``: texts joined, directives nested."""
+def assemble(pieces: Sequence[Piece], max_depth: int) -> tuple[Expr, ...]:
+    """Return the parts of a template of these pieces: texts joined, directives nested."""
     frames = [_Frame(None)]
     text: list[Text] = []
     for piece in pieces:

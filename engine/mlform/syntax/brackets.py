@@ -21,8 +21,8 @@ class CollectionScanner(TemplateScanner):
     def missing_comma(self, opener: int, bracket: str, things: str) -> NoReturn:
         """Give up between two items of a bracket."""
 
-    def tuple(self, start: int) -> Expr:
-        """Read ``[…]`` from after its bracket at ``start``."""
+    def list(self, start: int) -> Expr:
+        """Read a tuple, ``[…]``, from after its bracket at ``start``."""
         mode, self.mode = self.mode, self.grammar.loose
         if self._at_for():
             node = self._for(start, "[")

@@ -56,14 +56,15 @@ class ExpressionScanner(CollectionScanner):
     def whole_expression(self) -> Expr:
         """Read an expression and make sure that its tree is not too high to walk."""
         self.links = 0
-        return self._walkable(self.expression())
+        return self.walkable(self.expression())
 
     def whole_template(self) -> Expr:
         """Read the whole text as a template without quotes."""
         self.links = 0
-        return self._walkable(self.bare())
+        return self.walkable(self.bare())
 
-    def _walkable(self, expr: Expr) -> Expr:
+    def walkable(self, expr: Expr) -> Expr:
+        """Return the expression just read, unless its tree is too high to walk."""
         if self.links > _SAFE_LINKS and height(expr) > MAX_DEPTH:
             self.fail(
                 TOO_DEEP,
@@ -74,12 +75,8 @@ class ExpressionScanner(CollectionScanner):
             )
         return expr
 
-    def expression(self) -> Expr:
-        """Read one expression at the position."""
-        return self._operation(-1)
-
-    def _operation(self, floor: int) -> Expr:
-        """Read operands joined by operators that bind tighter than ``floor``."""
+    def expression(self, floor: int = -1) -> Expr:
+        """Read one expression: operands joined by operators that bind tighter than ``floor``."""
         self.depth += 1
         if self.depth > _SAFE_LINKS:
             self._check_depth()
@@ -98,7 +95,7 @@ class ExpressionScanner(CollectionScanner):
             if rank == 0:
                 left = self._conditional(left, found.start(1))
                 break
-            right = self._operation(rank)
+            right = self.expression(rank)
             left = Binary(left.start, right.end, op, left, right)
         self.depth -= 1
         return left
@@ -116,7 +113,7 @@ class ExpressionScanner(CollectionScanner):
             )
 
     def _conditional(self, condition: Expr, mark: int) -> Expr:
-        then = self._operation(-1)
+        then = self.expression()
         self.skip_gap()
         if self.text[self.pos] != ":":
             self.check_character(self.pos)
@@ -128,7 +125,7 @@ class ExpressionScanner(CollectionScanner):
                 max(mark + 1, then.end),
             )
         self.pos += 1
-        otherwise = self._operation(-1)
+        otherwise = self.expression()
         return Conditional(condition.start, otherwise.end, condition, then, otherwise)
 
     def _operand(self) -> Expr:
@@ -157,18 +154,25 @@ class ExpressionScanner(CollectionScanner):
         return self._steps(node)
 
     def _named(self, start: int, name: str, tail: str | None, *, call: bool) -> Expr:
+        if not call:
+            return self.reference(start, name, tail)
+        self.pos = start + len(name)
+        self.check_name(start, self.pos)
+        return self._call(start, name)
+
+    def reference(self, start: int, name: str, tail: str | None) -> Expr:
+        """Return what a name means, with the ``.name`` steps of ``tail``, and go past them."""
         self.pos = at = start + len(name)
-        self.check_name(start, at)
-        if call:
-            return self._call(start, name)
+        if not self.ascii_only:
+            self.check_name(start, at)
         node: Expr
+        node = Name(start, at, name)
         if name in _CONSTANTS:
             node = Literal(start, at, _CONSTANTS[name])
-        else:
-            node = Name(start, at, name)
         if tail:
             for part in tail[1:].split("."):
-                self.check_name(at + 1, at + 1 + len(part))
+                if not self.ascii_only:
+                    self.check_name(at + 1, at + 1 + len(part))
                 at += 1 + len(part)
                 node = GetAttr(start, at, node, part)
                 self.links += 1
@@ -184,7 +188,7 @@ class ExpressionScanner(CollectionScanner):
             case "<<":
                 return self._steps(self.heredoc(start))
             case "[":
-                return self._steps(self.tuple(start))
+                return self._steps(self.list(start))
             case "{":
                 return self._steps(self.object(start))
             case "(":
@@ -233,6 +237,8 @@ class ExpressionScanner(CollectionScanner):
                 case 3:
                     each = self._attribute_steps(SplatItem(found.start(3), self.pos))
                     node = Splat(node.start, self.pos, node, each, full=False)
+                case 6:
+                    self._bad_step()
                 case 5:
                     item = SplatItem(found.start(4), self.pos)
                     self.depth += 1
@@ -256,6 +262,8 @@ class ExpressionScanner(CollectionScanner):
                 node = GetAttr(node.start, self.pos, node, found[1])
             elif found.lastindex == 2:
                 node = Index(node.start, self.pos, node, self._legacy_key(*found.span(2)))
+            elif found.lastindex == 6:
+                self._bad_step()
             else:
                 self.fail(
                     BAD_TRAVERSAL,
@@ -354,7 +362,7 @@ class ExpressionScanner(CollectionScanner):
 
     def missing_comma(self, opener: int, bracket: str, things: str) -> NoReturn:
         """Give up between two items of a bracket."""
-        if self.pos >= self.end:
+        if self.pos >= self.end or self.text[self.pos] in ")]}":
             self.close(opener, bracket)
         self._check_operator(self.pos)
         self.check_character(self.pos)
@@ -367,13 +375,9 @@ class ExpressionScanner(CollectionScanner):
             self.token_end(self.pos),
         )
 
-    def _bad_step(self) -> None:
-        """Give up if what follows can only be meant as a step of a reference."""
-        self.skip_gap()
-        at = self.pos
-        if self.text[at] == "." and not self.text.startswith("...", at):
-            self.pos += 1
-            self.unexpected(BAD_TRAVERSAL, 'a name after "."', "An index is written [0].")
+    def _bad_step(self) -> NoReturn:
+        """Give up after a dot."""
+        self.unexpected(BAD_TRAVERSAL, 'a name after "."', "An index is written [0].")
 
     def _check_operator(self, at: int) -> None:
         hint = _OPERATOR_HINTS.get(self.text[at : at + 2]) or _OPERATOR_HINTS.get(self.text[at])

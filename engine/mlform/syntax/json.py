@@ -200,4 +200,5 @@ def _moved(node: Any, place: Callable[[int], int]) -> Any:
     if not hasattr(node, "_fields"):
         return tuple(_moved(inner, place) for inner in node)
     inner = (_moved(field, place) for field in node[2:])
-    return type(node)(place(node[0]), place(node[1]), *inner)
+    make: Callable[..., Any] = type(node)
+    return make(place(node[0]), place(node[1]), *inner)

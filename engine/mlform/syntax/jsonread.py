@@ -50,7 +50,8 @@ _STRING: Final = re.compile(r'"((?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F
 _SCALAR: Final = re.compile(
     r"(-?(?:0|[1-9]\d*+)(?:\.\d++)?+(?:[eE][+-]?\d++)?+|true|false|null)(?![\w.])", re.ASCII
 ).match
-_UNIT: Final = re.compile(r"\\u[0-9a-fA-F]{4}|\\.|[\s\S]").finditer
+_ESCAPE: Final = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})').match
+_UNIT: Final = re.compile(r"\\u([0-9a-fA-F]{4})|\\.|[\s\S]").finditer
 _CONSTANTS: Final[dict[str, None | bool]] = {"true": True, "false": False, "null": None}
 
 
@@ -163,11 +164,10 @@ class JsonReader(Scanner):
                 if self.text[at] in "\r\n":
                     detail = "This string is not closed before the end of its line."
                 self.fail(BAD_JSON, detail, start, at)
-            if self.text[at] == "\\" and not _STRING(f'"{self.text[at : at + 6]}"', 0):
-                if not _STRING(f'"{self.text[at : at + 2]}"', 0):
-                    shown = self.text[at : at + 2]
-                    detail = f"{shown} is no escape of JSON; a backslash itself is \\\\."
-                    self.fail(BAD_JSON, detail, at, at + 2)
+            if self.text[at] == "\\" and not _ESCAPE(self.text, at):
+                shown = self.text[at : at + 2]
+                detail = f"{shown} is no escape of JSON; a backslash itself is \\\\."
+                self.fail(BAD_JSON, detail, at, at + 2)
             at += 2 if self.text[at] == "\\" else 1
         self.fail(BAD_JSON, "This string is never closed.", start, self.end)
 
@@ -203,7 +203,7 @@ def offsets(source: str, value: String) -> list[int]:
     found: list[int] = []
     high = False
     for unit in _UNIT(inside):
-        code = int(unit[0][2:], 16) if unit[0].startswith("\\u") else 0
+        code = int(unit[1], 16) if unit[1] else 0
         if not (high and 0xDC00 <= code < 0xE000):
             found.append(base + unit.start())
         high = 0xD800 <= code < 0xDC00

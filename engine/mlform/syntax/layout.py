@@ -125,7 +125,7 @@ class _Line:
         before: Token | None = None
         for at in range(1, len(line)):
             left, right = line[at - 1], line[at]
-            right.before = int(_spaced(before, left, right))
+            right.before = int(_spaced(before, left, right) or _two_numbers(line, at))
             before = left
 
     def text(self) -> str:
@@ -191,6 +191,12 @@ def _spaced(before: Token | None, left: Token, right: Token) -> bool:
     if right.kind == "end":
         return left.text == "}" and left.kind == "close"
     return not (left.kind in _OPEN or right.kind in _CLOSE)
+
+
+def _two_numbers(line: Sequence[Token], at: int) -> bool:
+    """Tell whether the dot at ``at`` stands between numbers: ``a.0 .1`` is not ``a.0.1``."""
+    around = line[at - 1 : at + 2]
+    return line[at].text == "." and [t.kind for t in around] == ["number", "op", "number"]
 
 
 def _align(lines: Sequence[_Line]) -> None:

@@ -128,8 +128,8 @@ class FileScanner(ExpressionScanner):
         if found[2]:
             if simple := self.grammar.simple(self.text, self.pos):
                 self.links = 0
+                self._set(start, end, self.walkable(self._simple(simple)), attributes)
                 self.pos = simple.end()
-                self._set(start, end, self._simple(simple), attributes)
                 return
             self._set(start, end, self.whole_expression(), attributes)
             self._line_end("argument")
@@ -159,9 +159,7 @@ class FileScanner(ExpressionScanner):
             case _:
                 return self.reference(found.start(3), found[3], found[4])
 
-    def _set(
-        self, start: int, end: int, expr: Expr, attributes: dict[str, Attribute]
-    ) -> None:
+    def _set(self, start: int, end: int, expr: Expr, attributes: dict[str, Attribute]) -> None:
         name = self.text[start:end]
         if first := attributes.get(name):
             line = self.source.span(first.start, first.end).line
@@ -219,7 +217,7 @@ class FileScanner(ExpressionScanner):
             if self.pos >= self.end:
                 self.fail(
                     UNCLOSED_BLOCK,
-                    f'The block "{text[start:header_end]}" is never closed: there is no "}}" for '
+                    f'The block {text[start:header_end]} is never closed: there is no "}}" for '
                     'this "{".',
                     brace,
                 )

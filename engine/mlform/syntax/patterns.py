@@ -75,7 +75,7 @@ def _mode(name: str, gap: str, *, loose: bool) -> Mode:
         ),
         operator=_matcher(rf"{gap}(\|\||&&|[=!<>]=|<(?!<)|>|\+|-|\*(?!\*)|/(?![/*])|%|\?)"),
         step=_matcher(
-            rf"{gap}(?:\.(?!\.){gap}(?:({name})|({NUMBER})|(\*))|(\[)({gap}\*{gap}\])?+)"
+            rf"{gap}(?:\.(?!\.){gap}(?:({name})|({NUMBER})|(\*))|(\[)({gap}\*{gap}\])?+|(\.)(?!\.\.))"
         ),
         key=_matcher(rf"{gap}({name}){gap}(?:=(?![=>])|:(?!:))"),
         for_intro=_matcher(rf"{gap}({name})(?:{gap},{gap}({name}))?+{gap}(?<![\w-])in(?![\w-])"),
@@ -104,7 +104,7 @@ def grammar(*, ascii_only: bool) -> Grammar:
         next_item=re.compile(
             rf"^(?=\}}|{name}{GAP}=(?!=)|{name}{header}\{{)", re.ASCII | re.MULTILINE
         ).search,
-        next_line=re.compile(r"^(?=[^\s#/}\])])", re.MULTILINE).search,
+        next_line=re.compile(r'^(?=[\w"\x80-\U0010ffff])', re.MULTILINE).search,
     )
 
 

@@ -36,7 +36,7 @@ BAD_JSON: Final = "Invalid JSON"
 DUPLICATE_KEY: Final = "Property set twice"
 BAD_JSON_BLOCK: Final = "Invalid JSON block"
 
-MAX_DEPTH: Final = 200
+MAX_DEPTH: Final = 150
 """How deep brackets, blocks, operators and references may nest, all together."""
 
 MAX_SIZE: Final = 64 * 1024 * 1024

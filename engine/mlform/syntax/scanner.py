@@ -32,13 +32,14 @@ class Scanner:
     """A text, a position in it, and the patterns that fit it.
 
     The text ends in a line feed and a NUL that are not in the source, so that looking at the
-    next character never needs a bounds check; ``end`` is where the source itself ends.
+    next character never needs a bounds check; ``end`` is where the source itself ends. A space
+    keeps a last carriage return from becoming a line break with that line feed.
     """
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.end = len(source.text)
-        self.text = source.text + "\n\0"
+        self.text = source.text + (" \n\0" if source.text.endswith("\r") else "\n\0")
         self.ascii_only = source.text.isascii()
         self.grammar = grammar(ascii_only=self.ascii_only)
         self.mode = self.grammar.line
@@ -56,7 +57,9 @@ class Scanner:
             self.pos = gap.end()
 
     def token_end(self, start: int) -> int:
-        """Return where the token at ``start`` ends."""
+        """Return where the token at ``start`` ends; the end of a line is an empty one."""
+        if start >= self.end or self.text[start] == "\n" or self.text.startswith("\r\n", start):
+            return start
         found = TOKEN(self.text, start)
         return found.end() if found else start
 
@@ -154,6 +157,8 @@ class Scanner:
 
 def show(text: str) -> str:
     """Return a token as a message shows it: quoted, shortened."""
+    if text == '"':
+        return "a double quote"
     if text.startswith('"'):
         return f"the string {text[:40]}" if len(text) <= 40 else f"the string {text[:37]}…"
     return f'"{text}"' if len(text) <= 40 else f'"{text[:37]}…"'

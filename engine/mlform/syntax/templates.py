@@ -50,8 +50,8 @@ class TemplateScanner(Scanner):
     """Reads templates; how the expressions inside them read, a subclass says."""
 
     @abstractmethod
-    def expression(self) -> Expr:
-        """Read one expression at the position."""
+    def expression(self, floor: int = -1) -> Expr:
+        """Read one expression at the position, of operators above ``floor``."""
 
     @abstractmethod
     def for_intro(self, start: int, summary: str) -> tuple[str | None, str]:
@@ -283,10 +283,9 @@ class TemplateScanner(Scanner):
 def _template(start: int, end: int, pieces: list[Piece], *, whole: bool) -> Expr:
     if whole and len(pieces) == 1 and isinstance(only := pieces[0], Interpolation):
         return TemplateWrap(start, end, only.expr)
-    parts = assemble(pieces, end, MAX_DEPTH)
+    parts = assemble(pieces, MAX_DEPTH)
     if not parts:
         return Literal(start, end, "")
-    if len(parts) == 1 and isinstance(text := parts[0], Literal) and isinstance(pieces[0], Text):
-        if all(isinstance(piece, Text) for piece in pieces):
-            return Literal(start, end, text.value)
+    if isinstance(text := parts[0], Literal) and all(isinstance(piece, Text) for piece in pieces):
+        return Literal(start, end, text.value)
     return Template(start, end, parts)

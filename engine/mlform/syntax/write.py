@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final, cast
 
 from mlform.diagnostics import Diagnostics
 from mlform.syntax.layout import layout
@@ -32,7 +32,9 @@ def write_blocks(blocks: Sequence[tuple[str, Sequence[str], Mapping[str, object]
         builder = hcl2.Builder()
         block = builder.block(_name(kind), [_string(label) for label in labels])
         block.attributes = {_name(name): _value(value) for name, value in attributes.items()}
-        texts.append(str(hcl2.dumps(builder.build())).strip("\n").replace("{\n\n}", "{\n}"))
+        texts.append(
+            str(hcl2.dumps(cast(Any, builder).build())).strip("\n").replace("{\n\n}", "{\n}")
+        )
     diagnostics = Diagnostics()
     written = layout("\n\n".join(texts), "generated configuration", diagnostics)
     diagnostics.stop_on_errors()

@@ -1,0 +1,88 @@
+"""Checking a state: the file, the chain, every row's seal, and the rows against the journal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select
+
+from mlform.state.codec import seal, sound, text
+from mlform.state.database import NAME, rot
+from mlform.state.journal import chain
+from mlform.state.tables import ALARMS, JOURNAL, REALISATIONS, RECORDS, STATE
+
+_PAGE: Final = 500
+
+
+def audit(connection: Connection) -> list[str]:
+    """Return what is wrong with a state, in words."""
+    found = [f"the database file: {line}" for line in rot(connection)]
+    told = _Told()
+    found += told.by_the_journal(connection)
+    tables = ((RECORDS, "record of"), (REALISATIONS, "realisation"), (ALARMS, "alarm"))
+    for table, what in tables:
+        rows = connection.execute(select(table))
+        found += [f"the {what} {row[0]} was altered" for row in rows if not sound(row)]
+    if told.whole:
+        found += told.unlike(connection)
+    return found
+
+
+@dataclass
+class _Told:
+    """What the journal says the state must be, entry by entry."""
+
+    serial: int = 0
+    records: dict[str, str] = field(default_factory=dict)
+    """Address → the seal its record must have."""
+    outputs: str = "{}"
+    whole: bool = False
+    """Whether the journal held to its end, so that it may speak against the rows."""
+
+    def by_the_journal(self, connection: Connection) -> list[str]:
+        """Follow the journal as far as it can be believed; return what is wrong with it."""
+        previous = ""
+        rows = connection.execute(
+            select(JOURNAL).order_by(JOURNAL.c.sequence).execution_options(yield_per=_PAGE)
+        )
+        for number, row in enumerate(rows, 1):
+            previous = chain(previous, tuple(row)[:-1])
+            if row.sequence != number:
+                return [f"journal entry {number} is missing"]
+            if previous != row.sha256:
+                return [f"journal entry {number} or one before it was altered"]
+            if row.serial and row.serial != self.serial + 1:
+                return [f"journal entry {number} has serial {row.serial} after {self.serial}"]
+            self._follow(row)
+        self.whole = True
+        return []
+
+    def _follow(self, row: Row[Any]) -> None:
+        self.serial = row.serial or self.serial
+        if row.operation == "done":
+            self.records[row.address] = seal(row.address, text(json.loads(row.detail)["record"]))
+        elif row.operation == "forget":
+            self.records.pop(row.address, None)
+        elif row.operation == "outputs":
+            self.outputs = text(json.loads(row.detail)["outputs"])
+
+    def unlike(self, connection: Connection) -> list[str]:
+        """Return where the rows differ from what the journal says."""
+        found = []
+        state = connection.execute(select(STATE).where(STATE.c.name == NAME)).one()
+        if state.serial != self.serial:
+            found.append(f"the state is at serial {state.serial}, its journal at {self.serial}")
+        if (state.outputs, state.outputs_sha256) != (self.outputs, seal("outputs", self.outputs)):
+            found.append("the outputs are not those of the journal")
+        rows = connection.execute(select(RECORDS.c.address, RECORDS.c.sha256))
+        there = {row.address: row.sha256 for row in rows}
+        for address in sorted(self.records.keys() | there.keys()):
+            if address not in there:
+                found.append(f"the record of {address} is missing")
+            elif address not in self.records:
+                found.append(f"the record of {address} is none of the journal's")
+            elif there[address] != self.records[address]:
+                found.append(f"the record of {address} is not the journal's")
+        return found

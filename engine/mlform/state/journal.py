@@ -1,0 +1,98 @@
+"""The journal: append-only, each entry hashed together with the one before.
+
+It says what every record was at every serial, so the records can be checked against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from mlform.address import Address
+from mlform.state.codec import text
+from mlform.state.database import Database
+from mlform.state.model import Entry, damaged
+from mlform.state.tables import JOURNAL
+
+_PAGE: Final = 500
+_ABOUT_EFFECTS: Final = ("intent", "done", "failed", "forget")
+
+
+def append(
+    connection: Connection,
+    serial: int,
+    run: str,
+    operation: str,
+    address: str | None,
+    detail: Mapping[str, Any],
+) -> None:
+    """Add an entry at the end, within the transaction of what it tells of."""
+    last = connection.execute(
+        select(JOURNAL.c.sequence, JOURNAL.c.sha256).order_by(JOURNAL.c.sequence.desc()).limit(1)
+    ).one_or_none()
+    sequence, previous = (1, "") if last is None else (last.sequence + 1, last.sha256)
+    row = (sequence, serial, run, now(), operation, address, text(detail))
+    names = [c.name for c in JOURNAL.columns]
+    values = dict(zip(names, [*row, chain(previous, row)], strict=True))
+    connection.execute(insert(JOURNAL).values(values))
+
+
+def entries(database: Database, address: Address | None = None) -> Iterator[Entry]:
+    """Return entries, oldest first. Nothing is held open between one page and the next."""
+    query = select(JOURNAL).order_by(JOURNAL.c.sequence).limit(_PAGE)
+    if address is not None:
+        query = query.where(JOURNAL.c.address == str(address))
+    last = 0
+    while True:
+        with database.reading() as connection:
+            page = query.where(JOURNAL.c.sequence > last)
+            rows = [] if connection is None else connection.execute(page).all()
+        for row in rows:
+            yield _entry(row)
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1].sequence
+
+
+def unfinished(connection: Connection) -> list[Entry]:
+    """Return the latest intent of each address that nothing came after."""
+    about = JOURNAL.c.operation.in_(_ABOUT_EFFECTS) & JOURNAL.c.address.is_not(None)
+    latest = select(func.max(JOURNAL.c.sequence)).where(about).group_by(JOURNAL.c.address)
+    query = (
+        select(JOURNAL)
+        .where(JOURNAL.c.sequence.in_(latest), JOURNAL.c.operation == "intent")
+        .order_by(JOURNAL.c.sequence)
+    )
+    return [_entry(row) for row in connection.execute(query)]
+
+
+def now() -> str:
+    """Return this moment as it is written."""
+    return datetime.now(UTC).isoformat()
+
+
+def chain(previous: str, row: Sequence[Any]) -> str:
+    """Return the hash of an entry (its columns but the hash) and of the one before."""
+    line = json.dumps([previous, *row], separators=(",", ":"), default=repr)
+    return hashlib.sha256(line.encode()).hexdigest()
+
+
+def _entry(row: Row[Any]) -> Entry:
+    try:
+        return Entry(
+            row.sequence,
+            row.serial,
+            row.run,
+            datetime.fromisoformat(row.at),
+            row.operation,
+            row.address,
+            json.loads(row.detail),
+            row.sha256,
+        )
+    except (ValueError, TypeError):
+        raise damaged(f"Journal entry {row.sequence} cannot be read.") from None

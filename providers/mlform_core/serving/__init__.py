@@ -1,0 +1,1 @@
+"""The embedded HTTP runtime: one process a deployment, models swapped while it answers."""

@@ -1,0 +1,4 @@
+dataset "x"
+{
+}
+after = 2

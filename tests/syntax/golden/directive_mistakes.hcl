@@ -1,0 +1,8 @@
+a = "%{if b}c"
+d = "%{endif}"
+e = "%{else}"
+f = "%{if b}%{endfor}"
+g = "%{foo}"
+h = "%{if b}%{else}%{else}%{endif}"
+i = "%{for x}%{endfor}"
+j = "50%{"

@@ -1,0 +1,6 @@
+dataset "loans" {
+  rows = 1
+  a = "${}"
+}
+
+after = 2

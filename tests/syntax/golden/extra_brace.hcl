@@ -1,0 +1,3 @@
+dataset "x" {
+}}
+after = 2

@@ -1,0 +1,6 @@
+dataset "loans" {
+  rows = 1
+
+training_job "risk" {
+  data = dataset.loans
+}

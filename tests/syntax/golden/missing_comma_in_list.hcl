@@ -1,0 +1,6 @@
+dataset "loans" {
+  rows = 1
+  cols = ["a" "b"]
+}
+
+after = 2

@@ -1,0 +1,9 @@
+dataset "loans" {
+  rows = 1
+  cols = [
+    "a"
+    "b"
+  ]
+}
+
+after = 2

@@ -1,0 +1,3 @@
+dataset "x${var.y}" {
+}
+after = 2

@@ -1,0 +1,7 @@
+dataset "loans" {
+  rows = 1
+  a = [1
+}
+
+after = = 2
+third = )
