@@ -154,7 +154,7 @@ def test_6_drift_closes_the_loop(flights: Folder) -> None:
     subprocess.run([sys.executable, "fetch.py", *months], cwd=flights.path, check=True)
     assert flights.actions() == {}
     waiting = flights.mlform("plan").out
-    assert "2013-07.parquet" in waiting
+    assert "new at the source, +114,794 rows; pinned" in waiting
 
     done = flights.mlform("reapply", "-json").ran()
     assert done == {

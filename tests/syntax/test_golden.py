@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.syntax.trees import errors
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.hcl"))

@@ -149,6 +149,10 @@ class Stepper:
         if decision.action is Action.REPLACE and record is not None:
             self._destroy(step, offer, record)
             record = None
+        if decision.action is Action.DECIDE and decision.realisation is not None:
+            measured = decision.realisation.attributes
+            if record is not None:
+                record = replace(record, arguments=arguments.data, attributes=measured)
         detail = {"action": decision.action.value, "key": decision.key}
         with self.writing:
             self.world.store.intent(self.world.lease, self.world.run, step.address, detail)
@@ -258,8 +262,8 @@ class Stepper:
     def _write(self, step: Step, offer: Offer, new: Record, decision: Decision) -> None:
         store, lease, run = self.world.store, self.world.lease, self.world.run
         if offer.resource.reusable and decision.action in {Action.RUN, Action.DECIDE}:
-            key = full_key(new.key, new.decision_key)
-            store.realise(lease, Realisation(key, new.digest, new.attributes, new.receipt))
+            for key in {new.key, full_key(new.key, new.decision_key)}:
+                store.realise(lease, Realisation(key, new.digest, new.attributes, new.receipt))
         store.put(lease, run, new, {"action": decision.action.value})
         self.records.put(new)
         self.outcome.done[step.address] = decision.action

@@ -62,7 +62,7 @@ def watch(
             offer,
             "run",
             arguments.given,
-            record,
+            replace(record, arguments=arguments.given),
             context,
             report,
             stopping,

@@ -60,7 +60,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do, why, and the keys it was decided by (``None`` while something is open)."""
+    """What to do, why, and the keys it was decided by (``None`` while something is open).
+
+    ``realisation`` is the result to take again, or to judge anew.
+    """
 
     action: Action
     reasons: tuple[Reason, ...] = ()
@@ -86,6 +89,9 @@ def decide(resource: AnyResource, facts: Facts, record: Record | None, lookup: L
         earlier = lookup(full_key(key, judged))
         if earlier is not None:
             return Decision(Action.REUSE, found.reasons, key, judged, earlier)
+        measured = lookup(key) if judged is not None else None
+        if measured is not None:
+            return Decision(Action.DECIDE, found.reasons, key, judged, measured)
     return Decision(found.action, found.reasons, key, judged, None, found.quiet)
 
 
