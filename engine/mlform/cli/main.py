@@ -9,6 +9,9 @@ from typing import Final, NoReturn
 
 ERROR: Final = 1
 INTERRUPTED: Final = 130
+_SWITCH: Final = re.compile(r"--([a-z-]+)=(true|false)")
+_NEGATED: Final = frozenset({"refresh", "write", "example"})
+_SWITCHES: Final = _NEGATED | {"auto-approve", "json", "detailed-exitcode", "destroy", "check"}
 _SINGLE_DASH: Final = re.compile(r"-[a-zA-Z][a-zA-Z]+(?:-[a-zA-Z]+)*(?:=.*)?", re.DOTALL)
 
 
@@ -16,7 +19,7 @@ def main() -> NoReturn:
     """Run the command line; every option works with one dash or two."""
     from mlform.cli.app import app
 
-    arguments = [_spelling(a) for a in sys.argv[1:]]
+    arguments = [spelled for a in sys.argv[1:] for spelled in _spelling(a)]
     try:
         code = app(args=arguments, prog_name="mlform", standalone_mode=False)
         sys.stdout.flush()
@@ -31,8 +34,16 @@ def main() -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _spelling(argument: str) -> str:
-    return f"-{argument}" if _SINGLE_DASH.fullmatch(argument) else argument
+def _spelling(argument: str) -> list[str]:
+    """Take Terraform's spellings: one dash for long options, and ``-refresh=false``."""
+    if _SINGLE_DASH.fullmatch(argument):
+        argument = f"-{argument}"
+    switch = _SWITCH.fullmatch(argument)
+    if switch is None or switch[1] not in _SWITCHES:
+        return [argument]
+    if switch[2] == "true":
+        return [f"--{switch[1]}"]
+    return [f"--no-{switch[1]}"] if switch[1] in _NEGATED else []
 
 
 def _explain(error: Exception) -> int:
