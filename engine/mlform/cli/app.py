@@ -197,6 +197,9 @@ def finish(applied: Applied, *, json: bool) -> None:
     elif not applied.plan.changes:
         say(shown(applied.plan))
     else:
+        if applied.unfinished:
+            cut = ", ".join(applied.unfinished)
+            say(f"\nAn earlier run was cut off in {cut}; this one went on from there.")
         say("\n")
         say(outcome(applied.outcome))
     if applied.outcome.interrupted:
