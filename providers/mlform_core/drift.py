@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from mlform_core import profiles
+from mlform_core.drift_tails import chi_squared_tail, kolmogorov_tail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,9 +21,13 @@ if TYPE_CHECKING:
 
     Counts = npt.NDArray[np.float64]
 
-Method = Literal["psi", "js", "ks"]
-MISSING: Final = "(missing)"
-OTHER: Final = "(other)"
+Method: TypeAlias = Literal["psi", "js", "ks"]
+
+LEAST_EXPECTED: Final = 10.0
+"""Values that the window should hold fewer of share one bin: so a window has ten rows a bin."""
+_MOST_NEW: Final = 5
+_KS_CHANCE: Final = math.sqrt(math.pi / 2) * math.log(2)
+"""The mean of the Kolmogorov distribution."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,8 @@ class Shift:
     """One column, then and now.
 
     ``value`` is the effect size of the method, less what chance alone gives; ``p`` the chance of
-    the counts seen if nothing moved (chi-squared).
+    what was seen if nothing moved. Missing values are shares of the rows, with a p of their own.
+    ``new`` counts values the reference does not know, the most frequent first.
     """
 
     column: str
@@ -36,60 +44,106 @@ class Shift:
     value: float
     p: float
     rows: int
+    missing_before: float
+    missing: float
+    missing_p: float
+    new: Mapping[str, int]
 
 
-def shift(reference: Mapping[str, Any], name: str, values: pd.Series[Any], method: Method) -> Shift:
-    """Compare a column with its reference profile.
+def shift(reference: profiles.Profile, name: str, values: pd.Series[Any], method: Method) -> Shift:
+    """Compare a column with its reference profile."""
+    return compare(reference, name, profiles.column(values, reference), method)
 
-    psi: population stability index over the reference's quantile bins; js: Jensen–Shannon
-    distance (base 2); ks: largest difference of the distribution functions at the bin edges. Psi
-    and the squared js are reduced by their mean under no change, (k-1)(1/n + 1/m) for psi.
+
+def compare(
+    reference: profiles.Profile, name: str, current: profiles.Profile, method: Method
+) -> Shift:
+    """Compare two profiles of a column; the bins are the reference's.
+
+    psi: population stability index over its deciles; js: Jensen–Shannon distance (base 2) over
+    the same; both with missing values as a bin of their own, and chi-squared as evidence. ks:
+    largest difference of the distribution functions on the reference's grid, missing values
+    above all others, with Kolmogorov's limit as evidence; of a categorical column the largest
+    difference of a value's share, with chi-squared. Raises ``ValueError`` if one side is numeric
+    and the other is not.
     """
-    before, now = counts(reference, values)
-    n, m = float(before.sum()), float(now.sum())
-    if n == 0 or m == 0:
-        return Shift(name, method, 0.0, 1.0, int(m))
-    value = {"psi": _psi, "js": _js, "ks": _ks}[method](before, now)
-    return Shift(name, method, value, chi_squared_p(before, now), int(m))
+    if reference["kind"] != current["kind"]:
+        raise ValueError(f'"{name}" was {reference["kind"]} and is {current["kind"]}')
+    before, now = bins(reference, current)
+    if not reference["rows"] or not current["rows"]:
+        value, p = 0.0, 1.0
+    elif method == "ks" and reference["kind"] == "numeric":
+        value, p = _ks(reference, current)
+    else:
+        value = {"psi": psi, "js": jensen_shannon, "ks": _largest}[method](before, now)
+        p = chi_squared_p(before, now)
+    rows, missing = current["rows"], current["missing"]
+    return Shift(
+        column=name,
+        method=method,
+        value=value,
+        p=p,
+        rows=rows,
+        missing_before=_share(reference["missing"], reference["rows"]),
+        missing=_share(missing, rows),
+        missing_p=missing_p(reference, current),
+        new=_new(reference, current),
+    )
 
 
-def counts(reference: Mapping[str, Any], values: pd.Series[Any]) -> tuple[Counts, Counts]:
-    """Return the counts of both sides over the same bins; missing values are a bin of their own."""
+def bins(reference: profiles.Profile, current: profiles.Profile) -> tuple[Counts, Counts]:
+    """Return the counts of both sides over the same bins, the last being missing values.
+
+    Numeric: between the reference's deciles. Categorical: a bin for each value that the current
+    rows should hold at least ``LEAST_EXPECTED`` of, and one for all the rest.
+    """
     import numpy as np
-
-    from mlform_core.profiles import binned
 
     if reference["kind"] == "numeric":
-        import pandas as pd
-
-        numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        there = numbers[np.isfinite(numbers)]
-        current = binned(there, np.asarray(reference["edges"], dtype=np.float64))
-        before = [*reference["counts"], reference["missing"]]
-        now = [*current.tolist(), len(numbers) - len(there)]
+        before, now = _deciles(reference, current)
     else:
-        texts = values.dropna().astype(str).value_counts()
-        known = reference["counts"]
-        found = {str(v): int(n) for v, n in texts.items()}
-        before = [*known.values(), reference["other"], reference["missing"]]
-        others = sum(n for v, n in found.items() if v not in known)
-        now = [*(found.get(v, 0) for v in known), others, len(values) - sum(found.values())]
-    left, right = np.asarray(before, dtype=np.float64), np.asarray(now, dtype=np.float64)
-    used = (left + right) > 0
-    return _together(left[used], right[used])
+        before, now = _values(reference, current)
+    before = np.append(before, reference["missing"]).astype(np.float64)
+    now = np.append(now, current["missing"]).astype(np.float64)
+    used = (before + now) > 0
+    return before[used], now[used]
 
 
-def _together(before: Counts, now: Counts) -> tuple[Counts, Counts]:
-    """Put rare bins of the reference into one: expected counts under 5 prove nothing."""
+def _deciles(reference: profiles.Profile, current: profiles.Profile) -> tuple[Counts, Counts]:
     import numpy as np
 
-    total, m = before.sum(), now.sum()
-    rare = before * m / max(total, 1.0) < 5
-    if rare.sum() < 2:
-        return before, now
-    left = np.append(before[~rare], before[rare].sum())
-    right = np.append(now[~rare], now[rare].sum())
-    return left, right
+    total, have = sum(reference["counts"]), sum(current["counts"])
+    if not reference["edges"]:
+        return np.array([0.0]), np.array([float(have)])
+    below = np.cumsum(reference["counts"])[:-1]
+    at = np.unique(np.searchsorted(below, np.arange(1, 10) * total / 10))
+    at = at[at < len(below)]
+    before = np.diff(below[at].astype(np.float64), prepend=0.0, append=total)
+    now = np.diff(_ranks(reference, current)[at], prepend=0.0, append=have)
+    return before, now
+
+
+def _ranks(reference: profiles.Profile, current: profiles.Profile) -> Counts:
+    """Return how many current values lie at or below each edge of the reference."""
+    import numpy as np
+
+    if current["edges"] == reference["edges"]:
+        return np.cumsum(current["counts"])[:-1].astype(np.float64)
+    return profiles.ranks(current, np.asarray(reference["edges"], dtype=np.float64))
+
+
+def _values(reference: profiles.Profile, current: profiles.Profile) -> tuple[Counts, Counts]:
+    import numpy as np
+
+    ratio = current["rows"] / max(reference["rows"], 1)
+    # Rare values share a bin with unknown ones: else a column of identifiers, where every value
+    # is new each time, would always have moved.
+    named = [v for v, n in reference["counts"].items() if n * ratio >= LEAST_EXPECTED]
+    before = [reference["counts"][v] for v in named]
+    now = [current["counts"].get(v, 0) for v in named]
+    before.append(reference["rows"] - reference["missing"] - sum(before))
+    now.append(current["rows"] - current["missing"] - sum(now))
+    return np.asarray(before, dtype=np.float64), np.asarray(now, dtype=np.float64)
 
 
 def _shares(before: Counts, now: Counts) -> tuple[Counts, Counts]:
@@ -97,30 +151,54 @@ def _shares(before: Counts, now: Counts) -> tuple[Counts, Counts]:
     return (before + 0.5) / (before.sum() + 0.5 * k), (now + 0.5) / (now.sum() + 0.5 * k)
 
 
-def _psi(before: Counts, now: Counts) -> float:
+def _chance(before: Counts, now: Counts) -> float:
+    """Return the mean of Σ (q-p)²/p, and of the psi, if nothing moved: (k-1)(1/n + 1/m)."""
+    return float((len(before) - 1) * (1 / before.sum() + 1 / now.sum()))
+
+
+def psi(before: Counts, now: Counts) -> float:
+    """Return the population stability index Σ (q-p) ln(q/p), less its mean under no change.
+
+    Half a row is added to each bin so that empty ones stay finite. Never below 0.
+    """
     import numpy as np
 
     p, q = _shares(before, now)
-    raw = float(np.sum((q - p) * np.log(q / p)))
-    chance = (len(before) - 1) * (1 / before.sum() + 1 / now.sum())
-    return max(raw - float(chance), 0.0)
+    return max(float(np.sum((q - p) * np.log(q / p))) - _chance(before, now), 0.0)
 
 
-def _js(before: Counts, now: Counts) -> float:
+def jensen_shannon(before: Counts, now: Counts) -> float:
+    """Return the Jensen–Shannon distance in base 2 (0 to 1), corrected as ``psi`` is."""
     import numpy as np
 
     p, q = _shares(before, now)
     middle = (p + q) / 2
     divergence = float(np.sum(p * np.log2(p / middle)) + np.sum(q * np.log2(q / middle))) / 2
-    chance = (len(before) - 1) * (1 / before.sum() + 1 / now.sum()) / (8 * math.log(2))
-    return math.sqrt(max(divergence - float(chance), 0.0))
+    # To second order the divergence in nats is Σ (q-p)²/p / 8.
+    return math.sqrt(max(divergence - _chance(before, now) / (8 * math.log(2)), 0.0))
 
 
-def _ks(before: Counts, now: Counts) -> float:
+def _largest(before: Counts, now: Counts) -> float:
+    """Return the largest difference of a share, less the mean deviation of that share."""
     import numpy as np
 
-    left, right = np.cumsum(before) / before.sum(), np.cumsum(now) / now.sum()
-    return float(np.max(np.abs(left - right)))
+    n, m = before.sum(), now.sum()
+    differences = np.abs(before / n - now / m)
+    at = int(np.argmax(differences))
+    both = (before[at] + now[at]) / (n + m)
+    chance = math.sqrt(2 / math.pi * both * (1 - both) * (1 / n + 1 / m))
+    return max(float(differences[at]) - chance, 0.0)
+
+
+def _ks(reference: profiles.Profile, current: profiles.Profile) -> tuple[float, float]:
+    import numpy as np
+
+    n, m = reference["rows"], current["rows"]
+    below = np.cumsum(reference["counts"]).astype(np.float64)
+    now = np.append(_ranks(reference, current), sum(current["counts"]))
+    largest = float(np.max(np.abs(below / n - now / m)))
+    scale = math.sqrt(n * m / (n + m))
+    return max(largest - _KS_CHANCE / scale, 0.0), kolmogorov_tail(largest * scale)
 
 
 def chi_squared_p(before: Counts, now: Counts) -> float:
@@ -135,43 +213,19 @@ def chi_squared_p(before: Counts, now: Counts) -> float:
     return chi_squared_tail(statistic, len(before) - 1)
 
 
-def chi_squared_tail(statistic: float, freedom: int) -> float:
-    """Return P(X > statistic) for a chi-squared variable: the regularised upper gamma function.
+def missing_p(reference: profiles.Profile, current: profiles.Profile) -> float:
+    """Return the p-value of the test that both sides miss the same share of values."""
+    import numpy as np
 
-    By its series or its continued fraction (Numerical Recipes, 3rd edition, §6.2).
-    """
-    if freedom <= 0 or statistic <= 0:
+    sides = [(p["missing"], p["rows"] - p["missing"]) for p in (reference, current)]
+    before, now = (np.asarray(side, dtype=np.float64) for side in sides)
+    if not before.sum() or not now.sum() or ((before + now) == 0).any():
         return 1.0
-    a, x = freedom / 2, statistic / 2
-    scale = math.exp(-x + a * math.log(x) - math.lgamma(a)) if x < 700 else 0.0
-    if x < a + 1:
-        term = total = 1 / a
-        step = a
-        while abs(term) > abs(total) * 1e-16:
-            step += 1
-            term *= x / step
-            total += term
-        return max(1 - total * scale, 0.0)
-    tiny = 1e-300
-    b = x + 1 - a
-    c, d = 1 / tiny, 1 / b
-    fraction = d
-    for i in range(1, 500):
-        factor = -i * (i - a)
-        b += 2
-        d = factor * d + b
-        d = 1 / (d if abs(d) > tiny else tiny)
-        c = b + factor / c
-        c = c if abs(c) > tiny else tiny
-        delta = d * c
-        fraction *= delta
-        if abs(delta - 1) < 1e-15:
-            break
-    return min(scale * fraction, 1.0)
+    return chi_squared_p(before, now)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for testing several columns at once (Holm 1979)."""
+    """Return p-values adjusted so that any false alarm among them is as rare as one (Holm 1979)."""
     order = sorted(range(len(ps)), key=lambda i: ps[i])
     adjusted = [1.0] * len(ps)
     worst = 0.0
@@ -179,3 +233,25 @@ def holm(ps: Sequence[float]) -> list[float]:
         worst = max(worst, min(1.0, ps[at] * (len(ps) - rank)))
         adjusted[at] = worst
     return adjusted
+
+
+def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for the false discovery rate (Benjamini and Hochberg 1995)."""
+    order = sorted(range(len(ps)), key=lambda i: -ps[i])
+    adjusted = [1.0] * len(ps)
+    least = 1.0
+    for rank, at in enumerate(order):
+        least = min(least, ps[at] * len(ps) / (len(ps) - rank))
+        adjusted[at] = least
+    return adjusted
+
+
+def _new(reference: profiles.Profile, current: profiles.Profile) -> dict[str, int]:
+    if reference["kind"] == "numeric" or reference["other"]:
+        return {}
+    found = [(v, n) for v, n in current["counts"].items() if v not in reference["counts"]]
+    return dict(found[:_MOST_NEW])
+
+
+def _share(part: int, rows: int) -> float:
+    return part / rows if rows else 0.0

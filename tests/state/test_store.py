@@ -1,8 +1,8 @@
 """What is put is what is found, and the journal tells the whole story."""
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -96,6 +96,20 @@ def test_a_store_is_a_dictionary_with_a_past(steps, reopen):
         store.close()
 
 
+def test_threads_of_one_run_write_at_once(store):
+    serials = []
+
+    def write(name):
+        serials.extend(store.put(lease, "r", make_record(name, n), {}) for n in range(10))
+
+    with store.lock("apply") as lease, ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(write, f"t{n}") for n in range(6)]:
+            done.result()
+    assert sorted(serials) == list(range(1, 61))
+    assert {r.arguments["value"] for r in store.snapshot().records.values()} == {9}
+    assert store.verify() == []
+
+
 def test_one_lineage_for_ever(store, file, record):
     with store.lock("apply") as lease:
         store.put(lease, "r", record(), {})
@@ -124,7 +138,7 @@ def test_the_journal_of_one_address(filled):
     assert [e.serial for e in filled.journal()] == [0, 1, 0, 2, 0, 3, 4, 5, 0]
 
 
-def test_a_long_journal_and_many_keys(store, record):
+def test_a_long_journal_and_many_keys(store):
     """More than fits one page of reading, or one list of keys."""
     with store.lock("apply") as lease:
         for number in range(501):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from mlform.syntax.tree import (
     Expr,
@@ -14,8 +14,11 @@ from mlform.syntax.tree import (
     Literal,
     Name,
     Parens,
+    Splat,
     TemplateFor,
 )
+
+_Waiting: TypeAlias = "list[tuple[Expr, frozenset[str]]]"
 
 
 class Reference(NamedTuple):
@@ -28,74 +31,74 @@ class Reference(NamedTuple):
 
 
 def references(expr: Expr) -> Iterator[Reference]:
-    """Yield every reference in ``expr``, in the order written; names bound by ``for`` are none."""
-    yield from _walk(expr, frozenset())
+    """Yield every reference in ``expr``, in the order written; names bound by ``for`` are none.
+
+    A reference ends where its steps are no longer constant: at a splat, or at an index that is
+    worked out, whose own references follow.
+    """
+    waiting: _Waiting = [(expr, frozenset())]
+    while waiting:
+        node, bound = waiting.pop()
+        if isinstance(node, Name | GetAttr | Index):
+            found, inside = _traversal(node)
+            if found is not None and found.root not in bound:
+                yield found
+            waiting.extend((part, bound) for part in reversed(inside))
+        elif isinstance(node, ForTuple | ForObject | TemplateFor):
+            inner = bound | {n for n in (node.key, node.value) if n is not None}
+            parts = [c for c in _children(node) if c is not node.collection]
+            waiting.extend((part, inner) for part in reversed(parts))
+            waiting.append((node.collection, bound))
+        elif isinstance(node, Splat):
+            waiting += [(node.each, bound), (node.source, bound)]
+        else:
+            waiting.extend((part, bound) for part in reversed(_children(node)))
 
 
-def _walk(expr: Expr, bound: frozenset[str]) -> Iterator[Reference]:
-    if isinstance(expr, Name | GetAttr | Index):
-        yield from _traversal(expr, bound)
-        return
-    if isinstance(expr, ForTuple | ForObject | TemplateFor):
-        yield from _walk(expr.collection, bound)
-        bound |= {n for n in (expr.key, expr.value) if n}
-    for child in children(expr):
-        if isinstance(expr, ForTuple | ForObject | TemplateFor) and child is expr.collection:
-            continue
-        yield from _walk(child, bound)
-
-
-def _traversal(expr: Expr, bound: frozenset[str]) -> Iterator[Reference]:
-    chain: list[Expr] = []
+def _traversal(expr: Name | GetAttr | Index) -> tuple[Reference | None, list[Expr]]:
+    chain: list[GetAttr | Index] = []
     inner: Expr = expr
     while isinstance(inner, GetAttr | Index):
         chain.append(inner)
         inner = inner.target
+    chain.reverse()
+    keys = [step.key for step in chain if isinstance(step, Index) and _constant(step) is None]
     if not isinstance(inner, Name):
-        yield from _walk(inner, bound)
-        for step in chain:
-            if isinstance(step, Index):
-                yield from _walk(step.key, bound)
-        return
+        return None, [inner, *keys]
     steps: list[str | int] = []
-    end, constant = inner.end, True
-    rest: list[Expr] = []
-    for step in reversed(chain):
-        part = _step(step)
-        if constant and part is not None:
-            steps.append(part)
-            end = step.end
-        else:
-            constant = False
-        if isinstance(step, Index) and part is None:
-            rest.append(step.key)
-    if inner.name not in bound:
-        yield Reference(inner.name, tuple(steps), inner.start, end)
-    for key in rest:
-        yield from _walk(key, bound)
+    end = inner.end
+    for step in chain:
+        part = _constant(step)
+        if part is None:
+            break
+        steps.append(part)
+        end = step.end
+    return Reference(inner.name, tuple(steps), inner.start, end), keys
 
 
-def _step(step: Expr) -> str | int | None:
+def _constant(step: GetAttr | Index) -> str | int | None:
     if isinstance(step, GetAttr):
         return step.name
-    assert isinstance(step, Index)
-    key = step.key.inner if isinstance(step.key, Parens) else step.key
-    if isinstance(key, Literal) and isinstance(key.value, str | int):
-        return key.value
+    key = step.key
+    while isinstance(key, Parens):
+        key = key.inner
+    if isinstance(key, Literal) and isinstance(key.value, str | int) and key.value is not True:
+        return None if key.value is False else key.value
     return None
 
 
-def children(expr: Expr) -> Iterator[Expr]:
-    """Yield the expressions directly inside one."""
+def _children(expr: Expr) -> list[Expr]:
+    found: list[Expr] = []
     for field in expr[2:]:
         if isinstance(field, tuple):
-            yield from _inside(field)
+            _collect(field, found)
+    return found
 
 
-def _inside(field: tuple[object, ...]) -> Iterator[Expr]:
+def _collect(field: tuple[object, ...], found: list[Expr]) -> None:
     if hasattr(field, "_fields"):
-        yield field  # type: ignore[misc]
+        found.append(field)  # type: ignore[arg-type]  # a named tuple in a tree is a node
         return
     for item in field:
         if isinstance(item, tuple):
-            yield from _inside(item)
+            _collect(item, found)

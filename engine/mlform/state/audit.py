@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from mlform.state.codec import seal, sound, text
 from mlform.state.database import NAME, rot
-from mlform.state.journal import chain
+from mlform.state.journal import chain, lineage
 from mlform.state.tables import ALARMS, JOURNAL, REALISATIONS, RECORDS, STATE
 
 _PAGE: Final = 500
@@ -43,7 +43,7 @@ class _Told:
 
     def by_the_journal(self, connection: Connection) -> list[str]:
         """Follow the journal as far as it can be believed; return what is wrong with it."""
-        previous = ""
+        previous = lineage(connection)
         rows = connection.execute(
             select(JOURNAL).order_by(JOURNAL.c.sequence).execution_options(yield_per=_PAGE)
         )

@@ -11,7 +11,6 @@ from typing import Any, Final
 from mlform.address import Address
 from mlform.state.model import Record, damaged
 
-
 _address: Final = lru_cache(maxsize=1 << 16)(Address.parse)
 """Every address is read once as a record's own and once for each record that needs it."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -54,12 +56,16 @@ class Database:
             )
         self.file = Path(path)
         self._engine = _open(self.file)
+        weakref.finalize(
+            self, self._engine.dispose
+        )  # whoever forgot to close, too, leaves one file
         self._ready = False
         self._writer = threading.Lock()
 
     def close(self) -> None:
         """Close the connections, so that the one file holds everything. It opens again if used."""
         self._engine.dispose()
+        self._ready = False
 
     @contextmanager
     def reading(self) -> Iterator[Connection | None]:
@@ -133,13 +139,17 @@ class Database:
             yield
         except DatabaseError as error:
             raise self._unusable(error.orig or error) from None
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             raise self._unusable(error) from None
 
     def _unusable(self, error: BaseException) -> DiagnosedError:
         name = _name(error)
         hint = next((t for n, t in _WHAT_TO_DO.items() if name.startswith(n)), _OTHERWISE)
-        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        why = str(error)
+        if isinstance(error, OSError):
+            why = error.strerror or why
+        elif isinstance(error, UnicodeDecodeError):  # the driver, quoting the file
+            why = "database schema is no text"
         return stop("State cannot be used", f"{self.file}: {why}. Nothing was changed. {hint}")
 
 
@@ -173,7 +183,16 @@ def _lenient(raw: bytes) -> str:
 
 
 def _name(error: BaseException) -> str:
-    return str(getattr(error, "sqlite_errorname", ""))
+    """Return SQLite's name for an error; for one of the system, the name of its like."""
+    match error:
+        case PermissionError() | OSError(errno=errno.EROFS):
+            return "SQLITE_CANTOPEN"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return "SQLITE_FULL"
+        case UnicodeDecodeError():
+            return "SQLITE_CORRUPT"
+        case _:
+            return str(getattr(error, "sqlite_errorname", ""))
 
 
 def _is_state(connection: Connection) -> bool:

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from mlform.address import Address
 from mlform.state.codec import text
-from mlform.state.database import Database
+from mlform.state.database import NAME, Database
 from mlform.state.model import Entry, damaged
-from mlform.state.tables import JOURNAL
+from mlform.state.tables import JOURNAL, STATE
 
 _PAGE: Final = 500
 _ABOUT_EFFECTS: Final = ("intent", "done", "failed", "forget")
@@ -35,11 +35,19 @@ def append(
     last = connection.execute(
         select(JOURNAL.c.sequence, JOURNAL.c.sha256).order_by(JOURNAL.c.sequence.desc()).limit(1)
     ).one_or_none()
-    sequence, previous = (1, "") if last is None else (last.sequence + 1, last.sha256)
+    sequence, previous = (
+        (1, lineage(connection)) if last is None else (last.sequence + 1, last.sha256)
+    )
     row = (sequence, serial, run, now(), operation, address, text(detail))
     names = [c.name for c in JOURNAL.columns]
     values = dict(zip(names, [*row, chain(previous, row)], strict=True))
     connection.execute(insert(JOURNAL).values(values))
+
+
+def lineage(connection: Connection) -> str:
+    """Return what the chain starts from: no other state's journal fits this one."""
+    query = select(STATE.c.lineage).where(STATE.c.name == NAME)
+    return str(connection.execute(query).scalar())
 
 
 def entries(database: Database, address: Address | None = None) -> Iterator[Entry]:

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
 
 SCHEMA: Final = 1
-"""Version of the tables. A state with another one is refused."""
+"""Version of the tables. A state with a higher one is refused."""
 
 METADATA = MetaData()
 _Sequence = BigInteger().with_variant(Integer, "sqlite")

@@ -10,7 +10,6 @@ from mlform.syntax.height import height
 from mlform.syntax.patterns import RANK
 from mlform.syntax.problems import (
     BAD_CALL,
-    BAD_OPERATOR,
     BAD_TRAVERSAL,
     BAD_VALUE,
     MAX_DEPTH,
@@ -35,15 +34,6 @@ from mlform.syntax.tree import (
 )
 
 _CONSTANTS: Final[dict[str, None | bool]] = {"true": True, "false": False, "null": None}
-_OPERATOR_HINTS: Final = {
-    "&": "Write && for a logical and; there are no bitwise operators.",
-    "|": "Write || for a logical or; there are no bitwise operators.",
-    "^": "There are no bitwise operators; for a power call pow(x, y).",
-    "~": "There are no bitwise operators.",
-    "**": "For a power call pow(x, y).",
-    "??": "For the first value that is not null call coalesce(x, y).",
-    "++": "There is no increment: an argument is set once.",
-}
 _SAFE_LINKS: Final = 50
 _NO_STEP: Final = frozenset("=!<>&|+-*%?:,)]}")
 
@@ -349,7 +339,7 @@ class ExpressionScanner(CollectionScanner):
         if self.text[self.pos] == closer:
             self.pos += 1
             return
-        self._check_operator(self.pos)
+        self.check_operator(self.pos)
         self.check_character(self.pos)
         line = self.source.span(opener, opener).line
         self.fail(
@@ -364,7 +354,7 @@ class ExpressionScanner(CollectionScanner):
         """Give up between two items of a bracket."""
         if self.pos >= self.end or self.text[self.pos] in ")]}":
             self.close(opener, bracket)
-        self._check_operator(self.pos)
+        self.check_operator(self.pos)
         self.check_character(self.pos)
         closer = {"(": ")", "[": "]", "{": "}"}[bracket]
         self.fail(
@@ -379,18 +369,11 @@ class ExpressionScanner(CollectionScanner):
         """Give up after a dot."""
         self.unexpected(BAD_TRAVERSAL, 'a name after "."', "An index is written [0].")
 
-    def _check_operator(self, at: int) -> None:
-        hint = _OPERATOR_HINTS.get(self.text[at : at + 2]) or _OPERATOR_HINTS.get(self.text[at])
-        if hint and self.text[at : at + 2] not in ("&&", "||"):
-            self.fail(
-                BAD_OPERATOR, hint, at, at + (2 if self.text[at : at + 2] in _OPERATOR_HINTS else 1)
-            )
-
     def _no_value(self) -> NoReturn:
         self.skip_gap()
         before = self.text[max(self.pos - 1, 0)]
         at = self.pos - 1 if before + self.text[self.pos] in _OPERATOR_HINTS else self.pos
-        self._check_operator(at)
+        self.check_operator(at)
         hint = ""
         if self.text[self.pos] == "=":
             hint = "An argument is set with a single =."

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from mlform.diagnostics import Diagnostics
 from mlform.syntax.expressions import ExpressionScanner
+from mlform.syntax.height import height
 from mlform.syntax.jsonread import Array, JsonReader, JsonValue, Object, Scalar, String, offsets
 from mlform.syntax.limits import too_deep, too_large, uncollected
 from mlform.syntax.problems import (
     BAD_JSON_BLOCK,
     DUPLICATE_KEY,
+    MAX_DEPTH,
     MAX_ERRORS,
     SyntaxProblem,
 )
@@ -43,7 +45,7 @@ def parse_json(text: str, file: str, diagnostics: Diagnostics, blocks: Mapping[s
     if too_large(source, diagnostics):
         return nothing
     converter = _Converter(source, diagnostics, blocks)
-    with uncollected():
+    with uncollected(len(text)):
         try:
             return converter.body([JsonReader(source).document()], top=True)
         except SyntaxProblem as problem:
@@ -87,10 +89,17 @@ class _Converter:
                 if labels is not None and (top or _like_block(inner, labels)):
                     found.extend(self._blocks(key, inner, labels))
                 else:
-                    expr = self.expression(inner)
+                    expr = self._walkable(self.expression(inner))
                     start = key.start + 1
                     attributes[key.text] = Attribute(start, inner.end, key.text, expr, self.source)
         return Body(values[0].start, values[-1].end, attributes, (*found,), self.source)
+
+    def _walkable(self, expr: Expr) -> Expr:
+        """Return the expression, or null for one whose tree is too high to walk."""
+        if not isinstance(expr, TupleExpr | ObjectExpr) or height(expr) <= MAX_DEPTH:
+            return expr
+        self.note(too_deep(expr.start, expr.end))
+        return Literal(expr.start, expr.end, None)
 
     def _first(self, keys: dict[str, String], key: String) -> bool:
         first = keys.setdefault(key.text, key)

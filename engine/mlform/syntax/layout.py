@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from mlform.diagnostics import Diagnostics
+from mlform.syntax.limits import uncollected
 from mlform.syntax.parse import parse
 from mlform.syntax.tokens import Token, tokens
 from mlform.syntax.tree import Body, TemplateWrap
@@ -35,7 +36,8 @@ def layout(text: str, file: str, diagnostics: Diagnostics) -> str:
     diagnostics.extend(found)
     if found.errors:
         return text
-    return _laid_out(_idiomatic(body))
+    with uncollected(len(text)):
+        return _laid_out(_idiomatic(body))
 
 
 def _laid_out(text: str) -> str:

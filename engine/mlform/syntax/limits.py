@@ -5,20 +5,29 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from mlform.diagnostics import Diagnostics
 from mlform.syntax.problems import MAX_DEPTH, MAX_SIZE, TOO_DEEP, TOO_LARGE, SyntaxProblem
 from mlform.syntax.tree import Source
 
+_LARGE: Final = 1_000_000
+
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Suspend the cyclic garbage collector: it would walk a growing tree over and over."""
+def uncollected(size: int) -> Iterator[None]:
+    """Suspend the cyclic garbage collector: it would walk a growing tree over and over.
+
+    The tree of a large text (``size`` characters) is also taken out of the collector's sight:
+    it has no cycles, and reference counts free it all the same.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if size > _LARGE:
+            gc.freeze()
         if enabled:
             gc.enable()
 

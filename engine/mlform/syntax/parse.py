@@ -35,7 +35,7 @@ def parse(text: str, file: str, diagnostics: Diagnostics) -> Body:
     source = Source(file, text.removeprefix(_BOM))
     if too_large(source, diagnostics):
         return Body(0, 0, {}, (), source)
-    with uncollected():
+    with uncollected(len(text)):
         return FileScanner(source, diagnostics).file()
 
 
@@ -49,7 +49,7 @@ def parse_expression(text: str, file: str, diagnostics: Diagnostics) -> tuple[Ex
     if too_large(source, diagnostics):
         return nothing, source
     scanner = FileScanner(source, diagnostics)
-    with uncollected():
+    with uncollected(len(text)):
         try:
             return scanner.only_expression(), source
         except SyntaxProblem as problem:
@@ -69,7 +69,9 @@ class FileScanner(ExpressionScanner):
         self.open: list[int] = []
 
     def note(self, problem: SyntaxProblem) -> None:
-        """Note a problem where the user will see it."""
+        """Note a problem where the user will see it, unless there are too many already."""
+        if self.errors >= MAX_ERRORS:
+            return
         self.errors += 1
         detail = problem.detail
         if self.errors == MAX_ERRORS:
@@ -186,7 +188,7 @@ class FileScanner(ExpressionScanner):
                 ")": 'There is no open "(" to close.',
                 "]": 'There is no open "[" to close.',
             }.get(self.text[self.pos], "")
-            self._check_operator(self.pos)
+            self.check_operator(self.pos)
             self.unexpected(MISSING_NEWLINE, f"the end of the line after this {thing}", hint)
         self.pos = end.end()
 
@@ -215,17 +217,24 @@ class FileScanner(ExpressionScanner):
             if text[self.pos] == "}":
                 break
             if self.pos >= self.end:
-                self.fail(
-                    UNCLOSED_BLOCK,
-                    f'The block {text[start:header_end]} is never closed: there is no "}}" for '
-                    'this "{".',
-                    brace,
-                )
+                self._never_closed(text[start:header_end], brace)
             self._item(attributes, blocks)
             if self.errors >= MAX_ERRORS:
-                self.fail(UNCLOSED_BLOCK, "", self.end)
+                self.fail(UNCLOSED_BLOCK, "The rest of the block was not read.", self.end)
         self.pos += 1
         return Body(brace + 1, self.pos - 1, attributes, (*blocks,), self.source)
+
+    def _never_closed(self, header: str, brace: int) -> NoReturn:
+        hint = ""
+        item = self.grammar.next_item(self.text, brace)
+        if item and self.text[item.start()] != "}":
+            line = self.source.span(item.start(), item.start()).line
+            hint = f" Is it missing before line {line}, which begins at the first column?"
+        self.fail(
+            UNCLOSED_BLOCK,
+            f'The block {header} is never closed: there is no "}}" for this "{{".{hint}',
+            brace,
+        )
 
     def _body_on_line(self, brace: int) -> Body:
         attributes: dict[str, Attribute] = {}

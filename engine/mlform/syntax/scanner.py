@@ -11,6 +11,7 @@ from mlform.syntax.problems import (
     BAD_CHARACTER,
     BAD_NAME,
     BAD_NUMBER,
+    BAD_OPERATOR,
     MAX_DIGITS,
     UNCLOSED_COMMENT,
     SyntaxProblem,
@@ -25,6 +26,15 @@ _HINTS: Final = {
     ";": "Items are separated by line breaks, not by semicolons.",
     "\r": "A carriage return counts as a line break only before a line feed.",
     "@": "There is no operator or name with it.",
+}
+_OPERATOR_HINTS: Final = {
+    "&": "Write && for a logical and; there are no bitwise operators.",
+    "|": "Write || for a logical or; there are no bitwise operators.",
+    "^": "There are no bitwise operators; for a power call pow(x, y).",
+    "~": "There are no bitwise operators.",
+    "**": "For a power call pow(x, y).",
+    "??": "For the first value that is not null call coalesce(x, y).",
+    "++": "There is no increment: an argument is set once.",
 }
 
 
@@ -109,6 +119,14 @@ class Scanner:
                 start,
             )
 
+    def check_operator(self, at: int) -> None:
+        """Give up at what is an operator in other languages."""
+        hint = _OPERATOR_HINTS.get(self.text[at : at + 2]) or _OPERATOR_HINTS.get(self.text[at])
+        if hint and self.text[at : at + 2] not in ("&&", "||"):
+            self.fail(
+                BAD_OPERATOR, hint, at, at + (2 if self.text[at : at + 2] in _OPERATOR_HINTS else 1)
+            )
+
     def check_name(self, start: int, end: int) -> None:
         """Give up if the name holds a character that names cannot have."""
         if self.ascii_only:
@@ -117,8 +135,8 @@ class Scanner:
         if name.isascii() or name.replace("-", "_").isidentifier():
             return
         for at in range(start, end):
-            head = self.text[start : at + 1].replace("-", "_")
-            if not head.isidentifier():
+            char = self.text[at]
+            if char != "-" and not (char if at == start else f"a{char}").isidentifier():
                 self.check_character(at)
                 self.fail(
                     BAD_NAME,
@@ -135,6 +153,7 @@ class Scanner:
             stop = self.token_end(end + 1)
             self.fail(
                 BAD_NUMBER,
+    BAD_OPERATOR,
                 f"{self.text[start:stop]} has more than one decimal point. Write versions and "
                 "addresses as strings, in double quotes.",
                 start,
@@ -147,6 +166,7 @@ class Scanner:
         if len(text) > MAX_DIGITS or len(digits) > 4 or int(digits or "0") > MAX_DIGITS:
             self.fail(
                 BAD_NUMBER,
+    BAD_OPERATOR,
                 f"{show(text)} is out of range: a number may have at most {MAX_DIGITS} digits "
                 "before and after its decimal point.",
                 start,

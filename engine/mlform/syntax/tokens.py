@@ -22,8 +22,7 @@ class Token:
 
 
 _CODE: Final = re.compile(
-    rf"(?P<gap>[ \t]++)"
-    rf"|(?P<newline>\r?\n)"
+    r"[ \t]*+(?:(?P<newline>\r?\n)"
     rf"|(?P<remark>(?:\#|//)[^\n]*+)"
     rf"|(?P<comment>/\*(?:[^*]++|\*(?!/))*+\*/)"
     rf"|(?P<number>{NUMBER})"
@@ -33,7 +32,7 @@ _CODE: Final = re.compile(
     r"|(?P<open>[(\[{])"
     r"|(?P<end>~\})"
     r"|(?P<close>[)\]}])"
-    r"|(?P<op>\.\.\.|=>|==|!=|<=|>=|&&|\|\||::|[\s\S])"
+    r"|(?P<op>\.\.\.|=>|==|!=|<=|>=|&&|\|\||::|[\s\S])|(?P<nothing>))"
 ).match
 _QUOTED: Final = re.compile(r'(?:[^"\\$%]|\\[\s\S]|\$\$++\{|%%++\{|\$++(?!\{)|%++(?!\{))*+').match
 _LINE: Final = re.compile(r"(?:[^$%\n]|\$\$++\{|%%++\{|\$++(?!\{)|%++(?!\{))*+\n?").match
@@ -70,8 +69,9 @@ def _code(
     found = _CODE(text, at)
     assert found, "the pattern takes any character"
     kind, end = str(found.lastgroup), found.end()
+    written = found[kind]
     match kind:
-        case "gap":
+        case "nothing":
             return None, end
         case "quote":
             modes.append('"')
@@ -90,7 +90,7 @@ def _code(
                 nested[-1] -= 1
         case _:
             pass
-    return Token(kind, found[0]), end
+    return Token(kind, written), end
 
 
 def _leave(modes: list[str | None], nested: list[int]) -> None:

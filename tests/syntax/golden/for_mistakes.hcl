@@ -6,3 +6,4 @@ e = [for x in y : x...]
 f = [for x in y : x, 1]
 g = {for = 1}
 h = [for x in y : x if]
+i = [for x iné : x]

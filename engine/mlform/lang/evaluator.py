@@ -1,0 +1,100 @@
+"""The walk over an expression: dispatch by node type, errors, names in reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
+
+from mlform.diagnostics import Diagnostics
+from mlform.lang.marks import reveal
+from mlform.lang.operations import OperationError, boolean
+from mlform.syntax.tree import Expr, Source
+from mlform.values import UNKNOWN, Value
+
+Scope: TypeAlias = Mapping[str, Value]
+"""Root name → value: ``var``, ``local``, and one entry for each resource kind."""
+
+Bound: TypeAlias = Mapping[str, Value]
+"""Names bound by ``for`` around an expression, and what they stand for."""
+
+Handler: TypeAlias = "Callable[[Evaluator, Any, Bound], Value]"
+
+ITEM: Final = "\0item"
+"""What a splat binds: no name can be written so."""
+
+HIDDEN: Final = "The values are sensitive, so they are not shown. "
+
+
+class Evaluator:
+    """One evaluation: the scope, and where problems are noted."""
+
+    def __init__(
+        self,
+        handlers: Mapping[type, Handler],
+        scope: Scope,
+        diagnostics: Diagnostics,
+        source: Source,
+    ) -> None:
+        self.handlers, self.scope = handlers, scope
+        self.diagnostics, self.source = diagnostics, source
+        self.templates: tuple[str, ...] = ()
+        self._hushed = 0
+
+    def value(self, expr: Expr, bound: Bound) -> Value:
+        """Return what ``expr`` is worth."""
+        return self.handlers[type(expr)](self, expr, bound)
+
+    def fault(self, summary: str, detail: str, at: Expr) -> Value:
+        """Note an error whose detail shows only what stands in the source."""
+        self.diagnostics.error(summary, detail, at=self.source.span(at[0], at[1]))
+        return UNKNOWN
+
+    def error(
+        self, summary: str, detail: str, at: Expr, *, marked: bool, hint: str = "Check them."
+    ) -> Value:
+        """Note an error whose detail shows values: not if they are ``marked`` as sensitive."""
+        if marked or self._hushed:
+            detail = HIDDEN + hint
+        return self.fault(summary, detail, at)
+
+    @contextmanager
+    def hushed(self, *, marked: bool) -> Iterator[None]:
+        """Show no values in errors: names are bound to parts of a sensitive one."""
+        self._hushed += marked
+        try:
+            yield
+        finally:
+            self._hushed -= marked
+
+    @property
+    def quiet(self) -> bool:
+        """Whether values must not be shown at this point."""
+        return self._hushed > 0
+
+    @contextmanager
+    def aside(self) -> Iterator[Diagnostics]:
+        """Note errors apart for a while: whether they count is still to be seen."""
+        kept, self.diagnostics = self.diagnostics, Diagnostics()
+        try:
+            yield self.diagnostics
+        finally:
+            self.diagnostics = kept
+
+    def nested(self, scope: Scope, source: Source, diagnostics: Diagnostics) -> Evaluator:
+        """Return an evaluator for another text, with names of its own."""
+        other = Evaluator(self.handlers, scope, diagnostics, source)
+        other.templates = self.templates
+        other._hushed = self._hushed
+        return other
+
+    def condition(self, expr: Expr, bound: Bound) -> tuple[Any, bool]:
+        """Return a condition as a bool or UNKNOWN, and whether it is marked."""
+        found, marked = reveal(self.value(expr, bound))
+        if found is UNKNOWN:
+            return UNKNOWN, marked
+        try:
+            return boolean(found), marked
+        except OperationError as error:
+            detail = f"A condition is true or false: {error}."
+            return self.error("Invalid condition", detail, expr, marked=marked), marked

@@ -1,0 +1,116 @@
+"""Types, and functions that take expressions or marks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlform.lang.conversion import ConversionError, convert
+from mlform.lang.evaluator import Bound, Evaluator
+from mlform.lang.marks import bare, mark, reveal
+from mlform.lang.operations import OperationError
+from mlform.lang.registry import anything, function, special
+from mlform.lang.types import ANY, BOOL, NUMBER, STRING, Collection, Type
+from mlform.syntax.tree import Call
+from mlform.values import UNKNOWN, Handle, Value, is_known
+
+
+def _to(value: Any, type_: Type) -> Value:
+    try:
+        return convert(value, type_)
+    except ConversionError as error:
+        raise OperationError(str(error), 0) from None
+
+
+@function("tostring", anything("value"))
+def tostring(value: Any) -> Value:
+    """Convert to a string."""
+    return _to(value, STRING)
+
+
+@function("tonumber", anything("value"))
+def tonumber(value: Any) -> Value:
+    """Convert to a number."""
+    return _to(value, NUMBER)
+
+
+@function("tobool", anything("value"))
+def tobool(value: Any) -> Value:
+    """Convert to a bool."""
+    return _to(value, BOOL)
+
+
+@function("tolist", anything("value"), nested=True)
+def tolist(value: Any) -> Value:
+    """Convert to a list, all elements of one type."""
+    return _to(value, Collection("list", ANY))
+
+
+@function("toset", anything("value"), nested=True)
+def toset(value: Any) -> Value:
+    """Convert to a set, all elements of one type."""
+    return _to(value, Collection("set", ANY))
+
+
+@function("tomap", anything("value"), nested=True)
+def tomap(value: Any) -> Value:
+    """Convert to a map, all values of one type."""
+    return _to(value, Collection("map", ANY))
+
+
+@function("ephemeralasnull", anything("value"), nested=True)
+def ephemeralasnull(value: Any) -> Value:
+    """Return the value: no value of the language is ephemeral once it is in an expression."""
+    found: Value = value
+    return found
+
+
+@special("try", most=None)
+def try_(ev: Evaluator, call: Call, bound: Bound) -> Value:
+    """Return the first argument that evaluates without an error."""
+    reasons: list[str] = []
+    marked = False
+    for argument in call.arguments:
+        with ev.aside() as found:
+            value = ev.value(argument, bound)
+        if not found.errors:
+            return value if _settled(value) else mark(UNKNOWN, marked=marked or bare(value)[1])
+        marked |= bare(value)[1]
+        reasons += [f"{e.summary}: {e.detail}" for e in found.errors[:1]]
+    detail = "try: no argument evaluates without an error. " + " ".join(reasons[:5])
+    return mark(ev.error("Error in function call", detail, call, marked=marked), marked=marked)
+
+
+def _settled(value: Value) -> bool:
+    # A handle is usable before what it names is made; it is the expression that must be decided.
+    found = reveal(value)[0]
+    return isinstance(found, Handle) or is_known(found)
+
+
+@special("can")
+def can(ev: Evaluator, call: Call, bound: Bound) -> Value:
+    """Tell whether an expression evaluates without an error."""
+    with ev.aside() as found:
+        value = ev.value(call.arguments[0], bound)
+    plain, marked = bare(value)
+    if found.errors:
+        return mark(False, marked=marked)
+    return mark(True if _settled(plain) else UNKNOWN, marked=marked)
+
+
+@special("sensitive")
+def sensitive(ev: Evaluator, call: Call, bound: Bound) -> Value:
+    """Mark a value as sensitive."""
+    return mark(ev.value(call.arguments[0], bound), marked=True)
+
+
+@special("nonsensitive")
+def nonsensitive(ev: Evaluator, call: Call, bound: Bound) -> Value:
+    """Take the mark off a value; what is inside keeps its own."""
+    return reveal(ev.value(call.arguments[0], bound))[0]
+
+
+@special("issensitive")
+def issensitive(ev: Evaluator, call: Call, bound: Bound) -> Value:
+    """Tell whether a value is marked as sensitive."""
+    value, marked = reveal(ev.value(call.arguments[0], bound))
+    return UNKNOWN if value is UNKNOWN and not marked else marked

@@ -1,0 +1,140 @@
+"""Hashes, UUIDs, and decryption with an RSA key."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from mlform.lang.functions.encoding import from_base64
+from mlform.lang.functions.filesystem import read
+from mlform.lang.operations import OperationError, shorten
+from mlform.lang.registry import World, function, string
+from mlform.values import UNKNOWN, Value
+
+_ALGORITHMS: Final = ("md5", "sha1", "sha256", "sha512")
+_NAMESPACES: Final = {
+    "dns": uuid.NAMESPACE_DNS,
+    "url": uuid.NAMESPACE_URL,
+    "oid": uuid.NAMESPACE_OID,
+    "x500": uuid.NAMESPACE_X500,
+}
+
+
+def _digest(name: str, content: bytes) -> bytes:
+    return hashlib.new(name, content, usedforsecurity=False).digest()
+
+
+def _of_text(name: str, show: Callable[[bytes], str]) -> Callable[[str], Value]:
+    return lambda value: show(_digest(name, value.encode(errors="surrogatepass")))
+
+
+def _of_file(name: str, show: Callable[[bytes], str]) -> Callable[[World, str], Value]:
+    return lambda world, path: show(_digest(name, read(world, path)))
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+for _name in _ALGORITHMS:
+    function(_name, string("str"))(_of_text(_name, bytes.hex))
+    function(f"file{_name}", string("path"), world=True)(_of_file(_name, bytes.hex))
+for _name in ("sha256", "sha512"):
+    function(f"base64{_name}", string("str"))(_of_text(_name, _base64))
+    function(f"filebase64{_name}", string("path"), world=True)(_of_file(_name, _base64))
+
+
+@function("uuid")
+def uuid_() -> Value:
+    """Return nothing known: a plan must come out the same each time it is made."""
+    return UNKNOWN
+
+
+@function("bcrypt", string("str"), rest=string("cost"))
+def bcrypt(value: str, *cost: str) -> Value:
+    """Return nothing known: the hash has random salt."""
+    if len(cost) > 1:
+        raise OperationError("a text and at most one cost are taken")
+    return UNKNOWN
+
+
+@function("uuidv5", string("namespace"), string("name"))
+def uuidv5(namespace: str, name: str) -> Value:
+    """Return the UUID of a name in a namespace (RFC 9562, version 5)."""
+    try:
+        space = _NAMESPACES.get(namespace) or uuid.UUID(namespace)
+    except ValueError:
+        raise OperationError(
+            f'"{shorten(namespace)}" is no namespace; use dns, url, oid, x500 or a UUID', 0
+        ) from None
+    return str(uuid.uuid5(space, name))
+
+
+_PEM: Final = re.compile(r"-----BEGIN ([A-Z ]+)-----\s(.*?)-----END \1-----", re.DOTALL)
+
+
+@function("rsadecrypt", string("ciphertext"), string("privatekey"))
+def rsadecrypt(ciphertext: str, key: str) -> Value:
+    """Decrypt Base64 text with an RSA private key in PEM (PKCS #1 v1.5, RFC 8017)."""
+    modulus, exponent = _private_key(key)
+    size = (modulus.bit_length() + 7) // 8
+    sealed = int.from_bytes(from_base64(ciphertext))
+    if sealed >= modulus:
+        raise OperationError("the text was not encrypted for this key", 0)
+    block = pow(sealed, exponent, modulus).to_bytes(size)
+    end = block.find(b"\0", 2)
+    if not hmac.compare_digest(block[:2], b"\0\2") or end < 10:
+        raise OperationError("the text was not encrypted for this key", 0)
+    try:
+        return block[end + 1 :].decode()
+    except UnicodeDecodeError:
+        raise OperationError("what is encrypted is no UTF-8 text", 0) from None
+
+
+def _private_key(pem: str) -> tuple[int, int]:
+    found = _PEM.search(pem)
+    wrong = "the key is no RSA private key in PEM, of PKCS #1 or PKCS #8, without a password"
+    if found is None or found[1] not in {"RSA PRIVATE KEY", "PRIVATE KEY"}:
+        raise OperationError(wrong, 1)
+    try:
+        content = base64.b64decode("".join(found[2].split()), validate=True)
+        fields = _sequence(content)
+        if found[1] == "PRIVATE KEY":
+            fields = _sequence(fields[2][1])
+        numbers = [int.from_bytes(value) for tag, value in fields if tag == 2]
+        modulus, exponent = numbers[1], numbers[3]
+    except (ValueError, IndexError):
+        raise OperationError(wrong, 1) from None
+    if not 0 < exponent < modulus or modulus.bit_length() > 16_384:
+        raise OperationError(wrong, 1)
+    return modulus, exponent
+
+
+def _sequence(content: bytes) -> list[tuple[int, bytes]]:
+    """Return the fields of a DER sequence: tag and content. Raises ``ValueError``."""
+    [(tag, inner)] = _fields(content)
+    if tag != 0x30:
+        raise ValueError("no sequence")
+    return _fields(inner)
+
+
+def _fields(content: bytes) -> list[tuple[int, bytes]]:
+    found: list[tuple[int, bytes]] = []
+    at = 0
+    while at < len(content):
+        tag, length = content[at], content[at + 1]
+        at += 2
+        if length & 0x80:
+            count = length & 0x7F
+            length = int.from_bytes(content[at : at + count])
+            at += count
+        if at + length > len(content):
+            raise ValueError("cut short")
+        found.append((tag, content[at : at + length]))
+        at += length
+    return found

@@ -1,0 +1,184 @@
+"""Times: RFC 3339 texts with offsets, durations as Go writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Final
+
+from mlform.lang.operations import OperationError, shorten
+from mlform.lang.registry import World, function, string
+from mlform.values import UNKNOWN, Value
+
+_TIME: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+)
+_DURATION: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_NANOSECONDS: Final = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_LONGEST: Final = 2**63
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June", "July",
+    "August", "September", "October", "November", "December",
+)  # fmt: skip
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+class Moment:
+    """A point in time, to the nanosecond, and the offset it was written with."""
+
+    def __init__(self, day: datetime, nanoseconds: int) -> None:
+        self.day, self.nanoseconds = day, nanoseconds
+
+    @classmethod
+    def parse(cls, written: str, argument: int) -> Moment:
+        """Read a text. Raises ``OperationError`` about the argument it came by."""
+        found = _TIME.fullmatch(written)
+        problem = (
+            f'"{shorten(written)}" is no time; write it as 2006-01-02T15:04:05Z, '
+            "with an offset such as +01:00 in place of Z if need be"
+        )
+        if found is None:
+            raise OperationError(problem, argument)
+        year, month, day, hour, minute, second = (int(found[i]) for i in range(1, 7))
+        offset = int(found[9] or 0) * 60 + int(found[10] or 0)
+        if int(found[9] or 0) > 23 or int(found[10] or 0) > 59:
+            raise OperationError(problem, argument)
+        zone = timezone(timedelta(minutes=-offset if found[8] == "-" else offset))
+        try:
+            moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+        except ValueError as error:
+            raise OperationError(f"{problem} ({error})", argument) from None
+        return cls(moment, int((found[7] or "0")[:9].ljust(9, "0")))
+
+    @property
+    def instant(self) -> tuple[timedelta, int]:
+        """What orders points in time."""
+        offset = self.day.utcoffset() or timedelta()
+        return self.day.replace(tzinfo=None) - datetime.min - offset, self.nanoseconds
+
+    def plus(self, nanoseconds: int) -> Moment:
+        """Return the point a duration later. Raises ``OperationError``."""
+        seconds, rest = divmod(self.nanoseconds + nanoseconds, 10**9)
+        try:
+            return Moment(self.day + timedelta(seconds=seconds), rest)
+        except OverflowError:
+            raise OperationError("the result is outside the years 1 to 9999") from None
+
+    def __str__(self) -> str:
+        fraction = f".{self.nanoseconds:09d}".rstrip("0") if self.nanoseconds else ""
+        shown = self.day.replace(tzinfo=None).isoformat(timespec="seconds")
+        return shown + fraction + _offset(self.day, ":", "Z")
+
+
+def _offset(day: datetime, between: str, utc: str) -> str:
+    seconds = int((day.utcoffset() or timedelta()).total_seconds())
+    if seconds == 0 and utc:
+        return utc
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    return f"{'-' if seconds < 0 else '+'}{hours:02d}{between}{minutes:02d}"
+
+
+def _duration(written: str) -> int:
+    problem = f'"{shorten(written)}" is no duration; write it as 1h30m, 10s or 500ms'
+    rest = written[1:] if written[:1] in {"+", "-"} else written
+    if rest == "0":
+        return 0
+    total = Decimal()
+    at = 0
+    while at < len(rest):
+        found = _DURATION.match(rest, at)
+        if found is None or len(found[1]) > 30:
+            raise OperationError(problem, 1)
+        total += Decimal(found[1]) * _NANOSECONDS[found[2]]
+        at = found.end()
+    if not rest or total >= _LONGEST:
+        raise OperationError(problem, 1)
+    return -int(total) if written.startswith("-") else int(total)
+
+
+@function("timeadd", string("timestamp"), string("duration"))
+def timeadd(timestamp: str, duration: str) -> Value:
+    """Return the time a duration later."""
+    return str(Moment.parse(timestamp, 0).plus(_duration(duration)))
+
+
+@function("timecmp", string("timestamp_a"), string("timestamp_b"))
+def timecmp(left: str, right: str) -> Value:
+    """Return -1 if the first time is earlier, 1 if it is later, 0 if they are the same."""
+    first, second = Moment.parse(left, 0).instant, Moment.parse(right, 1).instant
+    return (first > second) - (first < second)
+
+
+@function("timestamp")
+def timestamp() -> Value:
+    """Return nothing known: a plan must come out the same whenever it is made."""
+    return UNKNOWN
+
+
+@function("plantimestamp", world=True)
+def plantimestamp(world: World) -> Value:
+    """Return the time the plan is made for."""
+    return UNKNOWN if world.as_of is None else world.as_of
+
+
+_VERBS: Final[Mapping[str, Callable[[datetime], str]]] = {
+    "YYYY": lambda t: f"{t.year:04d}",
+    "YY": lambda t: f"{t.year % 100:02d}",
+    "MMMM": lambda t: _MONTHS[t.month - 1],
+    "MMM": lambda t: _MONTHS[t.month - 1][:3],
+    "MM": lambda t: f"{t.month:02d}",
+    "M": lambda t: str(t.month),
+    "DD": lambda t: f"{t.day:02d}",
+    "D": lambda t: str(t.day),
+    "EEEE": lambda t: _DAYS[t.weekday()],
+    "EEE": lambda t: _DAYS[t.weekday()][:3],
+    "hh": lambda t: f"{t.hour:02d}",
+    "h": lambda t: str(t.hour),
+    "HH": lambda t: f"{(t.hour - 1) % 12 + 1:02d}",
+    "H": lambda t: str((t.hour - 1) % 12 + 1),
+    "AA": lambda t: "AM" if t.hour < 12 else "PM",
+    "aa": lambda t: "am" if t.hour < 12 else "pm",
+    "mm": lambda t: f"{t.minute:02d}",
+    "m": lambda t: str(t.minute),
+    "ss": lambda t: f"{t.second:02d}",
+    "s": lambda t: str(t.second),
+    "ZZZZZ": lambda t: _offset(t, ":", ""),
+    "ZZZZ": lambda t: _offset(t, "", ""),
+    "ZZZ": lambda t: _offset(t, "", "UTC"),
+    "Z": lambda t: _offset(t, ":", "Z"),
+}
+_PIECE: Final = re.compile(
+    r"(?P<verb>([A-Za-z])\2*)|'(?P<literal>(?:[^']|'')*)'|(?P<open>')|(?P<other>[^A-Za-z']+)"
+)
+
+
+@function("formatdate", string("format"), string("time"))
+def formatdate(shape: str, time: str) -> Value:
+    """Return a time as a format such as ``DD MMM YYYY hh:mm ZZZ`` says."""
+    day = Moment.parse(time, 1).day
+    pieces: list[str] = []
+    for found in _PIECE.finditer(shape):
+        if found["open"]:
+            raise OperationError("a ' is not closed", 0)
+        if found["verb"]:
+            verb = _VERBS.get(found["verb"])
+            if verb is None:
+                known = ", ".join(_VERBS)
+                raise OperationError(f'"{shorten(found["verb"])}" is none of {known}', 0)
+            pieces.append(verb(day))
+        elif found["other"]:
+            pieces.append(found["other"])
+        else:
+            pieces.append(found["literal"].replace("''", "'") or "'")
+    return "".join(pieces)

@@ -1,0 +1,221 @@
+"""``format`` and ``formatlist``: verbs as in Go, values as in Terraform."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any, Final
+
+from mlform.lang.functions.encoding import to_json
+from mlform.lang.graphemes import clusters, normal
+from mlform.lang.operations import MATH, OperationError, boolean, integer, kind_of, number, text
+from mlform.lang.registry import anything, check_size, function, string
+from mlform.values import Value
+
+_VERB: Final = re.compile(
+    r"%(?P<flags>[ +\-#0]*)(?P<width>[1-9][0-9]*)?(?:\.(?P<precision>[0-9]*))?"
+    r"(?:\[(?P<index>[1-9][0-9]*)\])?(?P<verb>[a-zA-Z%])?",
+    re.ASCII,
+)
+
+
+class Verb:
+    """One verb of a template, such as ``%-8.2f``."""
+
+    def __init__(self, found: re.Match[str]) -> None:
+        self.flags, self.verb, self.written = found["flags"], found["verb"], found.group()
+        self.width = _small(found["width"])
+        self.precision = None if found["precision"] is None else _small(found["precision"])
+        self.index = None if found["index"] is None else _small(found["index"])
+
+    def pad(self, shown: str, *, numeric: bool = False) -> str:
+        """Fill a text up to the width, counting characters as people see them."""
+        missing = self.width - (len(shown) if shown.isascii() else len(clusters(shown)))
+        if missing <= 0:
+            return shown
+        if "-" in self.flags:
+            return shown + " " * missing
+        if "0" not in self.flags:
+            return " " * missing + shown
+        sign = shown[:1] if numeric and shown[:1] in {"+", "-", " "} else ""
+        return sign + "0" * missing + shown[len(sign) :]
+
+    def signed(self, shown: str) -> str:
+        """Put a plus or a space before a number, if a flag says so."""
+        if shown.startswith("-"):
+            return shown
+        return ("+" if "+" in self.flags else " " if " " in self.flags else "") + shown
+
+    def cut(self, value: str) -> str:
+        """Return as many characters as the precision says."""
+        return value if self.precision is None else "".join(clusters(value)[: self.precision])
+
+
+def _small(digits: str | None) -> int:
+    if not digits:
+        return 0
+    found = int(digits[:10])
+    check_size(found, "characters")
+    return found
+
+
+def _quoted(value: str) -> str:
+    return to_json(value, escape_html=False)
+
+
+def _any(verb: Verb, value: Any) -> str:
+    if value is None:
+        return verb.pad("null")
+    if "#" in verb.flags or not isinstance(value, str | bool | int | float | Decimal):
+        return verb.pad(to_json(value))
+    if isinstance(value, str):
+        return verb.pad(verb.cut(value))
+    if isinstance(value, bool):
+        return verb.pad(text(value))
+    return _compact(verb, value)
+
+
+def _text(verb: Verb, value: Any) -> str:
+    return verb.pad(verb.cut(text(value)))
+
+
+def _quote(verb: Verb, value: Any) -> str:
+    return verb.pad(_quoted(verb.cut(text(value))))
+
+
+def _bool(verb: Verb, value: Any) -> str:
+    return verb.pad(text(boolean(value)))
+
+
+def _integer(spec: str) -> Callable[[Verb, Any], str]:
+    def show(verb: Verb, value: Any) -> str:
+        found = number(value)
+        whole = int(found)
+        shape = ("#" if "#" in verb.flags and spec != "d" else "") + spec
+        if spec != "d" and whole != found:
+            integer(value)
+        return verb.pad(verb.signed(format(whole, shape)), numeric=True)
+
+    return show
+
+
+def _fixed(verb: Verb, value: Any) -> str:
+    places = 6 if verb.precision is None else verb.precision
+    found = Decimal(number(value))
+    check_size(places + abs(found.adjusted()), "characters")
+    context = Context(places + max(found.adjusted(), 0) + 10, ROUND_HALF_EVEN)
+    shown = f"{found.quantize(Decimal(1).scaleb(-places), context=context):f}"
+    return verb.pad(verb.signed(shown), numeric=True)
+
+
+def _exponent(verb: Verb, value: Any) -> str:
+    places = 6 if verb.precision is None else verb.precision
+    check_size(places, "characters")
+    shown = _two_digits(f"{Decimal(number(value)):.{places}e}")
+    shown = shown.upper() if verb.verb == "E" else shown
+    return verb.pad(verb.signed(shown), numeric=True)
+
+
+def _compact(verb: Verb, value: Any) -> str:
+    found = MATH.normalize(Decimal(number(value)))
+    if verb.precision is not None:
+        found = Context(max(verb.precision, 1), ROUND_HALF_EVEN).plus(found).normalize()
+    digits = len(found.as_tuple().digits)
+    exponent = found.adjusted() if found else 0
+    most = max(digits, 21) if verb.precision is None else max(verb.precision, 1)
+    if -4 <= exponent < most:
+        shown = f"{found:f}"
+    else:
+        shown = _two_digits(f"{found:.{digits - 1}e}")
+    shown = shown.upper() if verb.verb == "G" else shown
+    return verb.pad(verb.signed(shown), numeric=True)
+
+
+def _two_digits(shown: str) -> str:
+    mantissa, _, exponent = shown.partition("e")
+    return f"{mantissa}e{exponent[0]}{exponent[1:].zfill(2)}"
+
+
+_VERBS: Final[Mapping[str, Callable[[Verb, Any], str]]] = {
+    "v": _any,
+    "s": _text,
+    "q": _quote,
+    "t": _bool,
+    "b": _integer("b"),
+    "d": _integer("d"),
+    "o": _integer("o"),
+    "x": _integer("x"),
+    "X": _integer("X"),
+    "e": _exponent,
+    "E": _exponent,
+    "f": _fixed,
+    "g": _compact,
+    "G": _compact,
+}
+
+
+def render(template: str, values: Sequence[Any]) -> str:
+    """Fill values into a template. Raises ``OperationError``."""
+    pieces: list[str] = []
+    used = turn = at = size = 0
+    while (start := template.find("%", at)) >= 0:
+        pieces.append(template[at:start])
+        found = _VERB.match(template, start)
+        assert found is not None, "a percent sign alone matches"
+        at = found.end()
+        verb = Verb(found)
+        if verb.verb == "%":
+            pieces.append("%")
+            continue
+        if verb.verb not in _VERBS:
+            wrong = template[start : at + (0 if verb.verb else 1)]
+            raise OperationError(f'"{wrong}" is no verb', 0)
+        turn = turn + 1 if verb.index is None else verb.index
+        if turn > len(values):
+            raise OperationError(
+                f"{verb.written} asks for value {turn}, and there are {len(values)}", 0
+            )
+        used = max(used, turn)
+        pieces.append(_shown(verb, values[turn - 1], turn))
+        size += len(pieces[-1])
+        check_size(size, "characters")
+    if used < len(values):
+        verbs = "none" if not used else f"only {used}"
+        raise OperationError(
+            f"{len(values)} values are given, and the template uses {verbs}", used + 1
+        )
+    return normal("".join(pieces) + template[at:])
+
+
+def _shown(verb: Verb, value: Any, position: int) -> str:
+    if value is None and verb.verb != "v":
+        raise OperationError(f"{verb.written} cannot show null", position)
+    try:
+        return _VERBS[verb.verb](verb, value)
+    except OperationError as error:
+        raise OperationError(f"for {verb.written}, {error}", position) from None
+
+
+@function("format", string("format"), rest=anything("args"))
+def format_(template: str, *values: Any) -> Value:
+    """Fill values into a template with verbs such as ``%s`` and ``%05.2f``."""
+    return render(template, values)
+
+
+@function("formatlist", string("format"), rest=anything("args"))
+def formatlist(template: str, *values: Any) -> Value:
+    """Fill the elements of lists into a template, one result for each; what is no list repeats."""
+    lengths = {len(v) for v in values if isinstance(v, list | tuple)}
+    if len(lengths) > 1:
+        shown = " and ".join(map(str, sorted(lengths)))
+        raise OperationError(f"the lists must be of one length, and are of {shown}")
+    count = lengths.pop() if lengths else 1
+    check_size(count * max(len(template), 1), "characters")
+    for position, value in enumerate(values):
+        if isinstance(value, Mapping) and "%v" not in template:
+            raise OperationError(f"a string is required, not {kind_of(value)}", position + 1)
+    return [
+        render(template, [v[i] if isinstance(v, list | tuple) else v for v in values])
+        for i in range(count)
+    ]

@@ -1,0 +1,99 @@
+"""IP networks in CIDR notation."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Final, TypeAlias
+
+from mlform.lang.operations import OperationError, shorten
+from mlform.lang.registry import check_size, function, string, whole_number
+from mlform.values import Value
+
+_Network: TypeAlias = IPv4Network | IPv6Network
+_ZEROS: Final = re.compile(r"\b0+(?=\d)")
+
+
+def _network(prefix: str) -> _Network:
+    address, _, length = prefix.rpartition("/")
+    try:
+        if re.fullmatch(r"[0-9]{1,3}", length) is None:
+            raise ValueError("no prefix length")
+        if ":" in address:
+            return IPv6Network((address, int(length)), strict=False)
+        return IPv4Network((_ZEROS.sub("", address), int(length)), strict=False)
+    except ValueError:
+        raise OperationError(
+            f'"{shorten(prefix)}" is no network; write it as 10.0.0.0/16 or fd00::/48', 0
+        ) from None
+
+
+def _shown(network: _Network, value: int, length: int | None = None) -> str:
+    address = IPv6Address(value) if network.version == 6 else IPv4Address(value)
+    return str(address) if length is None else f"{address}/{length}"
+
+
+@function("cidrhost", string("prefix"), whole_number("hostnum"))
+def cidrhost(prefix: str, host: int) -> Value:
+    """Return the address of a host; a negative number counts from the end."""
+    network = _network(prefix)
+    count = network.num_addresses
+    if not -count <= host < count:
+        raise OperationError(f"a prefix of {network.prefixlen} bits has no host {host}", 1)
+    return _shown(network, int(network.network_address) + host % count)
+
+
+@function("cidrnetmask", string("prefix"))
+def cidrnetmask(prefix: str) -> Value:
+    """Return the netmask of an IPv4 network."""
+    network = _network(prefix)
+    if network.version == 6:
+        raise OperationError("an IPv6 network has no netmask", 0)
+    return str(network.netmask)
+
+
+@function("cidrsubnet", string("prefix"), whole_number("newbits"), whole_number("netnum"))
+def cidrsubnet(prefix: str, new_bits: int, number: int) -> Value:
+    """Return one of the networks that longer prefixes divide a network into."""
+    network = _network(prefix)
+    length = _longer(network, new_bits, 1)
+    if not 0 <= number < 2**new_bits:
+        raise OperationError(
+            f"{new_bits} more bits have numbers from 0 to {2**new_bits - 1}, not {number}", 2
+        )
+    shift = network.max_prefixlen - length
+    return _shown(network, int(network.network_address) | number << shift, length)
+
+
+def _longer(network: _Network, new_bits: int, argument: int) -> int:
+    length = network.prefixlen + new_bits
+    if new_bits < 0 or length > network.max_prefixlen:
+        most = network.max_prefixlen - network.prefixlen
+        raise OperationError(
+            f"a prefix of {network.prefixlen} bits has room for {most} more, not {new_bits}",
+            argument,
+        )
+    return length
+
+
+@function("cidrsubnets", string("prefix"), rest=whole_number("newbits"))
+def cidrsubnets(prefix: str, *new_bits: int) -> Value:
+    """Return networks of the given additional prefix lengths, one after the other."""
+    network = _network(prefix)
+    check_size(len(new_bits), "networks")
+    at = int(network.network_address)
+    end = at + network.num_addresses
+    found: list[Value] = []
+    for position, bits in enumerate(new_bits, 1):
+        if bits < 1:
+            raise OperationError(f"at least one more bit is required, not {bits}", position)
+        length = _longer(network, bits, position)
+        size = 1 << (network.max_prefixlen - length)
+        at = (at + size - 1) // size * size
+        if at + size > end:
+            raise OperationError(
+                f"the network has no room left for a prefix of {length} bits", position
+            )
+        found.append(_shown(network, at, length))
+        at += size
+    return found

@@ -1,0 +1,93 @@
+"""``yamlencode``: block style, strings quoted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from mlform.lang.operations import OperationError, kind_of, text
+from mlform.lang.registry import anything, function
+from mlform.values import Handle, Value
+
+_FOLDABLE: Final = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]*")
+
+
+@function("yamlencode", anything("value"))
+def yamlencode(value: Value) -> Value:
+    """Return a value as a YAML document, in the layout of Terraform."""
+    if isinstance(value, Mapping | list | tuple) and value:
+        return "\n".join(_lines(value, 0)) + "\n"
+    shown = "\n".join(_entry("", value, 0)).lstrip(" ")
+    # A plain scalar alone needs the end of the document written, so that it can be streamed.
+    plain = not isinstance(value, str | Mapping | list | tuple)
+    return shown + ("\n...\n" if plain and value is not None else "\n")
+
+
+def _lines(value: Any, depth: int) -> list[str]:
+    """Return the lines of a collection with elements."""
+    found: list[str] = []
+    pad = "  " * depth
+    if isinstance(value, Mapping):
+        for key in sorted(value):
+            found += _entry(f"{pad}{_quote(key)}:", value[key], depth)
+        return found
+    for item in value:
+        if isinstance(item, Mapping | list | tuple) and item:
+            first, *rest = _lines(item, depth + 1)
+            found += [f"{pad}- {first.lstrip(' ')}", *rest]
+        else:
+            found += _entry(f"{pad}-", item, depth)
+    return found
+
+
+def _entry(head: str, value: Any, depth: int) -> list[str]:
+    if isinstance(value, Mapping) and value:
+        return [head, *_lines(value, depth + 1)]
+    if isinstance(value, list | tuple) and value:
+        return [head, *_lines(value, depth)]
+    if isinstance(value, str) and "\n" in value and _foldable(value):
+        return [f"{head} {_style(value)}", *_block(value, depth + 1)]
+    return [f"{head} {_scalar(value)}"]
+
+
+def _foldable(value: str) -> bool:
+    return (
+        _FOLDABLE.fullmatch(value) is not None
+        and value.strip("\n") != ""
+        and not value.startswith((" ", "\t", "\n"))
+        and not any(line.endswith((" ", "\t")) for line in value.split("\n"))
+    )
+
+
+def _style(value: str) -> str:
+    return "|-" if not value.endswith("\n") else "|+" if value.endswith("\n\n") else "|"
+
+
+def _block(value: str, depth: int) -> list[str]:
+    pad = "  " * depth
+    return [pad + line if line else "" for line in value.removesuffix("\n").split("\n")]
+
+
+def _quote(value: str) -> str:
+    shown = json.dumps(value, ensure_ascii=False)
+    return re.sub(r"[\x7f-\x9f\ufeff]", lambda m: f"\\u{ord(m.group()):04x}", shown)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str):
+        return _quote(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | float | Decimal):
+        return text(value)
+    if isinstance(value, Mapping):
+        return "{}"
+    if isinstance(value, list | tuple):
+        return "[]"
+    address = value.address if isinstance(value, Handle) else ""
+    raise OperationError(
+        f"the {kind_of(value)} {address} cannot be written out; name one of its attributes"
+    )

@@ -1,0 +1,131 @@
+"""``for`` in brackets, braces and templates; tuple and object constructors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlform.lang.evaluator import Bound, Evaluator
+from mlform.lang.marks import SetValue, mark, reveal
+from mlform.lang.operations import OperationError, kind_of, text
+from mlform.syntax import tree
+from mlform.syntax.tree import Expr
+from mlform.values import UNKNOWN, Value
+
+_BAD_KEY = "Invalid object key"
+
+
+class Loop:
+    """One pass of a ``for``. ``open`` and ``marked`` are told after it: a condition may say so."""
+
+    def __init__(
+        self,
+        ev: Evaluator,
+        expr: tree.ForTuple | tree.ForObject | tree.TemplateFor,
+        bound: Bound,
+    ) -> None:
+        self.ev, self.expr, self.bound = ev, expr, bound
+        self.collection, self.secret = reveal(ev.value(expr.collection, bound))
+        self.marked = self.secret
+        self.open = self.collection is UNKNOWN
+
+    def rounds(self, condition: Expr | None = None) -> Iterator[Bound]:
+        """Yield the names of each round in which the condition holds."""
+        expr = self.expr
+        for key, item in self._items():
+            inner = {**self.bound, expr.value: item}
+            if expr.key is not None:
+                inner[expr.key] = key
+            if condition is None:
+                yield inner
+                continue
+            chosen, mark_ = self.ev.condition(condition, inner)
+            self.marked |= mark_
+            if chosen is UNKNOWN:
+                self.open = True
+            elif chosen:
+                yield inner
+
+    def _items(self) -> Iterator[tuple[Value, Value]]:
+        found = self.collection
+        if isinstance(found, Mapping):
+            return ((k, found[k]) for k in sorted(found))
+        if isinstance(found, SetValue):
+            return ((v, v) for v in found)
+        if isinstance(found, list | tuple):
+            return iter(enumerate(found))
+        if found is not UNKNOWN:
+            detail = f"A for goes through a list, set, map or object, not {kind_of(found)}."
+            self.ev.fault("Not a collection", detail, self.expr.collection)
+            self.open = True
+        return iter(())
+
+    def result(self, value: Value) -> Value:
+        """Return what the loop made, or UNKNOWN if a part of it is still open."""
+        return mark(UNKNOWN if self.open else value, marked=self.marked)
+
+
+def for_tuple(ev: Evaluator, expr: tree.ForTuple, bound: Bound) -> Value:
+    """``[for …]``."""
+    loop = Loop(ev, expr, bound)
+    with ev.hushed(marked=loop.secret):
+        found = [ev.value(expr.result, inner) for inner in loop.rounds(expr.condition)]
+    return loop.result(found)
+
+
+def for_object(ev: Evaluator, expr: tree.ForObject, bound: Bound) -> Value:
+    """``{for …}``."""
+    loop = Loop(ev, expr, bound)
+    found: dict[str, Any] = {}
+    with ev.hushed(marked=loop.secret):
+        for inner in loop.rounds(expr.condition):
+            key, marked = object_key(ev, expr.key_result, inner)
+            loop.marked |= marked
+            value = ev.value(expr.result, inner)
+            if key is None:
+                loop.open = True
+            elif expr.group:
+                found.setdefault(key, []).append(value)
+            elif key in found:
+                detail = (
+                    f'The key "{key}" comes up more than once. Make the keys unique, or add '
+                    "... after the value to collect the values of each key."
+                )
+                hint = "A key comes up more than once."
+                ev.error("Duplicate object key", detail, expr.key_result, marked=marked, hint=hint)
+                loop.open = True
+            else:
+                found[key] = value
+    return loop.result(found)
+
+
+def object_key(ev: Evaluator, expr: Expr, bound: Bound) -> tuple[str | None, bool]:
+    """Return a key, ``None`` if it is unknown or wrong, and whether it is marked."""
+    key, marked = reveal(ev.value(expr, bound))
+    if key is UNKNOWN:
+        return None, marked
+    try:
+        return text(key), marked
+    except OperationError as error:
+        ev.error(_BAD_KEY, f"As a key, {error}.", expr, marked=marked)
+        return None, marked
+
+
+def tuple_(ev: Evaluator, expr: tree.TupleExpr, bound: Bound) -> Value:
+    """``[a, b]``."""
+    return [ev.value(item, bound) for item in expr.items]
+
+
+def object_(ev: Evaluator, expr: tree.ObjectExpr, bound: Bound) -> Value:
+    """``{ key = value }``; of equal keys the last counts."""
+    found: dict[str, Value] = {}
+    secret = still_open = False
+    for key_expr, value_expr in expr.items:
+        key, marked = object_key(ev, key_expr, bound)
+        secret |= marked
+        value = ev.value(value_expr, bound)
+        if key is None:
+            still_open = True
+        else:
+            found[key] = value
+    return mark(UNKNOWN if still_open else found, marked=secret)
