@@ -20,6 +20,7 @@ from mlform.values import Value
 
 _LATER = {"module": "Modules", "moved": "Moved blocks", "removed": "Removed blocks"}
 _LATER |= {"import": "Import blocks", "check": "Check blocks"}
+_NESTED = {"lifecycle": 0, "validation": 0, "required_providers": 0, "backend": 1}
 _LABELS = {**KINDS, "variable": 1, "output": 1, "provider": 1, "locals": 0, "mlform": 0}
 
 
@@ -39,7 +40,7 @@ def _parse(name: str, text: str, diagnostics: Diagnostics) -> Body:
     if name.endswith(JSON_SUFFIX):
         from mlform.syntax.json import parse_json  # noqa: PLC0415 - few specs have JSON
 
-        return parse_json(text, name, diagnostics, _LABELS)
+        return parse_json(text, name, diagnostics, {**_LABELS, **_NESTED})
     return parse(text, name, diagnostics)
 
 
