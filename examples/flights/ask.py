@@ -20,8 +20,8 @@ import pandas as pd
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from fetch import read_month, read_planes, read_weather  # noqa: E402 - found beside this file
 from features.flights import build  # noqa: E402
+from fetch import read_month, read_planes, read_weather  # noqa: E402 - found beside this file
 
 DATATYPES = {"i": "INT64", "u": "INT64", "f": "FP64", "b": "BOOL"}
 BATCH = 200

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlform.cli import options as opt
-from mlform.cli.terminal import Lines, explained, json_lines, say, say_json
+from mlform.cli.terminal import explained, reporter, say, say_json
 
 if TYPE_CHECKING:
     from mlform.commands.applying import Applied
@@ -132,11 +132,11 @@ def apply(
                 raise stop("No such plan", f"There is no file {saved}.")
             given = parse(saved.read_text(encoding="utf-8"), str(saved))
         approve = _approval(quiet=auto_approve or given is not None, json=json)
-        reporter = json_lines if json else Lines()
         chosen = PlanOptions(tuple(target or ()), refresh)
-        applied = carry_out(
-            session, approve, reporter, chosen, saved=given, parallelism=parallelism
-        )
+        with reporter(json=json) as report:
+            applied = carry_out(
+                session, approve, report, chosen, saved=given, parallelism=parallelism
+            )
     finish(applied, json=json)
 
 
@@ -157,11 +157,11 @@ def destroy(
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
         approve = _approval(quiet=auto_approve, json=json)
-        reporter = json_lines if json else Lines()
         chosen = PlanOptions(tuple(target or ()), refresh=False, destroy=True)
-        applied = carry_out(
-            session, approve, reporter, chosen, parallelism=parallelism, operation="destroy"
-        )
+        with reporter(json=json) as report:
+            applied = carry_out(
+                session, approve, report, chosen, parallelism=parallelism, operation="destroy"
+            )
     finish(applied, json=json)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mlform.cli import options as opt
-from mlform.cli.terminal import Lines, explained, json_lines, say, say_json
+from mlform.cli.terminal import explained, reporter, say, say_json
 
 
 def register(app: typer.Typer, monitor_app: typer.Typer) -> None:
@@ -37,7 +37,8 @@ def reapply(
 
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
-        done = run(session, json_lines if json else Lines(), parallelism=parallelism)
+        with reporter(json=json) as report:
+            done = run(session, report, parallelism=parallelism)
         if json:
             for it in done.pulls:
                 say_json(pull_data(it), lines=True)
@@ -75,7 +76,8 @@ def monitor_run(
 
     session = opt.open_session(directory)
     with explained(session, as_json=json):
-        seen = run_monitors(session, monitor or (), json_lines if json else Lines())
+        with reporter(json=json) as report:
+            seen = run_monitors(session, monitor or (), report)
         if json:
             say_json([watched_data(w) for w in seen])
         else:

@@ -16,7 +16,7 @@ from mlform.diagnostics import DiagnosedError, Diagnostics
 from mlform.render.style import Styled, paint
 
 if TYPE_CHECKING:
-    from mlform.apply import Event
+    from mlform.apply import Event, Reporter
     from mlform.commands.session import Session
 
 _writing = threading.Lock()
@@ -94,6 +94,20 @@ def _plain_error(summary: str, detail: str, *, as_json: bool) -> None:
         say_json({"type": "diagnostics", "diagnostics": as_data(diagnostics)}, lines=True)
     else:
         say([("red bold", "Error"), ("bold", f": {summary}\n"), ("", f"\n{detail}\n")], error=True)
+
+
+@contextmanager
+def reporter(*, json: bool) -> Iterator[Reporter]:
+    """Give what tells events: live for a terminal, a line each otherwise, JSON for machines."""
+    if json:
+        yield json_lines
+    elif sys.stdout.isatty():
+        from mlform.cli.live import Live
+
+        with Live() as live:
+            yield live
+    else:
+        yield Lines()
 
 
 class Lines:
