@@ -349,6 +349,22 @@ def why(address: str, directory: opt.Directory = opt.HERE, json: opt.Json = Fals
             say(chain(links))
 
 
+@app.command("force-unlock")
+def force_unlock(
+    lease: Annotated[str, typer.Argument(help="The lease that the error about the lock names.")],
+    directory: opt.Directory = opt.HERE,
+) -> None:
+    """Take the lock from a holder that cannot give it back (another host that died)."""
+    from mlform.diagnostics import stop
+
+    session = opt.open_session(directory)
+    with explained(session):
+        if not session.store.break_lock(lease):
+            detail = f"{lease} does not hold the lock. The error about the lock names who does."
+            raise stop("No such lease", detail)
+        say(f"Lease {lease} is broken: whatever it still writes is refused.\n")
+
+
 @app.command()
 def version(json: opt.Json = False) -> None:
     """Say which mlform this is, and which providers are installed."""

@@ -55,7 +55,10 @@ def explained(session: Session, *, as_json: bool = False) -> Iterator[None]:
         _problems(session, error.diagnostics, as_json=as_json)
         raise typer.Exit(1) from None
     except LockedError as error:
-        detail = f"{error} Wait until it is over, or stop that process; then try again."
+        detail = (
+            f"{error} Wait until it is over, or stop that process; then try again. If its machine "
+            f"is gone for good: mlform force-unlock {error.holder.id}"
+        )
         _plain_error("State is locked", detail, as_json=as_json)
         raise typer.Exit(4) from None
     except LostLeaseError as error:

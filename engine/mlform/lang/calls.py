@@ -8,15 +8,13 @@ from importlib import import_module
 from typing import Any, Final
 
 from mlform.diagnostics import did_you_mean
-from mlform.lang.evaluator import Bound, Evaluator
+from mlform.lang.evaluator import UNKNOWN_FUNCTION, WRONG_COUNT, Bound, Evaluator
 from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.operations import OperationError, kind_of
 from mlform.lang.registry import Function, Special, World
 from mlform.syntax.tree import Call, Expr
 from mlform.values import UNKNOWN, Value, is_known
 
-_UNKNOWN_FUNCTION: Final = "Unknown function"
-_COUNT: Final = "Wrong number of arguments"
 _ARGUMENT: Final = "Invalid function argument"
 _FAILED: Final = "Error in function call"
 _SCALARS: Final = (str, int, float)
@@ -42,21 +40,25 @@ def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
     if isinstance(function, Special):
         problem = function.wrong_count(len(expr.arguments), expand=expr.expand)
         if problem:
-            return ev.fault(_COUNT, f"{expr.name} {problem}.", expr)
+            return ev.fault(WRONG_COUNT, f"{expr.name} {problem}.", expr)
         return function.run(ev, expr, bound)
     given = [(*_reveal(ev.value(a, bound), function), a) for a in expr.arguments]
     marked = any(m for _, m, _ in given)
-    if expr.expand:
+    if expr.expand and given:
         expanded = _expand(ev, given, function)
         if expanded is None:
             return mark(UNKNOWN, marked=marked)
         given = expanded
-        marked = any(m for _, m, _ in given)
+        marked = marked or any(m for _, m, _ in given)
     values = [v for v, _, _ in given]
     problem = function.wrong_count(len(values))
     if problem:
         return ev.error(
-            _COUNT, f"{expr.name} {problem}.", expr, marked=marked and expr.expand, hint="Count."
+            WRONG_COUNT,
+            f"{expr.name} {problem}.",
+            expr,
+            marked=marked and expr.expand,
+            hint="Count.",
         )
     taken = _take(ev, function, values, [a for _, _, a in given], marked=marked)
     if taken is None:
@@ -88,7 +90,7 @@ def _no_function(ev: Evaluator, expr: Call, bound: Bound) -> Value:
     if expr.name in {"list", "map"}:
         other = "[a, b]" if expr.name == "list" else "{ key = value }"
         detail = f"The function {expr.name} is gone: write {other}, or to{expr.name}({other})."
-    return ev.fault(_UNKNOWN_FUNCTION, detail, expr)
+    return ev.fault(UNKNOWN_FUNCTION, detail, expr)
 
 
 def _reveal(value: Value, function: Function) -> tuple[Any, bool]:
@@ -105,11 +107,7 @@ def _expand(
         ev.fault(_ARGUMENT, f"Before ... a list is required, not {kind_of(last)}.", at)
         return None
     rest = [(*_reveal(v, function), at) for v in last]
-    expanded = [*first, *((v, m or marked, a) for v, m, a in rest)]
-    # An empty sensitive list still decides how the call comes out.
-    if marked and not rest and first:
-        expanded[0] = (first[0][0], True, first[0][2])
-    return expanded
+    return [*first, *rest]
 
 
 def _take(
@@ -119,7 +117,7 @@ def _take(
     taken: list[Any] = []
     ready = True
     for position, (value, expr) in enumerate(zip(values, at, strict=True)):
-        if value is UNKNOWN or not (
+        if (value is UNKNOWN and not function.lazy) or not (
             function.nested or value is None or isinstance(value, _SCALARS) or is_known(value)
         ):
             ready = False

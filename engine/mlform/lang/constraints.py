@@ -28,14 +28,14 @@ _SUMMARY: Final = "Invalid type"
 
 def parse_type(expr: Expr, source: Source, diagnostics: Diagnostics) -> Type | None:
     """Return the type that an expression such as ``list(string)`` names, or note why it is none."""
-    return _Reader(source, diagnostics).type(expr)
+    return _Reader(source, diagnostics).read(expr)
 
 
 class _Reader:
     def __init__(self, source: Source, diagnostics: Diagnostics) -> None:
         self.source, self.diagnostics = source, diagnostics
 
-    def type(self, expr: Expr) -> Type | None:
+    def read(self, expr: Expr) -> Type | None:
         match expr:
             case Name(name=name) if name in _PRIMITIVES:
                 return _PRIMITIVES[name]
@@ -47,14 +47,15 @@ class _Reader:
             case Call(name=name) if name in _COLLECTIONS:
                 return self.collection(expr)
             case Call(name="tuple"):
-                return self.tuple(expr)
+                return self.tuple_type(expr)
             case Call(name="object"):
-                return self.object(expr)
+                return self.object_type(expr)
             case Call(name="optional"):
                 return self.error("Only an attribute of an object can be optional.", expr)
-        return self.no_type(expr)
+            case _:
+                return self.no_type(expr)
 
-    def no_type(self, expr: Expr) -> None:
+    def no_type(self, expr: Expr) -> Type | None:
         name = getattr(expr, "name", None)
         hint = did_you_mean(name, _WORDS) if isinstance(name, str) else ""
         written = self.source.text[expr.start : expr.end]
@@ -64,27 +65,33 @@ class _Reader:
             expr,
         )
 
-    def error(self, detail: str, expr: Expr) -> None:
+    def error(self, detail: str, expr: Expr) -> Type | None:
+        """Note a problem; there is no type then."""
         self.diagnostics.error(_SUMMARY, detail, at=self.source.span(expr.start, expr.end))
+        return None
 
     def collection(self, call: Call) -> Type | None:
         if len(call.arguments) != 1 or call.expand:
             return self.error(f"{call.name} takes one type, as in {call.name}(string).", call)
-        element = self.type(call.arguments[0])
+        element = self.read(call.arguments[0])
         return None if element is None else Collection(call.name, element)
 
-    def tuple(self, call: Call) -> Type | None:
+    def tuple_type(self, call: Call) -> Type | None:
         match call:
             case Call(arguments=(TupleExpr(items=items),), expand=False):
-                found = [self.type(item) for item in items]
+                found = [self.read(item) for item in items]
                 known = tuple(t for t in found if t is not None)
                 return TupleType(known) if len(known) == len(found) else None
+            case _:
+                pass
         return self.error("tuple takes a list of types, as in tuple([string, number]).", call)
 
-    def object(self, call: Call) -> Type | None:
+    def object_type(self, call: Call) -> Type | None:
         match call:
             case Call(arguments=(ObjectExpr(items=items),), expand=False):
                 return self.attributes(items)
+            case _:
+                pass
         return self.error("object takes names with types, as in object({name = string}).", call)
 
     def attributes(self, items: tuple[tuple[Expr, Expr], ...]) -> Type | None:
@@ -99,20 +106,20 @@ class _Reader:
             if key.value in attributes:
                 self.error(f'The attribute "{key.value}" is given twice.', key)
                 sound = False
-            inner = written
+            inner, call = written, None
             if isinstance(written, Call) and written.name == "optional":
                 if not 1 <= len(written.arguments) <= 2 or written.expand:
                     self.error("optional takes a type, and a default if need be.", written)
                     sound = False
                     continue
-                inner = written.arguments[0]
-            found = self.type(inner)
+                inner, call = written.arguments[0], written
+            found = self.read(inner)
             if found is None:
                 sound = False
                 continue
             attributes[key.value] = found
-            if inner is not written:
-                optional[key.value], fits = self.default(written, found)
+            if call is not None:
+                optional[key.value], fits = self.default(call, found)
                 sound &= fits
         return ObjectType(attributes, optional) if sound else None
 

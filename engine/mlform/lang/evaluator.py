@@ -23,6 +23,12 @@ Handler: TypeAlias = "Callable[[Evaluator, Any, Bound], Value]"
 ITEM: Final = "\0item"
 """What a splat binds: no name can be written so."""
 
+UNKNOWN_REFERENCE: Final = "Unknown reference"
+UNKNOWN_FUNCTION: Final = "Unknown function"
+WRONG_COUNT: Final = "Wrong number of arguments"
+MISTAKES: Final = frozenset({UNKNOWN_REFERENCE, UNKNOWN_FUNCTION, WRONG_COUNT})
+"""What is wrong in the text itself, and so even where its value is not needed."""
+
 HIDDEN: Final = "The values are sensitive, so they are not shown. "
 
 
@@ -67,11 +73,6 @@ class Evaluator:
         finally:
             self._hushed -= marked
 
-    @property
-    def quiet(self) -> bool:
-        """Whether values must not be shown at this point."""
-        return self._hushed > 0
-
     @contextmanager
     def aside(self) -> Iterator[Diagnostics]:
         """Note errors apart for a while: whether they count is still to be seen."""
@@ -80,6 +81,10 @@ class Evaluator:
             yield self.diagnostics
         finally:
             self.diagnostics = kept
+
+    def keep_mistakes(self, problems: Diagnostics) -> None:
+        """Note those of some problems that are wrong in whatever way the values turn out."""
+        self.diagnostics.extend(d for d in problems.errors if d.summary in MISTAKES)
 
     def nested(self, scope: Scope, source: Source, diagnostics: Diagnostics) -> Evaluator:
         """Return an evaluator for another text, with names of its own."""

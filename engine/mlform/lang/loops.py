@@ -112,7 +112,7 @@ def object_key(ev: Evaluator, expr: Expr, bound: Bound) -> tuple[str | None, boo
 
 
 def tuple_(ev: Evaluator, expr: tree.TupleExpr, bound: Bound) -> Value:
-    """``[a, b]``."""
+    """Return a tuple: ``[a, b]``."""
     return [ev.value(item, bound) for item in expr.items]
 
 
@@ -121,6 +121,9 @@ def object_(ev: Evaluator, expr: tree.ObjectExpr, bound: Bound) -> Value:
     found: dict[str, Value] = {}
     secret = still_open = False
     for key_expr, value_expr in expr.items:
+        if isinstance(key_expr, tree.GetAttr):
+            detail = "To use the value as the key, put it in parentheses; as a text, in quotes."
+            ev.fault("Ambiguous object key", detail, key_expr)
         key, marked = object_key(ev, key_expr, bound)
         secret |= marked
         value = ev.value(value_expr, bound)

@@ -16,7 +16,7 @@ from mlform.values import UNKNOWN, Handle, Value, is_sensitive
 _BAD_OPERAND = "Invalid operand"
 
 
-def literal(ev: Evaluator, expr: tree.Literal, bound: Bound) -> Value:
+def literal(_ev: Evaluator, expr: tree.Literal, _bound: Bound) -> Value:
     """Return what is written."""
     return expr.value
 
@@ -133,19 +133,23 @@ def _capital(sentence: str) -> str:
 
 def _logic(ev: Evaluator, expr: tree.Binary, bound: Bound) -> Value:
     decisive = expr.op == "||"
-    left, left_marked = _side(ev, expr.left, expr.op, bound)
-    if left is decisive:
-        # The right side may only make sense where the left does not decide: x != null && x.y.
-        with ev.aside():
-            _, right_marked = _side(ev, expr.right, expr.op, bound)
-        return mark(decisive, marked=left_marked or right_marked)
-    right, right_marked = _side(ev, expr.right, expr.op, bound)
-    found = decisive if right is decisive else UNKNOWN if UNKNOWN in (left, right) else right
+    left, left_marked = _side(ev, expr.left, expr.op, ev.value(expr.left, bound))
+    if left is not decisive and left is not UNKNOWN:
+        right, right_marked = _side(ev, expr.right, expr.op, ev.value(expr.right, bound))
+        return mark(right, marked=left_marked or right_marked)
+    # The right side may only make sense where the left does not decide: x != null && x.y.
+    with ev.aside() as problems:
+        given = ev.value(expr.right, bound)
+    ev.keep_mistakes(problems)
+    if problems.errors or (left is decisive and reveal(given)[0] is None):
+        return mark(left, marked=left_marked or bare(given)[1])
+    right, right_marked = _side(ev, expr.right, expr.op, given)
+    found = decisive if decisive in (left, right) else UNKNOWN
     return mark(found, marked=left_marked or right_marked)
 
 
-def _side(ev: Evaluator, expr: Expr, op: str, bound: Bound) -> tuple[Value, bool]:
-    found, marked = reveal(ev.value(expr, bound))
+def _side(ev: Evaluator, expr: Expr, op: str, value: Value) -> tuple[Value, bool]:
+    found, marked = reveal(value)
     if found is UNKNOWN:
         return UNKNOWN, marked
     try:
@@ -165,8 +169,9 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
     if not condition:
         chosen_expr, other_expr = other_expr, chosen_expr
     chosen = ev.value(chosen_expr, bound)
-    with ev.aside():
+    with ev.aside() as problems:
         other = ev.value(other_expr, bound)
+    ev.keep_mistakes(problems)
     return mark(_unified(ev, expr, chosen, other, chosen), marked=marked)
 
 

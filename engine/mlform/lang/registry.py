@@ -44,7 +44,8 @@ class Function:
 
     Sensitive marks are taken off the arguments and put on the result, and with an unknown
     argument the result is unknown, without a call. To a ``nested`` function this happens only at
-    the surface: marks and unknowns inside lists and objects reach it. With ``world`` the first
+    the surface: marks and unknowns inside lists and objects reach it. A ``lazy`` one
+    is called with unknown arguments too. With ``world`` the first
     argument says where files are and when the plan is made.
     """
 
@@ -53,6 +54,7 @@ class Function:
     rest: Parameter | None
     run: Callable[..., Value]
     nested: bool
+    lazy: bool
     world: bool
 
     def parameter(self, position: int) -> Parameter:
@@ -105,12 +107,13 @@ def function(
     *parameters: Parameter,
     rest: Parameter | None = None,
     nested: bool = False,
+    lazy: bool = False,
     world: bool = False,
 ) -> Callable[[_Run], _Run]:
     """Register the decorated function under a name of the language."""
 
     def register(run: _Run) -> _Run:
-        FUNCTIONS[name] = Function(name, parameters, rest, run, nested, world)
+        FUNCTIONS[name] = Function(name, parameters, rest, run, nested, lazy, world)
         return run
 
     return register
@@ -214,7 +217,7 @@ def _element(convert: Callable[[Any], Any], value: Any, *, null: bool) -> Any:
     return convert(value)
 
 
-def check_size(count: int | float, what: str = "elements") -> None:
+def check_size(count: float, what: str = "elements") -> None:
     """Raise ``OperationError`` if a result would be too large to hold."""
     if count > MOST:
         raise OperationError(f"the result would have more than {MOST:,} {what}")

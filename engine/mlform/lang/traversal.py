@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlform.diagnostics import did_you_mean
-from mlform.lang.evaluator import ITEM, Bound, Evaluator
+from mlform.lang.evaluator import ITEM, UNKNOWN_REFERENCE, Bound, Evaluator
 from mlform.lang.marks import SetValue, mark, reveal
 from mlform.lang.operations import OperationError, integer, kind_of, text
 from mlform.syntax import tree
@@ -24,7 +24,7 @@ def name(ev: Evaluator, expr: tree.Name, bound: Bound) -> Value:
     if expr.name in ev.scope:
         return ev.scope[expr.name]
     hint = did_you_mean(expr.name, [*bound.keys() - {ITEM}, *ev.scope])
-    return ev.fault("Unknown reference", f'There is no "{expr.name}" here.{hint}', expr)
+    return ev.fault(UNKNOWN_REFERENCE, f'There is no "{expr.name}" here.{hint}', expr)
 
 
 def get_attr(ev: Evaluator, expr: tree.GetAttr, bound: Bound) -> Value:
@@ -36,6 +36,7 @@ def get_attr(ev: Evaluator, expr: tree.GetAttr, bound: Bound) -> Value:
 def index(ev: Evaluator, expr: tree.Index, bound: Bound) -> Value:
     """``x[key]``."""
     target, target_marked = reveal(ev.value(expr.target, bound))
+    key: Value
     key, key_marked = reveal(ev.value(expr.key, bound))
     marked = target_marked or key_marked
     if target is UNKNOWN or key is UNKNOWN:
@@ -60,22 +61,21 @@ def _item(ev: Evaluator, target: Any, key: Value, expr: tree.Index, *, marked: b
     except OperationError as error:
         return ev.error(_BAD_INDEX, f"To index a list, {error}.", expr.key, marked=marked)
     if 0 <= at < len(target):
-        found: Value = target[at]
-        return found
+        element: Value = target[at]
+        return element
     elements = "element" if len(target) == 1 else "elements"
     detail = f"The list has {len(target)} {elements}, counted from 0; there is none at {at}."
     return ev.error(_BAD_INDEX, detail, expr.key, marked=marked)
 
 
-def _member(ev: Evaluator, target: Any, step: str, expr: Expr, *, marked: bool) -> Value:
+def _member(ev: Evaluator, target: Value, step: str, expr: Expr, *, marked: bool) -> Value:
     if target is UNKNOWN:
         return UNKNOWN
     if isinstance(target, Handle):
         return _attribute(ev, target, step, expr)
     if isinstance(target, Mapping):
         if step in target:
-            found: Value = target[step]
-            return found
+            return target[step]
         detail = f'There is no "{step}" in this object.{did_you_mean(step, target)}'
         return ev.error(_NO_ATTRIBUTE, detail, expr, marked=marked)
     if target is None:
@@ -110,6 +110,6 @@ def splat(ev: Evaluator, expr: tree.Splat, bound: Bound) -> Value:
         return mark([ev.value(expr.each, {**bound, ITEM: i}) for i in items], marked=marked)
 
 
-def splat_item(ev: Evaluator, expr: tree.SplatItem, bound: Bound) -> Value:
+def splat_item(_ev: Evaluator, _expr: tree.SplatItem, bound: Bound) -> Value:
     """Return the element that the splat around is at."""
     return bound[ITEM]

@@ -133,6 +133,10 @@ class Store(Protocol):
         """
         ...
 
+    def break_lock(self, lease: str) -> bool:
+        """Take the lock from a lease by its id; ``False`` if it does not hold it."""
+        ...
+
     def intent(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> None:
         """Journal that a side effect is about to happen."""
 

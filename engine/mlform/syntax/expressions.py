@@ -18,6 +18,7 @@ from mlform.syntax.problems import (
     TOO_DEEP,
     UNCLOSED_BRACKET,
 )
+from mlform.syntax.scanner import OPERATOR_HINTS
 from mlform.syntax.tree import (
     Binary,
     Call,
@@ -372,7 +373,7 @@ class ExpressionScanner(CollectionScanner):
     def _no_value(self) -> NoReturn:
         self.skip_gap()
         before = self.text[max(self.pos - 1, 0)]
-        at = self.pos - 1 if before + self.text[self.pos] in _OPERATOR_HINTS else self.pos
+        at = self.pos - 1 if before + self.text[self.pos] in OPERATOR_HINTS else self.pos
         self.check_operator(at)
         hint = ""
         if self.text[self.pos] == "=":

@@ -27,7 +27,7 @@ _HINTS: Final = {
     "\r": "A carriage return counts as a line break only before a line feed.",
     "@": "There is no operator or name with it.",
 }
-_OPERATOR_HINTS: Final = {
+OPERATOR_HINTS: Final = {
     "&": "Write && for a logical and; there are no bitwise operators.",
     "|": "Write || for a logical or; there are no bitwise operators.",
     "^": "There are no bitwise operators; for a power call pow(x, y).",
@@ -121,10 +121,10 @@ class Scanner:
 
     def check_operator(self, at: int) -> None:
         """Give up at what is an operator in other languages."""
-        hint = _OPERATOR_HINTS.get(self.text[at : at + 2]) or _OPERATOR_HINTS.get(self.text[at])
+        hint = OPERATOR_HINTS.get(self.text[at : at + 2]) or OPERATOR_HINTS.get(self.text[at])
         if hint and self.text[at : at + 2] not in ("&&", "||"):
             self.fail(
-                BAD_OPERATOR, hint, at, at + (2 if self.text[at : at + 2] in _OPERATOR_HINTS else 1)
+                BAD_OPERATOR, hint, at, at + (2 if self.text[at : at + 2] in OPERATOR_HINTS else 1)
             )
 
     def check_name(self, start: int, end: int) -> None:
@@ -153,7 +153,6 @@ class Scanner:
             stop = self.token_end(end + 1)
             self.fail(
                 BAD_NUMBER,
-    BAD_OPERATOR,
                 f"{self.text[start:stop]} has more than one decimal point. Write versions and "
                 "addresses as strings, in double quotes.",
                 start,
@@ -166,7 +165,6 @@ class Scanner:
         if len(text) > MAX_DIGITS or len(digits) > 4 or int(digits or "0") > MAX_DIGITS:
             self.fail(
                 BAD_NUMBER,
-    BAD_OPERATOR,
                 f"{show(text)} is out of range: a number may have at most {MAX_DIGITS} digits "
                 "before and after its decimal point.",
                 start,

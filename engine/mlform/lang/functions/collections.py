@@ -85,8 +85,7 @@ def concat(*lists: list[Value]) -> Value:
     """Join lists end to end."""
     if not lists:
         raise OperationError("at least one list is required")
-    joined = [v for one in lists for v in one]
-    return joined
+    return [v for one in lists for v in one]
 
 
 @function("merge", rest=anything("maps"), nested=True)
@@ -159,8 +158,9 @@ def zipmap(names: list[Value], found: list[Value]) -> Value:
     """Make a map of a list of keys and a list of values."""
     if len(names) != len(found):
         raise OperationError(f"there are {len(names)} keys and {len(found)} values")
+    plain: list[Any]
     plain, marked = bare(names)
-    if not is_known(plain):
+    if not all(map(is_known, plain)):
         return mark(UNKNOWN, marked=marked)
     return mark({text(k): v for k, v in zip(plain, found, strict=True)}, marked=marked)
 
@@ -175,12 +175,11 @@ def one(value: Any) -> Value:
     return value[0] if value else None
 
 
-@function("coalesce", rest=anything("values"), nested=True)
+@function("coalesce", rest=anything("values"), nested=True, lazy=True)
 def coalesce(*given: Value) -> Value:
     """Return the first value that is neither null nor an empty string."""
-    plain = [v for v in given if v is not None]
-    kinds = same(plain) if plain else []
-    for value in kinds:
+    # What is unknown may be null, so it decides only what comes after it.
+    for value in same([v for v in given if v is not None]):
         if value != "":
             return value
     raise OperationError("all values are null or empty strings")

@@ -92,9 +92,10 @@ def can(ev: Evaluator, call: Call, bound: Bound) -> Value:
     with ev.aside() as found:
         value = ev.value(call.arguments[0], bound)
     plain, marked = bare(value)
-    if found.errors:
-        return mark(False, marked=marked)
-    return mark(True if _settled(plain) else UNKNOWN, marked=marked)
+    result: Value = not found.errors
+    if result and not _settled(plain):
+        result = UNKNOWN
+    return mark(result, marked=marked)
 
 
 @special("sensitive")
@@ -106,7 +107,8 @@ def sensitive(ev: Evaluator, call: Call, bound: Bound) -> Value:
 @special("nonsensitive")
 def nonsensitive(ev: Evaluator, call: Call, bound: Bound) -> Value:
     """Take the mark off a value; what is inside keeps its own."""
-    return reveal(ev.value(call.arguments[0], bound))[0]
+    value: Value = reveal(ev.value(call.arguments[0], bound))[0]
+    return value
 
 
 @special("issensitive")

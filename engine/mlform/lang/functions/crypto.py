@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from mlform.lang.functions.encoding import from_base64
@@ -56,7 +56,7 @@ def uuid_() -> Value:
 
 
 @function("bcrypt", string("str"), rest=string("cost"))
-def bcrypt(value: str, *cost: str) -> Value:
+def bcrypt(_value: str, *cost: str) -> Value:
     """Return nothing known: the hash has random salt."""
     if len(cost) > 1:
         raise OperationError("a text and at most one cost are taken")
@@ -98,16 +98,14 @@ def rsadecrypt(ciphertext: str, key: str) -> Value:
 
 def _private_key(pem: str) -> tuple[int, int]:
     found = _PEM.search(pem)
-    wrong = "the key is no RSA private key in PEM, of PKCS #1 or PKCS #8, without a password"
-    if found is None or found[1] not in {"RSA PRIVATE KEY", "PRIVATE KEY"}:
+    wrong = (
+        "the key is no RSA private key in PEM, of PKCS #1, PKCS #8 or OpenSSH, without a password"
+    )
+    if found is None or found[1] not in _READERS:
         raise OperationError(wrong, 1)
     try:
         content = base64.b64decode("".join(found[2].split()), validate=True)
-        fields = _sequence(content)
-        if found[1] == "PRIVATE KEY":
-            fields = _sequence(fields[2][1])
-        numbers = [int.from_bytes(value) for tag, value in fields if tag == 2]
-        modulus, exponent = numbers[1], numbers[3]
+        modulus, exponent = _READERS[found[1]](content)
     except (ValueError, IndexError):
         raise OperationError(wrong, 1) from None
     if not 0 < exponent < modulus or modulus.bit_length() > 16_384:
@@ -138,3 +136,43 @@ def _fields(content: bytes) -> list[tuple[int, bytes]]:
         found.append((tag, content[at : at + length]))
         at += length
     return found
+
+
+def _pkcs1(content: bytes) -> tuple[int, int]:
+    numbers = [int.from_bytes(value) for tag, value in _sequence(content) if tag == 0x02]
+    return numbers[1], numbers[3]
+
+
+def _pkcs8(content: bytes) -> tuple[int, int]:
+    return _pkcs1(_sequence(content)[2][1])
+
+
+def _openssh(content: bytes) -> tuple[int, int]:
+    head = b"openssh-key-v1\0"
+    if not content.startswith(head):
+        raise ValueError("no OpenSSH key")
+    cipher, _, _, after = _strings(content[len(head) :], 3)
+    _, private, _ = _strings(after[4:], 2)
+    kind, modulus, _, exponent, _ = _strings(private[8:], 4)
+    if cipher != b"none" or kind != b"ssh-rsa":
+        raise ValueError("encrypted, or no RSA key")
+    return int.from_bytes(modulus), int.from_bytes(exponent)
+
+
+def _strings(content: bytes, count: int) -> list[bytes]:
+    """Return some length-prefixed strings (RFC 4251, section 5), and what is left."""
+    found: list[bytes] = []
+    for _ in range(count):
+        length = int.from_bytes(content[:4])
+        if len(content) < length + 4:
+            raise ValueError("cut short")
+        found.append(content[4 : 4 + length])
+        content = content[4 + length :]
+    return [*found, content]
+
+
+_READERS: Final[Mapping[str, Callable[[bytes], tuple[int, int]]]] = {
+    "RSA PRIVATE KEY": _pkcs1,
+    "PRIVATE KEY": _pkcs8,
+    "OPENSSH PRIVATE KEY": _openssh,
+}

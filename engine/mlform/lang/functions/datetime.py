@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Final
 
@@ -27,6 +27,7 @@ _NANOSECONDS: Final = {
     "h": 3600 * 10**9,
 }
 _LONGEST: Final = 2**63
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July",
     "August", "September", "October", "November", "December",
@@ -64,8 +65,7 @@ class Moment:
     @property
     def instant(self) -> tuple[timedelta, int]:
         """What orders points in time."""
-        offset = self.day.utcoffset() or timedelta()
-        return self.day.replace(tzinfo=None) - datetime.min - offset, self.nanoseconds
+        return self.day - _EPOCH, self.nanoseconds
 
     def plus(self, nanoseconds: int) -> Moment:
         """Return the point a duration later. Raises ``OperationError``."""

@@ -124,10 +124,8 @@ def _compact(verb: Verb, value: Any) -> str:
     digits = len(found.as_tuple().digits)
     exponent = found.adjusted() if found else 0
     most = max(digits, 21) if verb.precision is None else max(verb.precision, 1)
-    if -4 <= exponent < most:
-        shown = f"{found:f}"
-    else:
-        shown = _two_digits(f"{found:.{digits - 1}e}")
+    plain = -4 <= exponent < most
+    shown = f"{found:f}" if plain else _two_digits(f"{found:.{digits - 1}e}")
     shown = shown.upper() if verb.verb == "G" else shown
     return verb.pad(verb.signed(shown), numeric=True)
 

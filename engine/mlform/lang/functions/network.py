@@ -11,21 +11,30 @@ from mlform.lang.registry import check_size, function, string, whole_number
 from mlform.values import Value
 
 _Network: TypeAlias = IPv4Network | IPv6Network
+_MAPPED: Final = 96  # ::ffff:0:0/96 holds the IPv4 addresses
+_LENGTH: Final = re.compile(r"[0-9]{1,3}")
 _ZEROS: Final = re.compile(r"\b0+(?=\d)")
 
 
 def _network(prefix: str) -> _Network:
     address, _, length = prefix.rpartition("/")
     try:
-        if re.fullmatch(r"[0-9]{1,3}", length) is None:
-            raise ValueError("no prefix length")
-        if ":" in address:
-            return IPv6Network((address, int(length)), strict=False)
-        return IPv4Network((_ZEROS.sub("", address), int(length)), strict=False)
+        if _LENGTH.fullmatch(length) is not None and ":" in address:
+            return _unmapped(IPv6Network((address, int(length)), strict=False))
+        if _LENGTH.fullmatch(length) is not None:
+            return IPv4Network((_ZEROS.sub("", address), int(length)), strict=False)
     except ValueError:
-        raise OperationError(
-            f'"{shorten(prefix)}" is no network; write it as 10.0.0.0/16 or fd00::/48', 0
-        ) from None
+        pass
+    raise OperationError(
+        f'"{shorten(prefix)}" is no network; write it as 10.0.0.0/16 or fd00::/48', 0
+    )
+
+
+def _unmapped(network: IPv6Network) -> _Network:
+    mapped = network.network_address.ipv4_mapped
+    if mapped is None or network.prefixlen < _MAPPED:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED))
 
 
 def _shown(network: _Network, value: int, length: int | None = None) -> str:

@@ -16,7 +16,7 @@ _Number = int | Decimal
 @function("abs", num("num"))
 def abs_(value: _Number) -> Value:
     """Return the distance from zero."""
-    return abs(value)
+    return -value if value < 0 else value
 
 
 @function("ceil", num("num"))
@@ -34,13 +34,15 @@ def floor(value: _Number) -> Value:
 @function("max", rest=num("numbers"))
 def max_(*numbers: _Number) -> Value:
     """Return the largest."""
-    return max(_some(numbers))
+    found: Value = max(_some(numbers))
+    return found
 
 
 @function("min", rest=num("numbers"))
 def min_(*numbers: _Number) -> Value:
     """Return the smallest."""
-    return min(_some(numbers))
+    found: Value = min(_some(numbers))
+    return found
 
 
 def _some(numbers: tuple[_Number, ...]) -> tuple[_Number, ...]:

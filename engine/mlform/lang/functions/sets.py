@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from mlform.lang.conversion import same
-from mlform.lang.marks import SetValue, identity_of, unique
+from mlform.lang.marks import SetValue, bare, identity_of, mark, unique
 from mlform.lang.operations import OperationError, kind_of
 from mlform.lang.registry import (
     anything,
@@ -19,13 +19,18 @@ from mlform.lang.registry import (
     sequence,
     strings,
 )
-from mlform.values import Value
+from mlform.values import UNKNOWN, Value, is_known
 
 
-@function("contains", sequence("list"), anything("value"))
+@function("contains", sequence("list"), anything("value"), nested=True)
 def contains(value: list[Value], wanted: Value) -> Value:
     """Tell whether an element equals a value."""
-    return identity_of(wanted) in map(identity_of, value)
+    plain, marked = bare([value, wanted])
+    elements, sought = plain
+    found: Value = is_known(sought) and identity_of(sought) in map(identity_of, elements)
+    if not found and not (is_known(sought) and is_known(elements)):
+        found = UNKNOWN
+    return mark(found, marked=marked)
 
 
 def _alike(sets: tuple[list[Value], ...]) -> list[list[Value]]:

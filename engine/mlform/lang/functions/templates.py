@@ -98,8 +98,8 @@ def _render(ev: Evaluator, call: Call, source: Source, variables: Any, *, secret
         inner.templates = (*ev.templates, source.file)
     with inner.hushed(marked=secret):
         value = inner.value(template, {})
-    for problem in problems.errors:
-        detail = f"{call.name}: {problem.summary} at {problem.subject}: {problem.detail}"
+    for inside in problems.errors:
+        detail = f"{call.name}: {inside.summary} at {inside.subject}: {inside.detail}"
         ev.fault(_FAILED, detail, call)
     return _as_text(ev, call, value, secret=secret)
 
