@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mlform.sdk import (
     Arguments,
+    Artifact,
     Attributes,
     Context,
     Handle,
@@ -29,6 +30,8 @@ from mlform.sdk import (
 if TYPE_CHECKING:
     from mlform_core.serving.settings import Serving
 
+_MEGABYTE = 1_000_000
+
 
 class Log(BaseModel):
     """What is kept of requests and answers, for the monitor."""
@@ -37,6 +40,8 @@ class Log(BaseModel):
 
     sample: float = Field(default=1.0, ge=0, le=1)
     """The share of requests that is logged."""
+    keep_mb: float = Field(default=1024, ge=1)
+    """Beyond this the oldest entries go."""
 
 
 class Rollout(BaseModel):
@@ -44,12 +49,15 @@ class Rollout(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["all_at_once"] = "all_at_once"
+    kind: Literal["all_at_once", "canary"] = "all_at_once"
+    steps: list[float] = Field(default_factory=list)
+    bake: str = ""
+    on_breach: str = ""
 
-    @field_validator("kind", mode="before")
+    @field_validator("kind")
     @classmethod
-    def _known(cls, value: Any) -> Any:
-        if value in {"canary", "blue_green", "shadow"}:
+    def _there(cls, value: str) -> str:
+        if value != "all_at_once":
             raise ValueError(f'"{value}" is not available yet: use "all_at_once"')
         return value
 
@@ -58,14 +66,18 @@ class HttpArguments(Arguments):
     """Which model, where."""
 
     model: Handle
-    name: Identity[str | None] = None
+    name: Identity[str | None] = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """The model's name in URLs; the resource's name unless it is given."""
     host: Identity[str] = "127.0.0.1"
     port: Operational[int] = Field(default=0, ge=0, le=65535)
     """0: a free one, kept from then on."""
     log: Operational[Log] = Log()
+    timeout_s: Operational[float] = Field(default=30.0, gt=0)
+    """A request that takes longer is answered with 504."""
     max_body_mb: Operational[float] = Field(default=16.0, gt=0)
     rollout: Operational[Rollout] = Rollout()
+    allow_pickle: Operational[bool] = False
+    """Load a model that is a pickle, which runs code of its maker."""
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
 
@@ -80,8 +92,12 @@ class HttpAttributes(Attributes):
     name: str
     port: int
     log_dir: str
+    """The request log, relative to the folder of the spec."""
     pid: Volatile[int]
     revision: Volatile[int]
+    """Counts the models that served here."""
+    started: Volatile[str] = ""
+    """When the process was ready."""
 
 
 StoredHttp: TypeAlias = Stored[HttpArguments, HttpAttributes]
@@ -90,49 +106,26 @@ StoredHttp: TypeAlias = Stored[HttpArguments, HttpAttributes]
 class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="http"):
     """A model served over the Open Inference Protocol by a process of this machine.
 
-    A new model is loaded and warmed beside the old one and takes its place between two requests:
-    no connection is closed. Afterwards the endpoint is asked which digest answers.
+    A new model is loaded and tried beside the old one and takes its place between two requests:
+    no connection is closed. A model that cannot be loaded, or cannot predict, is refused and the
+    old one goes on. Afterwards the endpoint is asked which digest answers.
     """
 
     preload = ("pandas", "sklearn.ensemble", "skops.io")
 
     def apply(self, ctx: Context, new: HttpArguments, old: StoredHttp | None) -> HttpAttributes:
         """Start, roll or restart the server; return what answers."""
-        from mlform_core.serving import control, settings
+        from mlform_core.serving import settings
 
-        artifact = new.model.artifact
-        if artifact is None:
-            detail = "Write an artifact of a model: model = model.NAME.champion."
-            raise ResourceError("Not a model", detail, argument="model")
-        name = new.name or _own_name(ctx.address)
         kept = settings.read(ctx.home)
-        port = new.port or (kept.port if kept else 0)
-        serving = settings.Serving(
-            name=name,
-            digest=artifact.digest,
-            bundle=str(_bundle(ctx, artifact.digest)),
-            host=new.host,
-            port=port,
-            token=kept.token if kept else secrets.token_urlsafe(24),
-            sample=new.log.sample,
-            max_body=int(new.max_body_mb * 1_000_000),
-        )
-        there = _running(ctx.home, kept)
-        same = kept is not None and replace(kept, digest="", bundle="") == replace(
-            serving, digest="", bundle=""
-        )
+        serving = _serving(ctx, new, old, kept)
         ctx.progress(0, 2, "loading the model")
-        settings.write(ctx.home, serving)
-        if there and same:
-            control.roll(serving, there["port"])
-        else:
-            control.stop(ctx.home)
-            there = control.start(ctx.home)
-            serving = replace(serving, port=there["port"])
-            settings.write(ctx.home, serving)
+        _copy(ctx, serving.digest)
+        port = _rolled(ctx.home, serving, kept)
+        if port is None:
+            port = _restarted(ctx.home, serving, kept)
         ctx.progress(1, 2, "asking what answers")
-        revision = 1 if old is None else old.attributes.revision + 1
-        return _attributes(ctx, serving, there, revision)
+        return _answering(ctx, replace(serving, port=port))
 
     def read(self, ctx: Looking, old: StoredHttp) -> HttpAttributes | None:
         """Ask the endpoint which digest answers."""
@@ -141,73 +134,137 @@ class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="htt
         serving = settings.read(ctx.home)
         if serving is None:
             return None
-        said = control.ask(serving.host, old.attributes.port, old.attributes.name)
-        if said is None or said["parameters"].get("server") != serving.identity:
-            return None
-        return old.attributes.model_copy(update={"answers": said["parameters"]["digest"]})
+        answers = control.digest_at(serving, old.attributes.port)
+        return None if answers is None else old.attributes.model_copy(update={"answers": answers})
 
     def destroy(self, ctx: Context, old: StoredHttp) -> str:
-        """Let requests finish, then end the server."""
-        from mlform_core.serving import control, settings
+        """Let requests finish, then end the server; the request log stays."""
+        from mlform_core.serving import control, log, settings
 
         control.stop(ctx.home)
-        shutil.rmtree(ctx.home / "bundles", ignore_errors=True)
-        (ctx.home / settings.SETTINGS).unlink(missing_ok=True)
-        return f"the request log in {_relative(ctx.home / settings.LOG, ctx.root)}"
+        shutil.rmtree(ctx.home / settings.BUNDLES, ignore_errors=True)
+        for name in (settings.SETTINGS, settings.LOCK):
+            (ctx.home / name).unlink(missing_ok=True)
+        folder = ctx.home / settings.LOG
+        return f"the request log in {_relative(folder, ctx.root)}" if log.files(folder) else ""
+
+
+def _serving(
+    ctx: Context, new: HttpArguments, old: StoredHttp | None, kept: Serving | None
+) -> Serving:
+    from mlform_core.serving.settings import Serving
+
+    digest = _model(new.model).digest
+    before = 0 if old is None else old.attributes.revision
+    if kept is not None:
+        before = kept.revision - (kept.digest == digest)
+    at = old.attributes.port if old is not None else 0
+    return Serving(
+        name=new.name or _own_name(ctx.address),
+        digest=digest,
+        host=new.host,
+        port=new.port or (kept.port if kept else at),
+        token=kept.token if kept else secrets.token_urlsafe(24),
+        revision=before + 1,
+        sample=new.log.sample,
+        log_bytes=int(new.log.keep_mb * _MEGABYTE),
+        max_body=int(new.max_body_mb * _MEGABYTE),
+        timeout=new.timeout_s,
+        allow_pickle=new.allow_pickle,
+    )
+
+
+def _model(handle: Handle) -> Artifact:
+    """Return the model a handle means; of a whole resource the champion, or its one model."""
+    if handle.artifact is not None:
+        return handle.artifact
+    for name in ("champion", "model"):
+        if handle.attributes.get(name):
+            return handle.artifact_at(name)
+    detail = f"{handle.address} gives no model. Write model = model.NAME.champion."
+    raise ResourceError("Not a model", detail, argument="model")
 
 
 def _own_name(address: str) -> str:
     return address.rpartition(".")[2].partition("[")[0]
 
 
-def _bundle(ctx: Context, digest: str) -> Path:
+def _copy(ctx: Context, digest: str) -> None:
     """Copy the model beside the server, so that it can start again without the store."""
-    folder = ctx.home / "bundles"
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{digest.removeprefix('sha256:')[:16]}.zip"
-    if not target.exists():
-        try:
-            source = ctx.artifacts.path(digest)
-        except KeyError:
-            detail = f"The model {digest} is not in the artifact store any more. Train it again."
-            raise ResourceError("Model not found", detail, argument="model") from None
-        fresh = target.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(source, fresh)
-        fresh.replace(target)
-    return target
+    from mlform_core.serving import settings
+
+    target = settings.bundle(ctx.home, digest)
+    if target.exists():
+        return
+    try:
+        source = ctx.artifacts.path(digest)
+    except KeyError:
+        detail = f"The model {digest} is not in the artifact store any more. Train it again."
+        raise ResourceError("Model not found", detail, argument="model") from None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_suffix(f".{os.getpid()}")
+    shutil.copyfile(source, fresh)
+    fresh.replace(target)
 
 
-def _running(home: Path, kept: Serving | None) -> dict[str, Any]:
-    """Return pid and port of our server if it answers, else nothing."""
+def _rolled(home: Path, serving: Serving, kept: Serving | None) -> int | None:
+    """Give a running server its new settings and model; ``None`` if it has to start (again)."""
     from mlform_core.serving import control, settings
 
-    started = settings.started(home)
-    if kept is None or not started:
-        return {}
-    said = control.ask(kept.host, started["port"], kept.name)
-    ours = said is not None and said["parameters"].get("server") == kept.identity
-    return started if ours else {}
+    where = ("name", "host", "port")
+    if kept is None or any(getattr(kept, f) != getattr(serving, f) for f in where):
+        return None
+    if settings.holder(home) is None:
+        return None
+    answers = control.digest_at(kept, kept.port)
+    if answers is None:
+        return None
+    if kept != serving or answers != serving.digest:
+        control.roll(serving, kept.port)
+    return kept.port
 
 
-def _attributes(
-    ctx: Context, serving: Serving, there: dict[str, Any], revision: int
-) -> HttpAttributes:
+def _restarted(home: Path, serving: Serving, kept: Serving | None) -> int:
     from mlform_core.serving import control, settings
 
-    said = control.ask(serving.host, there["port"], serving.name, timeout=10.0)
-    answers = None if said is None else said["parameters"]["digest"]
+    served = settings.holder(home) is not None
+    control.stop(home)
+    settings.write(home, serving)
+    try:
+        port = int(control.start(home)["port"])
+    except ResourceError:
+        if kept is not None:
+            settings.write(home, kept)
+            if served:
+                control.start(home)
+        raise
+    settings.write(home, replace(serving, port=port))
+    return port
+
+
+def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
+    """Ask the endpoint what answers; raise ``ResourceError`` if that is not what should."""
+    from mlform_core.serving import control, settings
+
+    answers = control.digest_at(serving, serving.port, timeout=10.0)
     if answers != serving.digest:
-        detail = f"{answers or 'Nothing'} answers at the endpoint; {serving.digest} should."
+        who = f"{answers} answers" if answers else "Nothing of ours answers"
+        detail = f"{who} at {serving.reach}:{serving.port}; {serving.digest} should."
         raise ResourceError("Endpoint does not serve the model", detail)
-    host = f"[{serving.host}]" if ":" in serving.host else serving.host
+    for path in (ctx.home / settings.BUNDLES).iterdir():
+        if path != settings.bundle(ctx.home, serving.digest):
+            path.unlink(missing_ok=True)
+    there: dict[str, Any] = settings.started(ctx.home)
+    host = f"[{serving.reach}]" if ":" in serving.reach else serving.reach
     return HttpAttributes(
-        url=f"http://{host}:{there['port']}/v2/models/{serving.name}",
-        answers=serving.digest,
+        url=f"http://{host}:{serving.port}/v2/models/{serving.name}",
+        answers=answers,
         name=serving.name,
-        port=there["port"],
+        port=serving.port,
         log_dir=_relative(ctx.home / settings.LOG, ctx.root),
         pid=there["pid"],
-        revision=revision,
+        revision=serving.revision,
+        started=there["started"],
     )
 
 

@@ -100,7 +100,7 @@ def _reveal(value: Value, function: Function) -> tuple[Any, bool]:
 def _expand(
     ev: Evaluator, given: list[tuple[Any, bool, Expr]], function: Function
 ) -> list[tuple[Any, bool, Expr]] | None:
-    *first, (last, marked, at) = given
+    *first, (last, _, at) = given
     if last is UNKNOWN:
         return None
     if not isinstance(last, list | tuple):

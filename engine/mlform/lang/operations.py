@@ -107,7 +107,7 @@ def integer(value: Value) -> int:
     found = number(value)
     if isinstance(found, int):
         return found
-    raise OperationError(f"a whole number is required, not {text(found)}")
+    raise OperationError(f"a whole number is required, not {shorten(text(found))}")
 
 
 def boolean(value: Value) -> bool:
@@ -139,8 +139,8 @@ def text(value: Value) -> str:
         raise OperationError("a string is required, and the value is null")
     if isinstance(value, Handle):
         raise OperationError(
-            f'a string is required, not the {kind_of(value)} {value.address}; "${{…}}" around it '
-            "gives its digest"
+            f"a string is required, not the {kind_of(value)} {value.address}; name one of its "
+            "attributes"
         )
     raise OperationError(f"a string is required, not {kind_of(value)}")
 

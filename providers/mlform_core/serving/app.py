@@ -3,156 +3,203 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
-import json
+import ipaddress
 import random
+import sys
 import time
+import traceback
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from mlform_core.models import Model, load
+import orjson
+
+from mlform.sdk import ResourceError
+from mlform_core.serving import settings
+from mlform_core.serving.batch import Batcher, OverloadedError, PredictionError
 from mlform_core.serving.log import RequestLog
-from mlform_core.serving.protocol import RequestError, answer, frame_of, metadata
+from mlform_core.serving.protocol import RequestError, answer, columns_of, metadata
+from mlform_core.serving.revision import Revision, prepare
 from mlform_core.serving.settings import Serving
 
+Scope: TypeAlias = Mapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 Send: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Revision:
-    """A model that answers, and its digest: one object, so that a swap is one assignment."""
+class Reply:
+    """A status and a JSON body."""
 
-    model: Model
-    digest: str
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _GoneError(Exception):
+    """The client hung up before its request was complete."""
 
 
 class App:
-    """Serves one model; another takes its place without a request noticing."""
+    """Serves one model; another takes its place without a request noticing.
 
-    def __init__(self, serving: Serving, log: RequestLog) -> None:
-        self.serving, self.log = serving, log
-        self.current = _warm(Path(serving.bundle), serving.digest)
-        self.pool = ThreadPoolExecutor(2, thread_name_prefix="predict")
-        self.model_path = f"/v2/models/{serving.name}"
+    A request is answered by the revision that was current when it had come in whole.
+    """
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    def __init__(self, home: Path, serving: Serving, current: Revision, log: RequestLog) -> None:
+        self.home, self.serving, self.current, self.log = home, serving, current, log
+        self.batcher = Batcher()
+        self._rolling = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
         try:
-            status, body = await self._route(scope, receive)
+            reply = await self._answer(scope, receive)
+        except _GoneError:
+            return
+        data = orjson.dumps(reply.body)
+        headers = {"content-type": "application/json", "content-length": str(len(data))}
+        pairs = [(k.encode(), v.encode()) for k, v in {**headers, **reply.headers}.items()]
+        await send({"type": "http.response.start", "status": reply.status, "headers": pairs})
+        body = b"" if scope["method"] == "HEAD" else data
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        try:
+            return await self._route(scope, receive)
         except RequestError as error:
-            status, body = 400, {"error": str(error)}
-        except _TooLarge:
+            self._log_refusal(error)
+            return Reply(400, {"error": str(error), "problems": error.problems})
+        except _TooLargeError:
             limit = self.serving.max_body
-            status, body = 413, {"error": f"The body is larger than {limit:,} bytes."}
-        data = b"" if body is None else json.dumps(body).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(data)).encode()),
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": data})
+            return Reply(413, {"error": f"The body is larger than {limit:,} bytes."})
+        except TimeoutError:
+            return Reply(504, {"error": f"No answer within {self.serving.timeout:g} s."})
+        except OverloadedError:
+            return Reply(503, {"error": "Too many requests wait."}, {"retry-after": "1"})
+        except PredictionError as error:
+            return Reply(500, {"error": f"The model failed: {error}"})
+        except _GoneError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a client gets JSON whatever happens
+            traceback.print_exception(error, file=sys.stderr)
+            return Reply(500, {"error": f"Internal error: {type(error).__name__}."})
 
-    async def _route(self, scope: Mapping[str, Any], receive: Receive) -> tuple[int, Any]:
-        path, method = scope["path"].rstrip("/"), scope["method"]
-        if path == f"{self.model_path}/infer":
+    async def _route(self, scope: Scope, receive: Receive) -> Reply:
+        path, method = scope["path"].rstrip("/") or "/", scope["method"]
+        model = f"/v2/models/{self.serving.name}"
+        if path in {f"{model}/infer", "/control/load"}:
             if method != "POST":
-                return 405, {"error": "Use POST."}
-            return await self._infer(receive)
-        if path == "/control/load" and method == "POST":
-            return await self._load(scope, receive)
+                return Reply(405, {"error": f"Use POST for {path}."}, {"allow": "POST"})
+            act = self._infer if path.endswith("/infer") else self._load
+            return await act(scope, receive)
+        known = self._look(path, model)
+        if known is None:
+            return Reply(404, {"error": f"There is nothing at {path}. The model is at {model}."})
         if method not in {"GET", "HEAD"}:
-            return 405, {"error": "Use GET."}
-        return self._look(path)
+            return Reply(405, {"error": f"Use GET for {path}."}, {"allow": "GET, HEAD"})
+        return Reply(200, known)
 
-    def _look(self, path: str) -> tuple[int, Any]:
-        revision = self.current
-        if path in {"/v2/health/live", "/v2/health/ready", f"{self.model_path}/ready"}:
-            return 200, {"ready": True}
+    def _look(self, path: str, model: str) -> Mapping[str, Any] | None:
+        if path == model:
+            return metadata(self.current, self.serving.name, self.serving.identity)
         if path == "/v2":
-            return 200, {"name": "mlform", "version": "2", "extensions": []}
-        if path == self.model_path:
-            identity = self.serving.identity
-            return 200, metadata(revision.model, self.serving.name, revision.digest, identity)
-        return 404, {"error": f"There is nothing at {path}. The model is at {self.model_path}."}
+            return {"name": "mlform", "version": "2", "extensions": []}
+        if path == "/v2/health/live":
+            return {"live": True}
+        if path in {"/v2/health/ready", f"{model}/ready"}:
+            return {"ready": True, "name": self.serving.name}
+        return None
 
-    async def _infer(self, receive: Receive) -> tuple[int, Any]:
-        body = _parsed(await self._body(receive))
+    async def _infer(self, scope: Scope, receive: Receive) -> Reply:
+        serving = self.serving
+        body = _parsed(await _body(scope, receive, serving.max_body))
         revision = self.current
-        run = asyncio.get_running_loop().run_in_executor
-        response, line = await run(self.pool, self._predict, revision, body)
-        if line is not None:
-            self.log.put(line)
-        return 200, response
+        columns, rows = columns_of(body, revision.model.meta)
+        async with asyncio.timeout(serving.timeout):
+            predicted = await self.batcher.predict(revision, columns, rows)
+        given = body.get("id")
+        request = uuid.uuid4().hex if given is None else str(given)
+        response, logged = answer(revision, predicted, serving.name, request, body)
+        if self._sampled():
+            what = {"id": request, "d": revision.digest, "i": columns, "p": logged}
+            self.log.put({"t": time.time(), **what})
+        return Reply(200, response)
 
-    def _predict(self, revision: Revision, body: Any) -> tuple[dict[str, Any], bytes | None]:
-        frame = frame_of(body, revision.model)
-        response, predicted = answer(
-            revision.model, frame, self.serving.name, revision.digest, body.get("id")
-        )
-        if random.random() >= self.serving.sample:  # noqa: S311 - sampling is no secret
-            return response, None
-        line = {
-            "t": time.time(),
-            "d": revision.digest,
-            "i": {t["name"]: _flat(t["data"]) for t in body["inputs"]},
-            "p": predicted,
-        }
-        return response, json.dumps(line).encode()
+    def _sampled(self) -> bool:
+        return random.random() < self.serving.sample  # noqa: S311 - sampling is no secret
 
-    async def _load(self, scope: Mapping[str, Any], receive: Receive) -> tuple[int, Any]:
-        given = dict(scope["headers"]).get(b"authorization", b"").decode()
-        if not hmac.compare_digest(given, f"Bearer {self.serving.token}"):
-            return 403, {"error": "This is for the engine."}
-        body = _parsed(await self._body(receive))
-        loop = asyncio.get_running_loop()
-        # A thread of its own: predictions go on while the new model is read and warmed.
-        with ThreadPoolExecutor(1) as pool:
-            fresh = await loop.run_in_executor(pool, _warm, Path(body["bundle"]), body["digest"])
-        self.current = fresh
-        return 200, {"digest": fresh.digest}
+    def _log_refusal(self, error: RequestError) -> None:
+        if self._sampled():
+            said = str(error)[:1000]
+            self.log.put({"t": time.time(), "d": self.current.digest, "e": said})
 
-    async def _body(self, receive: Receive) -> bytes:
-        parts, size = [], 0
-        while True:
-            message = await receive()
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self.serving.max_body:
-                raise _TooLarge
-            parts.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(parts)
+    async def _load(self, scope: Scope, receive: Receive) -> Reply:
+        """Take other settings, and the model they name, in place of what is current."""
+        given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        theirs = hmac.compare_digest(given.encode(), f"Bearer {self.serving.token}".encode())
+        if not theirs or not _local(scope):
+            return Reply(403, {"error": "This is for the engine."})
+        wanted = Serving(**_parsed(await _body(scope, receive, 1_000_000)))
+        async with self._rolling:
+            try:
+                fresh = await asyncio.to_thread(self._prepared, wanted)
+            except ResourceError as error:
+                said = {"summary": error.summary, "detail": error.detail}
+                return Reply(409, {"error": str(error), **said, "argument": error.argument})
+            self.current, self.serving = fresh, wanted
+        return Reply(200, {"digest": fresh.digest})
+
+    def _prepared(self, wanted: Serving) -> Revision:
+        now = self.current
+        if wanted.digest == now.digest:
+            fresh = Revision(now.model, now.digest, wanted.revision)
+        else:
+            fresh = prepare(self.home, wanted)
+        # Written before the swap: what starts again after a crash serves what answered last.
+        settings.write(self.home, wanted)
+        return fresh
 
 
-class _TooLarge(Exception):  # noqa: N818 - becomes a status
-    pass
+class _TooLargeError(Exception):
+    """The body is over the limit."""
+
+
+async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    length = dict(scope["headers"]).get(b"content-length", b"0")
+    if length.isdigit() and int(length) > limit:
+        raise _TooLargeError
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _GoneError
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise _TooLargeError
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def _parsed(data: bytes) -> Any:
     try:
-        return json.loads(data)
+        return orjson.loads(data)
     except ValueError as error:
-        raise RequestError(f"The body is no JSON: {error}") from None
+        hint = "; write a missing value as null" if b"NaN" in data else ""
+        raise RequestError([f"the body is no JSON: {error}{hint}"]) from None
 
 
-def _flat(data: list[Any]) -> list[Any]:
-    return [v[0] if isinstance(v, list) else v for v in data]
-
-
-def _warm(bundle: Path, digest: str) -> Revision:
-    """Load a model and let it predict once, so that the first request finds it ready."""
-    import pandas as pd
-
-    model = load(bundle, allow_pickle=True)
-    row = {f["name"]: [None] for f in model.meta["features"]}
-    # A model that takes no missing values says so; it is loaded all the same.
-    with contextlib.suppress(ValueError):
-        model.predict(pd.DataFrame(row))
-    return Revision(model, digest)
+def _local(scope: Scope) -> bool:
+    """Tell whether a request comes from this machine."""
+    client, server = scope.get("client"), scope.get("server")
+    if client is None:
+        return False
+    return ipaddress.ip_address(client[0]).is_loopback or (
+        server is not None and client[0] == server[0]
+    )

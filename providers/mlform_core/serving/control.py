@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,17 +18,25 @@ from mlform.sdk import ResourceError
 from mlform_core.serving import settings
 from mlform_core.serving.settings import Serving
 
-_START_SECONDS: Final = 120.0
-_STOP_SECONDS: Final = 25.0
+START_SECONDS: Final = 120.0
+STOP_SECONDS: Final = 25.0
 _TICK: Final = 0.02
+_SERVER_LOG: Final = "server.log"
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Servers that this process started: it alone can reap them."""
 
 
 def start(home: Path) -> dict[str, Any]:
-    """Start a server that outlives us; return its pid and port once it answers."""
+    """Start a server that outlives us; return its pid, port and time once it answers.
+
+    Raises ``ResourceError`` with the server's own words if it does not come up.
+    """
+    for pid in [p for p, child in _children.items() if child.poll() is not None]:
+        del _children[pid]
     home.mkdir(parents=True, exist_ok=True)
     (home / settings.STARTED).unlink(missing_ok=True)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONHASHSEED"}
-    with (home / "server.log").open("ab") as log:
+    with (home / _SERVER_LOG).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
             [sys.executable, "-m", "mlform_core.serving.server", str(home)],
             stdin=subprocess.DEVNULL,
@@ -37,24 +46,36 @@ def start(home: Path) -> dict[str, Any]:
             cwd=home,
             env=environment | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         )
-    deadline = time.monotonic() + _START_SECONDS
+    _children[process.pid] = process
+    try:
+        return _ready(home, process)
+    except BaseException:
+        process.kill()
+        process.wait()
+        del _children[process.pid]
+        raise
+
+
+def _ready(home: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
+        code = process.poll()
         found = settings.started(home)
+        if found.get("pid") == process.pid and "failed" in found:
+            failed = found["failed"]
+            raise ResourceError(failed["summary"], failed["detail"], argument=failed["argument"])
+        if code is not None:
+            raise ResourceError("Server did not start", f"It ended with {code}. {_words(home)}")
         if found.get("pid") == process.pid:
             return found
-        if process.poll() is not None:
-            raise ResourceError(
-                "Server did not start", f"It ended with {process.returncode}. {_last_words(home)}"
-            )
         time.sleep(_TICK)
-    process.kill()
-    detail = f"It was not ready after {_START_SECONDS:.0f} s. {_last_words(home)}"
+    detail = f"It was not ready after {START_SECONDS:.0f} s. {_words(home)}"
     raise ResourceError("Server did not start", detail)
 
 
-def _last_words(home: Path) -> str:
+def _words(home: Path) -> str:
     with contextlib.suppress(OSError):
-        lines = (home / "server.log").read_text(errors="replace").splitlines()
+        lines = (home / _SERVER_LOG).read_text(errors="replace").splitlines()
         return "Its log ends:\n" + "\n".join(lines[-8:])
     return ""
 
@@ -66,73 +87,68 @@ def ask(host: str, port: int, name: str, timeout: float = 1.0) -> dict[str, Any]
         connection.request("GET", f"/v2/models/{name}")
         response = connection.getresponse()
         found = json.loads(response.read())
-        return found if response.status == 200 and isinstance(found, dict) else None
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
         connection.close()
+    sensible = response.status == 200 and isinstance(found, dict)
+    return found if sensible and isinstance(found.get("parameters"), dict) else None
+
+
+def digest_at(serving: Serving, port: int, timeout: float = 1.0) -> str | None:
+    """Return the digest with which our server answers at a port, ``None`` if it does not."""
+    said = ask(serving.reach, port, serving.name, timeout)
+    if said is None or said["parameters"].get("server") != serving.identity:
+        return None
+    return str(said["parameters"].get("digest"))
 
 
 def roll(serving: Serving, port: int) -> None:
-    """Have a running server take another model. Raises ``ResourceError`` if it does not."""
-    connection = http.client.HTTPConnection(serving.host, port, timeout=_START_SECONDS)
-    body = json.dumps({"bundle": serving.bundle, "digest": serving.digest})
+    """Have a running server take other settings, and their model, between two requests.
+
+    Raises ``ResourceError`` if it does not; then it goes on as before.
+    """
+    connection = http.client.HTTPConnection(serving.reach, port, timeout=START_SECONDS)
     headers = {"Authorization": f"Bearer {serving.token}", "Content-Type": "application/json"}
     try:
-        connection.request("POST", "/control/load", body, headers)
+        connection.request("POST", "/control/load", json.dumps(asdict(serving)), headers)
         response = connection.getresponse()
         said = response.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        raise ResourceError("Roll failed", f"The server did not take the model: {error}.") from None
+        detail = f"The server did not take the model: {error}."
+        raise ResourceError("Roll failed", detail) from error
     finally:
         connection.close()
+    if response.status == 409:
+        refused = json.loads(said)
+        detail = f"{refused['detail']} The server goes on as before."
+        raise ResourceError(refused["summary"], detail, argument=refused["argument"])
     if response.status != 200:
         detail = f"The server refused the model ({response.status}): {said}"
         raise ResourceError("Roll failed", detail)
 
 
-def alive(pid: int) -> bool:
-    """Tell whether a process runs; a dead one that nobody reaped does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    with contextlib.suppress(OSError):
-        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
-        return state != "Z"
-    return True
-
-
 def stop(home: Path) -> None:
-    """End the server of a deployment's folder: asked first, then made to."""
-    pid = settings.started(home).get("pid")
-    if not isinstance(pid, int) or not _ours(pid, home):
-        return
-    for number, patience in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, 5.0)):
+    """End the server of a deployment's folder: asked first, then made to. None is fine too."""
+    for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
+        pid = settings.holder(home)
+        if pid is None:
+            break
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            _reap(pid)
-            if not alive(pid):
-                (home / settings.STARTED).unlink(missing_ok=True)
-                return
-            time.sleep(_TICK)
-    raise ResourceError("Server does not end", f"Process {pid} is still there after SIGKILL.")
+        _await_end(home, pid, patience)
+    if (left := settings.holder(home)) is not None:
+        detail = f"Process {left} is still there after SIGKILL."
+        raise ResourceError("Server does not end", detail)
+    (home / settings.STARTED).unlink(missing_ok=True)
 
 
-def _reap(pid: int) -> None:
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-
-
-def _ours(pid: int, home: Path) -> bool:
-    """Tell whether a pid is still the server of this folder, and not a later process."""
-    if not alive(pid):
-        return False
-    with contextlib.suppress(OSError):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        return os.fsencode(home) in command
-    return True
+def _await_end(home: Path, pid: int, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while settings.holder(home) == pid and time.monotonic() < deadline:
+        time.sleep(_TICK)
+    child = _children.get(pid)
+    if child is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(max(deadline - time.monotonic(), 0.1))
+            del _children[pid]

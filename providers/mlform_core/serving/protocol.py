@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import numpy as np
+    import numpy.typing as npt
 
     from mlform_core.models import Model
+    from mlform_core.serving.revision import Revision
 
-DATATYPES: Final = frozenset(
-    {"BOOL", "BYTES", "FP16", "FP32", "FP64"}
-    | {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
-)
-_NAMES: Final = {
+_INTEGERS: Final = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
+_FLOATS: Final = frozenset({"FP16", "FP32", "FP64"})
+_NUMBERS: Final = _INTEGERS | _FLOATS | {"BOOL"}
+DATATYPES: Final = _NUMBERS | {"BYTES"}
+_NONE: Final = type(None)
+_VALUES: Final[Mapping[str, tuple[frozenset[type], str]]] = {
+    **dict.fromkeys(_INTEGERS, (frozenset({int, _NONE}), "a whole number")),
+    **dict.fromkeys(_FLOATS, (frozenset({int, float, _NONE}), "a number")),
+    "BOOL": (frozenset({bool, _NONE}), "true or false"),
+    "BYTES": (frozenset({str, _NONE}), "a text"),
+}
+_DATATYPE: Final = {
     "float64": "FP64",
     "int64": "INT64",
     "bool": "BOOL",
@@ -24,115 +33,176 @@ _NAMES: Final = {
 
 
 class RequestError(Exception):
-    """A request that cannot be answered; the message says everything that is wrong with it."""
+    """A request that cannot be answered, with everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = list(problems)
 
 
-def metadata(model: Model, name: str, digest: str, identity: str) -> dict[str, Any]:
+def metadata(revision: Revision, name: str, identity: str) -> dict[str, Any]:
     """Return what ``GET /v2/models/NAME`` answers."""
+    meta = revision.model.meta
     return {
         "name": name,
-        "versions": [digest],
-        "platform": model.meta["framework"],
+        "versions": [revision.digest],
+        "platform": meta["framework"],
         "inputs": [
-            {"name": f["name"], "datatype": _NAMES.get(f["type"], "BYTES"), "shape": [-1]}
-            for f in model.meta["features"]
+            {"name": f["name"], "datatype": _DATATYPE[f["type"]], "shape": [-1]}
+            for f in meta["features"]
         ],
-        "outputs": [{"name": n, "datatype": d, "shape": [-1]} for n, d in _outputs(model).items()],
-        "parameters": {"digest": digest, "server": identity, "task": model.meta["task"]},
+        "outputs": _outputs(meta),
+        "parameters": {
+            "digest": revision.digest,
+            "revision": revision.number,
+            "server": identity,
+            "task": meta["task"],
+            "framework_version": meta["framework_version"],
+        },
     }
 
 
-def _outputs(model: Model) -> dict[str, str]:
-    task = model.meta["task"]
-    if task == "regression":
-        return {"prediction": "FP64"}
-    return {"probability": "FP64", "label": "BYTES"}
+def _outputs(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if meta["task"] == "regression":
+        return [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
+    shape = [-1] if meta["task"] == "binary" else [-1, len(meta["classes"])]
+    return [
+        {"name": "probability", "datatype": "FP64", "shape": shape},
+        {"name": "label", "datatype": "BYTES", "shape": [-1]},
+    ]
 
 
-def frame_of(body: Any, model: Model) -> pd.DataFrame:
-    """Return the rows of a request. Raises ``RequestError`` with all that is wrong."""
-    import pandas as pd
+def columns_of(body: Any, meta: Mapping[str, Any]) -> tuple[dict[str, list[Any]], int]:
+    """Return the values of a request by input, and how many rows there are.
 
+    A missing value is null, in any datatype. Raises ``RequestError`` with all that is wrong.
+    """
     if not isinstance(body, Mapping) or not isinstance(body.get("inputs"), list):
-        raise RequestError('The body must be {"inputs": [ … ]}, one tensor a column.')
-    wanted = [f["name"] for f in model.meta["features"]]
+        raise RequestError(['the body must be {"inputs": [ … ]}, one tensor a column'])
+    wanted = {f["name"]: f["type"] for f in meta["features"]}
     columns: dict[str, list[Any]] = {}
-    problems = []
-    for tensor in body["inputs"]:
-        problem = _tensor(tensor, wanted, columns)
-        if problem:
-            problems.append(problem)
-    missing = [n for n in wanted if n not in columns]
-    if missing and not problems:
+    problems: list[str] = []
+    named: set[str] = set()
+    for place, tensor in enumerate(body["inputs"]):
+        if not isinstance(tensor, Mapping) or not isinstance(tensor.get("name"), str):
+            problems.append(f'inputs[{place}] must be a tensor with a "name"')
+            continue
+        name = tensor["name"]
+        found = list(_wrong(tensor, wanted, named))
+        problems += [f'"{name}" {problem}' for problem in found]
+        named.add(name)
+        if not found:
+            columns[name] = _flat(tensor["data"])
+    if missing := [n for n in wanted if n not in named]:
         problems.append(f"missing inputs: {', '.join(missing)}")
-    lengths = {len(c) for c in columns.values()}
-    if len(lengths) > 1:
-        problems.append(f"inputs differ in length: {sorted(lengths)}")
+    problems += _lengths(columns)
+    problems += _unknown_outputs(body, meta)
     if problems:
-        raise RequestError("; ".join(problems))
-    if lengths == {0}:
-        raise RequestError("there are no rows")
-    return pd.DataFrame({n: columns[n] for n in wanted})
+        raise RequestError(problems)
+    return columns, len(next(iter(columns.values()), []))
 
 
-def _tensor(tensor: Any, wanted: list[str], columns: dict[str, list[Any]]) -> str:
-    if not isinstance(tensor, Mapping) or not isinstance(tensor.get("name"), str):
-        return 'a tensor must have a "name"'
-    name, data, shape = tensor["name"], tensor.get("data"), tensor.get("shape")
+def _wrong(tensor: Mapping[str, Any], wanted: Mapping[str, str], named: set[str]) -> Iterator[str]:
+    """Yield what is wrong with one tensor, less its name."""
+    name, datatype, data = tensor["name"], tensor.get("datatype"), tensor.get("data")
     if name not in wanted:
-        return f'"{name}" is no input of this model'
-    if name in columns:
-        return f'"{name}" is given twice'
-    if tensor.get("datatype") not in DATATYPES:
-        return f'"{name}": datatype {tensor.get("datatype")!r} is none of the protocol'
+        yield f"is no input of this model; it has {', '.join(wanted)}"
+        return
+    if name in named:
+        yield "is given twice"
+        return
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
+        yield f"has datatype {datatype!r}; the protocol has {', '.join(sorted(DATATYPES))}"
+        return
     if not isinstance(data, list):
-        return f'"{name}": "data" must be a list'
-    if data and all(isinstance(row, list) and len(row) == 1 for row in data):
-        data = [row[0] for row in data]
+        yield 'has no list as "data"'
+        return
+    data, shape = _flat(data), tensor.get("shape")
     if shape not in ([len(data)], [len(data), 1]):
-        return f'"{name}": shape {shape} does not go with {len(data)} values'
-    if any(isinstance(v, list | dict) for v in data):
-        return f'"{name}": each value must be one number, text or bool'
-    columns[name] = data
-    return ""
+        yield f"has shape {shape} and {len(data)} values; use [{len(data)}]"
+    number = wanted[name] in {"float64", "int64", "bool"}
+    if (datatype not in _NUMBERS if number else datatype != "BYTES") and any(
+        v is not None for v in data
+    ):
+        yield f"has datatype {datatype}; the model takes {_DATATYPE[wanted[name]]}"
+        return
+    allowed, called = _VALUES[datatype]
+    if not allowed.issuperset(map(type, data)):
+        place = next(i for i, v in enumerate(data) if type(v) not in allowed)
+        yield f"has {_short(data[place])} at {place}, which is not {called} ({datatype})"
+
+
+def _flat(data: list[Any]) -> list[Any]:
+    if data and all(isinstance(row, list) and len(row) == 1 for row in data):
+        return [row[0] for row in data]
+    return data
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def _lengths(columns: Mapping[str, list[Any]]) -> list[str]:
+    lengths: dict[int, str] = {}
+    for name, data in columns.items():
+        lengths.setdefault(len(data), name)
+    if len(lengths) > 1:
+        said = ", ".join(f'{n} in "{name}"' for n, name in sorted(lengths.items()))
+        return [f"inputs differ in their number of rows: {said}"]
+    return ["there are no rows"] if 0 in lengths else []
+
+
+def _unknown_outputs(body: Mapping[str, Any], meta: Mapping[str, Any]) -> list[str]:
+    there = [o["name"] for o in _outputs(meta)]
+    return [f'"{n}" is no output; there is {", ".join(there)}' for n in _asked(body, there)[1]]
+
+
+def _asked(body: Mapping[str, Any], there: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the outputs a request wants (all, if it names none), and those that are unknown."""
+    given = body.get("outputs") or []
+    names = [o.get("name") if isinstance(o, Mapping) else o for o in given]
+    known = [n for n in there if n in names] if names else list(there)
+    return known, [str(n) for n in names if n not in there]
 
 
 def answer(
-    model: Model, frame: pd.DataFrame, name: str, digest: str, request_id: Any
-) -> tuple[dict[str, Any], list[Any]]:
-    """Predict; return the response, and the predictions as the monitor profiles them."""
-    try:
-        predicted = model.predict(frame)
-    except ValueError as error:
-        raise RequestError(str(error)) from None
-    rows = len(frame)
-    if model.meta["task"] == "regression":
-        outputs = [_output("prediction", "FP64", [rows], predicted.tolist())]
-        logged: list[Any] = predicted.tolist()
-    else:
-        classes = model.meta["classes"]
-        shape = [rows] if predicted.ndim == 1 else [rows, predicted.shape[1]]
-        data = predicted.ravel().tolist()
-        if predicted.ndim == 1:
-            labels = [str(classes[int(p >= 0.5)]) for p in predicted]
-            logged = data
-        else:
-            labels = [str(classes[int(i)]) for i in predicted.argmax(axis=1)]
-            logged = labels
-        outputs = [
-            _output("probability", "FP64", shape, data),
-            _output("label", "BYTES", [rows], labels),
-        ]
+    revision: Revision,
+    predicted: npt.NDArray[np.float64],
+    name: str,
+    request: str,
+    body: Mapping[str, Any],
+) -> tuple[dict[str, Any], Any]:
+    """Return the response, and the predictions as training profiled them."""
+    found, logged = _tensors(revision.model, predicted)
+    wanted, _ = _asked(body, list(found))
     response = {
         "model_name": name,
-        "model_version": digest,
-        "parameters": {"digest": digest},
-        "outputs": outputs,
+        "model_version": revision.digest,
+        "id": request,
+        "parameters": {"digest": revision.digest, "revision": revision.number},
+        "outputs": [found[n] for n in wanted],
     }
-    if request_id is not None:
-        response["id"] = request_id
     return response, logged
 
 
-def _output(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:
+def _tensors(
+    model: Model, predicted: npt.NDArray[np.float64]
+) -> tuple[dict[str, dict[str, Any]], list[Any]]:
+    rows, values = len(predicted), predicted.ravel().tolist()
+    if model.meta["task"] == "regression":
+        return {"prediction": _tensor("prediction", "FP64", [rows], values)}, values
+    classes = [str(c) for c in model.meta["classes"]]
+    if predicted.ndim == 1:
+        labels = [classes[int(p >= 0.5)] for p in values]
+    else:
+        labels = [classes[int(i)] for i in predicted.argmax(axis=1)]
+    outputs = {
+        "probability": _tensor("probability", "FP64", list(predicted.shape), values),
+        "label": _tensor("label", "BYTES", [rows], labels),
+    }
+    return outputs, values if predicted.ndim == 1 else labels
+
+
+def _tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": shape, "data": data}

@@ -3,38 +3,85 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 
+from mlform.sdk import ResourceError
 from mlform_core.serving import settings
 from mlform_core.serving.app import App
 from mlform_core.serving.log import RequestLog
+from mlform_core.serving.revision import prepare
+from mlform_core.serving.settings import Serving
+
+DRAIN_SECONDS: Final = 20
+_KEEP_ALIVE_SECONDS: Final = 75
 
 
 def main() -> None:
     """Bind, load, say so, and serve until told to end."""
     home = Path(sys.argv[1])
+    lock = settings.claim(home)
+    if lock is None:
+        sys.exit(f"Another server has {home} already.")
+    with lock:
+        try:
+            _serve(home)
+        except ResourceError as error:
+            settings.write_failed(home, error.summary, error.detail, error.argument)
+            sys.exit(str(error))
+
+
+def _serve(home: Path) -> None:
     serving = settings.read(home)
     if serving is None:
-        sys.exit(f"{home} holds no serving.json")
+        raise ResourceError("No settings", f"{home} holds no {settings.SETTINGS}.")
+    with _bound(serving) as sock:
+        current = prepare(home, serving)
+        log = RequestLog(home / settings.LOG, serving.log_bytes)
+        app = App(home, serving, current, log)
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        # uvicorn drains on SIGTERM and then raises it again: what is below must still run.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        settings.write_started(home, sock.getsockname()[1], datetime.now(UTC).isoformat())
+        try:
+            uvicorn.Server(config).run(sockets=[sock])
+        finally:
+            app.batcher.close()
+            log.close()
+
+
+def _bound(serving: Serving) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in serving.host else socket.AF_INET)
+    # A server that starts again takes its port though old connections linger.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((serving.host, serving.port))
-    sock.listen(1024)
-    log = RequestLog(home / settings.LOG)
-    app = App(serving, log)
-    config = uvicorn.Config(
-        app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=20
-    )
-    settings.write_started(home, os.getpid(), sock.getsockname()[1])
     try:
-        uvicorn.Server(config).run(sockets=[sock])
-    finally:
-        log.close()
+        sock.bind((serving.host, serving.port))
+        sock.listen(1024)
+    except (OSError, OverflowError) as error:
+        sock.close()
+        said = error.strerror or error if isinstance(error, OSError) else error
+        detail = (
+            f"{serving.host}:{serving.port} cannot be bound: {said}. End what holds it, or give "
+            "another port."
+        )
+        raise ResourceError("Address not available", detail, argument="port") from error
+    return sock
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     main()

@@ -1,16 +1,23 @@
-"""What a server is to do, as a file it can start again from."""
+"""What a server is to do, as a file it can start again from; and who holds a folder."""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
 
-SETTINGS = "serving.json"
-STARTED = "server.json"
-LOG = "log"
+SETTINGS: Final = "serving.json"
+STARTED: Final = "server.json"
+LOCK: Final = "server.lock"
+BUNDLES: Final = "bundles"
+LOG: Final = "log"
+_CLAIM_TRIES: Final = 50
 
 
 @dataclass(frozen=True)
@@ -19,20 +26,32 @@ class Serving:
 
     name: str
     digest: str
-    bundle: str
     host: str
     port: int
     token: str
+    revision: int
     sample: float
+    log_bytes: int
     max_body: int
     """Bytes."""
+    timeout: float
+    """Seconds."""
+    allow_pickle: bool
 
     @property
     def identity(self) -> str:
         """What the server says of itself: known only to who started it, and no secret."""
-        import hashlib
-
         return hashlib.sha256(self.token.encode()).hexdigest()[:16]
+
+    @property
+    def reach(self) -> str:
+        """The host to connect to: a server on all interfaces is reached on the loopback."""
+        return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - to compare with
+
+
+def bundle(home: Path, digest: str) -> Path:
+    """Return where a model of this digest lies beside the server."""
+    return home / BUNDLES / f"{digest.removeprefix('sha256:')}.mlform"
 
 
 def read(home: Path) -> Serving | None:
@@ -49,7 +68,7 @@ def write(home: Path, serving: Serving) -> None:
 
 
 def started(home: Path) -> dict[str, Any]:
-    """Return what the running server wrote when it was ready: ``pid`` and ``port``."""
+    """Return what the server wrote last: ``pid``, and ``port`` or why it ``failed``."""
     try:
         found: dict[str, Any] = json.loads((home / STARTED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -57,12 +76,54 @@ def started(home: Path) -> dict[str, Any]:
     return found
 
 
-def write_started(home: Path, pid: int, port: int) -> None:
+def write_started(home: Path, port: int, at: str) -> None:
     """Say that the server is ready."""
-    _write(home / STARTED, {"pid": pid, "port": port})
+    _write(home / STARTED, {"pid": os.getpid(), "port": port, "started": at})
 
 
-def _write(path: Path, data: dict[str, Any]) -> None:
+def write_failed(home: Path, summary: str, detail: str, argument: str | None) -> None:
+    """Say why the server ends before it was ready."""
+    failed = {"summary": summary, "detail": detail, "argument": argument}
+    _write(home / STARTED, {"pid": os.getpid(), "failed": failed})
+
+
+def claim(home: Path) -> IO[str] | None:
+    """Take the folder for this process until it ends; ``None`` if another server has it.
+
+    The kernel gives a dead process's lock back, so a stale one cannot stay behind.
+    """
+    lock = (home / LOCK).open("a+", encoding="ascii")
+    for patience in range(_CLAIM_TRIES, -1, -1):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Perhaps somebody only asks who holds it.
+            time.sleep(0.01 if patience else 0)
+        else:
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            return lock
+    lock.close()
+    return None
+
+
+def holder(home: Path) -> int | None:
+    """Return the process that serves from this folder, ``None`` if there is none."""
+    try:
+        lock = (home / LOCK).open(encoding="ascii")
+    except FileNotFoundError:
+        return None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = lock.read().strip()
+            return int(text) if text else None
+        return None
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as sink:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Final
 
 from mlform.lang.functions.encoding import to_json
@@ -90,14 +90,15 @@ def _bool(verb: Verb, value: Any) -> str:
 
 def _integer(spec: str) -> Callable[[Verb, Any], str]:
     def show(verb: Verb, value: Any) -> str:
-        found = number(value)
-        whole = int(found)
-        shape = ("#" if "#" in verb.flags and spec != "d" else "") + spec
-        if spec != "d" and whole != found:
-            integer(value)
-        return verb.pad(verb.signed(format(whole, shape)), numeric=True)
+        shape = ("#" if "#" in verb.flags else "") + spec
+        return verb.pad(verb.signed(format(integer(value), shape)), numeric=True)
 
     return show
+
+
+def _decimal(verb: Verb, value: Any) -> str:
+    whole = Decimal(number(value)).to_integral_value(ROUND_DOWN)
+    return verb.pad(verb.signed(f"{whole:f}"), numeric=True)
 
 
 def _fixed(verb: Verb, value: Any) -> str:
@@ -141,7 +142,7 @@ _VERBS: Final[Mapping[str, Callable[[Verb, Any], str]]] = {
     "q": _quote,
     "t": _bool,
     "b": _integer("b"),
-    "d": _integer("d"),
+    "d": _decimal,
     "o": _integer("o"),
     "x": _integer("x"),
     "X": _integer("X"),

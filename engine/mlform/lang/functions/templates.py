@@ -100,7 +100,7 @@ def _render(ev: Evaluator, call: Call, source: Source, variables: Any, *, secret
         value = inner.value(template, {})
     for inside in problems.errors:
         detail = f"{call.name}: {inside.summary} at {inside.subject}: {inside.detail}"
-        ev.fault(_FAILED, detail, call)
+        ev.error(_FAILED, detail, call, marked=secret)
     return _as_text(ev, call, value, secret=secret)
 
 

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from mlform.diagnostics import Diagnostics
+from mlform.lang import ConversionError, SetValue, Type, convert, parse_type
+from mlform.syntax import parse_expression
+from mlform.values import UNKNOWN, Sensitive, Value
+
+
+def read(text: str) -> tuple[Type | None, Diagnostics]:
+    diagnostics = Diagnostics()
+    expr, source = parse_expression(text, "test.hcl", diagnostics)
+    return parse_type(expr, source, diagnostics), diagnostics
+
+
+def type_(text: str) -> Type:
+    found, problems = read(text)
+    assert found is not None, problems.errors
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "wanted"),
+    [
+        ("string", 1, "1"),
+        ("string", Decimal("1.50"), "1.5"),
+        ("string", True, "true"),
+        ("number", "1e2", 100),
+        ("number", 0.1, Decimal("0.1")),
+        ("bool", "true", True),
+        ("bool", "0", False),
+        ("any", [1, "a"], [1, "a"]),
+        ("string", None, None),
+        ("list(string)", UNKNOWN, UNKNOWN),
+        ("list(string)", [1, UNKNOWN], ["1", UNKNOWN]),
+        ("list(any)", [1, "a"], ["1", "a"]),
+        ("list(string)", SetValue(["a"]), ["a"]),
+        ("set(number)", ["2", 1, 2], [1, 2]),
+        ("set(string)", ["a", UNKNOWN], UNKNOWN),
+        ("set(string)", [Sensitive("a")], Sensitive(["a"])),
+        ("map(string)", {"a": 1}, {"a": "1"}),
+        ("map(list(number))", {"a": ["1"]}, {"a": [1]}),
+        ("tuple([string, number])", [1, "2"], ["1", 2]),
+        ("object({a = number})", {"a": "1", "b": 2}, {"a": 1}),
+        ("object({a = optional(number)})", {}, {"a": None}),
+        ("object({a = optional(number, 3)})", {"a": None}, {"a": 3}),
+        ("object({a = optional(string, 3), b = string})", {"b": 1}, {"a": "3", "b": "1"}),
+        (
+            "list(object({a = optional(object({b = optional(number, 1)}), {})}))",
+            [{}, {"a": {"b": 2}}],
+            [{"a": {"b": 1}}, {"a": {"b": 2}}],
+        ),
+        ("number", Sensitive("1"), Sensitive(1)),
+        ("list(number)", [Sensitive("1")], [Sensitive(1)]),
+    ],
+)
+def test_convert(text: str, given: Value, wanted: Value) -> None:
+    found = convert(given, type_(text))
+    assert found == wanted
+    assert type(found) is type(wanted) or isinstance(found, list)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "path", "says"),
+    [
+        ("number", "x", "", '"x" is none'),
+        ("bool", 1, "", "not number"),
+        ("number", True, "", "not bool"),
+        ("string", ["a"], "", "not list"),
+        ("list(string)", {"a": 1}, "", "a list is required, not object"),
+        ("list(number)", [1, "x"], "[1]", '"x" is none'),
+        ("map(number)", {"a b": "x"}, '["a b"]', '"x" is none'),
+        ("object({a = object({b = list(number)})})", {"a": {"b": [0, {}]}}, ".a.b[1]", "object"),
+        ("object({a = string, b = string})", {}, "", 'attributes "a" and "b" required'),
+        ("tuple([string])", [], "", "1 elements are required, not 0"),
+        ("list(any)", [1, [2]], "", "same type"),
+    ],
+)
+def test_conversion_errors_say_where(text: str, given: Value, path: str, says: str) -> None:
+    with pytest.raises(ConversionError) as caught:
+        convert(given, type_(text))
+    assert caught.value.path == path
+    assert says in caught.value.message
+    assert str(caught.value).startswith(path.removeprefix("."))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("strin", 'Did you mean "string"?'),
+        ("list", None),
+        ("object", "object({name = T})"),
+        ("list(string, number)", "one type"),
+        ("tuple(string)", "list of types"),
+        ("object([string])", "names with types"),
+        ("object({a = strin})", 'Did you mean "string"?'),
+        ("object({a = string, a = number})", "given twice"),
+        ("object({(b) = string})", "plain word"),
+        ("object({a = optional()})", "takes a type"),
+        ('object({a = optional(number, "x")})', "default is not of the type number"),
+        ("optional(string)", "attribute of an object"),
+        ("1 + 2", "1 + 2 is no type"),
+    ],
+)
+def test_type_errors(text: str, says: str | None) -> None:
+    found, problems = read(text)
+    if says is None:
+        assert found is not None and not problems.errors
+        return
+    assert found is None
+    [problem] = problems.errors
+    assert says in problem.detail
+
+
+@pytest.mark.parametrize(
+    "text", ["list(map(string))", "object({a = tuple([bool, any]), b = set(number)})"]
+)
+def test_types_are_shown_as_written(text: str) -> None:
+    assert str(type_(text)) == text

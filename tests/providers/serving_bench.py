@@ -1,0 +1,181 @@
+"""Real models of real tumours, and a client, for the tests of serving and monitoring."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import select
+import signal
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from os import kill, pidfd_open
+
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_breast_cancer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from mlform.sdk import Artifact, Handle
+from mlform.sdk.testing import FakeContext
+from mlform_core import models
+from mlform_core.columns import conform
+from mlform_core.profiles import profile
+
+NUMBERS = ["mean radius", "mean texture", "mean smoothness"]
+FEATURES = [
+    *({"name": n, "type": "float64"} for n in NUMBERS),
+    {"name": "size", "type": "string"},
+    {"name": "dense", "type": "bool"},
+]
+META = {
+    "format": "skops",
+    "task": "binary",
+    "target": "benign",
+    "classes": [0, 1],
+    "features": FEATURES,
+    "framework": "scikit-learn",
+    "framework_version": "1",
+}
+DATATYPES = {"float64": "FP64", "string": "BYTES", "bool": "BOOL"}
+
+
+def table() -> pd.DataFrame:
+    data = load_breast_cancer(as_frame=True)
+    frame = data.data[NUMBERS].copy()
+    frame["size"] = pd.cut(data.data["mean area"], 3, labels=["s", "m", "l"]).astype(object)
+    frame["dense"] = data.data["mean compactness"] > 0.1
+    return frame
+
+
+def fitted(strength: float = 1.0):
+    frame = conform(table(), FEATURES)
+    front = ColumnTransformer(
+        [
+            ("c", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["size"]),
+            ("n", make_pipeline(SimpleImputer(), StandardScaler()), [*NUMBERS, "dense"]),
+        ]
+    )
+    model = make_pipeline(front, LogisticRegression(C=strength))
+    return model.fit(frame, load_breast_cancer().target)
+
+
+def bundle(ctx: FakeContext, strength: float = 1.0, **meta) -> Artifact:
+    """Train on tumours, and put the model into the store of ``ctx``."""
+    model = fitted(strength)
+    predictions = model.predict_proba(conform(table(), FEATURES))[:, 1]
+    reference = profile(table().assign(prediction=predictions))
+    allowed = meta.get("format") == "pickle"
+    path = models.save(model, {**META, **meta}, reference, ctx.workdir, allowed)
+    return ctx.artifacts.put_file(path, models.MEDIA_TYPE)
+
+
+def handle(artifact: Artifact) -> Handle:
+    return Handle(
+        address="model.tumours", attribute="champion", digest=artifact.digest, artifact=artifact
+    )
+
+
+def body(frame: pd.DataFrame) -> dict:
+    """Return rows as a request of the protocol."""
+    inputs = []
+    for feature in FEATURES:
+        data = [None if pd.isna(v) else v for v in frame[feature["name"]].tolist()]
+        datatype = DATATYPES[feature["type"]]
+        tensor = {"name": feature["name"], "datatype": datatype, "shape": [len(data)]}
+        inputs.append({**tensor, "data": data})
+    return {"inputs": inputs}
+
+
+def call(url: str, data=None, method=None, headers=None) -> tuple[int, dict]:
+    """Return the status and the JSON that is answered."""
+    sent = data if data is None or isinstance(data, bytes) else json.dumps(data).encode()
+    request = urllib.request.Request(url, sent, headers or {}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def end_of(pid: int, number: int = 0) -> None:
+    """Send a signal, if one is given, and wait until the process is no more."""
+    handle = pidfd_open(pid)
+    if number:
+        kill(pid, signal.Signals(number))
+    waiting = select.poll()
+    waiting.register(handle, select.POLLIN)
+    assert waiting.poll(30_000), f"process {pid} is still there"
+
+
+class Load:
+    """Clients that ask without pause: one connection each, kept or new for every request."""
+
+    def __init__(self, url: str, request: bytes, kept: int = 3, fresh: int = 3) -> None:
+        self.url, self.request = urllib.parse.urlsplit(url), request
+        self.answers: list[list[str]] = []
+        self.failures: list[str] = []
+        self.changed = threading.Condition()
+        self.ending = threading.Event()
+        kinds = [True] * kept + [False] * fresh
+        self.threads = [threading.Thread(target=self._ask, args=(k,)) for k in kinds]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join(30)
+
+    def until(self, enough: Callable[[list[str]], bool]) -> None:
+        """Wait until the answers of every client are enough."""
+        with self.changed:
+            everyone = self.changed.wait_for(
+                lambda: (
+                    self.failures
+                    or (len(self.answers) == len(self.threads) and all(map(enough, self.answers)))
+                ),
+                timeout=60,
+            )
+        assert everyone and not self.failures, self.failures
+
+    def _ask(self, keep: bool) -> None:
+        mine: list[str] = []
+        with self.changed:
+            self.answers.append(mine)
+        connection = self._connect()
+        try:
+            while not self.ending.is_set():
+                if not keep:
+                    connection.close()
+                    connection = self._connect()
+                connection.request("POST", f"{self.url.path}/infer", self.request)
+                response = connection.getresponse()
+                said = json.load(response)
+                assert response.status == 200, said
+                with self.changed:
+                    mine.append(said["model_version"])
+                    self.changed.notify_all()
+        except Exception as error:
+            with self.changed:
+                self.failures.append(repr(error))
+                self.changed.notify_all()
+        finally:
+            connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        assert self.url.hostname is not None
+        connection = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=30)
+        connection.connect()
+        # A reconnect behind our back would hide a closed connection.
+        connection.auto_open = 0
+        return connection
