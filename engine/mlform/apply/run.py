@@ -47,12 +47,17 @@ class Outcome:
 
     done: dict[Address, Action] = field(default_factory=dict)
     held: dict[Address, tuple[str, ...]] = field(default_factory=dict)
-    failed: list[Address] = field(default_factory=list)
+    failures: list[Failed] = field(default_factory=list)
     skipped: list[Address] = field(default_factory=list)
     interrupted: bool = False
     outputs: dict[str, Any] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     """What destroying left in place, in words."""
+
+    @property
+    def failed(self) -> list[Address]:
+        """The steps that failed."""
+        return [f.address for f in self.failures]
 
     @property
     def complete(self) -> bool:
@@ -128,8 +133,9 @@ class _Run:
         self.report(Held(address, reasons))
 
     def _fail(self, step: Step, summary: str, detail: str, at: str) -> None:
-        self.outcome.failed.append(step.address)
-        self.report(Failed(step.address, summary, detail, at))
+        failure = Failed(step.address, summary, detail, at)
+        self.outcome.failures.append(failure)
+        self.report(failure)
 
     def close(self, blocked: set[Address], steps: Mapping[Address, Step]) -> None:
         """Say what never began, and write the outputs."""

@@ -13,6 +13,7 @@ from mlform.cli.terminal import explained, reporter, say, say_json
 
 if TYPE_CHECKING:
     from mlform.commands.applying import Applied
+    from mlform.commands.session import Session
     from mlform.plan import Plan
 
 app = typer.Typer(
@@ -137,7 +138,7 @@ def apply(
             applied = carry_out(
                 session, approve, report, chosen, saved=given, parallelism=parallelism
             )
-    finish(applied, json=json)
+    finish(applied, session, json=json)
 
 
 @app.command()
@@ -162,7 +163,7 @@ def destroy(
             applied = carry_out(
                 session, approve, report, chosen, parallelism=parallelism, operation="destroy"
             )
-    finish(applied, json=json)
+    finish(applied, session, json=json)
 
 
 def _approval(*, quiet: bool, json: bool) -> Any:
@@ -183,9 +184,10 @@ def _approval(*, quiet: bool, json: bool) -> Any:
     return approve
 
 
-def finish(applied: Applied, *, json: bool) -> None:
+def finish(applied: Applied, session: Session, *, json: bool) -> None:
     """Say what came of an apply, and exit with the code that means it."""
-    from mlform.render.events import outcome, outcome_data
+    from mlform.render.diagnostics import diagnostic
+    from mlform.render.events import outcome, outcome_data, problem
     from mlform.render.plan import plan as shown
 
     if not applied.approved:
@@ -201,6 +203,9 @@ def finish(applied: Applied, *, json: bool) -> None:
             cut = ", ".join(applied.unfinished)
             say(f"\nAn earlier run was cut off in {cut}; this one went on from there.")
         say("\n")
+        for failure in applied.outcome.failures:
+            shown = problem(failure, session.texts)
+            say([*diagnostic(shown, session.texts), ("", "\n")], error=True)
         say(outcome(applied.outcome))
     if applied.outcome.interrupted:
         raise typer.Exit(130)

@@ -44,7 +44,7 @@ def reapply(
                 say_json(pull_data(it), lines=True)
         else:
             say(pulls(done.pulls))
-    finish(done.applied, json=json)
+    finish(done.applied, session, json=json)
 
 
 def update(

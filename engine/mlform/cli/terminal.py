@@ -80,12 +80,8 @@ def _problems(session: Session, diagnostics: Diagnostics, *, as_json: bool) -> N
     if as_json:
         say_json({"type": "diagnostics", "diagnostics": as_data(diagnostics)}, lines=True)
         return
-    texts: dict[str, str] = {}
-    sources = session.__dict__.get("sources")
-    if sources is not None:
-        texts = dict(sources.texts)
     for number, problem in enumerate(diagnostics):
-        say([("", "\n" if number else ""), *diagnostic(problem, texts)], error=True)
+        say([("", "\n" if number else ""), *diagnostic(problem, session.texts)], error=True)
 
 
 def _plain_error(summary: str, detail: str, *, as_json: bool) -> None:

@@ -40,7 +40,7 @@ def _check(project: Project, diagnostics: Diagnostics) -> None:
             written = resource.arguments.get(problem.argument)
             at = written.value_span if written else resource.span
             name = f"{problem.argument}: " if problem.argument else ""
-            detail = f"{address}: {name}{problem.message}."
+            detail = f"{address}: {name}{problem.message.rstrip('.')}."
             diagnostics.error("Invalid argument", detail, at=at, within=resource.span, of=address)
         for field in written_as(resource.offer.resource.arguments, Written.CODE):
             value: Value = values.get(field)

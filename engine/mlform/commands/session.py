@@ -54,6 +54,12 @@ class Session:
         """The spec files."""
         return Sources.read(self.root, self.diagnostics, self.given)
 
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """The text of each spec file, as far as this command has read any."""
+        sources = self.__dict__.get("sources")
+        return {} if sources is None else sources.texts
+
     @cached_property
     def configured(self) -> tuple[Project, Names]:
         """The project. Raises ``DiagnosedError`` with everything that is wrong with it."""

@@ -218,9 +218,9 @@ class _Builder:
         for problem in arguments.problems:
             written = resource.arguments.get(problem.argument)
             at = written.value_span if written else resource.span
-            detail = f"{resource.address}: {problem.argument}: {problem.message}."
+            detail = f"{resource.address}: {problem.argument}: {problem.message.rstrip('.')}."
             if not problem.argument:
-                detail = f"{resource.address}: {problem.message}."
+                detail = f"{resource.address}: {problem.message.rstrip('.')}."
             self.diagnostics.error(
                 "Invalid argument", detail, at=at, within=resource.span, of=resource.address
             )

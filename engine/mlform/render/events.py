@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, assert_never
 
 from mlform.apply import (
@@ -16,6 +17,7 @@ from mlform.apply import (
     Skipped,
     Started,
 )
+from mlform.diagnostics import Diagnostic, Severity, Span
 from mlform.plan import Action
 from mlform.render.plan import reason
 from mlform.render.style import Styled
@@ -37,7 +39,7 @@ _DONE: Final[dict[Action, str]] = {
 
 
 def event(it: Event) -> Styled:
-    """Tell one event in one line (a failure in as many as it needs)."""
+    """Tell one event in one line; what made a step fail is told at the end."""
     said: Styled = [("bold", f"{it.address}: ")]
     match it:
         case Started(action=action, reasons=found):
@@ -62,15 +64,10 @@ def event(it: Event) -> Styled:
             return [*said, ("yellow", f"skipped, {because}\n")]
         case Interrupted():
             return [*said, ("yellow", "stopped; nothing of it was recorded\n")]
-        case Failed(summary=summary, detail=detail, at=at):
-            where = f"\n  on {at}" if at else ""
-            return [*said, ("red", f"failed: {summary}"), ("", f"{where}\n{_indent(detail)}\n")]
+        case Failed(summary=summary):
+            return [*said, ("red", f"failed: {summary}\n")]
         case _:
             assert_never(it)
-
-
-def _indent(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def as_data(it: Event) -> dict[str, Any]:
@@ -112,6 +109,19 @@ def outcome(it: Outcome) -> Styled:
         said.append(("", "\n"))
         said += outputs(it.outputs)
     return said
+
+
+def problem(it: Failed, sources: Mapping[str, str]) -> Diagnostic:
+    """Return a failure as a problem, pointing at the argument to blame."""
+    file, _, place = it.at.partition(":")
+    line, _, column = place.partition(":")
+    span = None
+    if line.isdecimal() and column.isdecimal():
+        lines = sources.get(file, "").splitlines()
+        text = lines[int(line) - 1] if int(line) <= len(lines) else ""
+        end = max(len(text.rstrip()), int(column)) + 1
+        span = Span(file, int(line), int(column), int(line), end)
+    return Diagnostic(Severity.ERROR, it.summary, it.detail, span, address=str(it.address))
 
 
 def outcome_data(it: Outcome) -> dict[str, Any]:
