@@ -165,7 +165,7 @@ class Load:
                 with self.changed:
                     mine.append(said["model_version"])
                     self.changed.notify_all()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a failed request
             with self.changed:
                 self.failures.append(repr(error))
                 self.changed.notify_all()

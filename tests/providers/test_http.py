@@ -19,6 +19,7 @@ from mlform.sdk.testing import FakeContext, check_resource, lasting
 from mlform_core import models
 from mlform_core.http import Http, HttpArguments
 from mlform_core.serving import control, log, settings
+from mlform_core.serving.protocol import DATATYPES
 
 ADDRESS = "deployment.tumours"
 
@@ -125,14 +126,13 @@ def test_every_problem_of_a_request_is_told_at_once(url):
     smoothness["data"] = "0.1"
     status, said = call(f"{url}/infer", request)
     assert status == 400
+    inputs = "mean radius, mean texture, mean smoothness, size, dense"
     assert said["problems"] == [
         "\"mean radius\" has 'wide' at 1, which is not a number (FP64)",
         '"mean texture" has shape [3] and 2 values; use [2]',
         '"mean smoothness" has no list as "data"',
-        '"sise" is no input of this model; it has mean radius, mean texture, mean smoothness, '
-        "size, dense",
-        "\"dense\" has datatype 'BIT'; the protocol has BOOL, BYTES, FP16, FP32, FP64, INT16, "
-        "INT32, INT64, INT8, UINT16, UINT32, UINT64, UINT8",
+        f'"sise" is no input of this model; it has {inputs}',
+        f"\"dense\" has datatype 'BIT'; the protocol has {', '.join(sorted(DATATYPES))}",
         "missing inputs: size",
     ]
 
@@ -217,7 +217,7 @@ def test_a_model_that_cannot_predict_is_refused_and_the_old_one_serves(life):
     life.apply(good)
     other = [*models.load(life.ctx.artifacts.path(good.digest)).meta["features"]]
     broken = bundle(life.ctx, features=other[:-1])
-    with pytest.raises(ResourceError, match="cannot predict a typical row.*goes on as before"):
+    with pytest.raises(ResourceError, match=r"cannot predict a typical row.*goes on as before"):
         life.apply(broken)
     assert life.read().answers == good.digest
     assert settings.read(life.ctx.home).digest == good.digest

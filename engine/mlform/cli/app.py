@@ -204,8 +204,8 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
             say(f"\nAn earlier run was cut off in {cut}; this one went on from there.")
         say("\n")
         for failure in applied.outcome.failures:
-            shown = problem(failure, session.texts)
-            say([*diagnostic(shown, session.texts), ("", "\n")], error=True)
+            cause = problem(failure, session.texts)
+            say([*diagnostic(cause, session.texts), ("", "\n")], error=True)
         say(outcome(applied.outcome))
     if applied.outcome.interrupted:
         raise typer.Exit(130)

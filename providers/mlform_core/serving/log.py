@@ -6,7 +6,6 @@ model), ``i`` (values by input), ``p`` (predictions). A refusal: ``t``, ``d``, `
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import threading
@@ -110,8 +109,10 @@ def forgotten(folder: Path, after: Mapping[str, Any] | None) -> bool:
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:
+    import orjson
+
     try:
-        found = json.loads(line)
+        found = orjson.loads(line)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -1,0 +1,225 @@
+"""From the request log to windows, and from windows to a verdict."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mlform.sdk import Context, ResourceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlform_core.monitor import Check, Checks
+
+PREDICTION: Final = "prediction"
+_DIGITS: Final = 6
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a model was trained on: the types of its inputs, and a profile of each column."""
+
+    features: Mapping[str, str]
+    profiles: Mapping[str, Any]
+
+
+def reference(ctx: Context, digest: str) -> Reference:
+    """Read the reference out of a model's bundle. Raises ``ResourceError``."""
+    try:
+        with zipfile.ZipFile(ctx.artifacts.path(digest)) as bundle:
+            profiles: dict[str, Any] = json.loads(bundle.read("reference.json"))
+            meta = json.loads(bundle.read("meta.json"))
+    except (KeyError, zipfile.BadZipFile):
+        detail = f"The model {digest} that serves has no reference in the artifact store."
+        raise ResourceError("No reference", detail, argument="target") from None
+    return Reference({f["name"]: f["type"] for f in meta["features"]}, profiles)
+
+
+@dataclass
+class Window:
+    """Requests that one model answered, and how many it refused in between."""
+
+    answered: list[Mapping[str, Any]] = field(default_factory=list)
+    rows: int = 0
+    refused: int = 0
+    why: str = ""
+    """Of the last refusal."""
+    first: float = 0.0
+    last: float = 0.0
+
+    def take(self, entry: Mapping[str, Any]) -> None:
+        """Add one entry of the log."""
+        if not self.answered and not self.refused:
+            self.first = entry["t"]
+        self.last = entry["t"]
+        if "e" in entry:
+            self.refused, self.why = self.refused + 1, str(entry["e"])
+        else:
+            self.answered.append(entry)
+            self.rows += len(entry["p"])
+
+
+@dataclass
+class Cutter:
+    """Cuts a log into whole windows of ``rows`` rows answered by ``digest``.
+
+    After ``windows`` is exhausted: ``mark`` is the cursor to begin at next time, ``open`` the
+    window that is not yet whole, ``foreign`` and ``damaged`` count entries left out.
+    """
+
+    folder: Path
+    digest: str
+    rows: int
+    mark: Mapping[str, Any] | None
+    open: Window = field(default_factory=Window)
+    foreign: int = 0
+    damaged: int = 0
+
+    def windows(self) -> Iterator[Window]:
+        """Yield each whole window; refusals alone make one too, so that they are seen."""
+        from mlform_core.serving.log import entries
+
+        for entry, cursor in entries(self.folder, self.mark):
+            if entry is None:
+                self.damaged += 1
+            elif entry.get("d") != self.digest:
+                self.foreign += 1
+            else:
+                self.open.take(entry)
+            if max(self.open.rows, self.open.refused) >= self.rows:
+                whole, self.open = self.open, Window()
+                self.mark = cursor
+                yield whole
+            elif not self.open.answered and not self.open.refused:
+                self.mark = cursor
+
+
+def measure(window: Window, known: Reference, checks: Checks) -> list[dict[str, Any]]:
+    """Return the statistics of every column that is checked, as plain data."""
+    from mlform_core.drift import shift
+
+    if not window.rows:
+        return []
+    frame = _frame(window.answered, known)
+    found = []
+    for check, rule, names in chosen(known, checks):
+        for name in names:
+            seen = asdict(shift(known.profiles[name], name, frame[name], rule.method))
+            found.append({"check": check, **{n: _short(v) for n, v in seen.items()}})
+    return found
+
+
+def chosen(known: Reference, checks: Checks) -> Iterator[tuple[str, Check, list[str]]]:
+    """Yield what is checked and in which columns. Raises ``ResourceError``.
+
+    Inputs are all of the model's but times, which move by their nature, unless columns are named.
+    """
+    if checks.inputs is not None:
+        names = checks.inputs.columns
+        if names is None:
+            names = [n for n, kind in known.features.items() if kind != "timestamp"]
+        if unknown := [n for n in names if n not in known.features]:
+            detail = (
+                f"The model has no input {', '.join(unknown)}; it has {', '.join(known.features)}."
+            )
+            raise ResourceError("Unknown column", detail, argument="checks")
+        yield "inputs", checks.inputs, names
+    if checks.predictions is not None:
+        yield "predictions", checks.predictions, [PREDICTION]
+
+
+def judge(
+    statistics: Sequence[Mapping[str, Any]], checks: Checks, chance: float
+) -> list[dict[str, Any]]:
+    """Return the columns that moved, worst first: by more than matters, and not by chance.
+
+    ``chance``: that of any false finding in the window (Holm).
+    """
+    from mlform_core.drift import holm
+
+    rules = {"inputs": checks.inputs, "predictions": checks.predictions}
+    counted = []
+    for found in statistics:
+        rule = rules[found["check"]]
+        if rule is not None and rule.method == found["method"]:
+            counted.append((found, rule.alarm))
+    adjusted = holm([found["p"] for found, _ in counted])
+    findings = [
+        {**found, "threshold": alarm, "p_adjusted": _short(p)}
+        for (found, alarm), p in zip(counted, adjusted, strict=True)
+        if found["value"] > alarm and p < chance
+    ]
+    return sorted(findings, key=lambda f: (-f["value"] / f["threshold"], f["column"]))
+
+
+def incidents(window: Window, known: Reference) -> list[dict[str, Any]]:
+    """Return how the data of a window are broken, rather than moved."""
+    found: list[dict[str, Any]] = []
+    requests = len(window.answered) + window.refused
+    if window.refused * 2 > requests:
+        share = window.refused / requests
+        found.append(
+            {
+                "check": "schema",
+                "column": None,
+                "value": _short(share),
+                "threshold": 0.5,
+                "why": window.why,
+            }
+        )
+    if not window.rows:
+        return found
+    for name in known.features:
+        before = known.profiles.get(name, {"missing": 1, "rows": 1})
+        values = (v for entry in window.answered for v in entry["i"].get(name, ()))
+        if before["missing"] * 2 < before["rows"] and all(v is None for v in values):
+            found.append({"check": "missing", "column": name, "value": 1.0, "threshold": 1.0})
+    return found
+
+
+def describe(broken: Sequence[Mapping[str, Any]], moved: Sequence[Mapping[str, Any]]) -> str:
+    """Say in a sentence what was found."""
+    if broken:
+        columns = [str(f["column"]) for f in broken if f["check"] == "missing"]
+        said = [
+            f"{f['value']:.0%} of requests were refused: {f['why']}"
+            for f in broken
+            if f["check"] == "schema"
+        ]
+        if columns:
+            said.append(f"no values at all in {', '.join(columns)}")
+        return "; ".join(said)
+    worst = ", ".join(f"{f['column']} ({f['method']} {f['value']:.2f})" for f in moved[:3])
+    more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
+    return f"drift in {worst}{more}"
+
+
+def iso(seconds: float) -> str:
+    """Return a time of the log for people and for the alarm."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _frame(answered: Sequence[Mapping[str, Any]], known: Reference) -> pd.DataFrame:
+    """Return logged rows in the types that profiles were made of."""
+    import pandas as pd
+
+    columns = {}
+    for name, kind in known.features.items():
+        values = [v for entry in answered for v in entry["i"][name]]
+        if kind == "bool":
+            values = [None if v is None else bool(v) for v in values]
+        columns[name] = pd.Series(values, dtype=object)
+    predicted = [p for entry in answered for p in entry["p"]]
+    columns[PREDICTION] = pd.Series(predicted, dtype=object)
+    return pd.DataFrame(columns)
+
+
+def _short(value: Any) -> Any:
+    """Round to what is worth keeping; a tiny p keeps its magnitude."""
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
