@@ -43,7 +43,7 @@ def reference(ctx: Context, digest: str) -> Reference:
 
 @dataclass
 class Window:
-    """Requests that one model answered, and how many it refused in between."""
+    """Requests that one model answered, and how many rows it refused in between."""
 
     answered: list[Mapping[str, Any]] = field(default_factory=list)
     rows: int = 0
@@ -59,7 +59,7 @@ class Window:
             self.first = entry["t"]
         self.last = entry["t"]
         if "e" in entry:
-            self.refused, self.why = self.refused + 1, str(entry["e"])
+            self.refused, self.why = self.refused + int(entry["n"]), str(entry["e"])
         else:
             self.answered.append(entry)
             self.rows += len(entry["p"])
@@ -161,18 +161,10 @@ def judge(
 def incidents(window: Window, known: Reference) -> list[dict[str, Any]]:
     """Return how the data of a window are broken, rather than moved."""
     found: list[dict[str, Any]] = []
-    requests = len(window.answered) + window.refused
-    if window.refused * 2 > requests:
-        share = window.refused / requests
-        found.append(
-            {
-                "check": "schema",
-                "column": None,
-                "value": _short(share),
-                "threshold": 0.5,
-                "why": window.why,
-            }
-        )
+    if window.refused > window.rows:
+        share = _short(window.refused / (window.refused + window.rows))
+        schema = {"check": "schema", "column": None, "value": share, "threshold": 0.5}
+        found.append({**schema, "why": window.why})
     if not window.rows:
         return found
     for name in known.features:
@@ -188,7 +180,7 @@ def describe(broken: Sequence[Mapping[str, Any]], moved: Sequence[Mapping[str, A
     if broken:
         columns = [str(f["column"]) for f in broken if f["check"] == "missing"]
         said = [
-            f"{f['value']:.0%} of requests were refused: {f['why']}"
+            f"{f['value']:.0%} of rows were refused: {f['why']}"
             for f in broken
             if f["check"] == "schema"
         ]

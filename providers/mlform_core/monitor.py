@@ -162,11 +162,13 @@ class Drift(MonitorResource[DriftArguments, DriftAttributes], kind="monitor", ty
         known = drift_windows.reference(ctx, seen.reference)
         cutter = drift_windows.Cutter(folder, seen.reference, rules.window.rows, seen.watermark)
         alarms: list[Alarm] = []
-        for done, window in enumerate(cutter.windows(), start=1):
+        done = 0
+        for window in cutter.windows():
             seen, alarm = _look(seen, window, known, rules)
             alarms += [] if alarm is None else [alarm]
+            done += 1
             ctx.progress(done, None, "windows")
-        _tell(ctx, cutter)
+        _tell(ctx, cutter, done)
         return seen.model_copy(update={"watermark": cutter.mark}), alarms
 
     def destroy(self, ctx: Context, old: StoredDrift) -> str:
@@ -201,7 +203,9 @@ def _look(
     }
     quiet = seen.last_alarm is not None and window.last - seen.last_alarm < rules.alarm.quiet
     sustained = _streak([*seen.windows, entry], seen.reference) >= rules.alarm.sustain
-    entry["alarmed"] = not quiet and (bool(broken) or sustained)
+    # Nothing but an incident before it may keep an incident quiet: it stops retraining.
+    known_broken = quiet and bool(seen.windows) and seen.windows[-1]["incident"]
+    entry["alarmed"] = not known_broken if broken else sustained and not quiet
     windows = [*seen.windows, entry][-KEPT:]
     if not entry["alarmed"]:
         return seen.model_copy(update={"windows": windows}), None
@@ -228,11 +232,12 @@ def _streak(windows: Sequence[Mapping[str, Any]], model: str) -> int:
     return found
 
 
-def _tell(ctx: Context, cutter: Cutter) -> None:
+def _tell(ctx: Context, cutter: Cutter, done: int) -> None:
     if cutter.foreign:
         ctx.log(f"{cutter.foreign} request(s) answered by other models are left out")
     if cutter.damaged:
         ctx.log(f"{cutter.damaged} damaged line(s) of the request log are left out")
-    waiting = cutter.open
-    refused = f" ({waiting.refused} refused requests)" if waiting.refused else ""
-    ctx.log(f"insufficient data for the next window: {waiting.rows} of {cutter.rows} rows{refused}")
+    if not done:
+        have, refused = cutter.open.rows, cutter.open.refused
+        more = f", {refused} refused" if refused else ""
+        ctx.log(f"insufficient data: {have} of {cutter.rows} rows for a window{more}")

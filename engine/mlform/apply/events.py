@@ -39,13 +39,17 @@ class Log:
 
 @dataclass(frozen=True)
 class Finished:
-    """A step is over. ``action`` is what it came to; ``changed`` whether its output differs."""
+    """A step is over. ``action`` is what it came to; ``changed`` whether its output differs.
+
+    ``summary`` is what the resource says of itself in an attribute of that name.
+    """
 
     address: Address
     action: Action
     seconds: float
     digest: str | None
     changed: bool
+    summary: str = ""
 
 
 @dataclass(frozen=True)

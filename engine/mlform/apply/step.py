@@ -76,7 +76,7 @@ class Stepper:
                 f"known it comes to {decision.action}. Nothing was done. Plan again.",
             )
         if decision.action is Action.NO_OP:
-            self._finish(step, decision, 0.0, record.digest if record else None, changed=False)
+            self._finish(step, decision, 0.0, record, changed=False)
             return () if record is None else record.held
         return self._do(step, offer, arguments, facts, decision, record)
 
@@ -122,7 +122,7 @@ class Stepper:
         with self.writing:
             self._write(step, offer, new, decision)
         changed = record is None or record.digest != new.digest
-        self._finish(step, decision, seconds, new.digest, changed=changed)
+        self._finish(step, decision, seconds, new, changed=changed)
         return new.held
 
     def _check_code(self, step: Step) -> None:
@@ -269,9 +269,18 @@ class Stepper:
         self.outcome.done[step.address] = decision.action
 
     def _finish(
-        self, step: Step, decision: Decision, seconds: float, digest: str | None, *, changed: bool
+        self,
+        step: Step,
+        decision: Decision,
+        seconds: float,
+        record: Record | None,
+        *,
+        changed: bool,
     ) -> None:
-        self.report(Finished(step.address, decision.action, seconds, digest, changed))
+        digest = None if record is None else record.digest
+        summary = "" if record is None else str(record.attributes.get("summary") or "")
+        done = Finished(step.address, decision.action, seconds, digest, changed, summary)
+        self.report(done)
 
     def _offer(self, step: Step) -> Offer:
         offer = self.world.registry.find(step.address.kind, step.type)

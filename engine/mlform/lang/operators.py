@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mlform.lang.conversion import convert, type_of, unify
 from mlform.lang.evaluator import Bound, Evaluator
+from mlform.lang.graphemes import normal
 from mlform.lang.loops import Loop
 from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.operations import ARITHMETIC, OperationError, boolean, equal, number, text
@@ -54,7 +55,7 @@ def template_for(ev: Evaluator, expr: tree.TemplateFor, bound: Bound) -> Value:
                 loop.open = True
             else:
                 pieces.append(piece)
-    return loop.result("".join(pieces))
+    return loop.result(normal("".join(pieces)))
 
 
 def _joined(ev: Evaluator, parts: Sequence[Expr], bound: Bound) -> Value:
@@ -75,7 +76,7 @@ def _joined(ev: Evaluator, parts: Sequence[Expr], bound: Bound) -> Value:
             detail = f"In a template, {error}."
             ev.error("Invalid template interpolation", detail, part, marked=marked)
             still_open = True
-    return mark(UNKNOWN if still_open else "".join(pieces), marked=secret)
+    return mark(UNKNOWN if still_open else normal("".join(pieces)), marked=secret)
 
 
 def unary(ev: Evaluator, expr: tree.Unary, bound: Bound) -> Value:

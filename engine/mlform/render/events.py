@@ -50,14 +50,15 @@ def event(it: Event) -> Styled:
             return [*said, ("dim", f"{share} {note}".rstrip() + "\n")]
         case Log(text=text):
             return [*said, ("dim", f"{text}\n")]
-        case Finished(action=action, seconds=took, digest=digest, changed=changed):
+        case Finished(action=action, seconds=took, digest=digest, changed=changed, summary=summary):
             text = _DONE.get(action, action.value)
             if action is Action.NO_OP:
                 return [*said, ("dim", f"{text}\n")]
             output = ""
             if digest is not None:
                 output = f", output {short(digest)}" if changed else ", output unchanged"
-            return [*said, ("green", text), ("", f" in {seconds(took)}{output}\n")]
+            summed = f"\n  {summary}" if summary else ""
+            return [*said, ("green", text), ("", f" in {seconds(took)}{output}{summed}\n")]
         case Held(reasons=reasons):
             return [*said, ("magenta", "held"), ("", f": {'; '.join(reasons)}\n")]
         case Skipped(because=because):

@@ -118,6 +118,7 @@ def events() -> Schema:
             "seconds": number,
             "digest": _or_null(_DIGEST),
             "changed": _FLAG,
+            "summary": _TEXT,
         },
         "held": {"reasons": _list(_TEXT)},
         "failed": {"summary": _TEXT, "detail": _TEXT, "at": _TEXT},

@@ -29,7 +29,7 @@ def _value(data: Any) -> str:
             return "(sensitive value)"
         if set(data) >= {"digest", "size", "media_type"}:
             return f"{short(data['digest'])} ({size(data['size'])})"
-        inner = ", ".join(f"{k} = {_value(v)}" for k, v in data.items())
+        inner = ", ".join(f"{k} = {_value(v)}" for k, v in data.items() if v is not None)
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(data, list | tuple):
         return f"[{', '.join(map(_value, data))}]"

@@ -136,8 +136,8 @@ class App:
 
     def _log_refusal(self, error: RequestError) -> None:
         if self._sampled():
-            said = str(error)[:1000]
-            self.log.put({"t": time.time(), "d": self.current.digest, "e": said})
+            what = {"d": self.current.digest, "e": str(error)[:1000], "n": error.rows}
+            self.log.put({"t": time.time(), **what})
 
     async def _load(self, scope: Scope, receive: Receive) -> Reply:
         """Take other settings, and the model they name, in place of what is current."""

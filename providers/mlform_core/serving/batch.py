@@ -116,7 +116,7 @@ def _settle(jobs: Sequence[Job]) -> None:
             for job in waiting:
                 _settle([job])
         else:
-            _hand_over(waiting, [_blame(error)])
+            _hand_over(waiting, [_blame(error, waiting[0].rows)])
         return
     _hand_over(waiting, found)
 
@@ -137,9 +137,9 @@ def _predict(jobs: Sequence[Job]) -> list[npt.NDArray[np.float64]]:
     return found
 
 
-def _blame(error: Exception) -> Exception:
+def _blame(error: Exception, rows: int) -> Exception:
     if isinstance(error, ValueError):
-        return RequestError(str(error).splitlines())
+        return RequestError(str(error).splitlines(), rows)
     traceback.print_exception(error, file=sys.stderr)
     return PredictionError(f"{type(error).__name__}: {error}")
 

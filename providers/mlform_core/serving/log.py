@@ -1,7 +1,8 @@
 """The request log: lines appended by a thread of the server, read by the monitor.
 
 One JSON object a line. An answer: ``t`` (seconds since 1970), ``id``, ``d`` (digest of the
-model), ``i`` (values by input), ``p`` (predictions). A refusal: ``t``, ``d``, ``e`` (why).
+model), ``i`` (values by input), ``p`` (predictions). A refusal: ``t``, ``d``, ``e`` (why), ``n``
+(rows).
 """
 
 from __future__ import annotations

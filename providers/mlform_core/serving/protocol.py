@@ -33,11 +33,14 @@ _DATATYPE: Final = {
 
 
 class RequestError(Exception):
-    """A request that cannot be answered, with everything that is wrong with it."""
+    """A request that cannot be answered, with everything that is wrong with it.
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    ``rows``: how many rows it seems to have.
+    """
+
+    def __init__(self, problems: Sequence[str], rows: int = 1) -> None:
         super().__init__("; ".join(problems))
-        self.problems = list(problems)
+        self.problems, self.rows = list(problems), rows
 
 
 def metadata(revision: Revision, name: str, identity: str) -> dict[str, Any]:
@@ -98,7 +101,7 @@ def columns_of(body: Any, meta: Mapping[str, Any]) -> tuple[dict[str, list[Any]]
     problems += _lengths(columns)
     problems += _unknown_outputs(body, meta)
     if problems:
-        raise RequestError(problems)
+        raise RequestError(problems, _size(body["inputs"]))
     return columns, len(next(iter(columns.values()), []))
 
 
@@ -136,6 +139,11 @@ def _flat(data: list[Any]) -> list[Any]:
     if data and all(isinstance(row, list) and len(row) == 1 for row in data):
         return [row[0] for row in data]
     return data
+
+
+def _size(tensors: list[Any]) -> int:
+    data = (t.get("data") for t in tensors if isinstance(t, Mapping))
+    return max((len(d) for d in data if isinstance(d, list)), default=1)
 
 
 def _short(value: Any) -> str:

@@ -150,6 +150,7 @@ def chunklist(value: list[Value], size: int) -> Value:
     if not value:
         return []
     step = size or len(value)
+    value = same(value)
     return [value[i : i + step] for i in range(0, len(value), step)]
 
 

@@ -76,9 +76,8 @@ class Moment:
             raise OperationError("the result is outside the years 1 to 9999") from None
 
     def __str__(self) -> str:
-        fraction = f".{self.nanoseconds:09d}".rstrip("0") if self.nanoseconds else ""
         shown = self.day.replace(tzinfo=None).isoformat(timespec="seconds")
-        return shown + fraction + _offset(self.day, ":", "Z")
+        return shown + _offset(self.day, ":", "Z")
 
 
 def _offset(day: datetime, between: str, utc: str) -> str:
@@ -109,7 +108,7 @@ def _duration(written: str) -> int:
 
 @function("timeadd", string("timestamp"), string("duration"))
 def timeadd(timestamp: str, duration: str) -> Value:
-    """Return the time a duration later."""
+    """Return the time a duration later, to the second."""
     return str(Moment.parse(timestamp, 0).plus(_duration(duration)))
 
 

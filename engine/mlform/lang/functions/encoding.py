@@ -23,17 +23,15 @@ from mlform.values import Handle, Value
 _ESCAPED: Final = re.compile(r"[<>&\u2028\u2029]")
 
 
-def to_json(value: Value, *, escape_html: bool = True) -> str:
+def to_json(value: Value) -> str:
     """Return a value as JSON text, keys sorted. Raises ``OperationError``."""
     shown = "".join(_json(value))
-    if not escape_html:
-        return shown
     return _ESCAPED.sub(lambda found: f"\\u{ord(found.group()):04x}", shown)
 
 
 def _json(value: Any) -> list[str]:
     if isinstance(value, str):
-        return [json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")]
+        return [json.dumps(value, ensure_ascii=False)]
     if value is None:
         return ["null"]
     if isinstance(value, bool | int | float | Decimal):
@@ -80,7 +78,16 @@ def jsondecode(value: str) -> Value:
         ) from None
     except ValueError as error:
         raise OperationError(f"the text is no JSON: {error}", 0) from None
-    return found
+    return found if value.isascii() and "\\u" not in value else _normal(found)
+
+
+def _normal(value: Any) -> Any:
+    if isinstance(value, str):
+        # Half a surrogate pair is no character: it becomes the replacement character.
+        return normal(value.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    if isinstance(value, dict):
+        return {_normal(k): _normal(v) for k, v in value.items()}
+    return [_normal(v) for v in value] if isinstance(value, list) else value
 
 
 @function("csvdecode", string("str"))
@@ -165,8 +172,11 @@ def _codec(name: str) -> str:
 @function("textencodebase64", string("string"), string("encoding"))
 def textencodebase64(value: str, encoding: str) -> Value:
     """Return the bytes of a text in an encoding, in Base64."""
+    codec = _codec(encoding)
     try:
-        return base64.b64encode(value.encode(_codec(encoding))).decode()
+        # Without an order of bytes in its name, the text begins with a mark that says it.
+        start = "\ufeff" if encoding.upper() in {"UTF-16", "UTF-32"} else ""
+        return base64.b64encode((start + value).encode(codec)).decode()
     except UnicodeError:
         raise OperationError(f"the text has characters that {encoding} has not", 0) from None
 
@@ -176,7 +186,7 @@ def textdecodebase64(value: str, encoding: str) -> Value:
     """Return the text whose bytes in an encoding are given in Base64."""
     codec = _codec(encoding)
     try:
-        return normal(from_base64(value).decode(codec))
+        return normal(from_base64(value).decode(codec).removeprefix("\ufeff"))
     except UnicodeError:
         raise OperationError(f"the bytes are no text in {encoding}", 0) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Final
 
 from mlform.lang.functions.encoding import to_json
@@ -60,20 +60,16 @@ def _small(digits: str | None) -> int:
     return found
 
 
-def _quoted(value: str) -> str:
-    return to_json(value, escape_html=False)
-
-
 def _any(verb: Verb, value: Any) -> str:
     if value is None:
         return verb.pad("null")
     if "#" in verb.flags or not isinstance(value, str | bool | int | float | Decimal):
         return verb.pad(to_json(value))
     if isinstance(value, str):
-        return verb.pad(verb.cut(value))
+        return verb.pad(value)
     if isinstance(value, bool):
         return verb.pad(text(value))
-    return _compact(verb, value)
+    return verb.pad(_short(number(value)), numeric=True)
 
 
 def _text(verb: Verb, value: Any) -> str:
@@ -81,23 +77,28 @@ def _text(verb: Verb, value: Any) -> str:
 
 
 def _quote(verb: Verb, value: Any) -> str:
-    return verb.pad(_quoted(verb.cut(text(value))))
+    return verb.pad(to_json(verb.cut(text(value))))
 
 
-def _bool(verb: Verb, value: Any) -> str:
-    return verb.pad(text(boolean(value)))
+def _bool(_verb: Verb, value: Any) -> str:
+    return text(boolean(value))  # as in Terraform, never padded
 
 
 def _integer(spec: str) -> Callable[[Verb, Any], str]:
     def show(verb: Verb, value: Any) -> str:
         shape = ("#" if "#" in verb.flags else "") + spec
-        return verb.pad(verb.signed(format(integer(value), shape)), numeric=True)
+        # Go writes an octal number as 017, not as 0o17.
+        shown = format(integer(value), shape).replace("0o", "0")
+        return verb.pad(verb.signed(shown), numeric=True)
 
     return show
 
 
 def _decimal(verb: Verb, value: Any) -> str:
-    whole = Decimal(number(value)).to_integral_value(ROUND_DOWN)
+    found = Decimal(number(value))
+    whole = found.to_integral_value()
+    if whole != found:
+        integer(value)
     return verb.pad(verb.signed(f"{whole:f}"), numeric=True)
 
 
@@ -113,22 +114,29 @@ def _fixed(verb: Verb, value: Any) -> str:
 def _exponent(verb: Verb, value: Any) -> str:
     places = 6 if verb.precision is None else verb.precision
     check_size(places, "characters")
-    shown = _two_digits(f"{Decimal(number(value)):.{places}e}")
+    found = number(value)
+    # The exponent of a decimal zero is that of its last digit.
+    shown = _two_digits(f"{Decimal(found) if found else 0.0:.{places}e}")
     shown = shown.upper() if verb.verb == "E" else shown
     return verb.pad(verb.signed(shown), numeric=True)
 
 
 def _compact(verb: Verb, value: Any) -> str:
-    found = MATH.normalize(Decimal(number(value)))
-    if verb.precision is not None:
-        found = Context(max(verb.precision, 1), ROUND_HALF_EVEN).plus(found).normalize()
-    digits = len(found.as_tuple().digits)
-    exponent = found.adjusted() if found else 0
-    most = max(digits, 21) if verb.precision is None else max(verb.precision, 1)
-    plain = -4 <= exponent < most
-    shown = f"{found:f}" if plain else _two_digits(f"{found:.{digits - 1}e}")
+    shown = _short(number(value), verb.precision)
     shown = shown.upper() if verb.verb == "G" else shown
     return verb.pad(verb.signed(shown), numeric=True)
+
+
+def _short(value: int | Decimal, precision: int | None = None) -> str:
+    """Write a number with an exponent where that is how Go does it."""
+    found = MATH.normalize(Decimal(value))
+    most = 6 if precision is None else max(precision, 1)
+    if precision is not None:
+        found = Context(most, ROUND_HALF_EVEN).plus(found).normalize()
+    digits = len(found.as_tuple().digits)
+    if not found or -4 <= found.adjusted() < most:
+        return f"{found:f}"
+    return _two_digits(f"{found:.{digits - 1}e}")
 
 
 def _two_digits(shown: str) -> str:

@@ -82,8 +82,8 @@ def _float(value: float) -> Value:
     return whole(Decimal(repr(value)))
 
 
-@function("signum", num("number"))
-def signum(value: _Number) -> Value:
+@function("signum", whole_number("number"))
+def signum(value: int) -> Value:
     """Return -1, 0 or 1."""
     return (value > 0) - (value < 0)
 

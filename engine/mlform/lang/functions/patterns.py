@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from mlform.lang.operations import OperationError
@@ -42,6 +44,8 @@ _TOKEN: Final = re.compile(
 )
 _REFERENCE: Final = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 _POSIX: Final = re.compile(r"\[:(\^?)(\w+):\]")
+_COUNT: Final = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")
+_CATEGORY: Final = re.compile(r"([LMNPSZC])|\{(\^?)([LMNPSZC][a-z]?)\}")
 _LONGEST: Final = 10_000
 
 
@@ -69,8 +73,8 @@ class _Translator:
         self.pattern = pattern
         self.at = 0
         self.out: list[str] = []
-        # For each open group, how many groups flags have opened inside it: they end with it.
-        self.opened = [0]
+        # For each open group, the flags set inside it: each is a group that ends with it.
+        self.opened: list[list[str]] = [[]]
         # Whether `$` and `^` stand at every line, for each of those.
         self.multiline = [False]
 
@@ -80,7 +84,7 @@ class _Translator:
                 self._set()
             else:
                 self._token()
-        self.out.append(")" * self.opened[0])
+        self.out.append(")" * len(self.opened[0]))
         return "".join(self.out)
 
     def _token(self) -> None:
@@ -108,12 +112,16 @@ class _Translator:
         elif char == ")":
             if len(self.opened) == 1:
                 raise _UnsupportedError("a parenthesis is closed that was not opened")
-            self.out.append(")" * (self.opened.pop() + 1))
+            self.out.append(")" * (len(self.opened.pop()) + 1))
             self.multiline.pop()
         elif char == "$" and not self.multiline[-1]:
             self.out.append(r"\Z")
-        elif char == "|" and self.opened[-1]:
-            raise _UnsupportedError("after flags in the middle put the alternatives in (?i:…)")
+        elif char == "|":
+            # Flags hold for the alternatives after them too.
+            flags = self.opened[-1]
+            self.out += [")" * len(flags), "|", *(f"(?{f}:" for f in flags)]
+        elif char == "{" and not _COUNT.match(self.pattern, self.at - 1):
+            self.out.append(r"\{")
         elif char == "+" and self.out and self.out[-1] in {"*", "+", "?"}:
             raise _UnsupportedError("there are no possessive repetitions")
         else:
@@ -121,7 +129,7 @@ class _Translator:
 
     def _open(self, opener: str) -> None:
         self.out.append(opener)
-        self.opened.append(0)
+        self.opened.append([])
         self.multiline.append(self.multiline[-1])
 
     def _flags(self, flags: str, *, group: bool) -> None:
@@ -133,12 +141,14 @@ class _Translator:
             self._open(f"(?{flags}:")
         else:
             self.out.append(f"(?{flags}:")
-            self.opened[-1] += 1
+            self.opened[-1].append(flags)
         self.multiline[-1] = multiline
 
     def _escape(self, char: str) -> None:
         if char in "pP":
-            raise _UnsupportedError(r"\p classes are not known; write the characters in brackets")
+            inside, self.at = _category(self.pattern, self.at, negated=char == "P")
+            self.out.append(f"[{inside}]")
+            return
         if char.isdigit() and char != "0":
             raise _UnsupportedError("there are no back-references")
         if char in _ESCAPES:
@@ -152,6 +162,18 @@ class _Translator:
         else:
             self.out.append("\\" + char)
 
+    def _set_escape(self, at: int, pieces: list[str]) -> int:
+        escaped = self.pattern[at : at + 1]
+        if escaped and escaped in "pP":
+            inside, at = _category(self.pattern, at + 1, negated=escaped == "P")
+            pieces.append(inside)
+            return at
+        if escaped in {"D", "W", "S"}:
+            pieces.append(_all_but(_ESCAPES[escaped.lower()]))
+        else:
+            pieces.append(_ESCAPES.get(escaped, "\\" + escaped))
+        return at + 1
+
     def _set(self) -> None:
         """Copy a set in brackets: POSIX classes written out, what Python reads anew escaped."""
         at = self.at + 1
@@ -164,14 +186,13 @@ class _Translator:
             first = False
             posix = _POSIX.match(self.pattern, at)
             if posix is not None:
-                if posix[1] or posix[2] not in _CLASSES:
+                if posix[2] not in _CLASSES:
                     raise _UnsupportedError(f"the class {posix.group()} is not known")
-                pieces.append(_CLASSES[posix[2]])
+                inside = _CLASSES[posix[2]]
+                pieces.append(_all_but(inside) if posix[1] else inside)
                 at = posix.end()
             elif self.pattern[at] == "\\":
-                escaped = self.pattern[at + 1 : at + 2]
-                pieces.append(_ESCAPES.get(escaped, "\\" + escaped))
-                at += 2
+                at = self._set_escape(at + 1, pieces)
             else:
                 char = self.pattern[at]
                 pieces.append("\\" + char if char in "[]&~|" else char)
@@ -180,6 +201,40 @@ class _Translator:
             raise _UnsupportedError("a bracket is not closed")
         self.out += ["".join(pieces), "]"]
         self.at = at + 1
+
+
+@cache
+def _all_but(inside: str) -> str:
+    """Return the inside of a set of all characters but some of ASCII."""
+    member = re.compile(f"[{inside}]")
+    others = [re.escape(chr(c)) for c in range(128) if not member.match(chr(c))]
+    return "".join(others) + "\x80-\U0010ffff"
+
+
+def _category(pattern: str, at: int, *, negated: bool) -> tuple[str, int]:
+    r"""Return the inside of a set for ``\pL`` or ``\p{Lu}``, and where it ends."""
+    found = _CATEGORY.match(pattern, at)
+    if found is None:
+        raise _UnsupportedError(r"after \p comes a general category, such as L or {Lu}")
+    name = found[1] or found[3]
+    return _members(name, negated=negated != bool(found[2])), found.end()
+
+
+@lru_cache(maxsize=32)
+def _members(name: str, *, negated: bool) -> str:
+    """Return the characters of a general category of Unicode, as the ranges of a set."""
+    ranges: list[str] = []
+    start = None
+    for code in range(sys.maxunicode + 2):
+        inside = code <= sys.maxunicode and (
+            unicodedata.category(chr(code)).startswith(name) != negated
+        )
+        if inside and start is None:
+            start = code
+        elif not inside and start is not None:
+            ranges.append(f"{re.escape(chr(start))}-{re.escape(chr(code - 1))}")
+            start = None
+    return "".join(ranges)
 
 
 def matches(pattern: re.Pattern[str], value: str) -> Iterator[re.Match[str]]:

@@ -22,7 +22,7 @@ from mlform.lang.registry import (
 from mlform.values import UNKNOWN, Value, is_known
 
 
-@function("contains", sequence("list"), anything("value"), nested=True)
+@function("contains", sequence("list"), anything("value", null=False), nested=True)
 def contains(value: list[Value], wanted: Value) -> Value:
     """Tell whether an element equals a value."""
     plain, marked = bare([value, wanted])
@@ -92,7 +92,7 @@ def matchkeys(found: list[Value], names: list[Value], wanted: list[Value]) -> Va
         raise OperationError(f"there are {len(names)} keys and {len(found)} values")
     both = same([*names, *wanted])
     search = {identity_of(v) for v in both[len(names) :]}
-    pairs = zip(found, both, strict=False)
+    pairs = zip(same(found), both, strict=False)
     return [v for v, k in pairs if identity_of(k) in search]
 
 
@@ -106,6 +106,6 @@ def sort(value: list[str]) -> Value:
 def distinct(value: list[Value]) -> Value:
     """Return each element once, in the order of first appearance."""
     found: dict[Hashable, Value] = {}
-    for item in value:
+    for item in same(value):
         found.setdefault(identity_of(item), item)
     return list(found.values())

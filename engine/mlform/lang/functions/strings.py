@@ -10,8 +10,6 @@ from mlform.lang.operations import OperationError
 from mlform.lang.registry import check_size, function, string, strings, whole_number
 from mlform.values import Value
 
-_LETTER = re.compile(r"[\w']")
-
 
 @function("upper", string("str"))
 def upper(value: str) -> Value:
@@ -22,7 +20,7 @@ def upper(value: str) -> Value:
 @function("lower", string("str"))
 def lower(value: str) -> Value:
     """Return the text in small letters."""
-    return "".join(c.lower() if len(c.lower()) == 1 else c for c in value)
+    return "".join(c.lower()[:1] for c in value)
 
 
 @function("title", string("str"))
@@ -32,8 +30,14 @@ def title(value: str) -> Value:
     inside = False
     for char in value:
         pieces.append(char if inside or len(char.upper()) > 1 else char.upper())
-        inside = bool(_LETTER.match(char))
+        inside = not _separates(char)
     return "".join(pieces)
+
+
+def _separates(char: str) -> bool:
+    if char.isascii():
+        return not (char.isalnum() or char == "_")
+    return char.isspace()
 
 
 @function("trim", string("str"), string("cutset"))
@@ -145,6 +149,8 @@ def replace(value: str, part: str, new: str) -> Value:
 
 def _captures(found: re.Match[str]) -> Value:
     if found.re.groupindex:
+        if len(found.re.groupindex) < found.re.groups:
+            raise OperationError("either all groups of a pattern have names, or none", 0)
         return dict(found.groupdict())
     return list(found.groups()) if found.re.groups else found.group()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -12,6 +11,23 @@ from mlform.lang.operations import OperationError, kind_of, text
 from mlform.lang.registry import anything, function
 from mlform.values import Handle, Value
 
+_ESCAPES: Final = {
+    '"': r"\"",
+    "\\": r"\\",
+    "\0": r"\0",
+    "\a": r"\a",
+    "\b": r"\b",
+    "\t": r"\t",
+    "\n": r"\n",
+    "\v": r"\v",
+    "\f": r"\f",
+    "\r": r"\r",
+    "\x1b": r"\e",
+    "\x85": r"\N",
+    "\u2028": r"\L",
+    "\u2029": r"\P",
+}
+_SPECIAL: Final = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]')
 _FOLDABLE: Final = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]*")
 
 
@@ -23,7 +39,7 @@ def yamlencode(value: Value) -> Value:
     shown = "\n".join(_entry("", value, 0)).lstrip(" ")
     # A plain scalar alone needs the end of the document written, so that it can be streamed.
     plain = not isinstance(value, str | Mapping | list | tuple)
-    return shown + ("\n...\n" if plain and value is not None else "\n")
+    return shown + ("\n...\n" if plain else "\n")
 
 
 def _lines(value: Any, depth: int) -> list[str]:
@@ -54,16 +70,15 @@ def _entry(head: str, value: Any, depth: int) -> list[str]:
 
 
 def _foldable(value: str) -> bool:
-    return (
-        _FOLDABLE.fullmatch(value) is not None
-        and value.strip("\n") != ""
-        and not value.startswith((" ", "\t", "\n"))
-        and not any(line.endswith((" ", "\t")) for line in value.split("\n"))
-    )
+    trailing = any(line.endswith((" ", "\t")) for line in value.split("\n"))
+    return _FOLDABLE.fullmatch(value) is not None and not trailing and value[0] != "\t"
 
 
 def _style(value: str) -> str:
-    return "|-" if not value.endswith("\n") else "|+" if value.endswith("\n\n") else "|"
+    indent = "2" if value.startswith((" ", "\n")) else ""
+    if not value.endswith("\n"):
+        return f"|{indent}-"
+    return f"|{indent}+" if value == "\n" or value.endswith("\n\n") else f"|{indent}"
 
 
 def _block(value: str, depth: int) -> list[str]:
@@ -72,8 +87,13 @@ def _block(value: str, depth: int) -> list[str]:
 
 
 def _quote(value: str) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return re.sub(r"[\x7f-\x9f\ufeff]", lambda m: f"\\u{ord(m.group()):04x}", shown)
+    return '"' + _SPECIAL.sub(lambda found: _escape(found.group()), value) + '"'
+
+
+def _escape(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    return f"\\x{ord(char):02X}" if ord(char) <= 0xFF else f"\\u{ord(char):04X}"
 
 
 def _scalar(value: Any) -> str:
