@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlform_core.serving.settings import Serving
 
 _MEGABYTE = 1_000_000
+_PATIENCE = 10.0
 
 
 class Log(BaseModel):
@@ -216,7 +217,8 @@ def _rolled(home: Path, serving: Serving, kept: Serving | None) -> int | None:
         return None
     if settings.holder(home) is None:
         return None
-    answers = control.digest_at(kept, kept.port)
+    # Patient: a busy server is not a dead one, and a restart would fail requests.
+    answers = control.digest_at(kept, kept.port, timeout=_PATIENCE)
     if answers is None:
         return None
     if kept != serving or answers != serving.digest:
@@ -246,7 +248,7 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
     """Ask the endpoint what answers; raise ``ResourceError`` if that is not what should."""
     from mlform_core.serving import control, settings
 
-    answers = control.digest_at(serving, serving.port, timeout=10.0)
+    answers = control.digest_at(serving, serving.port, timeout=_PATIENCE)
     if answers != serving.digest:
         who = f"{answers} answers" if answers else "Nothing of ours answers"
         detail = f"{who} at {serving.reach}:{serving.port}; {serving.digest} should."

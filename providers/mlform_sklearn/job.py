@@ -46,7 +46,8 @@ def train(ctx: Context, new: TrainingArguments) -> TrainingAttributes:
     argument = _argument(new)
     task = _task(model, argument)
     meta = _meta(new, chosen, task, model)
-    with guarded(ctx, new.threads, None, argument):
+    _in_one_thread(model)
+    with guarded(ctx, 1, None, argument):
         predictions = models.predict(model, task, raw)
     ctx.progress(0, None, "profiling")
     reference = profile(_with_predictions(frame[list(raw.columns)], predictions, meta))
@@ -72,6 +73,16 @@ def remeasure(ctx: Context, new: TrainingArguments, old: TrainingAttributes) -> 
     path = ctx.artifacts.path(old.model.digest)
     model = models.load(path, allow_pickle=new.format == "pickle")
     return old.model_copy(update={"metrics": measure(ctx, new, choose(new), model, {})})
+
+
+def _in_one_thread(model: Any) -> None:
+    """Have a fitted model predict in one thread.
+
+    The sums of several come in any order, and their last digits would show in the reference.
+    """
+    params = model.get_params(deep=True) if hasattr(model, "get_params") else {}
+    if jobs := [n for n in params if n.rpartition("__")[2] == "n_jobs"]:
+        model.set_params(**dict.fromkeys(jobs))
 
 
 def _argument(new: TrainingArguments) -> str:

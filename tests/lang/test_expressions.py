@@ -184,6 +184,17 @@ def test_two_errors_are_two_problems() -> None:
     assert [p.summary for p in problems] == ["Unknown reference", "Unknown attribute"]
 
 
+def test_a_loop_notes_an_error_once() -> None:
+    found, problems = ask('[for x in ["a", "b", "3"] : x + 1]', {})
+    assert found == [UNKNOWN, UNKNOWN, 4]
+    assert len(problems) == 1 and '"a" is none' in problems[0].detail
+
+
+def test_an_error_tried_in_vain_is_still_noted_later() -> None:
+    _, problems = ask("[for i in [0, 1] : i == 0 ? try(i.a, 1) : i.a]", {})
+    assert [p.summary for p in problems] == ["Unknown attribute"]
+
+
 def test_numbers_have_a_largest() -> None:
     big = 'tonumber("1e99999")'
     assert problem(f"{big} * {big}").detail == "The result is too large."

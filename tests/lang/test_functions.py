@@ -120,6 +120,9 @@ SETS = (SetValue(["a", "b"]), SetValue(["b", "c"]))
         ("tostring(null)", None),
         ('try(jsondecode("x"), 2)', 2),
         ('can(regex("a", "b"))', False),
+        ('regex("(?i)x|ADA", "ada")', "ada"),
+        ('regex("\\\\p{Lu}[[:^digit:]]", "aÉx")', "Éx"),
+        ('regex("a{,2}", "a{,2}")', "a{,2}"),
     ],
 )  # fmt: skip
 def test_result(text: str, wanted: Value) -> None:

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlform.diagnostics import Diagnostics
-from mlform.lang import convert, evaluate, functions, references
-from mlform.lang.conversion import type_of
+from mlform.lang import ConversionError, Type, convert, evaluate, functions, references
+from mlform.lang.conversion import type_of, unify
+from mlform.lang.types import Collection, ObjectType, Primitive, TupleType
 from mlform.syntax.tree import (
     Binary,
     Call,
@@ -151,6 +152,38 @@ def test_references_are_free_names(expr: Expr) -> None:
 @given(values)
 def test_a_value_converts_to_its_own_type(value: Value) -> None:
     assert convert(value, type_of(value)) == value
+
+
+types = st.recursive(
+    st.sampled_from([Primitive(n) for n in ("string", "number", "bool", "any")]),
+    lambda inner: st.one_of(
+        st.builds(Collection, st.sampled_from(["list", "set", "map"]), inner),
+        st.builds(
+            ObjectType,
+            st.dictionaries(st.sampled_from(NAMES), inner, max_size=2),
+            st.dictionaries(st.sampled_from(NAMES), st.none(), max_size=2),
+        ),
+        st.lists(inner, max_size=2).map(lambda e: TupleType(tuple(e))),
+    ),
+    max_leaves=4,
+)
+
+
+@given(values, types)
+def test_converting_again_changes_nothing(value: Value, type_: Type) -> None:
+    try:
+        once = convert(value, type_)
+    except ConversionError:
+        return
+    assert convert(once, type_) == once
+
+
+@given(st.lists(values, max_size=4))
+def test_what_unifies_converts(given_: list[Value]) -> None:
+    found = unify(map(type_of, given_))
+    assert (found is None) == (unify(map(type_of, reversed(given_))) is None)
+    for value in given_ if found is not None else []:
+        convert(value, found)
 
 
 @pytest.mark.parametrize("name", functions())

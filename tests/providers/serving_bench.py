@@ -6,6 +6,7 @@ import http.client
 import json
 import select
 import signal
+import socket
 import threading
 import urllib.error
 import urllib.parse
@@ -112,6 +113,24 @@ def end_of(pid: int, number: int = 0) -> None:
     waiting = select.poll()
     waiting.register(handle, select.POLLIN)
     assert waiting.poll(30_000), f"process {pid} is still there"
+
+
+def refuses(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Ask again and again until it is so; fail if it does not come to that."""
+    tick = threading.Event()
+    for _ in range(3000):
+        if done():
+            return
+        tick.wait(0.01)
+    raise AssertionError("it did not come to that in time")
 
 
 class Load:

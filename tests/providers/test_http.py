@@ -7,12 +7,23 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from tests.providers.serving_bench import Load, body, bundle, call, end_of, handle, table
+from tests.providers.serving_bench import (
+    Load,
+    body,
+    bundle,
+    call,
+    end_of,
+    handle,
+    refuses,
+    table,
+    until,
+)
 
 from mlform.sdk import Handle, ResourceError, Stored
 from mlform.sdk.testing import FakeContext, check_resource, lasting
@@ -113,6 +124,11 @@ def test_only_the_outputs_asked_for(url):
 def test_columns_of_one_and_missing_values(url):
     request = body(table()[:2])
     request["inputs"][0] |= {"shape": [2, 1], "data": [[12.5], [None]]}
+    request["inputs"][3] |= {"data": [None, "huge"]}
+    request["inputs"][4] |= {"data": [None, True]}
+    assert call(f"{url}/infer", request)[0] == 200
+    for tensor in request["inputs"]:
+        tensor |= {"shape": [2], "data": [None, None]}
     assert call(f"{url}/infer", request)[0] == 200
 
 
@@ -314,6 +330,59 @@ def test_destroy_ends_a_server_that_does_not_listen(life, monkeypatch):
     os.kill(found.pid, signal.SIGSTOP)
     life.destroy()
     assert not Path(f"/proc/{found.pid}").exists()
+
+
+def test_a_request_under_way_is_answered_before_the_server_ends(life):
+    found = life.apply(bundle(life.ctx))
+    request = json.dumps(body(table()[:3])).encode()
+    head = f"POST /v2/models/tumours/infer HTTP/1.1\r\nhost: x\r\ncontent-length: {len(request)}"
+    address = ("127.0.0.1", found.port)
+    with socket.create_connection(address, timeout=30) as client:
+        client.sendall(head.encode() + b"\r\n\r\n" + request[:10])
+        client.sendall(request[10:20])
+        assert call(found.url)[0] == 200
+        ending = threading.Thread(target=life.destroy)
+        ending.start()
+        try:
+            until(lambda: refuses(address))
+            client.sendall(request[20:])
+            with client.makefile("rb") as answer:
+                assert b" 200 " in answer.readline()
+        finally:
+            ending.join(30)
+    assert len(life.logged()) == 1
+
+
+def test_an_answer_that_takes_too_long_is_given_up(life):
+    found = life.apply(bundle(life.ctx), timeout_s=1e-6)
+    status, said = call(f"{found.url}/infer", body(table()[:1]))
+    assert (status, said["error"]) == (504, "No answer within 1e-06 s.")
+    life.apply(bundle(life.ctx))
+    assert call(f"{found.url}/infer", body(table()[:1]))[0] == 200
+
+
+def test_refusals_are_logged_with_their_size(life):
+    found = life.apply(bundle(life.ctx))
+    request = body(table()[:7])
+    request["inputs"].pop()
+    assert call(f"{found.url}/infer", request)[0] == 400
+    life.destroy()
+    (entry,) = life.logged()
+    assert (entry["n"], entry["e"]) == (7, "missing inputs: dense")
+
+
+def test_the_log_goes_from_file_to_file_and_forgets_the_oldest(tmp_path):
+    sink = log.RequestLog(tmp_path, keep=3000, file_bytes=1000)
+    for number in range(200):
+        sink.put({"t": number, "p": ["x" * 50]})
+    sink.close()
+    assert len(log.files(tmp_path)) > 1
+    assert sum(p.stat().st_size for p in tmp_path.iterdir()) <= 4000
+    seen = [e["t"] for e, _ in log.entries(tmp_path, None)]
+    assert seen == list(range(seen[0], 200))
+    cursors = [c for _, c in log.entries(tmp_path, None)]
+    rest = [e["t"] for e, _ in log.entries(tmp_path, cursors[4])]
+    assert rest == seen[5:]
 
 
 def test_what_is_secret_is_its_owners(life):

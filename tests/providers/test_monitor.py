@@ -363,6 +363,11 @@ def test_through_a_real_server(watch, january, july):
                     f"{deployed.attributes.url}/infer", request(rows[start : start + 100])
                 )
                 assert status == 200, said
+        broken = request(july[:5])
+        broken["inputs"][-1]["data"][2] = "yesterday"
+        status, said = call(f"{deployed.attributes.url}/infer", broken)
+        assert status == 400
+        assert 'The column "time_hour" should be timestamp' in said["error"]
     finally:
         Http().destroy(ctx, deployed)
     stored, (alarm,) = watch.run(stored)

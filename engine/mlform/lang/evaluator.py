@@ -46,14 +46,20 @@ class Evaluator:
         self.diagnostics, self.source = diagnostics, source
         self.templates: tuple[str, ...] = ()
         self._hushed = 0
+        self._noted: set[tuple[str, int, int]] = set()
 
     def value(self, expr: Expr, bound: Bound) -> Value:
         """Return what ``expr`` is worth."""
         return self.handlers[type(expr)](self, expr, bound)
 
     def fault(self, summary: str, detail: str, at: Expr) -> Value:
-        """Note an error whose detail shows only what stands in the source."""
-        self.diagnostics.error(summary, detail, at=self.source.span(at[0], at[1]))
+        """Note an error whose detail shows only what stands in the source.
+
+        One at a place is enough: a ``for`` comes by once for each element.
+        """
+        if (summary, at[0], at[1]) not in self._noted:
+            self._noted.add((summary, at[0], at[1]))
+            self.diagnostics.error(summary, detail, at=self.source.span(at[0], at[1]))
         return UNKNOWN
 
     def error(
@@ -77,10 +83,11 @@ class Evaluator:
     def aside(self) -> Iterator[Diagnostics]:
         """Note errors apart for a while: whether they count is still to be seen."""
         kept, self.diagnostics = self.diagnostics, Diagnostics()
+        noted, self._noted = self._noted, set()
         try:
             yield self.diagnostics
         finally:
-            self.diagnostics = kept
+            self.diagnostics, self._noted = kept, noted
 
     def keep_mistakes(self, problems: Diagnostics) -> None:
         """Note those of some problems that are wrong in whatever way the values turn out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -48,6 +49,7 @@ def _serve(home: Path) -> None:
         config = uvicorn.Config(
             app,
             lifespan="off",
+            ws="none",
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -56,6 +58,8 @@ def _serve(home: Path) -> None:
         )
         # uvicorn drains on SIGTERM and then raises it again: what is below must still run.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        gc.collect()
+        gc.freeze()  # the model stays: collections need not look at it again
         settings.write_started(home, sock.getsockname()[1], datetime.now(UTC).isoformat())
         try:
             uvicorn.Server(config).run(sockets=[sock])

@@ -73,7 +73,9 @@ def try_(ev: Evaluator, call: Call, bound: Bound) -> Value:
         with ev.aside() as found:
             value = ev.value(argument, bound)
         if not found.errors:
-            return value if _settled(value) else mark(UNKNOWN, marked=marked or bare(value)[1])
+            if not _settled(value):
+                value = mark(UNKNOWN, marked=bare(value)[1])
+            return mark(value, marked=marked)
         marked |= bare(value)[1]
         reasons += [f"{e.summary}: {e.detail}" for e in found.errors[:1]]
     detail = "try: no argument evaluates without an error. " + " ".join(reasons[:5])

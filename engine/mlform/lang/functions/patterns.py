@@ -45,6 +45,7 @@ _TOKEN: Final = re.compile(
 _REFERENCE: Final = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 _POSIX: Final = re.compile(r"\[:(\^?)(\w+):\]")
 _COUNT: Final = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")
+_REPEATED: Final = re.compile(r"[*+?]|\{.*")
 _CATEGORY: Final = re.compile(r"([LMNPSZC])|\{(\^?)([LMNPSZC][a-z]?)\}")
 _LONGEST: Final = 10_000
 
@@ -120,9 +121,11 @@ class _Translator:
             # Flags hold for the alternatives after them too.
             flags = self.opened[-1]
             self.out += [")" * len(flags), "|", *(f"(?{f}:" for f in flags)]
-        elif char == "{" and not _COUNT.match(self.pattern, self.at - 1):
-            self.out.append(r"\{")
-        elif char == "+" and self.out and self.out[-1] in {"*", "+", "?"}:
+        elif char in "{}":
+            count = _COUNT.match(self.pattern, self.at - 1)
+            self.out.append(f"\\{char}" if count is None else count.group())
+            self.at += 0 if count is None else len(count.group()) - 1
+        elif char == "+" and self.out and _REPEATED.fullmatch(self.out[-1]):
             raise _UnsupportedError("there are no possessive repetitions")
         else:
             self.out.append(char)
