@@ -21,6 +21,10 @@ Profile: TypeAlias = Mapping[str, Any]
 
 GRID: Final = 2048
 """Quantiles kept of a numeric column; equal ones fall together."""
+DIGITS: Final = 7
+"""Significant digits kept of a fraction: the last bits of a prediction depend on how many threads
+summed it, and must not make another profile."""
+_NEXT_TO_NOTHING: Final = 1e-290
 MOST_VALUES: Final = 1000
 """Values of a categorical column that are counted one by one, the most frequent first."""
 
@@ -31,9 +35,9 @@ def profile(frame: pd.DataFrame, like: Mapping[str, Profile] | None = None) -> d
     Numeric (and, in seconds since 1970 UTC, timestamps): ``{"kind": "numeric", "time", "rows",
     "missing", "edges", "counts", "min", "max"}``; bin i holds what lies above ``edges[i-1]`` and
     at or below ``edges[i]``, so there is one count more than there are edges. Infinities are in
-    the first and last bin. Otherwise ``{"kind": "categorical", "rows", "missing", "counts":
-    {value: n}, "other"}``, most frequent first. ``like``: take kinds and edges from these
-    profiles, so that counts can be compared and added exactly.
+    the first and last bin; fractions have ``DIGITS`` digits. Otherwise ``{"kind": "categorical",
+    "rows", "missing", "counts": {value: n}, "other"}``, most frequent first. ``like``: take kinds
+    and edges from these profiles, so that counts can be compared and added exactly.
     """
     like = like or {}
     return {str(name): column(frame[name], like.get(str(name))) for name in frame.columns}
@@ -105,12 +109,29 @@ def _seconds_or_numbers(values: pd.Series[Any], like: Profile | None) -> tuple[F
                 pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
             ), True
         found = pd.to_numeric(values, errors="coerce")
-        return found.to_numpy(dtype=np.float64, na_value=np.nan), False
+        return _rounded(found.to_numpy(dtype=np.float64, na_value=np.nan)), False
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return _seconds(pd.to_datetime(values, utc=True)), True
     if pd.api.types.is_bool_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
         return None
-    return values.to_numpy(dtype=np.float64, na_value=np.nan), False
+    return _rounded(values.to_numpy(dtype=np.float64, na_value=np.nan)), False
+
+
+def _rounded(values: Floats) -> Floats:
+    """Round fractions to ``DIGITS`` significant digits; whole numbers stay as they are."""
+    import numpy as np
+
+    fractions = (values != np.rint(values)) & (np.abs(values) > _NEXT_TO_NOTHING)
+    if not fractions.any():
+        return values
+    found = values.copy()
+    these = values[fractions]
+    places = DIGITS - 1 - np.floor(np.log10(np.abs(these)))
+    scale = 10.0 ** np.abs(places)
+    # Dividing by the exact power of ten gives the float that is written with these digits.
+    fine, coarse = np.rint(these * scale) / scale, np.rint(these / scale) * scale
+    found[fractions] = np.where(places >= 0, fine, coarse)
+    return found
 
 
 def _seconds(times: pd.Series[Any]) -> Floats:
