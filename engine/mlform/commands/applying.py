@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -163,7 +164,10 @@ def interrupts(stopping: threading.Event, executor: Executor) -> Iterator[None]:
     def heard(_signal: int, _frame: FrameType | None) -> None:
         if stopping.is_set():
             executor.kill_all()
+            return
         stopping.set()
+        note = "Stopping: steps end at their next checkpoint. Once more ends their processes.\n"
+        os.write(2, note.encode())  # a handler may interrupt a buffered write of the same stream
 
     before = {s: signal.signal(s, heard) for s in (signal.SIGINT, signal.SIGTERM)}
     try:

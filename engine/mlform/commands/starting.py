@@ -13,7 +13,7 @@ EXAMPLE: Final = """\
 # A first spec: a dataset and a model trained on it. `mlform plan` shows what it means.
 
 dataset "file" "flowers" {
-  path  = "data/flowers.csv"
+  path = "data/flowers.csv"
   split = {
     by    = "hash"
     on    = ["id"]
