@@ -154,7 +154,10 @@ class _Run:
         recorded: dict[str, Any] = {}
         roots = self.settler.resources(tuple(self.records.now))
         for name, output in self.plan.outputs.items():
-            value = self.settler.value(output.value, roots)
+            try:
+                value = self.settler.value(output.value, roots)
+            except DiagnosedError:  # it is about something held that was never made
+                continue
             if not is_known(value):
                 continue
             shown = plain(value)

@@ -9,6 +9,7 @@ from threading import Event as Flag
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from mlform.address import Address
 from mlform.apply.context import describe
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.provider import StepFailed, call
@@ -60,6 +61,8 @@ class Stepper:
         """Do what a step calls for; return why it is held, if it is."""
         offer = self._offer(step)
         record = self.records.now.get(step.address)
+        if never := [a for a in step.refers_to if a in self.outcome.held and not self._has(a)]:
+            return tuple(f"{a} is held and was never made" for a in never)
         values = self.settler.values(step)
         arguments = self._wanted(step, offer, values)
         facts = self._facts(step, offer, arguments)
@@ -231,9 +234,11 @@ class Stepper:
         last = self.records.now.get(step.address)
         ran = decision.action is not Action.REUSE and not decision.quiet
         before = None if last is None else last.receipt.get("seconds")
+        digest = result_digest(offer.resource, attributes)
         receipt = {
             **self.world.provenance,
             "run": self.world.run,
+            "changed": last is None or last.digest != digest,
             "action": decision.action.value,
             "seconds": round(seconds, 3) if ran else before,
             "rows": step.rows,
@@ -247,7 +252,7 @@ class Stepper:
             type=offer.resource.type,
             key=decision.key,
             decision_key=decision.decision_key,
-            digest=result_digest(offer.resource, attributes),
+            digest=digest,
             arguments=arguments.data,
             attributes=attributes,
             parts=dict(facts.parts or {}),
@@ -329,6 +334,9 @@ class Stepper:
         return failing_gates(offer.resource, values) or missing_handle(
             offer.resource, facts, step.refers_to, held
         )
+
+    def _has(self, address: Address) -> bool:
+        return address in self.records.now
 
     def _held_upstream(self, step: Step) -> bool:
         return any(a in self.outcome.held for a in step.refers_to)

@@ -124,6 +124,13 @@ class Variables:
             default = attributes.get("default")
             if default is not None:
                 value = evaluate(default.expr, {}, self.diagnostics, default.source)
+            else:
+                detail = (
+                    f'{candidate.origin} gives variable "{name}" null, which `nullable = false` '
+                    "does not allow, and there is no default."
+                )
+                at = candidate.at or block.header_span
+                self.diagnostics.error("Invalid variable value", detail, at=at)
         return Sensitive(value) if secret else value
 
     def _typed(self, name: str, block: Block, it: _Candidate, *, secret: bool) -> Value:

@@ -233,7 +233,10 @@ class _Builder:
         rows = ""
         if seen.rows is not None and seen.pinned_rows is not None:
             rows = f", {seen.rows - seen.pinned_rows:+,} rows"
-        text = f"{_list(moved)} new at the source{rows}; pinned in .mlform.lock.hcl"
+        text = (
+            f"{_list(moved)} new at the source{rows}; pinned in .mlform.lock.hcl "
+            "(`mlform update` moves it)"
+        )
         self.notes.append(Note("data waiting", str(resource.address), text))
 
 

@@ -63,6 +63,22 @@ def _upstream(
                 found = snapshot.records.get(Address.parse(handle.address))
                 if found is not None and found.address != current.address:
                     return found
+    return _changed_with(current, snapshot) if any(map(_taken, reasons)) else None
+
+
+def _taken(reason: Mapping[str, Any]) -> bool:
+    """Tell whether a reason is a value that may have been taken from elsewhere."""
+    return reason.get("what") in {"argument", "decision"}
+
+
+def _changed_with(current: Record, snapshot: Snapshot) -> Record | None:
+    """Return an input that came out different in the very run that ran this."""
+    for name in current.receipt.get("inputs", {}):
+        found = snapshot.records.get(Address.parse(name))
+        if found is None or not found.receipt.get("changed"):
+            continue
+        if found.receipt.get("run") == current.receipt.get("run"):
+            return found
     return None
 
 
@@ -74,7 +90,8 @@ def _alarm_behind(
         return None
     name, at = str(current.address), str(current.receipt.get("at", ""))
     for alarm in reversed(alarms):
-        advanced = any(name in outcome for outcome in alarm.consumed_by.values())
+        said = (word.strip(",") for o in alarm.consumed_by.values() for word in o.split())
+        advanced = name in said
         if advanced and alarm.at.isoformat() <= at:
             return alarm
     return None

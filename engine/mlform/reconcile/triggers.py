@@ -98,7 +98,10 @@ def _pull(
     if new_rows < need:
         why = f"no new information: {new_rows:,} new rows < {need:,} needed"
         return Pull(trigger, waiting, (), why, consume=False)
-    parts = ", ".join(f"{a.dataset} by {a.new_rows or 0:+,} rows" for a in moved)
+    parts = ", ".join(
+        str(a.dataset) if a.new_rows is None else f"{a.dataset} by {a.new_rows:+,} rows"
+        for a in moved
+    )
     return Pull(trigger, waiting, tuple(moved), f"advances {parts}", consume=True)
 
 

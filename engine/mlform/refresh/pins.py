@@ -19,6 +19,7 @@ _HEADER: Final = """\
 # Which version of each pinned dataset the spec means. Written by mlform; commit it.
 # It moves by `mlform update`, or when a trigger advances a dataset.
 """
+_MEND: Final = "Restore the file from version control, or delete it and run `mlform update`."
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,26 @@ def read_pins(root: Path) -> dict[Address, Pin]:
     if not path.is_file():
         return {}
     diagnostics = Diagnostics()
-    body = parse(path.read_text(encoding="utf-8"), LOCK_FILE, diagnostics)
+    try:
+        body = parse(path.read_bytes().decode("utf-8"), LOCK_FILE, diagnostics)
+    except UnicodeDecodeError:
+        raise stop("Lock file is damaged", f"{LOCK_FILE} is not text. {_MEND}") from None
     diagnostics.stop_on_errors()
+    for attribute in body.attributes.values():
+        detail = f"An entry is a `pin` block, not `{attribute.name} = …`. {_MEND}"
+        raise stop("Lock file is damaged", detail, at=attribute.span)
     pins: dict[Address, Pin] = {}
     for block in body.blocks:
-        values: dict[str, Any] = {
-            n: plain(evaluate(a.expr, {}, diagnostics, a.source))
-            for n, a in block.body.attributes.items()
-        }
         try:
+            values: dict[str, Any] = {
+                n: plain(evaluate(a.expr, {}, diagnostics, a.source))
+                for n, a in block.body.attributes.items()
+            }
             address = Address.parse(block.labels[0].text)
-            pin = Pin(values["source"], values["parts"], values.get("rows"))
+            pin = Pin(values["source"], dict(values["parts"]), values.get("rows"))
             _check(values["version"], pin)
-        except (KeyError, ValueError, IndexError) as error:
-            detail = (
-                f"The entry cannot be read ({error}). Restore the file from version control, or "
-                "delete the entry and run `mlform update`."
-            )
+        except (KeyError, ValueError, IndexError, TypeError) as error:
+            detail = f"The entry cannot be read ({error}). {_MEND}"
             raise stop("Lock file is damaged", detail, at=block.header_span) from None
         pins[address] = pin
     diagnostics.stop_on_errors()

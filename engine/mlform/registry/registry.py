@@ -93,7 +93,7 @@ class Registry:
         given = self.settings.get(name, {})
         try:
             resources = _resources(name, target, given)
-        except ImportError as error:
+        except (ImportError, AttributeError) as error:
             # Another provider may offer what is asked for; if none does, `missing` tells of this.
             self._broken[name] = str(error)
             return

@@ -1,0 +1,3 @@
+training_job "node" "a" {
+  uses = [training_job.a.parity]
+}

@@ -1,0 +1,16 @@
+mlform {
+  required_version = ">= 99"
+  required_verson  = "1"
+  required_providers {
+    toy    = "~> 99.0"
+    tory   = ">= 0.1"
+  }
+  backend "s3" {
+    bucket = "b"
+  }
+  cloud {}
+}
+provider "tyo" {}
+provider "toy" {
+  colour = "red"
+}

@@ -1,0 +1,3 @@
+training_job "nod" "a" {}
+gate "exotic" "g" {}
+dataset "file" "d" {}

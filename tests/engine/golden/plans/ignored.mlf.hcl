@@ -1,0 +1,10 @@
+training_job "node" "a" {
+  value = 1
+}
+# --- then
+training_job "node" "a" {
+  value = 2
+  lifecycle {
+    ignore_changes = [value]
+  }
+}

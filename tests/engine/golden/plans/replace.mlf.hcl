@@ -1,0 +1,8 @@
+deployment "file" "a" {
+  shows = 1
+}
+# --- then
+deployment "file" "a" {
+  shows = 1
+  where = "there"
+}
