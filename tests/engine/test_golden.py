@@ -62,7 +62,7 @@ def test_mistakes(path: Path, tmp_path: Path, golden_update: bool) -> None:
 def readable(plan: Plan) -> str:
     """Render a plan with what no two machines agree on taken out: durations and digests."""
     timed = replace(
-        plan, steps=[s if s.seconds is None else replace(s, seconds=2.0) for s in plan.steps]
+        plan, steps=tuple(s if s.seconds is None else replace(s, seconds=2.0) for s in plan.steps)
     )
     *lines, head = paint(shown(timed), colour=False).splitlines()
     return "\n".join([*lines, re.sub(r"\b[0-9a-f]{8,}\b", "DIGEST", head), ""])

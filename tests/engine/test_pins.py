@@ -159,7 +159,7 @@ def test_a_pin_of_another_source_does_not_count(tmp_path: Path) -> None:
         SPEC.replace("VERSION", PINNED).replace('path    = "d.csv"', 'path    = "other.csv"')
     )
     made = it.plan(it.store.snapshot())
-    assert not [n for n in made.notes if n.address == D]
+    assert not [n for n in made.notes if n.address == str(D)]
 
 
 def test_a_fixed_version_must_lie_at_the_source(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from tests.engine.world import TARGET, Judge
 
 from mlform.diagnostics import DiagnosedError
 from mlform.registry import KINDS, Registry
-from mlform.sdk import AnyResource, Arguments, Provider
+from mlform.sdk import AnyResource, Provider
+from mlform.sdk.provider import Settings
 
 MODULE = "tests.engine.test_registry"
 
 
-class Settings(Arguments):
+class StrictSettings(Settings):
     """Settings of a provider that has some."""
 
     colour: str
@@ -26,7 +27,7 @@ class Settings(Arguments):
 class Strict(Provider):
     """A provider that wants to be told something."""
 
-    settings = Settings
+    settings = StrictSettings
 
     def resources(self) -> Sequence[AnyResource]:
         return [Judge()]

@@ -49,5 +49,5 @@ def test_light_commands_import_no_heavy_library(arguments: list[str], tmp_path: 
 
     assert done.returncode == 0, done.stderr[-2000:]
     assert "mlform.cli" in imported
-    for heavy in ("pandas", "sklearn", "sqlalchemy", "numpy", "pyarrow", "networkx"):
+    for heavy in ("pandas", "sklearn", "sqlalchemy", "numpy", "pyarrow"):
         assert heavy not in imported, heavy

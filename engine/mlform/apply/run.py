@@ -162,7 +162,8 @@ class _Run:
                 continue
             shown = plain(value)
             if output.sensitive:
-                shown = conceal(plain(value, reveal=True))
+                hidden = isinstance(shown, dict) and shown.keys() == {"$sensitive"}
+                shown = shown if hidden else conceal(plain(value, reveal=True))
             else:
                 self.outcome.outputs[name] = shown
             recorded[name] = {"value": shown, "sensitive": output.sensitive}

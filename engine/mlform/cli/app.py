@@ -307,12 +307,12 @@ def state_history(
     json: opt.Json = False,
 ) -> None:
     """Show the journal: what was done, when, by which run."""
-    from mlform.address import Address
+    from mlform.commands.queries import parsed
     from mlform.render.records import entries, entry_data
 
     session = opt.open_session(directory)
     with explained(session, as_json=json):
-        wanted = None if address is None else Address.parse(address)
+        wanted = None if address is None else parsed(address)
         found = list(session.store.journal(wanted))
         if json:
             say_json([entry_data(e) for e in found])

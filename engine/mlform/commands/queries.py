@@ -23,6 +23,7 @@ def validate(session: Session) -> None:
     project, _ = session.configured
     check(project, session.diagnostics)
     session.diagnostics.stop_on_errors()
+    assert session.graph is not None, "building the graph finds cycles"
 
 
 def plan(session: Session, options: PlanOptions) -> Plan:
@@ -30,13 +31,18 @@ def plan(session: Session, options: PlanOptions) -> Plan:
     return session.plan(session.store.snapshot(), options)
 
 
+def parsed(text: str) -> Address:
+    """Return the address a user wrote. Raises ``DiagnosedError`` if it is none."""
+    try:
+        return Address.parse(text)
+    except ValueError:
+        raise stop("Invalid address", f'"{text}" is no address. Write KIND.NAME.') from None
+
+
 def record(session: Session, text: str) -> Record:
     """Return one record. Raises ``DiagnosedError`` where there is none."""
     records = session.store.snapshot().records
-    try:
-        address = Address.parse(text)
-    except ValueError:
-        raise stop("Invalid address", f'"{text}" is no address. Write KIND.NAME.') from None
+    address = parsed(text)
     if address not in records:
         names = [str(a) for a in sorted(records)]
         hint = did_you_mean(text, names)

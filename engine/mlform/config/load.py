@@ -190,5 +190,6 @@ class _Loader:
 
     def _no_blocks(self, block: Block) -> None:
         for inner in block.body.blocks:
-            detail = f'A {block.kind} block holds no block "{inner.kind}".'
+            article = "An" if block.kind[0] in "aeiou" else "A"
+            detail = f'{article} {block.kind} block holds no block "{inner.kind}".'
             self.diagnostics.error("Unexpected block", detail, at=inner.header_span)

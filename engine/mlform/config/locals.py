@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate
 from mlform.syntax.tree import Attribute
-from mlform.values import Value
+from mlform.values import UNKNOWN, Value
 
 
 class Locals(dict[str, Value]):
@@ -27,6 +27,7 @@ class Locals(dict[str, Value]):
 
     def __missing__(self, name: str) -> Value:
         attribute = self._locals[name]
+        self[name] = UNKNOWN  # what a value that refers to itself gets; the cycle is told apart
         value = evaluate(attribute.expr, self._roots, self._diagnostics, attribute.source)
         self[name] = value
         return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from mlform.lang import evaluate, references
 from mlform.registry import KINDS, Offer, Registry
 from mlform.sdk.fields import Written, written_as
 from mlform.syntax.tree import Attribute, Block
-from mlform.values import Sensitive, Value, is_known
+from mlform.values import Sensitive, Value, is_known, plain
 
 META = ("count", "for_each", "depends_on", "provider")
 _LIFECYCLE = ("prevent_destroy", "ignore_changes")
@@ -147,8 +148,7 @@ class Resources:
     def _bad(self, address: Address, attribute: Attribute, wanted: str, value: Value) -> None:
         if self.diagnostics.errors and not is_known(value):
             return
-        shown = "a sensitive value" if isinstance(value, Sensitive) else repr(value)
-        detail = f"`{attribute.name}` must be {wanted}; it is {shown}."
+        detail = f"`{attribute.name}` must be {wanted}; it is {_shown(value)}."
         at = attribute.value_span
         self.diagnostics.error("Invalid repetition", detail, at=at, of=address)
 
@@ -167,11 +167,27 @@ class Resources:
                 if name == "prevent_destroy":
                     value = evaluate(attribute.expr, self.scope, self.diagnostics, attribute.source)
                     protect = value is True
+                    if not isinstance(value, bool):
+                        detail = f"`prevent_destroy` is true or false, not {_shown(value)}."
+                        at = attribute.value_span
+                        self.diagnostics.error("Invalid argument", detail, at=at)
                 elif name == "ignore_changes":
-                    ignored |= {r.root for r in references(attribute.expr)}
+                    ignored |= self._ignored(attribute, block)
                 else:
                     self._unknown_lifecycle(attribute)
         return Lifecycle(protect, frozenset(ignored))
+
+    def _ignored(self, attribute: Attribute, block: Block) -> set[str]:
+        names = {r.root for r in references(attribute.expr)}
+        type_ = block.labels[0].text if KINDS[block.kind] == 2 else ""
+        offer = self.registry.find(block.kind, type_)
+        assert offer is not None, "the block was found before its lifecycle is read"
+        fields = offer.resource.arguments.model_fields
+        known = {info.alias or name for name, info in fields.items()}
+        for name in sorted(names - known):
+            detail = f'There is no argument "{name}" to ignore.{did_you_mean(name, known)}'
+            self.diagnostics.error("Unknown argument", detail, at=attribute.value_span)
+        return names & known
 
     def _unknown_lifecycle(self, attribute: Attribute) -> None:
         name = attribute.name
@@ -181,3 +197,10 @@ class Resources:
         else:
             detail = f'lifecycle has no "{name}".{did_you_mean(name, _LIFECYCLE)}'
             self.diagnostics.error("Unknown argument", detail, at=attribute.name_span)
+
+
+def _shown(value: Value) -> str:
+    """Write a value the way the language does."""
+    if isinstance(value, Sensitive):
+        return "a sensitive value"
+    return json.dumps(plain(value), ensure_ascii=False) if is_known(value) else "not known yet"

@@ -118,7 +118,7 @@ class Variables:
                 self.diagnostics.error("Variable not set", detail, at=block.header_span)
                 return None
             value = evaluate(default.expr, {}, self.diagnostics, default.source)
-            candidate = _Candidate(value, default.value_span, "the default", raw=False)
+            candidate = _Candidate(value, default.value_span, "The default", raw=False)
         value = self._typed(name, block, candidate, secret=secret)
         if value is None and not self._flag(attributes.get("nullable"), default=True):
             default = attributes.get("default")
@@ -180,6 +180,10 @@ class Variables:
                 continue
             outcome = evaluate(condition.expr, scope, self.diagnostics, condition.source)
             outcome = outcome.value if isinstance(outcome, Sensitive) else outcome
+            if not isinstance(outcome, bool) and is_known(outcome):
+                detail = "The condition of a validation is true or false; this is neither."
+                at = condition.value_span
+                self.diagnostics.error("Invalid condition", detail, at=at)
             if outcome is False:
                 said: Any = evaluate(message.expr, scope, self.diagnostics, message.source)
                 said = said if isinstance(said, str) else "(the message is sensitive)"

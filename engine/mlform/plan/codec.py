@@ -31,7 +31,7 @@ def dump(plan: Plan) -> str:
         },
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
     }
-    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
 def parse(text: str, name: str = "the plan") -> Plan:

@@ -11,7 +11,7 @@ from mlform.plan.model import Deferred
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import Wanted
 from mlform.syntax.tree import Attribute
-from mlform.values import Sensitive, Value, is_known, is_sensitive, plain
+from mlform.values import Sensitive, Value, conceal, is_known, is_sensitive, plain
 
 
 class Deferrer:
@@ -33,6 +33,8 @@ class Deferrer:
     def output(self, output: OutputConfig) -> Any:
         """Return an output's value, plain or deferred."""
         value = self.scope.value(output.value)
+        if output.sensitive and is_known(value):
+            return conceal(plain(value, reveal=True))
         if is_known(value) and not is_sensitive(value):
             return plain(value)
         return self._deferred(output.value, {})

@@ -163,7 +163,9 @@ def _look(
     if arguments.model is not None:
         seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
         needed = {*distributions, *offered.distributions(arguments.model)}
-        seen = replace(seen, environment=environment(needed) if needed else {})
+        seen = replace(
+            seen, environment=dict(sorted(environment(sorted(needed)).items())) if needed else {}
+        )
     if read and record is not None and record.type == offered.type:
         seen = _read(offered, record, seen, looker, diagnostics)
     return seen

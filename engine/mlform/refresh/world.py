@@ -152,7 +152,9 @@ def wanted(
             model = resource.arguments.model_validate(given)
         except ValidationError as error:
             return Wanted(raw, open_, None, given, _problems(error, secret))
-        data, problems = model.model_dump(mode="json", by_alias=True), []
+        # What is recorded has handles by digest alone, in fields of any type.
+        bare = model if full is None else resource.arguments.model_validate(raw)
+        data, problems = bare.model_dump(mode="json", by_alias=True), []
     shown = {n: conceal(v) if n in secret and v is not None else v for n, v in data.items()}
     return Wanted(shown, open_, model, given, problems)
 
@@ -228,6 +230,8 @@ def _by_field(
 def _problems(error: ValidationError, secret: set[str]) -> list[Problem]:
     found: list[Problem] = []
     for item in error.errors(include_url=False):
+        if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
+            continue  # reading the block has told of it
         location = [str(part) for part in item["loc"]] or [""]
         path = ".".join(location[1:])
         message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")

@@ -27,4 +27,4 @@ def mermaid(needs: Mapping[Address, Iterable[Address]]) -> str:
 
 
 def _quoted(address: Address) -> str:
-    return str(address).replace('"', '\\"')
+    return str(address).replace("\\", "\\\\").replace('"', '\\"')

@@ -127,7 +127,8 @@ def _change(it: Reason, where: str) -> str:
     if before and after and (before.address, before.attribute) == (after.address, after.attribute):
         name = after.address + (f".{after.attribute}" if after.attribute else "")
         return f"{it.subject}: {name} {short(str(before.digest))} → {short(str(after.digest))}"
-    if isinstance(it.before, Mapping) and isinstance(it.after, Mapping) and not (before or after):
+    objects = isinstance(it.before, Mapping) and isinstance(it.after, Mapping)
+    if objects and not (before or after or "$sensitive" in {**it.before, **it.after}):
         return _inner(it.subject, it.before, it.after) + where
     left = "(none)" if it.before is None else value(it.before)
     right = "(none)" if it.after is None else value(it.after)

@@ -15,9 +15,6 @@ deployment "file" "d" {
   shows = training_job.b.parity
   gates = [gate.g]
 }
-output "shown" {
-  value = deployment.d.shown
-}
 # --- then
 variable "v" {
   default = 1
@@ -35,7 +32,4 @@ gate "most" "g" {
 deployment "file" "d" {
   shows = training_job.b.parity
   gates = [gate.g]
-}
-output "shown" {
-  value = deployment.d.shown
 }
