@@ -1,26 +1,69 @@
-"""The values of the language: JSON, marked values, handles, and what only applying can tell."""
+"""The values of the language: JSON, marked values, handles, and what only applying can tell.
+
+A value carries its type. Scalars are what they are; a ``list`` or ``tuple`` of Python is a tuple
+of the language and a ``dict`` an object, as ``[…]`` and ``{…}`` make them; ``ListValue``,
+``SetValue`` and ``MapValue`` are collections of one element type. ``None`` is the null that is
+written ``null``, of no type yet; ``Null`` one whose type is known.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import Enum
 from functools import cache
 from typing import Any, Final, TypeAlias, TypeGuard
 
+from mlform.types import ANY, Type
 
-class _Unknown(Enum):
-    UNKNOWN = "known after apply"
+
+@dataclass(frozen=True)
+class Unknown:
+    """A value that does not exist until something upstream has been applied; its type may."""
+
+    type: Type = ANY
 
     def __repr__(self) -> str:
-        return "UNKNOWN"
+        return "UNKNOWN" if self.type == ANY else f"UNKNOWN {self.type}"
 
 
-UNKNOWN: Final = _Unknown.UNKNOWN
-"""Stands for a value that does not exist until something upstream has been applied."""
+UNKNOWN: Final = Unknown()
+"""The unknown value of which nothing is known, not even a type."""
+
+
+@dataclass(frozen=True)
+class Null:
+    """The null of one type, as ``tostring(null)`` makes it. ``None`` is the null of no type."""
+
+    type: Type
+
+
+class ListValue(list["Value"]):
+    """A list: all elements are of one type (or null, or unknown)."""
+
+    def __init__(self, items: Iterable[Value] = (), element: Type = ANY) -> None:
+        super().__init__(items)
+        self.element = element
+
+
+class SetValue(list["Value"]):
+    """A set: each element once, in the order Terraform shows them, all of one type."""
+
+    def __init__(self, items: Iterable[Value] = (), element: Type = ANY) -> None:
+        super().__init__(items)
+        self.element = element
+
+
+class MapValue(dict[str, "Value"]):
+    """A map: all values are of one type (or null, or unknown)."""
+
+    def __init__(
+        self, items: Mapping[str, Value] | Iterable[tuple[str, Value]] = (), element: Type = ANY
+    ) -> None:
+        super().__init__(items)
+        self.element = element
 
 
 @dataclass(frozen=True)
@@ -46,13 +89,15 @@ class Handle:
 
     address: str
     attribute: str | None
-    digest: str | _Unknown
+    digest: str | Unknown
     attributes: Mapping[str, Value] = field(default_factory=dict, compare=False, repr=False)
 
 
 Scalar: TypeAlias = None | bool | int | float | Decimal | str
 Known: TypeAlias = "Scalar | Handle | Sequence[Known] | Mapping[str, Known]"
-Value: TypeAlias = "Scalar | _Unknown | Sensitive | Handle | Sequence[Value] | Mapping[str, Value]"
+Value: TypeAlias = (
+    "Scalar | Null | Unknown | Sensitive | Handle | Sequence[Value] | Mapping[str, Value]"
+)
 
 _HANDLE = "$handle"
 
@@ -63,7 +108,7 @@ def is_known(value: Value) -> TypeGuard[Known]:
         case Sensitive(value=inner):
             return is_known(inner)
         case Handle(digest=digest):
-            return digest is not UNKNOWN
+            return not isinstance(digest, Unknown)
         case Mapping():
             return all(is_known(v) for v in value.values())
         case str():
@@ -71,7 +116,7 @@ def is_known(value: Value) -> TypeGuard[Known]:
         case Sequence():
             return all(is_known(v) for v in value)
         case _:
-            return value is not UNKNOWN
+            return not isinstance(value, Unknown)
 
 
 def is_sensitive(value: Value) -> bool:
@@ -105,6 +150,8 @@ def plain(value: Value, *, reveal: bool = False) -> Any:
             return int(value) if value == value.to_integral_value() else float(value)
         case None | bool() | int() | float() | str():
             return value
+        case Null():
+            return None
         case Mapping():
             return {str(k): plain(v, reveal=reveal) for k, v in value.items()}
         case Sequence():

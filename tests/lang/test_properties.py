@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mlform.diagnostics import Diagnostics
 from mlform.lang import ConversionError, Type, convert, evaluate, functions, references
 from mlform.lang.conversion import type_of, unify
-from mlform.lang.types import Collection, ObjectType, Primitive, TupleType
+from mlform.types import Collection, ObjectType, Primitive, TupleType
 from mlform.syntax.tree import (
     Binary,
     Call,

@@ -5,9 +5,9 @@ from mlform.lang.constraints import parse_type
 from mlform.lang.conversion import ConversionError, convert
 from mlform.lang.evaluate import evaluate
 from mlform.lang.evaluator import Scope
-from mlform.lang.marks import SetValue
 from mlform.lang.references import Reference, references
-from mlform.lang.types import Type
+from mlform.types import Type
+from mlform.values import SetValue
 
 __all__ = [
     "ConversionError",

@@ -7,7 +7,8 @@ from typing import Final
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang.conversion import ConversionError, convert
 from mlform.lang.evaluate import evaluate
-from mlform.lang.types import (
+from mlform.syntax.tree import Call, Expr, Literal, Name, ObjectExpr, Source, TupleExpr
+from mlform.types import (
     ANY,
     BOOL,
     NUMBER,
@@ -17,7 +18,6 @@ from mlform.lang.types import (
     TupleType,
     Type,
 )
-from mlform.syntax.tree import Call, Expr, Literal, Name, ObjectExpr, Source, TupleExpr
 from mlform.values import Value
 
 _PRIMITIVES: Final = {t.name: t for t in (STRING, NUMBER, BOOL, ANY)}

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from mlform.lang.marks import SetValue, unique
+from mlform.lang.marks import unique
 from mlform.lang.operations import OperationError, boolean, kind_of, number, text
-from mlform.lang.types import (
+from mlform.types import (
     ANY,
     BOOL,
     NUMBER,
@@ -19,7 +19,7 @@ from mlform.lang.types import (
     TupleType,
     Type,
 )
-from mlform.values import UNKNOWN, Handle, Sensitive, Value
+from mlform.values import UNKNOWN, Handle, Sensitive, SetValue, Value
 
 _RESOURCE: Final = Primitive("resource")
 _SCALARS: Final[Mapping[str, Callable[[Value], Value]]] = {

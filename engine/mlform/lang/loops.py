@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlform.lang.evaluator import Bound, Evaluator
-from mlform.lang.marks import SetValue, mark, reveal
+from mlform.lang.marks import mark, reveal
 from mlform.lang.operations import OperationError, kind_of, text
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
-from mlform.values import UNKNOWN, Value
+from mlform.values import UNKNOWN, SetValue, Value
 
 _BAD_KEY = "Invalid object key"
 

@@ -6,11 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from mlform.values import UNKNOWN, Handle, Sensitive, Value
-
-
-class SetValue(list[Value]):
-    """A set of values: each once, in the order Terraform shows them. ``unique`` makes one."""
+from mlform.values import UNKNOWN, Handle, Sensitive, SetValue, Value
 
 
 def reveal(value: Value) -> tuple[Any, bool]:

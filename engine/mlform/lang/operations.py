@@ -14,8 +14,8 @@ from decimal import (
 )
 from typing import Any, Final
 
-from mlform.lang.marks import SetValue, reveal
-from mlform.values import UNKNOWN, Handle, Sensitive, Value
+from mlform.lang.marks import reveal
+from mlform.values import UNKNOWN, Handle, Sensitive, SetValue, Value
 
 DIGITS: Final = 154
 """Significant digits of a number: what the 512-bit floats of HCL can tell apart."""

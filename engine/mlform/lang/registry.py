@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from mlform.lang.evaluator import Bound, Evaluator, Scope
-from mlform.lang.marks import SetValue, reveal
+from mlform.lang.marks import reveal
 from mlform.lang.operations import OperationError, boolean, integer, kind_of, number, text
 from mlform.syntax.tree import Call
-from mlform.values import Value
+from mlform.values import SetValue, Value
 
 MOST: Final = 1_000_000
 """Elements or characters that one call may make: a short text cannot fill the memory."""

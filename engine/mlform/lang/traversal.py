@@ -7,11 +7,11 @@ from typing import Any
 
 from mlform.diagnostics import did_you_mean
 from mlform.lang.evaluator import ITEM, UNKNOWN_REFERENCE, Bound, Evaluator
-from mlform.lang.marks import SetValue, mark, reveal
+from mlform.lang.marks import mark, reveal
 from mlform.lang.operations import OperationError, integer, kind_of, text
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
-from mlform.values import UNKNOWN, Handle, Value
+from mlform.values import UNKNOWN, Handle, SetValue, Value
 
 _NO_ATTRIBUTE = "Unknown attribute"
 _BAD_INDEX = "Invalid index"

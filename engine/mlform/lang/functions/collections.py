@@ -9,7 +9,7 @@ from mlform.diagnostics import did_you_mean
 from mlform.lang.conversion import ConversionError, convert, same, type_of
 from mlform.lang.functions.numeric import total
 from mlform.lang.graphemes import clusters
-from mlform.lang.marks import SetValue, bare, mark, reveal
+from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.operations import OperationError, boolean, equal, integer, kind_of, number, text
 from mlform.lang.registry import (
     anything,
@@ -21,7 +21,7 @@ from mlform.lang.registry import (
     strings,
     whole_number,
 )
-from mlform.values import UNKNOWN, Value, is_known
+from mlform.values import UNKNOWN, SetValue, Value, is_known
 
 
 @function("length", anything("value", null=False), nested=True)

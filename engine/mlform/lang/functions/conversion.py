@@ -9,8 +9,8 @@ from mlform.lang.evaluator import Bound, Evaluator
 from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.operations import OperationError
 from mlform.lang.registry import anything, function, special
-from mlform.lang.types import ANY, BOOL, NUMBER, STRING, Collection, Type
 from mlform.syntax.tree import Call
+from mlform.types import ANY, BOOL, NUMBER, STRING, Collection, Type
 from mlform.values import UNKNOWN, Handle, Value, is_known
 
 

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from mlform.lang.conversion import same
-from mlform.lang.marks import SetValue, bare, identity_of, mark, unique
+from mlform.lang.marks import bare, identity_of, mark, unique
 from mlform.lang.operations import OperationError, kind_of
 from mlform.lang.registry import (
     anything,
@@ -19,7 +19,7 @@ from mlform.lang.registry import (
     sequence,
     strings,
 )
-from mlform.values import UNKNOWN, Value, is_known
+from mlform.values import UNKNOWN, SetValue, Value, is_known
 
 
 @function("contains", sequence("list"), anything("value", null=False), nested=True)

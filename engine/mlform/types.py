@@ -1,17 +1,20 @@
-"""The types of values, as type constraints write them."""
+"""The types of values, as Terraform has them (and HCL's cty beneath it)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
-
-from mlform.values import Value
+from functools import cached_property
+from typing import Any, Final, TypeAlias
 
 
 @dataclass(frozen=True)
 class Primitive:
-    """``string``, ``number``, ``bool``, ``any``; or ``resource``, of which no one can write."""
+    """``string``, ``number``, ``bool``, ``any``; or ``resource``, of which no one can write.
+
+    ``any`` is the type of what is not known to have one: ``null`` as it is written, and an
+    unknown value of which nothing is known (cty calls it dynamic).
+    """
 
     name: str
 
@@ -32,10 +35,20 @@ class Collection:
 
 @dataclass(frozen=True)
 class ObjectType:
-    """``object({…})``: attributes by name; the optional ones have a default, null if not given."""
+    """``object({…})``: attributes by name; the optional ones have a default, null if not given.
+
+    Only type constraints have optional attributes; the type of a value has none.
+    """
 
     attributes: Mapping[str, Type]
-    optional: Mapping[str, Value] = field(default_factory=dict)
+    optional: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _identity(self) -> tuple[object, ...]:
+        return (frozenset(self.attributes.items()), frozenset(self.optional))
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
 
     def __str__(self) -> str:
         shown = [
@@ -61,3 +74,5 @@ STRING: Final = Primitive("string")
 NUMBER: Final = Primitive("number")
 BOOL: Final = Primitive("bool")
 ANY: Final = Primitive("any")
+RESOURCE: Final = Primitive("resource")
+"""The type of a handle."""
