@@ -29,8 +29,7 @@ class Address:
     module: tuple[tuple[str, Key], ...] = ()
 
     def __str__(self) -> str:
-        modules = "".join(f"module.{name}{_key_text(key)}." for name, key in self.module)
-        return f"{modules}{self.kind}.{self.name}{_key_text(self.key)}"
+        return f"{self.spot}{self.kind}.{self.name}{_key_text(self.key)}"
 
     def __lt__(self, other: Address) -> bool:
         return self._sort_key() < other._sort_key()
@@ -41,8 +40,10 @@ class Address:
 
     @property
     def config(self) -> Address:
-        """The address of the block: this one without its instance key."""
-        return self if self.key is None else replace(self, key=None)
+        """The address of the block: this one without any instance key."""
+        if self.key is None and all(key is None for _, key in self.module):
+            return self
+        return replace(self, key=None, module=tuple((name, None) for name, _ in self.module))
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -63,6 +64,26 @@ class Address:
         if len(steps) != 2 or steps[0][1] is not None or text.endswith("."):
             raise ValueError(f"not a resource address: {text!r}")
         return cls(steps[0][0], steps[1][0], steps[1][1], tuple(module))
+
+
+    @classmethod
+    def leading(cls, text: str) -> Address:
+        """Read the address that a reference such as ``monitor.inputs.alarm`` begins with."""
+        at = 0
+        found: list[str] = []
+        while len(found) < 2 and (match := _STEP.match(text, at)):
+            at = match.end()
+            if match[1] == "module" and not found:
+                inner = _STEP.match(text, at)
+                at = inner.end() if inner else at
+            else:
+                found.append(match[1])
+        return cls.parse(text[:at].removesuffix("."))
+
+    @property
+    def spot(self) -> str:
+        """The module instance it stands in as text, empty for the root: ``module.a["x"].``."""
+        return "".join(f"module.{name}{_key_text(key)}." for name, key in self.module)
 
 
 def _ordered(key: Key) -> tuple[int, int, str]:

@@ -53,6 +53,8 @@ class Outcome:
     outputs: dict[str, Any] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     """What destroying left in place, in words."""
+    warnings: list[tuple[str, str, str]] = field(default_factory=list)
+    """What does not hold and stopped nothing: summary, detail, ``file:line:column``."""
 
     @property
     def failed(self) -> list[Address]:
@@ -149,12 +151,33 @@ class _Run:
             self.outcome.interrupted = True
         if self.outcome.complete and not self.plan.targets:
             self._outputs()
+            self._checks()
+
+    def _broken_output(self, name: str, message: str, at: str) -> None:
+        """Say that an output is not recorded, since its precondition does not hold."""
+        self.outcome.warnings.append(("Precondition failed", f"output.{name}: {message}", at))
+
+    def _checks(self) -> None:
+        roots = self.settler.resources(self.records.now)
+        for name, conditions in self.plan.checks.items():
+            for condition in conditions:
+                try:
+                    broken = self.settler.broken([condition], roots)
+                except DiagnosedError as error:  # it is about something that was never made
+                    first = error.diagnostics.errors[0]
+                    broken = first.detail, condition.condition.at
+                if broken:
+                    failed = ("Check failed", f"{name}: {broken[0]}", broken[1])
+                    self.outcome.warnings.append(failed)
 
     def _outputs(self) -> None:
         recorded: dict[str, Any] = {}
-        roots = self.settler.resources(tuple(self.records.now))
+        roots = self.settler.resources(self.records.now)
         for name, output in self.plan.outputs.items():
             try:
+                if broken := self.settler.broken(output.before, roots):
+                    self._broken_output(name, *broken)
+                    continue
                 value = self.settler.value(output.value, roots)
             except DiagnosedError:  # it is about something held that was never made
                 continue

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from mlform.address import Address
 from mlform.diagnostics import Diagnostics, stop
-from mlform.lang import evaluate
-from mlform.plan import Deferred, Step
+from mlform.lang import ConversionError, convert, evaluate, parse_type
+from mlform.plan import Condition, Deferred, Step
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import place
 from mlform.registry import KINDS
 from mlform.syntax import parse_expression
-from mlform.values import Value, handle_in
+from mlform.values import Sensitive, Value, handle_in
+
+Roots: TypeAlias = Mapping[str, Mapping[str, Value]]
+"""Module instance, as in ``module.a.``, empty for the root → the kinds of its resources."""
 
 
 class Settler:
@@ -27,19 +30,38 @@ class Settler:
         roots = self.resources(step.refers_to)
         return {n: self.value(v, roots) for n, v in step.arguments.items()}
 
-    def resources(self, addresses: tuple[Address, ...]) -> dict[str, Value]:
-        """Return the roots of expressions that may refer to these resources."""
-        roots: dict[str, Value] = {kind: {} for kind in KINDS}
+    def resources(self, addresses: Iterable[Address]) -> Roots:
+        """Return the roots of expressions that may refer to these resources, by module."""
+        roots: dict[str, dict[str, Value]] = {}
         for address in addresses:
             if (handle := self.records.handle(address)) is not None:
-                place(roots, address, handle)
+                spot = roots.setdefault(address.spot, {kind: {} for kind in KINDS})
+                place(spot, address, handle)
         return roots
 
-    def value(self, argument: Any, roots: Mapping[str, Value]) -> Value:
+    def value(self, argument: Any, roots: Roots) -> Value:
         """Return the value of one argument, plain or deferred."""
         if isinstance(argument, Deferred):
             return self._deferred(argument, roots)
+        if isinstance(argument, Mapping) and handle_in(argument) is None:
+            return {k: self.value(v, roots) for k, v in argument.items()}
+        if isinstance(argument, list):
+            return [self.value(v, roots) for v in argument]
         return self.revive(argument)
+
+    def broken(
+        self, conditions: Sequence[Condition], roots: Roots, itself: Value = None
+    ) -> tuple[str, str] | None:
+        """Return the message of the first condition that does not hold, and where it stands."""
+        for it in conditions:
+            bound: dict[str, Value] = {} if itself is None else {"self": itself}
+            held = self._deferred(it.condition, roots, bound)
+            held = held.value if isinstance(held, Sensitive) else held
+            if held is False:
+                said = self._deferred(it.message, roots, bound)
+                shown = said if isinstance(said, str) else "(The message is sensitive.)"
+                return shown, it.condition.at
+        return None
 
     def revive(self, data: Any) -> Value:
         """Return plain data as a value, its handles with their attributes."""
@@ -55,27 +77,47 @@ class Settler:
         known_value: Value = data
         return known_value
 
-    def _deferred(self, argument: Deferred, roots: Mapping[str, Value]) -> Value:
-        scope: dict[str, Value] = dict(roots)
-        scope["path"] = {"module": ".", "root": ".", "cwd": "."}
+    def _deferred(
+        self, argument: Deferred, roots: Roots, bound: Mapping[str, Value] | None = None
+    ) -> Value:
+        scope: dict[str, Value] = {"path": {"module": ".", "root": ".", "cwd": "."}}
+        scope |= roots.get(argument.module) or {kind: {} for kind in KINDS}
         for root, names in argument.bindings.items():
             scope[root] = {n: self.value(v, roots) for n, v in names.items()}
-        variables: dict[str, Value] = {}
-        for name in argument.secrets:
-            if name not in self.secrets:
-                detail = (
-                    f'The plan needs the sensitive variable "{name}", which no plan file holds. '
-                    f"Give it again: set MLF_VAR_{name}, or pass -var or -var-file."
-                )
-                raise stop("Sensitive variable missing", detail)
-            variables[name] = self.secrets[name]
-        if variables:
+        if argument.secrets:
             given = scope.get("var", {})
             assert isinstance(given, dict)
-            scope["var"] = {**given, **variables}
+            scope["var"] = {**given, **{n: self._secret(n) for n in argument.secrets}}
         diagnostics = Diagnostics()
         expr, source = parse_expression(argument.text, argument.at or "plan", diagnostics)
         diagnostics.stop_on_errors()
-        value = evaluate(expr, scope, diagnostics, source)
+        value = evaluate(expr, {**scope, **(bound or {})}, diagnostics, source)
         diagnostics.stop_on_errors()
-        return value
+        return self._as_variable(argument, value)
+
+    def _secret(self, name: str) -> Value:
+        if name not in self.secrets:
+            detail = (
+                f'The plan needs the sensitive variable "{name}", which no plan file holds. '
+                f"Give it again: set MLF_VAR_{name}, or pass -var or -var-file."
+            )
+            raise stop("Sensitive variable missing", detail)
+        return self.secrets[name]
+
+    def _as_variable(self, argument: Deferred, value: Value) -> Value:
+        """Return what was given to a variable of a module as that variable has it."""
+        if argument.type:
+            diagnostics = Diagnostics()
+            expr, source = parse_expression(argument.type, argument.at, diagnostics)
+            type_ = parse_type(expr, source, diagnostics)
+            diagnostics.stop_on_errors()
+            assert type_ is not None, "a type that cannot be read is an error"
+            try:
+                value = convert(value, type_)
+            except ConversionError as error:
+                detail = f"`{argument.text}` is no {argument.type}: {error}."
+                if argument.secret:
+                    detail = f"`{argument.text}` is no {argument.type}."
+                raise stop("Invalid variable value", f"{argument.at}: {detail}") from None
+        secret = argument.secret and not isinstance(value, Sensitive)
+        return Sensitive(value) if secret else value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from threading import Event as Flag
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -13,17 +14,17 @@ from mlform.address import Address
 from mlform.apply.context import describe
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.provider import StepFailed, call
-from mlform.apply.settle import Settler
+from mlform.apply.settle import Roots, Settler
 from mlform.keys import CodeError, closure, environment
-from mlform.plan import Action, Decision, Deferred, Facts, Reason, Step, decide, severity
+from mlform.plan import Action, Condition, Decision, Deferred, Facts, Reason, Step, decide, severity
 from mlform.plan.decide import adopted, full_key
 from mlform.plan.held import failing_gates, missing_handle
-from mlform.refresh.observe import artifacts_there, folder_name
+from mlform.refresh.observe import artifacts_there
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import Wanted, held_by, result_digest, wanted
-from mlform.registry import Offer
+from mlform.registry import ENGINE, Offer
 from mlform.sdk import CancelledError, Doing, Inputs, Resource, ResourceError
-from mlform.state.model import Realisation, Record
+from mlform.state.model import Realisation, Record, folder_name, home_of
 from mlform.values import Value
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Stepper:
         record = self.records.now.get(step.address)
         if never := [a for a in step.refers_to if a in self.outcome.held and not self._has(a)]:
             return tuple(f"{a} is held and was never made" for a in never)
+        roots = self.settler.resources(step.refers_to)
+        self._hold_to("precondition", step, step.before, roots)
         values = self.settler.values(step)
         arguments = self._wanted(step, offer, values)
         facts = self._facts(step, offer, arguments)
@@ -82,6 +85,19 @@ class Stepper:
             self._finish(step, decision, 0.0, record, changed=False)
             return () if record is None else record.held
         return self._do(step, offer, arguments, facts, decision, record)
+
+    def _hold_to(
+        self,
+        what: str,
+        step: Step,
+        conditions: Sequence[Condition],
+        roots: Roots,
+        itself: Value = None,
+    ) -> None:
+        if broken := self.settler.broken(conditions, roots, itself):
+            message, at = broken
+            summary = "Precondition failed" if what == "precondition" else "Postcondition failed"
+            raise StepFailed(summary, f"{step.address}: {message}", at)
 
     def remove(self, step: Step) -> None:
         """Destroy or forget what is recorded."""
@@ -122,10 +138,15 @@ class Stepper:
             attributes = self._apply(step, offer, arguments, decision, record)
         seconds = time.monotonic() - began
         new = self._record(step, offer, arguments, facts, decision, attributes, seconds)
+        if decision.action is Action.REPLACE and record is not None and step.create_first:
+            self._destroy(step, offer, record)
         with self.writing:
             self._write(step, offer, new, decision)
         changed = record is None or record.digest != new.digest
         self._finish(step, decision, seconds, new, changed=changed)
+        roots = self.settler.resources(step.refers_to)
+        itself = self.records.handle(step.address)
+        self._hold_to("postcondition", step, step.after, roots, itself)
         return new.held
 
     def _check_code(self, step: Step) -> None:
@@ -150,7 +171,8 @@ class Stepper:
         record: Record | None,
     ) -> dict[str, Any]:
         if decision.action is Action.REPLACE and record is not None:
-            self._destroy(step, offer, record)
+            if not step.create_first:
+                self._destroy(step, offer, record)
             record = None
         if decision.action is Action.DECIDE and decision.realisation is not None:
             measured = decision.realisation.attributes
@@ -166,7 +188,7 @@ class Stepper:
                 "apply",
                 arguments.given,
                 None if record is None or not _same_type(record, offer) else record,
-                self._context(step, _DOING[decision.action], decision.key),
+                self._context(step, _DOING[decision.action], decision.key, self._home(step)),
                 self.report,
                 self.stop,
                 step.address,
@@ -184,7 +206,7 @@ class Stepper:
             self.world.store.intent(
                 self.world.lease, self.world.run, step.address, {"action": "destroy"}
             )
-        context = self._context(step, "destroy", record.key)
+        context = self._context(step, "destroy", record.key, home_of(record))
         found = call(
             self.world,
             offer,
@@ -198,7 +220,17 @@ class Stepper:
         )
         return str(found.get("kept", ""))
 
-    def _context(self, step: Step, doing: Doing, key: str | None) -> dict[str, Any]:
+    def _home(self, step: Step) -> str:
+        """Return the folder of a resource: the one it has, else one that no other has."""
+        record = self.records.now.get(step.address)
+        if record is not None and not (step.action is Action.REPLACE and step.create_first):
+            return home_of(record)
+        taken = {home_of(r) for r in self.records.now.values()}
+        first = folder_name(str(step.address))
+        names = chain([first], (f"{first}~{n}" for n in count(1)))
+        return next(name for name in names if name not in taken)
+
+    def _context(self, step: Step, doing: Doing, key: str | None, home: str) -> dict[str, Any]:
         world, address = self.world, str(step.address)
         closures = {n: fact["digest"] for n, fact in step.code.items()}
         receipt = {
@@ -212,7 +244,7 @@ class Stepper:
             address=address,
             doing=doing,
             root=world.looker.root,
-            home=world.looker.at(step.address).home,
+            home=world.looker.homes / home,
             workdir=world.local / "work" / folder_name(address),
             store=world.looker.artifacts.root,
             cache=world.looker.digests.path,
@@ -243,6 +275,8 @@ class Stepper:
             "seconds": round(seconds, 3) if ran else before,
             "rows": step.rows,
             "reasons": [_as_data(r) for r in decision.reasons],
+            "provider": step.provider,
+            "home": self._home(step),
             "inputs": {
                 str(a): self.records.now[a].digest for a in step.refers_to if a in self.records.now
             },
@@ -288,7 +322,8 @@ class Stepper:
         self.report(done)
 
     def _offer(self, step: Step) -> Offer:
-        offer = self.world.registry.find(step.address.kind, step.type)
+        provider = "" if step.provider == ENGINE else step.provider
+        offer = self.world.registry.find(step.address.kind, step.type, provider)
         if offer is None:
             detail = self.world.registry.missing(step.address.kind, step.type)
             raise StepFailed("Unknown resource type", detail)

@@ -13,11 +13,10 @@ from mlform.apply.events import Reporter
 from mlform.apply.provider import StepFailed, call
 from mlform.apply.settle import Settler
 from mlform.diagnostics import stop
-from mlform.refresh.observe import folder_name
 from mlform.refresh.world import result_digest, wanted
 from mlform.registry import Offer
 from mlform.sdk import Inputs
-from mlform.state.model import AlarmEvent, Record
+from mlform.state.model import AlarmEvent, Record, folder_name
 
 if TYPE_CHECKING:
     from mlform.apply.run import World
@@ -49,7 +48,7 @@ def watch(
         address=address,
         doing="run",
         root=world.looker.root,
-        home=world.looker.at(record.address).home,
+        home=world.looker.at(record.address, record).home,
         workdir=world.local / "work" / folder_name(address),
         store=world.looker.artifacts.root,
         cache=world.looker.digests.path,

@@ -101,7 +101,7 @@ def plan(
         say(text if json else shown(made))
         if out is not None and not json:
             say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")
-        if detailed_exitcode and made.changes:
+        if detailed_exitcode and not made.empty:
             raise typer.Exit(2)
 
 
@@ -196,7 +196,7 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
     assert applied.outcome is not None, "an approved plan has an outcome"
     if json:
         say_json(outcome_data(applied.outcome), lines=True)
-    elif not applied.plan.changes:
+    elif applied.plan.empty:
         say(shown(applied.plan))
     else:
         if applied.unfinished:

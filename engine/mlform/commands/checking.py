@@ -46,8 +46,11 @@ def _check(project: Project, diagnostics: Diagnostics) -> None:
             value: Value = values.get(field)
             if isinstance(value, str):
                 _code(project, resource, value, field, diagnostics)
-    for output in project.outputs.values():
-        scope.value(output.value)
+    for path, instance in project.modules.items():
+        for output in instance.module.outputs.values():
+            scope.value(output.value, path)
+        for local in instance.module.locals.values():
+            scope.value(local, path)
 
 
 def _code(

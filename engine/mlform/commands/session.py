@@ -123,12 +123,15 @@ class Session:
     def plan(self, snapshot: Snapshot, options: PlanOptions | None = None) -> Plan:
         """Look at the world and plan. Raises ``DiagnosedError`` with all that is wrong."""
         from mlform.plan import Unplanned, build
+        from mlform.refresh.moves import moved_pins, moves, relocated
         from mlform.refresh.pins import lock_digest, read_pins
 
         options = options or PlanOptions()
         project, names = self.configured
         graph = self.graph
-        pins = read_pins(self.root)
+        moved = moves(project, snapshot, self.diagnostics)
+        snapshot = relocated(snapshot, moved)
+        pins = moved_pins(read_pins(self.root), moved)
         observations = self.look(snapshot, pins, read=options.refresh)
         given = Unplanned(
             observations=observations,
@@ -137,6 +140,7 @@ class Session:
             as_of=options.as_of,
             targets=tuple(self.targets(options.targets, snapshot)),
             destroy=options.destroy,
+            moves=moved,
         )
         plan = build(project, names, graph, snapshot, self.registry, given, self.diagnostics)
         self.diagnostics.stop_on_errors()

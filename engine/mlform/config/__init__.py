@@ -1,15 +1,17 @@
 """Blocks → meaning: variables, locals, resources, expansion. The last room that sees blocks."""
 
+from mlform.config.expand import scopes
 from mlform.config.load import load
-from mlform.config.locals import Locals
-from mlform.config.model import Lifecycle, Output, Project, ResourceConfig, Settings
+from mlform.config.model import Lifecycle, Module, Output, Project, ResourceConfig, Settings
 from mlform.config.names import Names
+from mlform.config.scope import ModuleScope
 from mlform.config.sources import Given, Sources
 
 __all__ = [
     "Given",
     "Lifecycle",
-    "Locals",
+    "Module",
+    "ModuleScope",
     "Names",
     "Output",
     "Project",
@@ -17,4 +19,5 @@ __all__ = [
     "Settings",
     "Sources",
     "load",
+    "scopes",
 ]

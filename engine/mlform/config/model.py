@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
-from mlform.address import Address
+from mlform.address import Address, Key
+from mlform.config.blocks import Rule, Variable
 from mlform.diagnostics import Span
 from mlform.registry import Offer
-from mlform.syntax.tree import Attribute
+from mlform.syntax.tree import Attribute, Block
 from mlform.values import Value
+
+ModulePath: TypeAlias = tuple[tuple[str, Key], ...]
+"""Where a module instance is: the calls that lead to it, each with its instance key."""
+
+ROOT: ModulePath = ()
+
+Bindings: TypeAlias = Mapping[str, Value]
+"""The roots that one instance sees and others do not: ``each`` or ``count``."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,12 @@ class Lifecycle:
     """How changes of one resource are handled."""
 
     prevent_destroy: bool = False
+    create_before_destroy: bool = False
     ignore_changes: frozenset[str] = frozenset()
+    triggers: tuple[Attribute, ...] = ()
+    """``replace_triggered_by``: references whose changes make this run again."""
+    preconditions: tuple[Rule, ...] = ()
+    postconditions: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,7 +51,7 @@ class ResourceConfig:
     span: Span
     depends_on: tuple[Address, ...] = ()
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
-    bindings: Mapping[str, Value] = field(default_factory=dict)
+    bindings: Bindings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,18 @@ class Output:
     value: Attribute
     sensitive: bool
     description: str
+    ephemeral: bool = False
+    depends_on: Attribute | None = None
+    preconditions: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """One ``check`` block: what should hold, and does not stop anything where it does not."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -58,30 +85,130 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Call:
+    """One ``module`` block: which module, with which inputs, and how often."""
+
+    name: str
+    block: Block
+    module: Module
+    inputs: Mapping[str, Attribute]
+    providers: Mapping[str, str] = field(default_factory=dict)
+    """Provider as the called module names it → as the calling one does."""
+
+    @property
+    def depends_on(self) -> Attribute | None:
+        """What everything inside waits for."""
+        return self.block.body.attributes.get("depends_on")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One folder of spec files as one call sees it. ``path`` are the names of the calls to it."""
+
+    path: tuple[str, ...]
+    folder: str
+    """Relative to the root module's folder, with ``/``: what ``path.module`` is worth."""
+    variables: Mapping[str, Variable]
+    locals: Mapping[str, Attribute]
+    outputs: Mapping[str, Output]
+    checks: Mapping[str, Check]
+    blocks: Mapping[Address, Block]
+    """Resource blocks by kind and name; the addresses have the path without instance keys."""
+    calls: Mapping[str, Call]
+
+    def tree(self) -> Iterator[Module]:
+        """Yield this module and every one it calls, outermost first."""
+        yield self
+        for call in self.calls.values():
+            yield from call.module.tree()
+
+    @property
+    def spot(self) -> ModulePath:
+        """The path as addresses of blocks have it."""
+        return tuple((name, None) for name in self.path)
+
+
+@dataclass(frozen=True)
+class ModuleInstance:
+    """One instance of a module: which module, and what its call's ``each`` or ``count`` is."""
+
+    module: Module
+    bindings: Bindings
+    call: Call | None
+
+
+@dataclass(frozen=True)
+class Move:
+    """``moved``: what was recorded at one address is now declared at another."""
+
+    source: str
+    target: str
+    span: Span
+    depth: int = 0
+    """How many of the first modules in both are those that the block itself stands in."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """``removed``: what is recorded there is not wanted any more; ``destroy`` says how it goes."""
+
+    source: str
+    destroy: bool
+    span: Span
+
+
+@dataclass(frozen=True)
+class Import:
+    """``import``: what exists already comes under management, at an address."""
+
+    target: Address
+    id: str
+    span: Span
+
+
+@dataclass(frozen=True)
 class Project:
-    """All files together, with the values of the variables."""
+    """All modules together, with the values of the root's variables."""
 
     root: Path
     settings: Settings
+    module: Module
+    """The root module."""
     variables: Mapping[str, Value]
-    locals: Mapping[str, Attribute]
+    modules: Mapping[ModulePath, ModuleInstance]
+    """Every module instance by its path, the root first, callers before called."""
     resources: Mapping[Address, ResourceConfig]
-    outputs: Mapping[str, Output]
     declared: Mapping[Address, Span]
-    """Every resource block by its address without instance key."""
+    """Every resource block by its address without instance keys."""
+    moves: Sequence[Move] = ()
+    removals: Sequence[Removal] = ()
+    imports: Sequence[Import] = ()
+    workspace: str = "default"
 
-    def base_scope(self) -> dict[str, Value]:
-        """Return the roots that mean the same everywhere: ``var``, ``path``, ``mlform``."""
-        here = str(self.root)
-        return {
-            "var": dict(self.variables),
-            "path": {"module": ".", "root": ".", "cwd": here},
-            "mlform": {"workspace": "default"},
-        }
+    @property
+    def outputs(self) -> Mapping[str, Output]:
+        """The outputs of the root module."""
+        return self.module.outputs
 
-    def instances(self, block: Address) -> list[Address]:
-        """Return the instances of one block, in order."""
-        return self._by_block.get(block, [])
+    @property
+    def locals(self) -> Mapping[str, Attribute]:
+        """The local values of the root module."""
+        return self.module.locals
+
+    def instances(self, block: Address, near: ModulePath = ROOT) -> list[Address]:
+        """Return the instances of one block, in order, as seen from a module instance.
+
+        From inside ``module.m["a"]`` the blocks of that module are those of ``m["a"]`` alone.
+        """
+        found = self._by_block.get(block.config, [])
+        same = 0
+        for (ours, _), (theirs, _) in zip(near, block.module, strict=False):
+            if ours != theirs:
+                break
+            same += 1
+        if not same:
+            return found
+        return [a for a in found if a.module[:same] == near[:same]]
 
     @property
     def _by_block(self) -> Mapping[Address, list[Address]]:

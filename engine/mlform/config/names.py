@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from mlform.address import Address
+from mlform.config.model import Call, Module
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import Reference, references
 from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute, Source
 
-_FREE = frozenset({"path", "mlform", "self"})
+_FREE = frozenset({"path", "mlform", "terraform"})
+_ROOTS = (*KINDS, "var", "local", "module", "prior", "path", "mlform", "each", "count")
+_NOTHING: frozenset[Address] = frozenset()
+_REPEATED = frozenset({"each", "count"})
 
 
 class Names:
-    """The names of one module. Notes every reference that names nothing, once."""
+    """The names of one module. Notes every reference that names nothing, once.
+
+    It follows a value through variables to the module that called, and through outputs into the
+    modules that are called: what is needed are resource blocks, wherever they stand.
+    """
 
     def __init__(
         self,
-        variables: Mapping[str, object],
-        locals_: Mapping[str, Attribute],
-        blocks: Mapping[Address, object],
+        module: Module,
         diagnostics: Diagnostics,
+        caller: tuple[Names, Call] | None = None,
     ) -> None:
-        self.variables, self.locals, self.blocks = variables, locals_, blocks
-        self.diagnostics = diagnostics
-        self._through: dict[str, frozenset[Address]] = {}
-        self._open: list[str] = []
+        self.module, self.diagnostics, self.caller = module, diagnostics, caller
+        self.open: list[str] = [] if caller is None else caller[0].open
+        self._through: dict[tuple[str, str], frozenset[Address]] = {}
+        self.children = {
+            name: Names(call.module, diagnostics, (self, call))
+            for name, call in module.calls.items()
+        }
+
+    def at(self, path: tuple[str, ...]) -> Names:
+        """Return the names of a module further in, by the names of the calls to it."""
+        found = self
+        for name in path:
+            found = found.children[name]
+        return found
+
+    def of(self, address: Address) -> Names:
+        """Return the names of the module that a resource stands in."""
+        return self.at(tuple(name for name, _ in address.module))
 
     def needed(self, attribute: Attribute, bound: frozenset[str] = frozenset()) -> set[Address]:
         """Return the resource blocks an expression takes values from, through locals too."""
@@ -41,41 +63,100 @@ class Names:
             if self._block(reference, attribute.source) is not None:
                 yield attribute.source.text[reference.start : reference.end]
 
-    def used(self, attribute: Attribute) -> tuple[set[str], set[str]]:
-        """Return the variables and the locals an expression mentions directly."""
-        found = [(r.root, str(r.steps[0])) for r in references(attribute.expr) if r.steps]
-        variables = {name for root, name in found if root == "var"}
-        return variables, {name for root, name in found if root == "local"}
+    def waited(self, attribute: Attribute | None) -> Iterator[Address]:
+        """Return the blocks that ``depends_on`` names: resources, and all of a module."""
+        if attribute is None:
+            return
+        for reference in references(attribute.expr):
+            if reference.root == "module":
+                call = self._call(reference, attribute.source)
+                for module in call.module.tree() if call else ():
+                    yield from module.blocks
+            elif (block := self._block(reference, attribute.source)) is not None:
+                yield block
 
     def _needed(
         self, reference: Reference, source: Source, bound: frozenset[str]
     ) -> frozenset[Address] | set[Address]:
         root, steps = reference.root, reference.steps
         if root in _FREE or root in bound:
-            return frozenset()
+            return _NOTHING
         if root == "var":
-            self._known(reference, source, "variable", self.variables)
-            return frozenset()
+            known = self._known(reference, source, "variable", self.module.variables)
+            return self._input(str(steps[0]), reference, source) if known else _NOTHING
         if root == "local":
-            if self._known(reference, source, "local value", self.locals):
-                return self._local(str(steps[0]), reference, source)
-            return frozenset()
+            if self._known(reference, source, "local value", self.module.locals):
+                name = str(steps[0])
+                attribute = self.module.locals[name]
+                return self.followed("local", name, attribute, reference, source)
+            return _NOTHING
+        if root == "module":
+            return self._outputs(reference, source)
         if root == "prior":
             self._prior(reference, source)
-            return frozenset()
+            return _NOTHING
         block = self._block(reference, source)
-        return frozenset() if block is None else {block}
+        return _NOTHING if block is None else {block}
 
-    def _local(self, name: str, reference: Reference, source: Source) -> frozenset[Address]:
-        if name in self._open:
-            path = " → ".join([*self._open[self._open.index(name) :], name])
-            self._error("Cycle", f"Local values refer to each other: {path}.", reference, source)
-            return frozenset()
-        if name not in self._through:
-            self._open.append(name)
-            self._through[name] = frozenset(self.needed(self.locals[name]))
-            self._open.pop()
-        return self._through[name]
+    def _input(self, name: str, reference: Reference, source: Source) -> frozenset[Address]:
+        if self.caller is None:
+            return _NOTHING
+        names, call = self.caller
+        given = call.inputs.get(name)
+        if given is None:
+            return _NOTHING
+        return self.followed("var", name, given, reference, source, names)
+
+    def _outputs(self, reference: Reference, source: Source) -> frozenset[Address]:
+        call = self._call(reference, source)
+        if call is None:
+            return _NOTHING
+        inside = self.children[call.name]
+        steps = list(reference.steps[1:])
+        if {"count", "for_each"} & call.block.body.attributes.keys():
+            del steps[:1]
+        wanted = [str(steps[0])] if steps else list(call.module.outputs)
+        if steps and wanted[0] not in call.module.outputs:
+            known = call.module.outputs
+            detail = (
+                f'Module "{call.name}" has no output "{wanted[0]}".'
+                f"{did_you_mean(wanted[0], known)} It has {', '.join(known) or 'none'}."
+            )
+            self._error("Unknown reference", detail, reference, source)
+            return _NOTHING
+        found: set[Address] = set()
+        for name in wanted:
+            output = call.module.outputs[name]
+            found |= inside.followed("output", name, output.value, reference, source)
+            found |= set(inside.waited(output.depends_on))
+        return frozenset(found)
+
+    def _call(self, reference: Reference, source: Source) -> Call | None:
+        if self._known(reference, source, "module", self.module.calls):
+            return self.module.calls[str(reference.steps[0])]
+        return None
+
+    def followed(
+        self,
+        what: str,
+        name: str,
+        attribute: Attribute,
+        reference: Reference,
+        source: Source,
+        inside: Names | None = None,
+    ) -> frozenset[Address]:
+        """Return what a named value needs, worked out once; note a cycle."""
+        here = ".".join([*(f"module.{m}" for m in self.module.path), what, name])
+        if here in self.open:
+            path = " → ".join([*self.open[self.open.index(here) :], here])
+            self._error("Cycle", f"Values refer to each other: {path}.", reference, source)
+            return _NOTHING
+        if (what, name) not in self._through:
+            self.open.append(here)
+            needed = (inside or self).needed(attribute, _REPEATED if inside else frozenset())
+            self._through[what, name] = frozenset(needed)
+            self.open.pop()
+        return self._through[what, name]
 
     def _known(
         self, reference: Reference, source: Source, what: str, known: Mapping[str, object]
@@ -94,25 +175,28 @@ class Names:
     def _block(self, reference: Reference, source: Source) -> Address | None:
         root, steps = reference.root, reference.steps
         if root not in KINDS:
-            roots = [*KINDS, "var", "local", "prior", "path", "each", "count"]
-            detail = f'"{root}" names nothing.{did_you_mean(root, roots)}'
-            if root in {"each", "count"}:
+            detail = f'"{root}" names nothing.{did_you_mean(root, _ROOTS)}'
+            if root in _REPEATED:
                 how = "for_each" if root == "each" else "count"
                 detail = f'"{root}" has a value only in a block with `{how}`.'
+            elif root == "self":
+                detail = '"self" has a value only in a postcondition.'
             self._error("Unknown reference", detail, reference, source)
             return None
         if not steps:
             detail = f'"{root}" is a kind: write {root}.NAME.'
             self._error("Unknown reference", detail, reference, source)
             return None
-        block = Address(root, str(steps[0]))
-        if block not in self.blocks:
-            names = [b.name for b in self.blocks if b.kind == root]
+        block = Address(root, str(steps[0]), module=self.module.spot)
+        if block not in self.module.blocks:
+            names = [b.name for b in self.module.blocks if b.kind == root]
             others = f" Declared: {', '.join(f'{root}.{n}' for n in names)}." if names else ""
             detail = (
-                f"There is no {block}.{did_you_mean(block.name, names)}{others} A reference is "
-                "KIND.NAME, without the type."
+                f"There is no {replace(block, module=())}.{did_you_mean(block.name, names)}"
+                f"{others} A reference is KIND.NAME, without the type."
             )
+            if self.module.path:
+                detail += f" This is the module {'.'.join(self.module.path)}: it sees its own."
             self._error("Unknown reference", detail, reference, source)
             return None
         return block

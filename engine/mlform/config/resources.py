@@ -2,78 +2,114 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from dataclasses import dataclass
 
-from mlform.address import Address, Key
-from mlform.config.locals import Locals
-from mlform.config.model import Lifecycle, ResourceConfig
+from mlform.address import Address
+from mlform.config.lifecycle import LifecycleBlock
+from mlform.config.model import ResourceConfig
 from mlform.config.names import Names
+from mlform.config.nested import with_blocks
+from mlform.config.repetition import Repetition
+from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics, did_you_mean
-from mlform.lang import evaluate, references
 from mlform.registry import KINDS, Offer, Registry
 from mlform.sdk.fields import Written, written_as
 from mlform.syntax.tree import Attribute, Block
-from mlform.values import Sensitive, Value, is_known, plain
 
 META = ("count", "for_each", "depends_on", "provider")
-_LIFECYCLE = ("prevent_destroy", "ignore_changes")
-_LIFECYCLE_LATER = ("create_before_destroy", "replace_triggered_by", "enabled")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One resource block, read once however many instances its module has."""
+
+    block: Block
+    offer: Offer
+    arguments: Mapping[str, Attribute]
+    lifecycle: LifecycleBlock
+    depends_on: tuple[Address, ...]
 
 
 class Resources:
-    """Reads resource blocks of one module."""
+    """Reads the resource blocks of a project."""
 
     def __init__(
-        self,
-        registry: Registry,
-        names: Names,
-        scope: Mapping[str, Value],
-        locals_: Mapping[str, Attribute],
-        diagnostics: Diagnostics,
+        self, registry: Registry, names: Names, providers: Providers, diagnostics: Diagnostics
     ) -> None:
-        self.registry, self.names, self.locals = registry, names, locals_
-        self.diagnostics = diagnostics
-        self.scope: dict[str, Value] = dict(scope)
-        self.scope["local"] = Locals(locals_, self.scope, diagnostics)
+        self.registry, self.root, self.diagnostics = registry, names, diagnostics
+        self.providers = providers
+        self._declared: dict[Address, Declared | None] = {}
 
-    def read(self, address: Address, block: Block) -> Iterator[tuple[Address, ResourceConfig]]:
-        """Return the instances of one block."""
-        type_ = block.labels[0].text if KINDS[block.kind] == 2 else ""
-        offer = self.registry.find(block.kind, type_)
-        if offer is None:
-            at = block.source.span(block.labels[0].start, block.labels[0].end)
-            detail = self.registry.missing(block.kind, type_)
-            self.diagnostics.error("Unknown resource type", detail, at=at, of=address)
+    def read(
+        self, address: Address, block: Block, scope: ModuleScope
+    ) -> Iterator[tuple[Address, ResourceConfig]]:
+        """Return the instances of one block in one instance of its module."""
+        if address not in self._declared:
+            self._declared[address] = self._declare(address, block)
+        declared, names = self._declared[address], self.root.of(address)
+        if declared is None:
             return
-        attributes = block.body.attributes
-        arguments = {n: a for n, a in attributes.items() if n not in META}
-        self._check_names(address, block, offer, arguments)
-        lifecycle = self._lifecycle(block)
-        depends = tuple(sorted(self._depends(attributes.get("depends_on"))))
-        for key, bindings in self._instances(address, block):
-            bound = frozenset(bindings)
-            addresses = written_as(offer.resource.arguments, Written.ADDRESS)
-            for name, attribute in arguments.items():
-                if name in addresses:
-                    list(self.names.addresses(attribute))
-                else:
-                    self.names.needed(attribute, bound)
-            instance = Address(address.kind, address.name, key, address.module)
+        repetition = Repetition(names, scope.roots, self.diagnostics)
+        for key, bindings in repetition.instances(str(address), block):
+            lifecycle = declared.lifecycle.read(scope, bindings)
+            if lifecycle is None:
+                continue
+            instance = Address(address.kind, address.name, key, scope.path)
             yield (
                 instance,
                 ResourceConfig(
                     address=instance,
-                    type=type_,
-                    offer=offer,
-                    arguments=arguments,
+                    type=declared.offer.resource.type,
+                    offer=declared.offer,
+                    arguments=declared.arguments,
                     span=block.header_span,
-                    depends_on=depends,
+                    depends_on=declared.depends_on,
                     lifecycle=lifecycle,
                     bindings=bindings,
                 ),
             )
+
+    def _declare(self, address: Address, block: Block) -> Declared | None:
+        names = self.root.of(address)
+        type_ = block.labels[0].text if KINDS[block.kind] == 2 else ""
+        provider = self.providers.of(block, names)
+        offer = self.registry.find(block.kind, type_, provider)
+        if offer is None:
+            at = block.source.span(block.labels[0].start, block.labels[0].end)
+            detail = self.registry.missing(block.kind, type_)
+            self.diagnostics.error("Unknown resource type", detail, at=at, of=address)
+            return None
+        fields = {
+            (info.alias or name): info
+            for name, info in offer.resource.arguments.model_fields.items()
+        }
+        arguments = with_blocks(block, fields, self.diagnostics)
+        arguments = {n: a for n, a in arguments.items() if n not in META}
+        self._check_names(address, block, offer, arguments)
+        self._check_references(block, offer, arguments, names)
+        lifecycle = LifecycleBlock(block, fields, names, self.diagnostics)
+        depends = set(names.waited(block.body.attributes.get("depends_on")))
+        depends |= set(self._callers_wait(names))
+        return Declared(block, offer, arguments, lifecycle, tuple(sorted(depends)))
+
+    def _callers_wait(self, names: Names) -> Iterator[Address]:
+        while names.caller is not None:
+            names, call = names.caller
+            yield from names.waited(call.depends_on)
+
+    def _check_references(
+        self, block: Block, offer: Offer, arguments: Mapping[str, Attribute], names: Names
+    ) -> None:
+        attributes = block.body.attributes
+        bound = {"each"} if "for_each" in attributes else set()
+        bound |= {"count"} if "count" in attributes else set()
+        addresses = written_as(offer.resource.arguments, Written.ADDRESS)
+        for name, attribute in arguments.items():
+            if name in addresses:
+                list(names.addresses(attribute))
+            else:
+                names.needed(attribute, frozenset(bound))
 
     def _check_names(
         self, address: Address, block: Block, offer: Offer, arguments: Mapping[str, Attribute]
@@ -96,111 +132,38 @@ class Resources:
             if info.is_required() and name not in arguments:
                 detail = f'{address} needs "{name}".'
                 self.diagnostics.error("Missing argument", detail, at=block.header_span, of=address)
-        for inner in block.body.blocks:
-            if inner.kind != "lifecycle":
-                detail = f'{address} holds no block "{inner.kind}".'
-                if inner.kind in fields:
-                    detail += f" It is an argument: write `{inner.kind} = {{ … }}`."
-                self.diagnostics.error("Unexpected block", detail, at=inner.header_span, of=address)
 
-    def _instances(
-        self, address: Address, block: Block
-    ) -> Iterator[tuple[Key, Mapping[str, Value]]]:
-        attributes = block.body.attributes
-        count, for_each = attributes.get("count"), attributes.get("for_each")
-        if count is not None and for_each is not None:
-            detail = f"{address} has both `count` and `for_each`. Keep one."
-            self.diagnostics.error("Invalid repetition", detail, at=for_each.name_span, of=address)
-        elif count is not None:
-            number = self._settled(address, count)
-            if isinstance(number, Decimal) and number == number.to_integral_value():
-                number = int(number)
-            if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-                self._bad(address, count, "a whole number of 0 or more", number)
-                return
-            for index in range(number):
-                yield index, {"count": {"index": index}}
-        elif for_each is not None:
-            value = self._settled(address, for_each)
-            if isinstance(value, Mapping):
-                for key in sorted(value):
-                    yield key, {"each": {"key": key, "value": value[key]}}
-            elif isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
-                for key in sorted({str(v) for v in value}):
-                    yield key, {"each": {"key": key, "value": key}}
-            else:
-                self._bad(address, for_each, "a map, or a set of strings", value)
-        else:
-            yield None, {}
 
-    def _settled(self, address: Address, attribute: Attribute) -> Value:
-        needed = self.names.needed(attribute)
-        if needed:
+class Providers:
+    """Which configuration of its provider each resource uses: the plain one, or an alias."""
+
+    def __init__(self, known: Mapping[str, object], diagnostics: Diagnostics) -> None:
+        self.known, self.diagnostics = known, diagnostics
+
+    def of(self, block: Block, names: Names) -> str:
+        """Return ``provider`` or ``provider.alias`` of a resource block, empty for the default."""
+        attribute = block.body.attributes.get("provider")
+        if attribute is None:
+            return self._passed("", names)
+        written = attribute.text
+        if written.count(".") > 1 or not written.translate({46: "_", 45: "_"}).isidentifier():
+            detail = "`provider` is written PROVIDER or PROVIDER.ALIAS, without quotes."
+            self.diagnostics.error("Invalid provider", detail, at=attribute.value_span)
+            return ""
+        name = self._passed(written, names)
+        if name not in self.known:
             detail = (
-                f"`{attribute.name}` takes a value from {', '.join(map(str, sorted(needed)))}; "
-                "how many instances there are must be known from variables and locals."
+                f'There is no provider block "{name}".{did_you_mean(name, self.known)} An alias is '
+                f'declared in the root module: provider "{name.partition(".")[0]}" '
+                f'{{ alias = "{name.partition(".")[2]}" }}.'
             )
-            at = attribute.value_span
-            self.diagnostics.error("Repetition not known", detail, at=at, of=address)
-            return 0 if attribute.name == "count" else {}
-        return evaluate(attribute.expr, self.scope, self.diagnostics, attribute.source)
+            self.diagnostics.error("Unknown provider", detail, at=attribute.value_span)
+            return ""
+        return name
 
-    def _bad(self, address: Address, attribute: Attribute, wanted: str, value: Value) -> None:
-        if self.diagnostics.errors and not is_known(value):
-            return
-        detail = f"`{attribute.name}` must be {wanted}; it is {_shown(value)}."
-        at = attribute.value_span
-        self.diagnostics.error("Invalid repetition", detail, at=at, of=address)
-
-    def _depends(self, attribute: Attribute | None) -> Iterator[Address]:
-        if attribute is not None:
-            for text in self.names.addresses(attribute):
-                kind, name = text.split(".")[:2]
-                yield Address(kind, name.partition("[")[0])
-
-    def _lifecycle(self, block: Block) -> Lifecycle:
-        protect, ignored = False, set[str]()
-        for inner in block.body.blocks:
-            if inner.kind != "lifecycle":
-                continue
-            for name, attribute in inner.body.attributes.items():
-                if name == "prevent_destroy":
-                    value = evaluate(attribute.expr, self.scope, self.diagnostics, attribute.source)
-                    protect = value is True
-                    if not isinstance(value, bool):
-                        detail = f"`prevent_destroy` is true or false, not {_shown(value)}."
-                        at = attribute.value_span
-                        self.diagnostics.error("Invalid argument", detail, at=at)
-                elif name == "ignore_changes":
-                    ignored |= self._ignored(attribute, block)
-                else:
-                    self._unknown_lifecycle(attribute)
-        return Lifecycle(protect, frozenset(ignored))
-
-    def _ignored(self, attribute: Attribute, block: Block) -> set[str]:
-        names = {r.root for r in references(attribute.expr)}
-        type_ = block.labels[0].text if KINDS[block.kind] == 2 else ""
-        offer = self.registry.find(block.kind, type_)
-        assert offer is not None, "the block was found before its lifecycle is read"
-        fields = offer.resource.arguments.model_fields
-        known = {info.alias or name for name, info in fields.items()}
-        for name in sorted(names - known):
-            detail = f'There is no argument "{name}" to ignore.{did_you_mean(name, known)}'
-            self.diagnostics.error("Unknown argument", detail, at=attribute.value_span)
-        return names & known
-
-    def _unknown_lifecycle(self, attribute: Attribute) -> None:
-        name = attribute.name
-        if name in _LIFECYCLE_LATER:
-            detail = f"lifecycle.{name} is not available in this version of mlform."
-            self.diagnostics.error("Not available yet", detail, at=attribute.name_span)
-        else:
-            detail = f'lifecycle has no "{name}".{did_you_mean(name, _LIFECYCLE)}'
-            self.diagnostics.error("Unknown argument", detail, at=attribute.name_span)
-
-
-def _shown(value: Value) -> str:
-    """Write a value the way the language does."""
-    if isinstance(value, Sensitive):
-        return "a sensitive value"
-    return json.dumps(plain(value), ensure_ascii=False) if is_known(value) else "not known yet"
+    def _passed(self, name: str, names: Names) -> str:
+        """Follow the ``providers`` of the calls outwards to what the root module calls it."""
+        while names.caller is not None:
+            names, call = names.caller
+            name = call.providers.get(name, name)
+        return name

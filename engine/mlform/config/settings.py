@@ -22,8 +22,8 @@ class SettingsBlock:
         self.registry, self.diagnostics = registry, diagnostics
         self.backend: Block | None = None
 
-    def read(self, block: Block) -> None:
-        """Take one ``mlform`` block."""
+    def read(self, block: Block, *, root: bool = True) -> None:
+        """Take one ``mlform`` block; that of a called module only says what it requires."""
         for attribute in block.body.attributes.values():
             if attribute.name != "required_version":
                 detail = (
@@ -37,8 +37,11 @@ class SettingsBlock:
         for inner in block.body.blocks:
             if inner.kind == "required_providers":
                 self._providers(inner)
-            elif inner.kind == "backend":
+            elif inner.kind == "backend" and root:
                 self._backend(inner)
+            elif inner.kind == "backend":
+                detail = "State is the root module's: the backend of a called module is not used."
+                self.diagnostics.warning("Backend ignored", detail, at=inner.header_span)
             else:
                 known = ["required_providers", "backend"]
                 detail = (

@@ -33,15 +33,15 @@ class Sources:
     files: Mapping[str, str]
     values: Mapping[str, str]
     """The files that give variables their values, lowest precedence first."""
+    modules: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """The files of called modules, by folder relative to ``root``, as far as they were read."""
 
     @classmethod
     def read(cls, root: Path, diagnostics: Diagnostics, given: Given | None = None) -> Sources:
         """Read every spec file of a folder, in name order. Raises where there is none."""
         if not root.is_dir():
             raise stop("No such folder", f"{root} is not a folder.")
-        names = sorted(
-            p.name for p in root.iterdir() if p.name.endswith((SUFFIX, JSON_SUFFIX)) and p.is_file()
-        )
+        names = _spec_names(root)
         if not names:
             raise stop(
                 "No spec found",
@@ -57,10 +57,27 @@ class Sources:
                 values[what] = text
         return cls(root, files, values)
 
+    def module(self, folder: str, diagnostics: Diagnostics) -> Mapping[str, str]:
+        """Return the spec files of a called module; their names have its folder before them."""
+        if folder not in self.modules:
+            place = self.root / folder
+            names = _spec_names(place) if place.is_dir() else []
+            read = {n: _text(place / n, f"{folder}/{n}", diagnostics) for n in names}
+            self.modules[folder] = {
+                f"{folder}/{n}": text for n, text in read.items() if text is not None
+            }
+        return self.modules[folder]
+
     @property
     def texts(self) -> Mapping[str, str]:
         """Every text by file name, for showing source lines."""
-        return {**self.files, **self.values}
+        inner = {name: text for files in self.modules.values() for name, text in files.items()}
+        return {**inner, **self.files, **self.values}
+
+
+def _spec_names(folder: Path) -> list[str]:
+    found = (p for p in folder.iterdir() if p.name.endswith((SUFFIX, JSON_SUFFIX)))
+    return sorted(p.name for p in found if p.is_file())
 
 
 def _text(path: Path, name: str, diagnostics: Diagnostics) -> str | None:

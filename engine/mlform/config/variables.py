@@ -1,19 +1,43 @@
-"""The values of variables: who gives them, in Terraform's order of precedence."""
+"""The values of the root's variables: who gives them, in Terraform's order of precedence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from mlform.config.blocks import Reader, Variable
+from mlform.config.inputs import Inputs
 from mlform.config.sources import ENVIRONMENT, Given, Sources
 from mlform.diagnostics import Diagnostics, Span, did_you_mean
-from mlform.lang import ConversionError, convert, evaluate, parse_type
+from mlform.lang import evaluate, parse_type
 from mlform.syntax import parse, parse_expression
-from mlform.syntax.tree import Attribute, Block
-from mlform.values import Sensitive, Value, is_known, plain
+from mlform.syntax.tree import Block
+from mlform.values import Value
 
 _ARGUMENTS = ("type", "default", "description", "sensitive", "nullable", "ephemeral")
+_TEXT = ("string", "any")
+
+
+def read_variable(block: Block, diagnostics: Diagnostics) -> Variable:
+    """Read one ``variable`` block."""
+    reader, attributes = Reader(diagnostics), block.body.attributes
+    reader.only(block, _ARGUMENTS, ("validation",))
+    written = attributes.get("type")
+    type_ = None
+    if written is not None:
+        type_ = parse_type(written.expr, written.source, diagnostics)
+    return Variable(
+        name=block.labels[0].text,
+        span=block.header_span,
+        type=type_,
+        written="any" if written is None else written.text,
+        default=attributes.get("default"),
+        description=reader.text(attributes.get("description")),
+        sensitive=reader.flag(attributes.get("sensitive")),
+        ephemeral=reader.flag(attributes.get("ephemeral")),
+        nullable=reader.flag(attributes.get("nullable"), default=True),
+        rules=tuple(rule for _, rule in reader.rules(block, "validation")),
+    )
 
 
 @dataclass(frozen=True)
@@ -27,41 +51,28 @@ class _Candidate:
 
 
 class Variables:
-    """Works out one module's variables; notes what is wrong with any of them."""
+    """Works out the values of the root module's variables; notes what is wrong with any."""
 
-    def __init__(self, sources: Sources, given: Given, diagnostics: Diagnostics) -> None:
-        self.sources, self.given, self.diagnostics = sources, given, diagnostics
-        self.blocks: dict[str, Block] = {}
-
-    def declare(self, block: Block) -> None:
-        """Take one ``variable`` block."""
-        name = block.labels[0].text
-        if name in self.blocks:
-            detail = f'Variable "{name}" was already declared at {self.blocks[name].header_span}.'
-            self.diagnostics.error("Duplicate variable", detail, at=block.header_span)
-            return
-        for attribute in block.body.attributes.values():
-            if attribute.name not in _ARGUMENTS:
-                detail = (
-                    f'A variable has no "{attribute.name}".'
-                    f"{did_you_mean(attribute.name, _ARGUMENTS)}"
-                )
-                self.diagnostics.error("Unknown argument", detail, at=attribute.name_span)
-        self.blocks[name] = block
+    def __init__(
+        self,
+        declared: Mapping[str, Variable],
+        sources: Sources,
+        given: Given,
+        diagnostics: Diagnostics,
+    ) -> None:
+        self.declared, self.sources, self.given = declared, sources, given
+        self.diagnostics = diagnostics
 
     def values(self) -> dict[str, Value]:
         """Return every variable's value."""
         candidates = self._candidates()
-        result = {name: self._value(name, b, candidates) for name, b in self.blocks.items()}
-        for name, block in self.blocks.items():
-            self._validate(name, block, result)
-        return result
+        return {n: self._value(v, candidates.get(n)) for n, v in self.declared.items()}
 
     def _candidates(self) -> dict[str, _Candidate]:
         found: dict[str, _Candidate] = {}
         for key, text in self.given.environment.items():
             name = key.removeprefix(ENVIRONMENT)
-            if key.startswith(ENVIRONMENT) and name in self.blocks:
+            if key.startswith(ENVIRONMENT) and name in self.declared:
                 found[name] = _Candidate(text, None, f"the environment variable {key}", raw=True)
         given_files = {what for how, what in self.given.items if how == "file"}
         for file in self.sources.values:
@@ -76,7 +87,7 @@ class Variables:
             if not equals:
                 detail = f'-var wants name=value, not "{what}".'
                 self.diagnostics.error("Invalid variable option", detail)
-            elif name not in self.blocks:
+            elif name not in self.declared:
                 self._undeclared(name, f"-var {name}", None, error=True)
             else:
                 found[name] = _Candidate(text, None, f"-var {name}", raw=True)
@@ -89,7 +100,7 @@ class Variables:
             detail = "A file of values holds only `name = value`."
             self.diagnostics.error("Unexpected block", detail, at=block.header_span)
         for name, attribute in body.attributes.items():
-            if name not in self.blocks:
+            if name not in self.declared:
                 self._undeclared(name, file, attribute.name_span, error=False)
                 continue
             value = evaluate(attribute.expr, {}, self.diagnostics, attribute.source)
@@ -100,98 +111,41 @@ class Variables:
         note = self.diagnostics.error if error else self.diagnostics.warning
         detail = (
             f'{origin} gives a value for "{name}", which no variable block declares.'
-            f"{did_you_mean(name, self.blocks)}"
+            f"{did_you_mean(name, self.declared)}"
         )
         note("Undeclared variable", detail, at=at)
 
-    def _value(self, name: str, block: Block, candidates: Mapping[str, _Candidate]) -> Value:
-        attributes = block.body.attributes
-        secret = self._flag(attributes.get("sensitive")) or self._flag(attributes.get("ephemeral"))
-        candidate = candidates.get(name)
+    def _value(self, variable: Variable, candidate: _Candidate | None) -> Value:
+        inputs = Inputs(self.diagnostics)
         if candidate is None:
-            default = attributes.get("default")
-            if default is None:
-                detail = (
-                    f'Variable "{name}" has no default and no value was given: pass '
-                    f"-var {name}=…, set {ENVIRONMENT}{name}, or put it into mlform.mlfvars.hcl."
-                )
-                self.diagnostics.error("Variable not set", detail, at=block.header_span)
-                return None
-            value = evaluate(default.expr, {}, self.diagnostics, default.source)
-            candidate = _Candidate(value, default.value_span, "The default", raw=False)
-        value = self._typed(name, block, candidate, secret=secret)
-        if value is None and not self._flag(attributes.get("nullable"), default=True):
-            default = attributes.get("default")
-            if default is not None:
-                value = evaluate(default.expr, {}, self.diagnostics, default.source)
-            else:
-                detail = (
-                    f'{candidate.origin} gives variable "{name}" null, which `nullable = false` '
-                    "does not allow, and there is no default."
-                )
-                at = candidate.at or block.header_span
-                self.diagnostics.error("Invalid variable value", detail, at=at)
-        return Sensitive(value) if secret else value
-
-    def _typed(self, name: str, block: Block, it: _Candidate, *, secret: bool) -> Value:
-        written = block.body.attributes.get("type")
-        type_ = None
-        if written is not None:
-            type_ = parse_type(written.expr, written.source, self.diagnostics)
-        value = it.value
-        text = written.text if written is not None else "string"
-        if it.raw and isinstance(value, str) and text not in {"string", "any"}:
-            problems = Diagnostics()
-            expr, source = parse_expression(value, it.origin, problems)
-            value = None if problems.errors else evaluate(expr, {}, problems, source)
-            if problems.errors:
-                shown = "(sensitive value)" if secret else f'"{it.value}"'
-                detail = f'{it.origin}: {shown} is no {text} for variable "{name}".'
-                self.diagnostics.error("Invalid variable value", detail, at=it.at)
-                return None
-        if type_ is None:
-            return value
-        try:
-            return convert(value, type_)
-        except ConversionError as error:
-            detail = f'{it.origin} gives variable "{name}" a value that is no {text}: {error}.'
-            if secret:
-                detail = f'{it.origin} gives variable "{name}" a value that is no {text}.'
-            self.diagnostics.error("Invalid variable value", detail, at=it.at or block.header_span)
+            if variable.default is not None:
+                return inputs.default(variable)
+            detail = (
+                f'Variable "{variable.name}" has no default and no value was given: pass '
+                f"-var {variable.name}=…, set {ENVIRONMENT}{variable.name}, or put it into "
+                "mlform.mlfvars.hcl."
+            )
+            self.diagnostics.error("Variable not set", detail, at=variable.span)
             return None
+        value = candidate.value
+        if candidate.raw and isinstance(value, str):
+            value, problems = self._read(variable, value, candidate.origin)
+            if problems.errors:
+                shown = "(sensitive value)" if variable.secret else f'"{candidate.value}"'
+                written = "string" if variable.written == "any" else variable.written
+                detail = (
+                    f'{candidate.origin}: {shown} is no {written} for variable "{variable.name}".'
+                )
+                self.diagnostics.error("Invalid variable value", detail, at=candidate.at)
+                return None
+        return inputs.accept(variable, value, candidate.origin, candidate.at)
 
-    def _flag(self, attribute: Attribute | None, *, default: bool = False) -> bool:
-        if attribute is None:
-            return default
-        return evaluate(attribute.expr, {}, self.diagnostics, attribute.source) is True
-
-    def _validate(self, name: str, block: Block, values: Mapping[str, Value]) -> None:
-        scope: dict[str, Value] = {"var": dict(values)}
-        for rule in block.body.blocks:
-            if rule.kind != "validation":
-                detail = f'A variable has no block "{rule.kind}", only "validation".'
-                self.diagnostics.error("Unknown block", detail, at=rule.header_span)
-                continue
-            condition = rule.body.attributes.get("condition")
-            message = rule.body.attributes.get("error_message")
-            if condition is None or message is None:
-                detail = 'A validation needs "condition" and "error_message".'
-                self.diagnostics.error("Missing argument", detail, at=rule.header_span)
-                continue
-            outcome = evaluate(condition.expr, scope, self.diagnostics, condition.source)
-            outcome = outcome.value if isinstance(outcome, Sensitive) else outcome
-            if not isinstance(outcome, bool) and is_known(outcome):
-                detail = "The condition of a validation is true or false; this is neither."
-                at = condition.value_span
-                self.diagnostics.error("Invalid condition", detail, at=at)
-            if outcome is False:
-                said: Any = evaluate(message.expr, scope, self.diagnostics, message.source)
-                said = said if isinstance(said, str) else "(the message is sensitive)"
-                value = values[name]
-                shown = "(sensitive value)" if not _showable(value) else repr(plain(value))
-                detail = f'Variable "{name}" is {shown}. {said}'
-                self.diagnostics.error("Invalid variable value", detail, at=condition.value_span)
-
-
-def _showable(value: Value) -> bool:
-    return not isinstance(value, Sensitive) and is_known(value)
+    def _read(self, variable: Variable, text: str, origin: str) -> tuple[Value, Diagnostics]:
+        """Read text as the type says: text where that is text, else an expression."""
+        problems = Diagnostics()
+        if variable.written in _TEXT:
+            return text, problems
+        expr, source = parse_expression(text, origin, problems)
+        if problems.errors:
+            return None, problems
+        return evaluate(expr, {}, problems, source), problems

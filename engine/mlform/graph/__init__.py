@@ -52,13 +52,21 @@ def build(project: Project, names: Names, diagnostics: Diagnostics) -> Graph:
 
 def _needed(resource: ResourceConfig, project: Project, names: Names) -> Iterator[Address]:
     written = written_as(resource.offer.resource.arguments, Written.ADDRESS)
-    bound = frozenset(resource.bindings)
+    bound, here = frozenset(resource.bindings), names.of(resource.address)
     blocks = set(resource.depends_on)
     for name, argument in resource.arguments.items():
         if name not in written:
-            blocks |= names.needed(argument, bound)
+            blocks |= here.needed(argument, bound)
+    lifecycle = resource.lifecycle
+    for argument in lifecycle.triggers:
+        blocks |= here.needed(argument, bound)
+    for rule in (*lifecycle.preconditions, *lifecycle.postconditions):
+        blocks |= here.needed(rule.condition, bound | {"self"})
+        blocks |= here.needed(rule.message, bound | {"self"})
     for block in blocks:
-        yield from project.instances(block)
+        for instance in project.instances(block, near=resource.address.module):
+            if instance != resource.address or not lifecycle.postconditions:
+                yield instance
 
 
 def _cycle(needs: Mapping[Address, Iterable[Address]]) -> list[Address]:

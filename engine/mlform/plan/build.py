@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from mlform.address import Address
 from mlform.config import Names, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.graph import Graph
+from mlform.plan.conditions import Conditions
 from mlform.plan.decide import Decision, Facts, Lookup, decide
 from mlform.plan.deferred import Deferrer
 from mlform.plan.held import failing_gates, missing_handle
-from mlform.plan.model import QUIET, Action, Note, Output, Plan, Reason, Step
+from mlform.plan.model import QUIET, Action, Condition, Note, Output, Plan, Reason, Step
 from mlform.plan.orphans import orphans
 from mlform.refresh import Observation, Observations
 from mlform.refresh.model import as_data
+from mlform.refresh.moves import removed
 from mlform.refresh.scope import Scope
-from mlform.refresh.world import Wanted, known_handle, pending_handle, wanted
+from mlform.refresh.world import TRIGGERS, Wanted, known_handle, pending_handle, wanted
 from mlform.registry import Registry
 from mlform.state.model import Record, Snapshot
 from mlform.values import Value, digest
@@ -33,6 +36,7 @@ class Unplanned:
     as_of: str | None = None
     targets: tuple[Address, ...] = ()
     destroy: bool = False
+    moves: Mapping[Address, Address] = field(default_factory=dict)
 
 
 def build(
@@ -51,8 +55,12 @@ def build(
     if not given.destroy:
         steps = [builder.step(project.resources[a]) for a in graph.order() if a in chosen]
     gone = _gone(project, snapshot, given)
-    steps += orphans(gone, snapshot, registry, steps, diagnostics)
-    outputs = {} if given.destroy or given.targets else builder.outputs()
+    steps += orphans(gone, snapshot, registry, steps, partial(removed, project), diagnostics)
+    whole = not given.destroy and not given.targets
+    outputs = builder.outputs() if whole else {}
+    checks = builder.conditions.checks() if whole else {}
+    if whole:
+        builder.conditions.validations()
     return Plan(
         lineage=snapshot.lineage,
         serial=snapshot.serial,
@@ -65,6 +73,8 @@ def build(
         notes=tuple(builder.notes),
         settings={n: dict(s) for n, s in sorted(registry.settings.items())},
         targets=tuple(str(t) for t in given.targets),
+        moves={str(a): str(b) for a, b in sorted(given.moves.items())},
+        checks=checks,
     )
 
 
@@ -85,9 +95,16 @@ def _spec_digest(project: Project) -> str:
         str(a): {n: argument.text for n, argument in sorted(r.arguments.items())}
         for a, r in sorted(project.resources.items())
     }
-    locals_ = {n: a.text for n, a in sorted(project.locals.items())}
-    outputs = {n: o.value.text for n, o in sorted(project.outputs.items())}
-    return digest([resources, locals_, outputs, repr(sorted(project.variables.items()))])
+    modules = [
+        [
+            str(path),
+            {n: a.text for n, a in sorted(it.module.locals.items())},
+            {n: o.value.text for n, o in sorted(it.module.outputs.items())},
+            {n: a.text for n, a in sorted(it.call.inputs.items())} if it.call else {},
+        ]
+        for path, it in project.modules.items()
+    ]
+    return digest([resources, modules, repr(sorted(project.variables.items()))])
 
 
 @dataclass
@@ -103,13 +120,15 @@ class _Builder:
 
     def __post_init__(self) -> None:
         self.scope = Scope(self.project, self.snapshot, self.diagnostics)
-        self.deferrer = Deferrer(self.project, self.names, self.scope)
+        self.deferrer = Deferrer(self.project, self.scope)
+        self.conditions = Conditions(self.scope, self.deferrer, self.names, self.diagnostics)
         self.held: dict[str, tuple[str, ...]] = {}
 
     def step(self, resource: ResourceConfig) -> Step:
         address, offered = resource.address, resource.offer.resource
         record = self.snapshot.records.get(address)
-        values = self.scope.arguments(resource)
+        before = self.conditions.before(resource)
+        values = self._values(resource)
         arguments = wanted(offered, values)
         self._report(resource, arguments)
         seen = self.given.observations.get(address, Observation())
@@ -139,11 +158,32 @@ class _Builder:
             moved=seen.attributes is not None,
             ignored=tuple(sorted(resource.lifecycle.ignore_changes)),
             quiet=decision.quiet,
+            before=before,
+            after=self._after(resource, decision),
+            create_first=resource.lifecycle.create_before_destroy,
         )
+
+    def _values(self, resource: ResourceConfig) -> dict[str, Value]:
+        values = self.scope.arguments(resource)
+        if triggers := resource.lifecycle.triggers:
+            scope = self.scope.of(resource)
+            values[TRIGGERS] = [scope.value(t, resource.bindings) for t in triggers]
+        return values
+
+    def _after(self, resource: ResourceConfig, decision: Decision) -> tuple[Condition, ...]:
+        if decision.action is Action.HELD or not resource.lifecycle.postconditions:
+            return ()
+        record = self.snapshot.records.get(resource.address)
+        if record is None or decision.action is not Action.NO_OP:
+            return self.conditions.after(resource, None)
+        itself = known_handle(resource.address, resource.offer.resource, record.attributes)
+        return self.conditions.after(resource, itself)
 
     def outputs(self) -> dict[str, Output]:
         return {
-            name: Output(self.deferrer.output(output), output.sensitive)
+            name: Output(
+                self.deferrer.output(output), output.sensitive, self.conditions.output(name)
+            )
             for name, output in sorted(self.project.outputs.items())
         }
 
@@ -170,9 +210,11 @@ class _Builder:
     def _waits_for(
         self, resource: ResourceConfig, name: str, values: Mapping[str, Value]
     ) -> tuple[str, ...]:
-        bound = frozenset(resource.bindings)
-        blocks = self.names.needed(resource.arguments[name], bound)
-        instances = [a for b in sorted(blocks) for a in self.project.instances(b)]
+        bound, here = frozenset(resource.bindings), self.names.of(resource.address)
+        written = resource.lifecycle.triggers if name == TRIGGERS else [resource.arguments[name]]
+        blocks = sorted({b for w in written for b in here.needed(w, bound)})
+        near = resource.address.module
+        instances = [a for b in blocks for a in self.project.instances(b, near)]
         return tuple(str(a) for a in instances if str(a) in self.pending)
 
     def _decision(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlform.address import Address
 from mlform.diagnostics import stop
-from mlform.plan.model import FORMAT, Action, Deferred, Note, Output, Plan, Reason, Step
+from mlform.plan.model import FORMAT, Action, Condition, Deferred, Note, Output, Plan, Reason, Step
 
 _DEFERRED = "$deferred"
 
@@ -27,8 +27,15 @@ def dump(plan: Plan) -> str:
         "settings": plan.settings,
         "steps": [_step(s) for s in plan.steps],
         "outputs": {
-            n: {"value": _write(o.value), "sensitive": o.sensitive} for n, o in plan.outputs.items()
+            n: {
+                "value": _write(o.value),
+                "sensitive": o.sensitive,
+                "before": _conditions(o.before),
+            }
+            for n, o in plan.outputs.items()
         },
+        "moves": dict(plan.moves),
+        "checks": {n: _conditions(c) for n, c in plan.checks.items()},
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
     }
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -63,7 +70,12 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         targets=tuple(data["targets"]),
         settings=data["settings"],
         steps=tuple(_read_step(s) for s in data["steps"]),
-        outputs={n: Output(_read(o["value"]), o["sensitive"]) for n, o in data["outputs"].items()},
+        outputs={
+            n: Output(_read(o["value"]), o["sensitive"], _read_conditions(o["before"]))
+            for n, o in data["outputs"].items()
+        },
+        moves=data["moves"],
+        checks={n: _read_conditions(c) for n, c in data["checks"].items()},
         notes=tuple(Note(n["what"], n["address"], n["text"]) for n in data["notes"]),
     )
 
@@ -93,6 +105,9 @@ def _step(step: Step) -> dict[str, Any]:
         "moved": step.moved,
         "ignored": list(step.ignored),
         "quiet": step.quiet,
+        "before": _conditions(step.before),
+        "after": _conditions(step.after),
+        "create_first": step.create_first,
     }
 
 
@@ -118,31 +133,54 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         moved=data["moved"],
         ignored=tuple(data["ignored"]),
         quiet=data["quiet"],
+        before=_read_conditions(data["before"]),
+        after=_read_conditions(data["after"]),
+        create_first=data["create_first"],
     )
+
+
+def _conditions(conditions: Sequence[Condition]) -> list[Any]:
+    return [[_write(c.condition), _write(c.message)] for c in conditions]
+
+
+def _read_conditions(data: Sequence[Any]) -> tuple[Condition, ...]:
+    return tuple(Condition(_read(condition), _read(message)) for condition, message in data)
 
 
 def _write(value: Any) -> Any:
     if isinstance(value, Deferred):
-        bindings = {
-            root: {n: _write(v) for n, v in names.items()} for root, names in value.bindings.items()
-        }
         return {
             _DEFERRED: {
                 "text": value.text,
-                "bindings": bindings,
+                "bindings": _write(value.bindings),
                 "secrets": list(value.secrets),
                 "at": value.at,
+                "module": value.module,
+                "type": value.type,
+                "secret": value.secret,
             }
         }
+    if isinstance(value, Mapping):
+        return {n: _write(v) for n, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_write(v) for v in value]
     return value
 
 
 def _read(data: Any) -> Any:
-    if isinstance(data, Mapping) and data.keys() == {_DEFERRED}:
+    if isinstance(data, Mapping):
+        if data.keys() != {_DEFERRED}:
+            return {n: _read(v) for n, v in data.items()}
         inner = data[_DEFERRED]
-        bindings = {
-            root: {n: _read(v) for n, v in names.items()}
-            for root, names in inner["bindings"].items()
-        }
-        return Deferred(inner["text"], bindings, tuple(inner["secrets"]), inner["at"])
+        return Deferred(
+            inner["text"],
+            _read(inner["bindings"]),
+            tuple(inner["secrets"]),
+            inner["at"],
+            inner["module"],
+            inner["type"],
+            inner["secret"],
+        )
+    if isinstance(data, list):
+        return [_read(v) for v in data]
     return data

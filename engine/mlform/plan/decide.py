@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mlform.keys import action_key, changed_code
 from mlform.plan.model import Action, Reason
-from mlform.refresh.world import aliased_classes
+from mlform.refresh.world import TRIGGERS, aliased_classes
 from mlform.sdk import AnyResource
 from mlform.sdk.fields import FieldClass
 from mlform.state.model import Realisation, Record
@@ -85,7 +85,9 @@ def decide(resource: AnyResource, facts: Facts, record: Record | None, lookup: L
     key = _action_key(resource, facts) if settled else None
     judged = _decision_key(resource, facts) if settled else None
     found = _decide(resource, facts, record, key, judged)
-    if key is not None and resource.reusable and found.action in {Action.RUN, Action.DECIDE}:
+    forced = any(r.what == "trigger" for r in found.reasons)
+    again = found.action in {Action.RUN, Action.DECIDE} and not forced
+    if key is not None and resource.reusable and again:
         earlier = lookup(full_key(key, judged))
         if earlier is not None:
             return Decision(Action.REUSE, found.reasons, key, judged, earlier)
@@ -114,7 +116,7 @@ def _decide(
     by_kind: dict[str, list[Reason]] = {}
     for reason in reasons:
         by_kind.setdefault(reason.what, []).append(reason)
-    if "identity" in by_kind:
+    if "identity" in by_kind or "trigger" in by_kind:
         action = Action.RUN if resource.reusable else Action.REPLACE
         return Decision(action, tuple(reasons))
     if any(by_kind.get(w) for w in ("argument", "code", "environment", "input")):
@@ -153,7 +155,7 @@ def _differences(resource: AnyResource, facts: Facts, record: Record) -> list[Re
     classes = aliased_classes(resource)
     reasons = []
     for name in sorted({*facts.arguments, *record.arguments}):
-        if name in facts.open or name in facts.code:
+        if name in facts.open or name in facts.code or name == TRIGGERS:
             continue
         before, after = record.arguments.get(name), facts.arguments.get(name)
         if _same(before, after):
@@ -162,7 +164,7 @@ def _differences(resource: AnyResource, facts: Facts, record: Record) -> list[Re
         if classes.get(name) is FieldClass.BASELINE and facts.open:
             continue  # what it is compared with matters once there is something to compare
         reasons.append(Reason(what, name, before, after, facts.at.get(name, "")))
-    reasons += _code_reasons(facts, record)
+    reasons += [*_trigger_reasons(facts, record), *_code_reasons(facts, record)]
     if facts.environment is not None:
         for name in sorted({*facts.environment, *record.environment}):
             before, after = record.environment.get(name), facts.environment.get(name)
@@ -187,6 +189,15 @@ _WORDS: Final[Mapping[FieldClass, str]] = {
     FieldClass.VOLATILE: "metadata",
     FieldClass.HELD: "metadata",
 }
+
+
+def _trigger_reasons(facts: Facts, record: Record) -> list[Reason]:
+    before, after = record.arguments.get(TRIGGERS), facts.arguments.get(TRIGGERS)
+    if TRIGGERS in facts.open or _same(before, after):
+        return []
+    # Only what was seen before can have changed since; the first look, or none, is but noted.
+    what = "metadata" if before is None or after is None else "trigger"
+    return [Reason(what, TRIGGERS, before, after)]
 
 
 def _code_reasons(facts: Facts, record: Record) -> list[Reason]:

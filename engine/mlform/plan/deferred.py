@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from mlform.config import Names, Project, ResourceConfig
+from mlform.address import Address
 from mlform.config import Output as OutputConfig
-from mlform.plan.model import Deferred
+from mlform.config import Project, ResourceConfig
+from mlform.config.blocks import Rule
+from mlform.config.model import ROOT, ModulePath
+from mlform.lang import Reference, references
+from mlform.plan.model import Condition, Deferred
 from mlform.refresh.scope import Scope
-from mlform.refresh.world import Wanted
+from mlform.refresh.world import TRIGGERS, Wanted
 from mlform.syntax.tree import Attribute
-from mlform.values import Sensitive, Value, conceal, is_known, is_sensitive, plain
+from mlform.values import Handle, Value, conceal, is_known, is_sensitive, plain
+
+_WORLD: Final = ("path", "mlform", "terraform")
 
 
 class Deferrer:
     """Makes the arguments of steps self-contained, so that applying needs no spec."""
 
-    def __init__(self, project: Project, names: Names, scope: Scope) -> None:
-        self.project, self.names, self.scope = project, names, scope
+    def __init__(self, project: Project, scope: Scope) -> None:
+        self.project, self.scope = project, scope
 
     def arguments(
         self, resource: ResourceConfig, values: Mapping[str, Value], normal: Wanted
@@ -26,36 +32,155 @@ class Deferrer:
         """Return every argument, defaults too, plain or deferred."""
         found: dict[str, Any] = {n: v for n, v in normal.data.items() if n not in normal.open}
         for name, value in values.items():
-            if not is_known(value) or is_sensitive(value):
-                found[name] = self._deferred(resource.arguments[name], resource.bindings)
+            if name == TRIGGERS:
+                found[name] = self._triggers(resource, value)
+            elif not is_known(value) or is_sensitive(value):
+                found[name] = self.deferred(
+                    resource.arguments[name], resource.address.module, resource.bindings
+                )
         return dict(sorted(found.items()))
+
+    def _triggers(self, resource: ResourceConfig, values: Value) -> list[Any]:
+        assert isinstance(values, list), "there is a value for each reference"
+        return [
+            self._kept(value, written, resource.address.module, resource.bindings)
+            for value, written in zip(values, resource.lifecycle.triggers, strict=True)
+        ]
 
     def output(self, output: OutputConfig) -> Any:
         """Return an output's value, plain or deferred."""
         value = self.scope.value(output.value)
         if output.sensitive and is_known(value):
             return conceal(plain(value, reveal=True))
-        if is_known(value) and not is_sensitive(value):
-            return plain(value)
-        return self._deferred(output.value, {})
+        return self._kept(value, output.value, ROOT)
 
-    def _deferred(self, attribute: Attribute, bound: Mapping[str, Value]) -> Deferred:
-        variables, locals_ = self.names.used(attribute)
+    def condition(self, rule: Rule, path: ModulePath, bound: Mapping[str, Value]) -> Condition:
+        """Return a condition with its message, to be judged while applying."""
+        return Condition(
+            self.deferred(rule.condition, path, bound), self.deferred(rule.message, path, bound)
+        )
+
+    def deferred(
+        self, attribute: Attribute, path: ModulePath, bound: Mapping[str, Value]
+    ) -> Deferred:
+        """Return an expression with everything that it mentions beside resources."""
         bindings: dict[str, dict[str, Any]] = {}
         secrets: set[str] = set()
-        for name in sorted(variables):
-            if is_sensitive(self.project.variables[name]):
+        for reference in references(attribute.expr):
+            root = reference.root
+            if root in bound or not reference.steps:
+                continue
+            name = str(reference.steps[0])
+            if root == "var" and path == ROOT and is_sensitive(self.project.variables[name]):
                 secrets.add(name)
-            else:
-                bindings.setdefault("var", {})[name] = plain(self.project.variables[name])
-        for name in sorted(locals_):
-            value = self.scope.value(self.project.locals[name])
-            settled = is_known(value) and not is_sensitive(value)
-            bindings.setdefault("local", {})[name] = (
-                plain(value) if settled else self._deferred(self.project.locals[name], {})
-            )
+            elif root == "var":
+                bindings.setdefault("var", {})[name] = self._variable(name, path)
+            elif root == "local":
+                local = self.scope.modules[path].module.locals[name]
+                bindings.setdefault("local", {})[name] = self._named("local", name, local, path)
+            elif root == "module":
+                called = bindings.setdefault("module", {})
+                called[name] = self._module(reference, path, called.get(name))
+            elif root == "prior":
+                kinds = bindings.setdefault("prior", {}).setdefault(name, {})
+                kinds |= self._prior(reference, path)
+            elif root in _WORLD:
+                bindings[root] = plain(self.scope.modules[path].roots[root])
         for root, value in bound.items():
-            assert not isinstance(value, Sensitive)
-            bindings[root] = plain(value)
+            bindings[root] = self._bound(value)
+        spot = Address("", "", module=path).spot
         at = str(attribute.value_span)
-        return Deferred(attribute.text, bindings, tuple(sorted(secrets)), at)
+        return Deferred(attribute.text, bindings, tuple(sorted(secrets)), at, spot)
+
+    def _variable(self, name: str, path: ModulePath) -> Any:
+        if path == ROOT:
+            return plain(self.project.variables[name])
+        instance = self.project.modules[path]
+        assert instance.call is not None, "only the root module is called by nobody"
+        given = instance.call.inputs.get(name)
+        scope = self.scope.modules[path]
+        if given is None:
+            values = scope.roots["var"]
+            assert isinstance(values, Mapping)
+            return plain(values[name])
+        kept = self._named("var", name, given, path[:-1], instance.bindings, of=path)
+        if not isinstance(kept, Deferred):
+            return kept
+        variable = scope.module.variables[name]
+        written = "" if variable.type is None else variable.written
+        return Deferred(
+            kept.text, kept.bindings, kept.secrets, kept.at, kept.module, written, variable.secret
+        )
+
+    def _named(
+        self,
+        root: str,
+        name: str,
+        attribute: Attribute,
+        path: ModulePath,
+        bound: Mapping[str, Value] | None = None,
+        of: ModulePath | None = None,
+    ) -> Any:
+        values = self.scope.modules[path if of is None else of].roots[root]
+        assert isinstance(values, Mapping)
+        return self._kept(values[name], attribute, path, bound)
+
+    def _kept(
+        self,
+        value: Value,
+        attribute: Attribute,
+        path: ModulePath,
+        bound: Mapping[str, Value] | None = None,
+    ) -> Any:
+        if is_known(value) and not is_sensitive(value):
+            return plain(value)
+        return self.deferred(attribute, path, bound or {})
+
+    def _module(self, reference: Reference, path: ModulePath, before: Any) -> Any:
+        name = str(reference.steps[0])
+        scope = self.scope.modules[path]
+        call = scope.module.calls[name]
+        repeated = call.block.body.attributes.keys() & {"count", "for_each"}
+        wanted = reference.steps[2 if repeated else 1 :][:1]
+        outputs = [str(wanted[0])] if wanted else list(call.module.outputs)
+        made: dict[Any, dict[str, Any]] = {}
+        for key, child in scope.children(name).items():
+            inside = child.module.outputs
+            made[key] = {
+                o: self._kept(child.output(o), inside[o].value, child.path) for o in outputs
+            }
+        if "count" in repeated:
+            counted = list(made.values())
+            if before is not None:
+                counted = [{**a, **b} for a, b in zip(before, counted, strict=True)]
+            return counted
+        if "for_each" in repeated:
+            return {k: {**(before or {}).get(k, {}), **v} for k, v in made.items()}
+        return {**(before or {}), **made[None]}
+
+    def _prior(self, reference: Reference, path: ModulePath) -> dict[str, Any]:
+        kind, name = str(reference.steps[0]), str(reference.steps[1])
+        prior = self.scope.modules[path].roots["prior"]
+        assert isinstance(prior, Mapping)
+        kinds = prior[kind]
+        assert isinstance(kinds, Mapping)
+        return {name: _opened(kinds[name])}
+
+    def _bound(self, value: Value) -> Any:
+        assert isinstance(value, Mapping), "each and count are objects"
+        return {n: plain(v) for n, v in value.items() if not is_sensitive(v)}
+
+
+def _opened(value: Value) -> Any:
+    """Return the attributes of what was recorded before, without a handle around them."""
+    match value:
+        case Handle(attribute=None, attributes=attributes):
+            return {n: plain(v) for n, v in attributes.items()}
+        case Handle():
+            return plain(value)
+        case Mapping():
+            return {n: _opened(v) for n, v in value.items()}
+        case list() | tuple():
+            return [_opened(v) for v in value]
+        case _:
+            return plain(value)

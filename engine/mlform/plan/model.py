@@ -53,6 +53,20 @@ class Deferred:
     secrets: tuple[str, ...] = ()
     at: str = ""
     """``file:line:column`` of the expression."""
+    module: str = ""
+    """The module instance it stands in, as ``module.a["x"].``: its resources are meant."""
+    type: str = ""
+    """The type of the variable that it is the value of, as it is written."""
+    secret: bool = False
+    """Whether that variable is sensitive."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition that could not be judged while planning, and what to say if it is false."""
+
+    condition: Deferred
+    message: Deferred
 
 
 Argument: TypeAlias = Any
@@ -65,7 +79,7 @@ class Reason:
 
     ``what`` is one of ``new``, ``argument``, ``decision``, ``operational``, ``metadata``,
     ``identity``, ``code``, ``environment``, ``input``, ``upstream``, ``gone``, ``drift``,
-    ``type``, ``removed``, ``held``, ``again``.
+    ``type``, ``removed``, ``held``, ``again``, ``trigger``.
     """
 
     what: str
@@ -107,6 +121,12 @@ class Step:
     """Arguments whose changes count for nothing (``lifecycle.ignore_changes``)."""
     quiet: bool = False
     """Only what is recorded changes; the provider is not called."""
+    before: tuple[Condition, ...] = ()
+    """What must hold for the step to begin (``precondition``)."""
+    after: tuple[Condition, ...] = ()
+    """What must hold of the result (``postcondition``); ``self`` is the resource."""
+    create_first: bool = False
+    """A replacement is made before the old one goes (``create_before_destroy``)."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +135,8 @@ class Output:
 
     value: Argument
     sensitive: bool = False
+    before: tuple[Condition, ...] = ()
+    """What must hold for it to be recorded (``precondition``)."""
 
 
 @dataclass(frozen=True)
@@ -146,11 +168,20 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Provider name → the values of its block."""
     targets: tuple[str, ...] = ()
+    moves: Mapping[str, str] = field(default_factory=dict)
+    """What is recorded at one address and is declared at another now."""
+    checks: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
+    """``check`` blocks to be judged once everything is applied, by address."""
 
     @property
     def changes(self) -> tuple[Step, ...]:
         """The steps that do something, or may."""
         return tuple(s for s in self.steps if s.action not in QUIET)
+
+    @property
+    def empty(self) -> bool:
+        """Whether applying it would change nothing, not even what an address is."""
+        return not self.changes and not self.moves
 
     @property
     def held(self) -> tuple[Step, ...]:

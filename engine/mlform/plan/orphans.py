@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from mlform.address import Address
@@ -20,9 +20,13 @@ def orphans(
     snapshot: Snapshot,
     registry: Registry,
     steps: Sequence[Step],
+    removal: Callable[[Address], bool | None],
     diagnostics: Diagnostics,
 ) -> list[Step]:
-    """Return a step for each record to let go of, those that others need last."""
+    """Return a step for each record to let go of, those that others need last.
+
+    ``removal`` says whether a ``removed`` block destroys what it names (``None``: no block does).
+    """
     going = {r.address for r in records}
     planned = {s.address for s in steps}
     dependants: dict[Address, set[Address]] = {a: set() for a in going}
@@ -43,12 +47,12 @@ def orphans(
             detail = registry.missing(record.address.kind, record.type)
             diagnostics.error("Unknown resource type", detail, of=record.address)
             continue
-        destroyed = record.address.kind in DESTROYED
+        destroyed = record.address.kind in DESTROYED and removal(record.address) is not False
         found.append(
             Step(
                 address=record.address,
                 type=record.type,
-                provider=offer.provider,
+                provider=str(record.receipt.get("provider") or offer.provider),
                 action=Action.DESTROY if destroyed else Action.FORGET,
                 arguments={},
                 reasons=(Reason("removed"),),

@@ -59,12 +59,12 @@ def pull(
     """
     found = []
     for trigger, arguments in sorted(triggers.items()):
-        monitors = {str(_resource(text)) for text in arguments["on"]}
+        monitors = {str(Address.leading(text)) for text in arguments["on"]}
         waiting = tuple(
             a for a in alarms if a.monitor in monitors and str(trigger) not in a.consumed_by
         )
         if waiting:
-            datasets = [_resource(text) for text in arguments["advance"]]
+            datasets = [Address.leading(text) for text in arguments["advance"]]
             need = int((arguments.get("need") or {}).get("new_rows", 0))
             found.append(_pull(trigger, waiting, datasets, need, observations, snapshot))
     return found
@@ -116,9 +116,3 @@ def _advance(dataset: Address, seen: Observation | None, record: Record | None) 
         before = record.receipt.get("rows")
     new = None if seen.rows is None or before is None else seen.rows - before
     return Advance(dataset, dict(seen.parts), seen.rows, new, seen.pinned is not None)
-
-
-def _resource(text: str) -> Address:
-    """Return the resource that ``monitor.inputs.alarm`` or ``dataset.loans`` is about."""
-    kind, name, *_ = text.split(".")
-    return Address.parse(f"{kind}.{name}")

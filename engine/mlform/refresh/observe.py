@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from mlform.address import Address
 from mlform.artifacts import FileDigests, LocalStore
@@ -38,7 +37,7 @@ from mlform.sdk import (
     ResourceError,
 )
 from mlform.sdk.fields import FieldClass, Written, written_as
-from mlform.state.model import Record, Snapshot
+from mlform.state.model import Record, Snapshot, folder_name, home_of
 from mlform.values import Sensitive, Value, digest
 
 
@@ -57,15 +56,17 @@ class Looker:
         self.digests.save()
         self.closures.save()
 
-    def at(self, address: Address) -> _Looking:
+    def at(self, address: Address, record: Record | None = None) -> _Looking:
         """Return what a provider is lent to look at one resource."""
-        return _Looking(self, str(address))
+        home = folder_name(str(address)) if record is None else home_of(record)
+        return _Looking(self, str(address), home)
 
 
 @dataclass(frozen=True)
 class _Looking:
     looker: Looker
     address: str
+    folder: str
 
     @property
     def root(self) -> Path:
@@ -73,7 +74,7 @@ class _Looking:
 
     @property
     def home(self) -> Path:
-        return self.looker.homes / folder_name(self.address)
+        return self.looker.homes / self.folder
 
     @property
     def artifacts(self) -> Artifacts:
@@ -84,11 +85,6 @@ class _Looking:
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         return self.looker.digests.remember(token, make)
-
-
-def folder_name(address: str) -> str:
-    """Return an address as the name of one folder."""
-    return quote(address, safe='[]"')
 
 
 def refresh(
@@ -279,7 +275,7 @@ def _read(
     if type(offered).read is Resource.read:
         return seen
     try:
-        found = offered.read(looker.at(record.address), stored(offered, record))
+        found = offered.read(looker.at(record.address, record), stored(offered, record))
     except ResourceError as error:
         diagnostics.warning(error.summary, error.detail, of=record.address)
         return seen

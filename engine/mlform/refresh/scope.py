@@ -1,11 +1,14 @@
-"""What the roots of expressions are worth: variables, locals, resources, and ``prior``."""
+"""What the roots of expressions are worth: variables, locals, modules, resources and ``prior``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mlform.address import Address
-from mlform.config import Locals, Project, ResourceConfig
+from mlform.config import ModuleScope, Project, ResourceConfig, scopes
+from mlform.config.model import ROOT, ModulePath
 from mlform.diagnostics import Diagnostics
-from mlform.lang import evaluate, references
+from mlform.lang import references
 from mlform.refresh.world import absent, known_handle, place
 from mlform.registry import KINDS
 from mlform.sdk.fields import Written, written_as
@@ -19,42 +22,52 @@ class Scope:
 
     def __init__(self, project: Project, snapshot: Snapshot, diagnostics: Diagnostics) -> None:
         self.project, self.diagnostics = project, diagnostics
-        self.roots: dict[str, Value] = {**project.base_scope(), **{k: {} for k in KINDS}}
-        self.roots["prior"] = _prior(project, snapshot)
-        self.roots["local"] = Locals(project.locals, self.roots, diagnostics)
+        root = scopes(project, diagnostics)
+        self.modules = {path: root.at(path) for path in project.modules}
+        for scope in self.modules.values():
+            scope.roots["prior"] = {kind: {} for kind in KINDS}
+        self._prior(snapshot)
 
     def put(self, address: Address, value: Value) -> None:
         """Say what a resource is worth from now on."""
-        place(self.roots, address, value)
+        place(self.modules[address.module].roots, address, value)
+
+    def of(self, resource: ResourceConfig) -> ModuleScope:
+        """Return the scope of the module instance that a resource stands in."""
+        return self.modules[resource.address.module]
 
     def arguments(self, resource: ResourceConfig) -> dict[str, Value]:
         """Return what a resource's arguments are worth, as far as that is known."""
         written = written_as(resource.offer.resource.arguments, Written.ADDRESS)
-        scope = {**self.roots, **resource.bindings}
+        scope = self.of(resource)
         return {
-            name: _addresses(argument)
+            name: _addresses(argument, resource.address.module)
             if name in written
-            else evaluate(argument.expr, scope, self.diagnostics, argument.source)
+            else scope.value(argument, resource.bindings)
             for name, argument in resource.arguments.items()
         }
 
-    def value(self, attribute: Attribute) -> Value:
+    def value(self, attribute: Attribute, path: ModulePath = ROOT) -> Value:
         """Return what an expression outside any resource is worth."""
-        return evaluate(attribute.expr, self.roots, self.diagnostics, attribute.source)
+        return self.modules[path].value(attribute)
+
+    def _prior(self, snapshot: Snapshot) -> None:
+        for address, resource in self.project.resources.items():
+            record = snapshot.records.get(address)
+            offered = resource.offer.resource
+            prior = self.modules[address.module].roots["prior"]
+            assert isinstance(prior, dict)
+            if record is None or record.type != offered.type:
+                place(prior, address, absent(offered))
+            else:
+                place(prior, address, known_handle(address, offered, record.attributes))
 
 
-def _addresses(argument: Attribute) -> Value:
-    text = argument.source.text
-    return [text[r.start : r.end] for r in references(argument.expr)]
+def _addresses(argument: Attribute, path: ModulePath) -> Value:
+    text, prefix = argument.source.text, Address("", "", module=path).spot
+    return [prefix + text[r.start : r.end] for r in references(argument.expr)]
 
 
-def _prior(project: Project, snapshot: Snapshot) -> dict[str, Value]:
-    prior: dict[str, Value] = {kind: {} for kind in KINDS}
-    for address, resource in project.resources.items():
-        record = snapshot.records.get(address)
-        offered = resource.offer.resource
-        if record is None or record.type != offered.type:
-            place(prior, address, absent(offered))
-        else:
-            place(prior, address, known_handle(address, offered, record.attributes))
-    return prior
+def roots_of(scope: ModuleScope, bindings: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Return the roots that one instance of a block sees."""
+    return {**scope.roots, **bindings} if bindings else scope.roots

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,6 +26,10 @@ from mlform.values import (
 
 PLACEHOLDER: Final = "sha256:" + "0" * 64
 """Stands for the digest of what is still to be made, where a model must be validated before."""
+
+
+TRIGGERS: Final = "lifecycle.replace_triggered_by"
+"""What stands beside the arguments of a resource that runs again when something else changes."""
 
 
 def lasting(resource: AnyResource, attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,6 +132,8 @@ def wanted(
     full: Callable[[Handle], Mapping[str, Any]] | None = None,
 ) -> Wanted:
     """Check and normalise argument values; ``full`` gives a provider what a handle stands for."""
+    if TRIGGERS in values:
+        return _triggered(resource, values, full)
     open_ = frozenset(n for n, v in values.items() if not is_known(v))
     filled = {n: _place_held(v) for n, v in values.items()}
     vague = {n for n, v in filled.items() if not is_known(v)}
@@ -159,12 +165,26 @@ def wanted(
     return Wanted(shown, open_, model, given, problems)
 
 
+def _triggered(
+    resource: AnyResource,
+    values: Mapping[str, Value],
+    full: Callable[[Handle], Mapping[str, Any]] | None,
+) -> Wanted:
+    """Check arguments beside which the triggers stand, of which no provider knows."""
+    triggers = values[TRIGGERS]
+    found = wanted(resource, {n: v for n, v in values.items() if n != TRIGGERS}, full)
+    if not is_known(triggers):
+        return replace(found, open=found.open | {TRIGGERS})
+    return replace(found, data={**found.data, TRIGGERS: plain(triggers)})
+
+
 def stored(resource: AnyResource, record: Record) -> Stored[Any, Any]:
     """Return what a provider gets to see of a record. Concealed fields stay concealed."""
+    given = {n: v for n, v in record.arguments.items() if n != TRIGGERS}
     try:
-        arguments = resource.arguments.model_validate(dict(record.arguments))
+        arguments = resource.arguments.model_validate(given)
     except ValidationError:  # written by another version of the type, or a concealed secret
-        arguments = resource.arguments.model_construct(**dict(record.arguments))
+        arguments = resource.arguments.model_construct(**given)
     return Stored(arguments, resource.attributes.model_validate(dict(record.attributes)))
 
 

@@ -1,6 +1,6 @@
 """(kind, type) → implementation, when first asked. Importing a provider waits until then."""
 
 from mlform.registry.kinds import KINDS, Trigger
-from mlform.registry.registry import Offer, Registry
+from mlform.registry.registry import ENGINE, Offer, Registry
 
-__all__ = ["KINDS", "Offer", "Registry", "Trigger"]
+__all__ = ["ENGINE", "KINDS", "Offer", "Registry", "Trigger"]

@@ -15,6 +15,8 @@ from mlform.registry.kinds import Trigger
 from mlform.sdk import AnyResource, Provider
 
 GROUP = "mlform.providers"
+ENGINE = "mlform"
+"""What stands for a provider where the engine implements a type itself."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,12 @@ class Registry:
     targets: Mapping[str, str] | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     _offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
+    _aliased: dict[str, dict[tuple[str, str], Offer]] = field(default_factory=dict)
     _loaded: set[str] = field(default_factory=set)
     _broken: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._offers["trigger", ""] = Offer(Trigger(), "mlform", None)
+        self._offers["trigger", ""] = Offer(Trigger(), ENGINE, None)
 
     def providers(self) -> Mapping[str, str]:
         """Return every provider's name and target, loading none."""
@@ -53,8 +56,13 @@ class Registry:
             self.targets = {e.name: e.value for e in sorted(found, key=lambda e: e.name)}
         return self.targets
 
-    def find(self, kind: str, type_: str) -> Offer | None:
-        """Return what implements ``kind "type"``, or ``None`` if no provider does."""
+    def find(self, kind: str, type_: str, provider: str = "") -> Offer | None:
+        """Return what implements ``kind "type"``, or ``None`` if no provider does.
+
+        ``provider`` asks one of them, as ``name`` or, under settings of its own, ``name.alias``.
+        """
+        if provider:
+            return self._asked(provider).get((kind, type_))
         if (offer := self._offers.get((kind, type_))) is not None:
             return offer
         # A provider that is called like the type is asked before the others are even imported.
@@ -86,20 +94,25 @@ class Registry:
         )
 
     def _load(self, name: str) -> None:
-        if name in self._loaded:
-            return
-        self._loaded.add(name)
-        target = self.providers()[name]
-        given = self.settings.get(name, {})
-        try:
-            resources = _resources(name, target, given)
-        except (ImportError, AttributeError) as error:
-            # Another provider may offer what is asked for; if none does, `missing` tells of this.
-            self._broken[name] = str(error)
-            return
-        for resource in resources:
-            offer = Offer(resource, name, target, given)
-            self._offers.setdefault((resource.kind, resource.type), offer)
+        if name not in self._loaded:
+            self._loaded.add(name)
+            for key, offer in self._asked(name).items():
+                self._offers.setdefault(key, offer)
+
+    def _asked(self, full: str) -> Mapping[tuple[str, str], Offer]:
+        """Return what one provider offers, under the settings of its alias if there is one."""
+        if full not in self._aliased:
+            name = full.partition(".")[0]
+            target, given = self.providers().get(name), self.settings.get(full, {})
+            found: dict[tuple[str, str], Offer] = {}
+            try:
+                for resource in _resources(full, target, given) if target else ():
+                    found[resource.kind, resource.type] = Offer(resource, full, target, given)
+            except (ImportError, AttributeError) as error:
+                # Another provider may offer what is asked for; if none does, `missing` tells it.
+                self._broken[name] = str(error)
+            self._aliased[full] = found
+        return self._aliased[full]
 
 
 def _resources(name: str, target: str, given: Mapping[str, Any]) -> Sequence[AnyResource]:

@@ -42,6 +42,10 @@ def plan(it: Plan) -> Styled:
     width = max((len(str(s.address)) for s in shown), default=0)
     for step in shown:
         said += _step(step, width)
+    for before, after in it.moves.items():
+        said += [("cyan", "  → "), ("", f"{before} has moved to {after}: nothing is made anew\n")]
+    if it.moves:
+        said.append(("", "\n"))
     for note in it.notes:
         said += [("yellow", "  · "), ("", f"{note.address}: {note.text}\n")]
     if it.notes:
@@ -57,6 +61,8 @@ def plan(it: Plan) -> Styled:
 
 
 def _nothing(it: Plan) -> Styled:
+    if it.moves:
+        return [("bold", "Moves only. "), ("", "Applying it records the new addresses.\n")]
     if it.held:
         return [
             ("bold", "No changes. "),

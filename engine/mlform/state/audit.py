@@ -65,6 +65,12 @@ class _Told:
             self.records[row.address] = seal(row.address, text(json.loads(row.detail)["record"]))
         elif row.operation == "forget":
             self.records.pop(row.address, None)
+        elif row.operation == "moved":
+            records = json.loads(row.detail)["records"]
+            for address in records:
+                self.records.pop(address, None)
+            for data in records.values():
+                self.records[data["address"]] = seal(data["address"], text(data))
         elif row.operation == "outputs":
             self.outputs = text(json.loads(row.detail)["outputs"])
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from mlform.address import Address
 from mlform.diagnostics import stop
@@ -39,6 +40,16 @@ class Record:
     protected: bool = False
     receipt: Mapping[str, Any] = field(default_factory=dict)
     """Who, when, in which run, how long, from which commit, and why it ran."""
+
+
+def folder_name(address: str) -> str:
+    """Return an address as the name of one folder."""
+    return quote(address, safe='[]"')
+
+
+def home_of(record: Record) -> str:
+    """Return the name of the folder of a resource: that of its first address."""
+    return str(record.receipt.get("home") or folder_name(str(record.address)))
 
 
 @dataclass(frozen=True)
@@ -145,6 +156,13 @@ class Store(Protocol):
 
     def put(self, lease: Lease, run: str, record: Record, detail: Mapping[str, Any]) -> int:
         """Write one record in place of any older one; return the new serial."""
+        ...
+
+    def move(self, lease: Lease, run: str, records: Mapping[Address, Record]) -> int:
+        """Write records in place of those at the addresses given, at once; return the serial.
+
+        An address may be that of another record now: all that is given goes before any comes.
+        """
         ...
 
     def forget(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> int:

@@ -127,6 +127,20 @@ class SqlStore:
             journal.append(connection, serial, run, "done", name, {**detail, "record": data})
         return serial
 
+    def move(self, lease: Lease, run: str, records: Mapping[Address, Record]) -> int:
+        """Write records in place of those at the addresses given, at once; return the serial."""
+        with self._database.writing() as connection:
+            serial = _advance(connection, lease)
+            for address in records:
+                connection.execute(delete(RECORDS).where(RECORDS.c.address == str(address)))
+            written = {str(a): record_data(r) for a, r in records.items()}
+            for data in written.values():
+                line, name = write(data), data["address"]
+                row = {"address": name, "data": line, "sha256": seal(name, line)}
+                connection.execute(insert(RECORDS).values(row))
+            journal.append(connection, serial, run, "moved", None, {"records": written})
+        return serial
+
     def forget(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> int:
         """Drop one record; return the new serial."""
         with self._database.writing() as connection:

@@ -1,0 +1,168 @@
+"""``moved``, ``removed`` and ``import``: what becomes of what is recorded, or exists already."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Final
+
+from mlform.address import Address
+from mlform.config.blocks import Reader
+from mlform.config.model import Import, ModulePath, Move, Project, Removal
+from mlform.diagnostics import Diagnostics
+from mlform.registry import KINDS
+from mlform.syntax.tree import Attribute, Block, Expr, GetAttr, Index, Literal, Name
+from mlform.values import Sensitive
+
+_WRITTEN: Final = "KIND.NAME or module.NAME, with an instance key if need be"
+
+
+def changes(
+    project: Project,
+    blocks: list[tuple[tuple[str, ...], Block]],
+    diagnostics: Diagnostics,
+) -> Project:
+    """Return the project with what its ``moved``, ``removed`` and ``import`` blocks say."""
+    reader = _Changes(project, diagnostics)
+    for path, block in blocks:
+        {"moved": reader.moved, "removed": reader.removed, "import": reader.imported}[block.kind](
+            path, block
+        )
+    return replace(
+        project,
+        moves=tuple(reader.moves),
+        removals=tuple(reader.removals),
+        imports=tuple(reader.imports),
+    )
+
+
+class _Changes:
+    def __init__(self, project: Project, diagnostics: Diagnostics) -> None:
+        self.project, self.diagnostics = project, diagnostics
+        self.reader = Reader(diagnostics)
+        self.moves: list[Move] = []
+        self.removals: list[Removal] = []
+        self.imports: list[Import] = []
+
+    def moved(self, path: tuple[str, ...], block: Block) -> None:
+        self.reader.only(block, ("from", "to"))
+        given = self.reader.required(block, "from", "to")
+        if given is None:
+            return
+        source, target = (self._written(attribute, path) for attribute in given)
+        if source is None or target is None:
+            return
+        if (_parsed(source) is None) != (_parsed(target) is None):
+            detail = f"{source} and {target}: a resource moves to a resource, a module to a module."
+            self.diagnostics.error("Invalid move", detail, at=block.header_span)
+        elif source == target:
+            detail = f"{source} would move to where it is."
+            self.diagnostics.error("Invalid move", detail, at=block.header_span)
+        elif _kind(source) != _kind(target):
+            detail = f"{source} and {target} are of different kinds."
+            self.diagnostics.error("Invalid move", detail, at=block.header_span)
+        elif self._still(source):
+            detail = f"{source} is still declared, so it has not moved. Take one block away."
+            self.diagnostics.error("Invalid move", detail, at=given[0].value_span)
+        elif clash := next((m for m in self.moves if m.source == source), None):
+            detail = f"{source} moves to {clash.target} already, at {clash.span}."
+            self.diagnostics.error("Invalid move", detail, at=block.header_span)
+        else:
+            self.moves.append(Move(source, target, block.header_span, len(path)))
+
+    def removed(self, path: tuple[str, ...], block: Block) -> None:
+        self.reader.only(block, ("from",), ("lifecycle",))
+        given = self.reader.required(block, "from")
+        lifecycle = self.reader.once(block, "lifecycle")
+        destroy = True
+        if lifecycle is not None:
+            self.reader.only(lifecycle, ("destroy",))
+            written = lifecycle.body.attributes.get("destroy")
+            destroy = self.reader.flag(written, default=True)
+        source = self._written(given[0], path) if given else None
+        if source is None or given is None:
+            return
+        if "[" in source:
+            detail = f"{source}: what is removed is a whole block, so leave the instance key out."
+            self.diagnostics.error("Invalid removal", detail, at=given[0].value_span)
+        elif self._still(source):
+            detail = f"{source} is still declared. Take its block away, or this one."
+            self.diagnostics.error("Invalid removal", detail, at=given[0].value_span)
+        else:
+            self.removals.append(Removal(source, destroy, block.header_span))
+
+    def imported(self, path: tuple[str, ...], block: Block) -> None:
+        self.reader.only(block, ("to", "id", "provider"))
+        given = self.reader.required(block, "to", "id")
+        target = self._written(given[0], path) if given else None
+        if target is None or given is None:
+            return
+        identifier = self.reader.constant(given[1], {"var": dict(self.project.variables)})
+        if isinstance(identifier, Sensitive) or not isinstance(identifier, str) or not identifier:
+            detail = "`id` is a string: what the provider knows the thing by."
+            self.diagnostics.error("Invalid import", detail, at=given[1].value_span)
+            return
+        address = _parsed(target)
+        if address is None:
+            detail = f"{target} is a module; only a resource can be imported."
+            self.diagnostics.error("Invalid import", detail, at=given[0].value_span)
+            return
+        self.imports.append(Import(address, identifier, block.header_span))
+
+    def _written(self, attribute: Attribute, path: tuple[str, ...]) -> str | None:
+        """Return the address that an expression writes, as seen from the root module."""
+        written = _chain(attribute.expr)
+        if written is not None:
+            written = "".join(f"module.{name}." for name in path) + written
+            if _parsed(written) is not None or _path(written) is not None:
+                return written
+        detail = f"`{attribute.text}` is no address. It is written {_WRITTEN}."
+        self.diagnostics.error("Invalid address", detail, at=attribute.value_span)
+        return None
+
+    def _still(self, written: str) -> bool:
+        """Tell whether what an address names is still declared."""
+        if (address := _parsed(written)) is not None:
+            # What had no key may move into an instance of its own block, which is still there.
+            return address in self.project.resources
+        steps = _path(written) or ()
+        if any(key is not None for _, key in steps):
+            return steps in self.project.modules
+        return any(tuple((n, None) for n, _ in path) == steps for path in self.project.modules)
+
+
+def _chain(expr: Expr) -> str | None:
+    """Return ``a.b["c"]`` as an address is written, or ``None`` if it is anything else."""
+    match expr:
+        case Name(name=name):
+            return name
+        case GetAttr(target=target, name=name):
+            before = _chain(target)
+            return None if before is None else f"{before}.{name}"
+        case Index(target=target, key=Literal(value=int() | str() as key)):
+            before = _chain(target)
+            shown = json.dumps(key, ensure_ascii=False)
+            return None if before is None or isinstance(key, bool) else f"{before}[{shown}]"
+        case _:
+            return None
+
+
+def _parsed(written: str) -> Address | None:
+    try:
+        found = Address.parse(written)
+    except ValueError:
+        return None
+    return found if found.kind in KINDS else None
+
+
+def _path(written: str) -> ModulePath | None:
+    try:
+        found = Address.parse(f"{written}.dataset.x")
+    except ValueError:
+        return None
+    return found.module or None
+
+
+def _kind(written: str) -> str:
+    address = _parsed(written)
+    return "module" if address is None else address.kind

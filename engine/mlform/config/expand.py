@@ -1,0 +1,98 @@
+"""Module instances and resource instances: the spec with every ``count`` and ``for_each`` done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mlform.address import Address, Key
+from mlform.config.conditions import check_settled
+from mlform.config.model import (
+    ROOT,
+    Bindings,
+    Call,
+    ModuleInstance,
+    ModulePath,
+    Project,
+    ResourceConfig,
+)
+from mlform.config.names import Names
+from mlform.config.repetition import Repetition
+from mlform.config.resources import Providers, Resources
+from mlform.config.scope import ModuleScope
+from mlform.diagnostics import Diagnostics
+from mlform.registry import Registry
+
+
+def expand(
+    project: Project,
+    names: Names,
+    registry: Registry,
+    providers: Providers,
+    diagnostics: Diagnostics,
+) -> Project:
+    """Return a project with its instances. Notes what is wrong with any block on the way."""
+    _references(names)
+    reader = Resources(registry, names, providers, diagnostics)
+    modules: dict[ModulePath, ModuleInstance] = {}
+    resources: dict[Address, ResourceConfig] = {}
+
+    def instances(scope: ModuleScope, call: Call) -> Mapping[Key, Bindings]:
+        inside = names.at(scope.module.path)
+        found = Repetition(inside, scope.roots, diagnostics)
+        return dict(found.instances(f"module.{call.name}", call.block))
+
+    def enter(scope: ModuleScope, bindings: Bindings, call: Call | None) -> None:
+        modules[scope.path] = ModuleInstance(scope.module, bindings, call)
+        for address, block in scope.module.blocks.items():
+            resources.update(reader.read(address, block, scope))
+        check_settled(scope, names.at(scope.module.path), diagnostics)
+        for name, inner in scope.module.calls.items():
+            for child in scope.children(name).values():
+                assert child.caller is not None, "a called module has a caller"
+                enter(child, child.caller[3], inner)
+
+    where = (project.root, project.workspace)
+    root = ModuleScope(project.module, project.variables, where, instances, diagnostics)
+    enter(root, {}, None)
+    return replace(project, modules=modules, resources=resources)
+
+
+def _references(names: Names) -> None:
+    """Look at every reference outside resource blocks, so that a wrong one is noted."""
+    module = names.module
+    for local in module.locals.values():
+        names.needed(local)
+    for output in module.outputs.values():
+        names.needed(output.value)
+        list(names.waited(output.depends_on))
+        for rule in output.preconditions:
+            names.needed(rule.condition)
+            names.needed(rule.message)
+    rules = [r for v in module.variables.values() for r in v.rules]
+    rules += [r for c in module.checks.values() for r in c.rules]
+    for rule in rules:
+        names.needed(rule.condition)
+        names.needed(rule.message)
+    for name, call in module.calls.items():
+        repeated = {"for_each": "each", "count": "count"}
+        bound = frozenset(repeated[n] for n in repeated if n in call.block.body.attributes)
+        for given in call.inputs.values():
+            names.needed(given, bound)
+        list(names.waited(call.depends_on))
+        _references(names.children[name])
+
+
+def scopes(project: Project, diagnostics: Diagnostics) -> ModuleScope:
+    """Return a fresh scope of the root module, its instances as the project has them."""
+    made: dict[tuple[ModulePath, str], dict[Key, Bindings]] = {}
+    for path, instance in project.modules.items():
+        if path != ROOT:
+            name, key = path[-1]
+            made.setdefault((path[:-1], name), {})[key] = instance.bindings
+
+    def instances(scope: ModuleScope, call: Call) -> Mapping[Key, Bindings]:
+        return made.get((scope.path, call.name), {})
+
+    where = (project.root, project.workspace)
+    return ModuleScope(project.module, project.variables, where, instances, diagnostics)

@@ -1,0 +1,129 @@
+"""``lifecycle``: how changes of a resource are handled, and what must hold around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mlform.config.blocks import Reader, Rule
+from mlform.config.model import Bindings, Lifecycle
+from mlform.config.names import Names
+from mlform.config.repetition import shown
+from mlform.config.scope import ModuleScope
+from mlform.diagnostics import Diagnostics, did_you_mean
+from mlform.lang import references
+from mlform.syntax.tree import Attribute, Block, Name, TupleExpr
+from mlform.values import is_known
+
+_ARGUMENTS = (
+    "create_before_destroy",
+    "prevent_destroy",
+    "ignore_changes",
+    "replace_triggered_by",
+    "enabled",
+)
+_BLOCKS = ("precondition", "postcondition")
+_REPEATED = frozenset({"each", "count"})
+
+
+@dataclass(frozen=True)
+class LifecycleBlock:
+    """The ``lifecycle`` block of one resource block, if it has one."""
+
+    owner: Block
+    fields: Mapping[str, Any]
+    names: Names
+    diagnostics: Diagnostics
+
+    def read(self, scope: ModuleScope, bindings: Bindings) -> Lifecycle | None:
+        """Return it for one instance; ``None`` if that is not ``enabled``."""
+        block, rules = self._block, self._rules
+        if block is None:
+            return Lifecycle()
+        attributes = block.body.attributes
+        if not self._flag(attributes.get("enabled"), scope, bindings, default=True):
+            return None
+        return Lifecycle(
+            prevent_destroy=self._flag(attributes.get("prevent_destroy"), scope, bindings),
+            create_before_destroy=self._flag(
+                attributes.get("create_before_destroy"), scope, bindings
+            ),
+            ignore_changes=self._ignored,
+            triggers=self._triggers,
+            preconditions=tuple(r for kind, r in rules if kind == "precondition"),
+            postconditions=tuple(r for kind, r in rules if kind == "postcondition"),
+        )
+
+    @cached_property
+    def _block(self) -> Block | None:
+        reader = Reader(self.diagnostics)
+        block = reader.once(self.owner, "lifecycle")
+        if block is not None:
+            reader.only(block, _ARGUMENTS, _BLOCKS)
+        return block
+
+    @cached_property
+    def _rules(self) -> list[tuple[str, Rule]]:
+        if self._block is None:
+            return []
+        found = list(Reader(self.diagnostics).rules(self._block, *_BLOCKS))
+        for kind, rule in found:
+            bound = _REPEATED | ({"self"} if kind == "postcondition" else set())
+            self.names.needed(rule.condition, bound)
+            self.names.needed(rule.message, bound)
+        return found
+
+    @cached_property
+    def _triggers(self) -> tuple[Attribute, ...]:
+        written = self._block.body.attributes.get("replace_triggered_by") if self._block else None
+        if written is None:
+            return ()
+        items = written.expr.items if isinstance(written.expr, TupleExpr) else ()
+        self.names.needed(written, _REPEATED)
+        if not items:
+            detail = "`replace_triggered_by` is a list of references: [KIND.NAME, …]."
+            self.diagnostics.error("Invalid argument", detail, at=written.value_span)
+        return tuple(
+            Attribute(item[0], item[1], written.name, item, written.source) for item in items
+        )
+
+    @cached_property
+    def _ignored(self) -> frozenset[str]:
+        written = self._block.body.attributes.get("ignore_changes") if self._block else None
+        if written is None:
+            return frozenset()
+        if isinstance(written.expr, Name) and written.expr.name == "all":
+            return frozenset(self.fields)
+        names = {r.root for r in references(written.expr)}
+        for name in sorted(names - self.fields.keys()):
+            hint = did_you_mean(name, self.fields)
+            detail = f'There is no argument "{name}" to ignore.{hint}'
+            self.diagnostics.error("Unknown argument", detail, at=written.value_span)
+        return frozenset(names & self.fields.keys())
+
+    def _flag(
+        self,
+        attribute: Attribute | None,
+        scope: ModuleScope,
+        bindings: Bindings,
+        *,
+        default: bool = False,
+    ) -> bool:
+        if attribute is None:
+            return default
+        if needed := self.names.needed(attribute, frozenset(bindings)):
+            detail = (
+                f"`{attribute.name}` takes a value from {', '.join(map(str, sorted(needed)))}; it "
+                "must be known from variables and locals."
+            )
+            self.diagnostics.error("Invalid argument", detail, at=attribute.value_span)
+            return default
+        value = scope.value(attribute, bindings)
+        if not isinstance(value, bool):
+            if is_known(value):
+                detail = f"`{attribute.name}` is true or false, not {shown(value)}."
+                self.diagnostics.error("Invalid argument", detail, at=attribute.value_span)
+            return default
+        return value

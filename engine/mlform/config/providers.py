@@ -1,0 +1,46 @@
+"""``provider`` blocks: settings of an installed provider, plain or under an alias."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlform.config.blocks import Reader
+from mlform.diagnostics import Diagnostics, did_you_mean
+from mlform.lang import evaluate
+from mlform.registry import Registry
+from mlform.syntax.tree import Block
+
+
+def read_providers(
+    blocks: Sequence[Block], registry: Registry, diagnostics: Diagnostics
+) -> dict[str, object]:
+    """Hand the registry the settings of every provider block.
+
+    Returns what a resource can name: ``provider`` and ``provider.alias``.
+    """
+    installed = registry.providers()
+    known: dict[str, object] = dict.fromkeys(installed)
+    given: dict[str, dict[str, object]] = {}
+    for block in blocks:
+        name = block.labels[0].text
+        if name not in installed:
+            detail = (
+                f'No provider "{name}" is installed.{did_you_mean(name, installed)} '
+                f"Installed: {', '.join(installed) or 'none'}."
+            )
+            diagnostics.error("Unknown provider", detail, at=block.header_span)
+            continue
+        attributes = block.body.attributes
+        alias = Reader(diagnostics).text(attributes.get("alias"))
+        full = f"{name}.{alias}" if alias else name
+        if full in given:
+            detail = f'Provider "{full}" has a block already. A second one needs an `alias`.'
+            diagnostics.error("Duplicate provider", detail, at=block.header_span)
+        known[full] = block
+        given[full] = {
+            a.name: evaluate(a.expr, {}, diagnostics, a.source)
+            for a in attributes.values()
+            if a.name != "alias"
+        }
+    registry.settings = {**registry.settings, **given}
+    return known

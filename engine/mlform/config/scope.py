@@ -1,0 +1,113 @@
+"""What the roots of expressions are worth in each instance of each module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from mlform.address import Key
+from mlform.config.inputs import Inputs
+from mlform.config.lazy import Lazy
+from mlform.config.model import ROOT, Bindings, Call, Module, ModulePath
+from mlform.diagnostics import Diagnostics
+from mlform.lang import evaluate
+from mlform.registry import KINDS
+from mlform.syntax.tree import Attribute
+from mlform.values import UNKNOWN, Sensitive, Value
+
+Expand: TypeAlias = Callable[["ModuleScope", Call], Mapping[Key, Bindings]]
+"""Says which instances a call makes in one instance of the module it stands in."""
+
+
+class ModuleScope:
+    """The names in reach in one module instance, with values worked out when first asked for.
+
+    ``roots`` has ``var``, ``local``, ``module``, ``path``, ``mlform``, and a place for the
+    resources of each kind, which whoever walks over them fills.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        variables: Mapping[str, Value],
+        where: tuple[Path, str],
+        expand: Expand,
+        diagnostics: Diagnostics,
+        caller: tuple[ModuleScope, Call, Key, Bindings] | None = None,
+    ) -> None:
+        self.module, self.where, self.expand = module, where, expand
+        self.diagnostics, self.caller = diagnostics, caller
+        self.path: ModulePath = ROOT
+        if caller is not None:
+            self.path = (*caller[0].path, (caller[1].name, caller[2]))
+        root, workspace = where
+        self.roots: dict[str, Value] = {kind: {} for kind in KINDS}
+        self.roots["var"] = (
+            dict(variables) if caller is None else Lazy(module.variables, self._input)
+        )
+        self.roots["local"] = Lazy(module.locals, lambda n: self.value(module.locals[n]))
+        self.roots["module"] = Lazy(module.calls, self._call)
+        self.roots["path"] = {"module": module.folder, "root": ".", "cwd": str(root)}
+        self.roots["mlform"] = self.roots["terraform"] = {"workspace": workspace}
+        self._children: dict[str, dict[Key, ModuleScope]] = {}
+
+    def value(self, attribute: Attribute, bound: Bindings | None = None) -> Value:
+        """Return what an expression is worth here."""
+        scope = {**self.roots, **bound} if bound else self.roots
+        return evaluate(attribute.expr, scope, self.diagnostics, attribute.source)
+
+    def children(self, name: str) -> Mapping[Key, ModuleScope]:
+        """Return the scopes of the instances of one call, by instance key."""
+        if name not in self._children:
+            self._children[name] = {}  # what asks for itself finds no instances
+            call = self.module.calls[name]
+            self._children[name] = {
+                key: ModuleScope(
+                    call.module,
+                    {},
+                    self.where,
+                    self.expand,
+                    self.diagnostics,
+                    (self, call, key, bindings),
+                )
+                for key, bindings in self.expand(self, call).items()
+            }
+        return self._children[name]
+
+    def at(self, path: ModulePath) -> ModuleScope:
+        """Return the scope of a module instance further in."""
+        found = self
+        for name, key in path:
+            found = found.children(name)[key]
+        return found
+
+    def _input(self, name: str) -> Value:
+        assert self.caller is not None, "the root's variables are given"
+        scope, call, _, bindings = self.caller
+        variable = self.module.variables[name]
+        inputs = Inputs(self.diagnostics)
+        given = call.inputs.get(name)
+        if given is None:
+            return inputs.default(variable)
+        value = scope.value(given, bindings)
+        return inputs.accept(variable, value, f"module.{call.name}", given.value_span)
+
+    def _call(self, name: str) -> Value:
+        made = {
+            key: Lazy(scope.module.outputs, scope.output)
+            for key, scope in self.children(name).items()
+        }
+        attributes = self.module.calls[name].block.body.attributes
+        if "count" in attributes:
+            return list(made.values())
+        if "for_each" in attributes:
+            return {str(key): outputs for key, outputs in made.items()}
+        return made.get(None, UNKNOWN)
+
+    def output(self, name: str) -> Value:
+        """Return what an output of this module is worth to its caller."""
+        output = self.module.outputs[name]
+        value = self.value(output.value)
+        secret = (output.sensitive or output.ephemeral) and not isinstance(value, Sensitive)
+        return Sensitive(value) if secret else value
