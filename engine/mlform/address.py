@@ -65,7 +65,6 @@ class Address:
             raise ValueError(f"not a resource address: {text!r}")
         return cls(steps[0][0], steps[1][0], steps[1][1], tuple(module))
 
-
     @classmethod
     def leading(cls, text: str) -> Address:
         """Read the address that a reference such as ``monitor.inputs.alarm`` begins with."""
@@ -79,6 +78,20 @@ class Address:
             else:
                 found.append(match[1])
         return cls.parse(text[:at].removesuffix("."))
+
+    def within(self, text: str) -> bool:
+        """Tell whether an address, as users write it, means this instance.
+
+        That is its own, its block's without keys, or a module's around it.
+        """
+        if text in {str(self), str(self.config)}:
+            return True
+        plain = self.config.module
+        for depth in range(1, len(self.module) + 1):
+            inside = (replace(self, module=path[:depth]) for path in (self.module, plain))
+            if f"{text}." in {one.spot for one in inside}:
+                return True
+        return False
 
     @property
     def spot(self) -> str:

@@ -185,6 +185,11 @@ class World:
     executor: Inline = field(default_factory=Inline)
     outcome: Outcome | None = None
 
+    def module(self, folder: str, spec: str) -> None:
+        """Write the spec of a module beside."""
+        (self.root / folder).mkdir(parents=True, exist_ok=True)
+        (self.root / folder / "main.mlf.hcl").write_text(spec)
+
     def session(self, spec: str, **variables: object) -> Session:
         self.root.mkdir(parents=True, exist_ok=True)
         (self.root / "main.mlf.hcl").write_text(spec)

@@ -17,6 +17,8 @@ from mlform.diagnostics import DiagnosedError
 from mlform.execute import Executor
 from mlform.plan import Action, Plan, Step
 from mlform.refresh import Looker
+from mlform.refresh.moves import moved_pins, relocated, rename
+from mlform.refresh.pins import read_pins, write_pins
 from mlform.refresh.recorded import Recorded
 from mlform.registry import Registry
 from mlform.sdk import CancelledError
@@ -80,12 +82,26 @@ def apply(
 
     Nothing that is not in the plan is done, nor anything more severe than planned.
     """
-    run = _Run(plan, snapshot, world, report, stop or Flag())
+    run = _Run(plan, _moved(plan, snapshot, world), world, report, stop or Flag())
     steps = {s.address: s for s in plan.steps}
     needs = {a: frozenset(s.needs) & steps.keys() for a, s in steps.items()}
     blocked = walk(needs, lambda a: run.step(steps[a]), workers=parallelism, stop=run.stop)
     run.close(blocked, steps)
     return run.outcome
+
+
+def _moved(plan: Plan, snapshot: Snapshot, world: World) -> Snapshot:
+    """Rename what is recorded, before anything else is done."""
+    if not plan.moves:
+        return snapshot
+    moved = {Address.parse(a): Address.parse(b) for a, b in plan.moves.items()}
+    renamed = {a: rename(r, moved) for a, r in snapshot.records.items()}
+    changed = {a: r for a, r in renamed.items() if r != snapshot.records[a]}
+    world.store.move(world.lease, world.run, changed)
+    pins = read_pins(world.looker.root)
+    if (fresh := moved_pins(pins, moved)) != pins:
+        write_pins(world.looker.root, fresh)
+    return relocated(snapshot, moved)
 
 
 class _Run:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from mlform.address import Address
 from mlform.commands.session import PlanOptions, Session, new_run, provenance
 from mlform.diagnostics import stop
 from mlform.values import is_sensitive
@@ -88,7 +87,6 @@ def _carry_out(
     unfinished = sorted({e.address for e in session.store.unfinished() if e.address})
     if not plan.empty and not approve(plan):
         return Applied(plan, None, approved=False, unfinished=unfinished)
-    snapshot = _move(session, plan, snapshot, lease)
     session.registry.settings = {**session.registry.settings, **plan.settings}
     executor = LocalExecutor(parallelism, _preload(session, plan))
     stopping = threading.Event()
@@ -112,23 +110,6 @@ def _carry_out(
     finally:
         executor.close()
     return Applied(plan, outcome, unfinished=unfinished)
-
-
-def _move(session: Session, plan: Plan, snapshot: Snapshot, lease: Lease) -> Snapshot:
-    """Rename what is recorded, before anything else is done."""
-    from mlform.refresh.moves import moved_pins, relocated, rename
-    from mlform.refresh.pins import read_pins, write_pins
-
-    if not plan.moves:
-        return snapshot
-    moved = {Address.parse(a): Address.parse(b) for a, b in plan.moves.items()}
-    renamed = {a: rename(r, moved) for a, r in snapshot.records.items()}
-    changed = {a: r for a, r in renamed.items() if r != snapshot.records[a]}
-    session.store.move(lease, new_run(), changed)
-    pins = read_pins(session.root)
-    if (fresh := moved_pins(pins, moved)) != pins:
-        write_pins(session.root, fresh)
-    return relocated(snapshot, moved)
 
 
 def _secrets(session: Session, plan: Plan) -> Mapping[str, Value]:

@@ -174,13 +174,13 @@ class Session:
         known = {*project.resources, *snapshot.records}
         found: list[Address] = []
         for text in texts:
-            try:
-                wanted = Address.parse(text)
-            except ValueError:
-                raise stop("Invalid target", f'"{text}" is no address. Write KIND.NAME.') from None
-            chosen = [a for a in sorted(known) if wanted in {a, a.config}]
+            chosen = [a for a in sorted(known) if a.within(text)]
             if not chosen:
-                raise stop("Invalid target", f"There is no {text} in the spec or the state.")
+                detail = (
+                    f"There is no {text} in the spec or the state. An address is written KIND.NAME "
+                    "or module.NAME, with an instance key if need be."
+                )
+                raise stop("Invalid target", detail)
             found += chosen
         return found
 

@@ -72,7 +72,7 @@ class _Nested:
         self, inner: Block, name: str, fields: Mapping[str, FieldInfo], owner: Block
     ) -> None:
         known = [n for n, info in fields.items() if _model(info)]
-        what = " ".join([owner.kind, *(label.text for label in owner.labels[-1:])])
+        what = ".".join([owner.kind, *(label.text for label in owner.labels[-1:])])
         detail = f'{what} holds no block "{name}".{did_you_mean(name, [*known, "lifecycle"])}'
         if name in fields:
             detail += f" It is an argument: write `{name} = {{ … }}`."

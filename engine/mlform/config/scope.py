@@ -89,7 +89,7 @@ class ModuleScope:
         inputs = Inputs(self.diagnostics)
         given = call.inputs.get(name)
         if given is None:
-            return inputs.default(variable)
+            return UNKNOWN if variable.default is None else inputs.default(variable)
         value = scope.value(given, bindings)
         return inputs.accept(variable, value, f"module.{call.name}", given.value_span)
 
