@@ -36,12 +36,20 @@ from mlform.sdk import (
     Stored,
     Volatile,
 )
+from mlform.sdk.provider import Settings
 
 TARGET = "tests.engine.world:Toy"
 
 
+class Piece(Arguments):
+    name: str
+    size: int = 0
+
+
 class NodeArguments(Arguments):
     value: int = 0
+    piece: list[Piece] = []
+    shape: Piece | None = None
     uses: list[int] = []
     token: Secret[str] = ""
     where: Identity[str] = "here"
@@ -54,12 +62,16 @@ class NodeAttributes(Attributes):
     parity: int
     thing: Artifact
     runs: Volatile[int] = 0
+    greeting: Volatile[str] = ""
 
 
 class Node(
     Resource[NodeArguments, NodeAttributes], kind="training_job", type="node", reusable=True
 ):
     """Gives the parity of its value and of all it uses: often the same, so cut-offs happen."""
+
+    def __init__(self, greeting: str = "") -> None:
+        self.greeting = greeting
 
     def apply(
         self, ctx: Context, new: NodeArguments, old: Stored[NodeArguments, NodeAttributes] | None
@@ -70,7 +82,7 @@ class Node(
         parity = (new.value + sum(new.uses)) % 2
         runs = 1 if old is None else old.attributes.runs + 1
         thing = ctx.artifacts.put_bytes(f"parity {parity}".encode())
-        return NodeAttributes(parity=parity, thing=thing, runs=runs)
+        return NodeAttributes(parity=parity, thing=thing, runs=runs, greeting=self.greeting)
 
 
 class JudgeArguments(Arguments):
@@ -128,9 +140,17 @@ class Service(Resource[ServiceArguments, ServiceAttributes], kind="deployment", 
         return "nothing"
 
 
+class ToySettings(Settings):
+    greeting: str = ""
+
+
 class Toy(Provider):
+    settings = ToySettings
+
     def resources(self) -> Sequence[AnyResource]:
-        return [Node(), Judge(), Service()]
+        given = self.given
+        assert isinstance(given, ToySettings)
+        return [Node(given.greeting), Judge(), Service()]
 
 
 @dataclass
@@ -142,7 +162,11 @@ class Inline:
     def run(
         self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
     ) -> Result:
-        resource = next(r for r in Toy(Toy.settings()).resources() if r.kind == task.kind)
+        resource = next(
+            r
+            for r in Toy(ToySettings.model_validate(task.settings)).resources()
+            if r.kind == task.kind
+        )
         self.calls.append((task.context["address"], task.method))
         context = make(task.context, _Channel())
         old = None

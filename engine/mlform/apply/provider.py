@@ -12,7 +12,7 @@ from mlform.address import Address
 from mlform.apply.context import make
 from mlform.apply.events import Log, Progress, Reporter
 from mlform.execute import LogLine, Message, ProgressNote, Result, Task
-from mlform.refresh.world import stored
+from mlform.refresh.world import TRIGGERS, stored
 from mlform.registry import Offer
 from mlform.sdk import CancelledError
 from mlform.state.model import Record
@@ -60,7 +60,10 @@ def call(
         arguments=dict(arguments),
         old=None
         if old is None
-        else {"arguments": dict(old.arguments), "attributes": dict(old.attributes)},
+        else {
+            "arguments": {n: v for n, v in old.arguments.items() if n != TRIGGERS},
+            "attributes": dict(old.attributes),
+        },
         context=dict(context),
         context_factory=CONTEXT_FACTORY,
     )

@@ -19,9 +19,10 @@ from mlform.keys import CodeError, closure, environment
 from mlform.plan import Action, Condition, Decision, Deferred, Facts, Reason, Step, decide, severity
 from mlform.plan.decide import adopted, full_key
 from mlform.plan.held import failing_gates, missing_handle
+from mlform.plan.orphans import DESTROYED
 from mlform.refresh.observe import artifacts_there
 from mlform.refresh.recorded import Recorded
-from mlform.refresh.world import Wanted, held_by, result_digest, wanted
+from mlform.refresh.world import TRIGGERS, Wanted, held_by, result_digest, wanted
 from mlform.registry import ENGINE, Offer
 from mlform.sdk import CancelledError, Doing, Inputs, Resource, ResourceError
 from mlform.state.model import Realisation, Record, folder_name, home_of
@@ -75,7 +76,7 @@ class Stepper:
         if blocked := self._blocked(step, offer, values, facts):
             return tuple(blocked)
         decision = decide(offer.resource, facts, record, self._lookup)
-        if severity(decision.action) > severity(step.action):
+        if severity(decision.action) > _most(step):
             raise StepFailed(
                 "Plan exceeded",
                 f"The plan announced {step.action} for {step.address}; with everything upstream "
@@ -104,7 +105,8 @@ class Stepper:
         offer, record = self._offer(step), self.records.now[step.address]
         began = time.monotonic()
         self.report(Started(step.address, step.action, step.reasons))
-        kept = self._destroy(step, offer, record)
+        alone = step.action is Action.FORGET and step.address.kind in DESTROYED
+        kept = "" if alone else self._destroy(step, offer, record)
         with self.writing:
             self.world.store.forget(
                 self.world.lease, self.world.run, step.address, {"action": step.action.value}
@@ -381,6 +383,12 @@ class Stepper:
         if found is None or not artifacts_there(found.attributes, self.world.looker.artifacts):
             return None
         return found
+
+
+def _most(step: Step) -> int:
+    """Return how severe a step may come out: one that waits for a trigger may replace."""
+    waits = step.action is Action.MAYBE and TRIGGERS in step.arguments
+    return severity(Action.REPLACE if waits else step.action)
 
 
 def _same_type(record: Record, offer: Offer) -> bool:

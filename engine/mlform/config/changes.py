@@ -61,7 +61,7 @@ class _Changes:
         elif _kind(source) != _kind(target):
             detail = f"{source} and {target} are of different kinds."
             self.diagnostics.error("Invalid move", detail, at=block.header_span)
-        elif self._still(source):
+        elif self._still(source, len(path)):
             detail = f"{source} is still declared, so it has not moved. Take one block away."
             self.diagnostics.error("Invalid move", detail, at=given[0].value_span)
         elif clash := next((m for m in self.moves if m.source == source), None):
@@ -85,7 +85,7 @@ class _Changes:
         if "[" in source:
             detail = f"{source}: what is removed is a whole block, so leave the instance key out."
             self.diagnostics.error("Invalid removal", detail, at=given[0].value_span)
-        elif self._still(source):
+        elif self._still(source, len(path)):
             detail = f"{source} is still declared. Take its block away, or this one."
             self.diagnostics.error("Invalid removal", detail, at=given[0].value_span)
         else:
@@ -120,15 +120,24 @@ class _Changes:
         self.diagnostics.error("Invalid address", detail, at=attribute.value_span)
         return None
 
-    def _still(self, written: str) -> bool:
-        """Tell whether what an address names is still declared."""
-        if (address := _parsed(written)) is not None:
-            # What had no key may move into an instance of its own block, which is still there.
-            return address in self.project.resources
-        steps = _path(written) or ()
-        if any(key is not None for _, key in steps):
-            return steps in self.project.modules
-        return any(tuple((n, None) for n, _ in path) == steps for path in self.project.modules)
+    def _still(self, written: str, depth: int) -> bool:
+        """Tell whether what an address names is still declared.
+
+        The first ``depth`` modules are those that the block stands in, whatever their instances.
+        """
+        address = _parsed(written)
+        spot = (_path(written) or ()) if address is None else address.module
+
+        def same(path: ModulePath) -> bool:
+            plain = tuple((n, None) for n, _ in path[:depth])
+            return (*plain, *path[depth:]) == spot
+
+        if address is None:
+            return any(same(path) for path in self.project.modules)
+        # What had no key may move into an instance of its own block, which is still there.
+        mine = (address.kind, address.name, address.key)
+        found = self.project.instances(address)
+        return any(same(a.module) and (a.kind, a.name, a.key) == mine for a in found)
 
 
 def _chain(expr: Expr) -> str | None:

@@ -63,7 +63,7 @@ def load(
         resources={},
         declared={a: b.header_span for m in module.tree() for a, b in m.blocks.items()},
     )
-    project = expand(project, names, registry, Providers(known, diagnostics), diagnostics)
+    project = expand(project, names, registry, Providers(known, registry, diagnostics), diagnostics)
     return changes(project, reader.changes, diagnostics), names
 
 

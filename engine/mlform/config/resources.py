@@ -137,14 +137,16 @@ class Resources:
 class Providers:
     """Which configuration of its provider each resource uses: the plain one, or an alias."""
 
-    def __init__(self, known: Mapping[str, object], diagnostics: Diagnostics) -> None:
-        self.known, self.diagnostics = known, diagnostics
+    def __init__(
+        self, known: Mapping[str, object], registry: Registry, diagnostics: Diagnostics
+    ) -> None:
+        self.known, self.registry, self.diagnostics = known, registry, diagnostics
 
     def of(self, block: Block, names: Names) -> str:
         """Return ``provider`` or ``provider.alias`` of a resource block, empty for the default."""
         attribute = block.body.attributes.get("provider")
         if attribute is None:
-            return self._passed("", names)
+            return self._implied(block, names)
         written = attribute.text
         if written.count(".") > 1 or not written.translate({46: "_", 45: "_"}).isidentifier():
             detail = "`provider` is written PROVIDER or PROVIDER.ALIAS, without quotes."
@@ -160,6 +162,17 @@ class Providers:
             self.diagnostics.error("Unknown provider", detail, at=attribute.value_span)
             return ""
         return name
+
+    def _implied(self, block: Block, names: Names) -> str:
+        """Return what the calls pass for the provider that offers the type of a block."""
+        if names.caller is None:
+            return ""
+        type_ = block.labels[0].text if KINDS[block.kind] == 2 else ""
+        offer = self.registry.find(block.kind, type_)
+        if offer is None or offer.target is None:
+            return ""
+        passed = self._passed(offer.provider, names)
+        return "" if passed == offer.provider else passed
 
     def _passed(self, name: str, names: Names) -> str:
         """Follow the ``providers`` of the calls outwards to what the root module calls it."""
