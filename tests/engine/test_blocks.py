@@ -289,7 +289,7 @@ def test_arguments_written_as_blocks(world: World) -> None:
 
 
 def test_a_provider_alias_has_settings_of_its_own(world: World) -> None:
-    world.module("inner", 'training_job "node" "n" {\n}\n')
+    world.module("inner", NODE.format("n", 3))
     spec = """
     provider "toy" {
       greeting = "hello"
@@ -298,8 +298,11 @@ def test_a_provider_alias_has_settings_of_its_own(world: World) -> None:
       alias    = "shy"
       greeting = "psst"
     }
-    training_job "node" "plain" {}
+    training_job "node" "plain" {
+      value = 1
+    }
     training_job "node" "shy" {
+      value    = 2
       provider = toy.shy
     }
     module "m" {
