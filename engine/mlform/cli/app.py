@@ -187,7 +187,7 @@ def _approval(*, quiet: bool, json: bool) -> Any:
 def finish(applied: Applied, session: Session, *, json: bool) -> None:
     """Say what came of an apply, and exit with the code that means it."""
     from mlform.render.diagnostics import diagnostic
-    from mlform.render.events import outcome, outcome_data, problem
+    from mlform.render.events import outcome, outcome_data, problem, warnings
     from mlform.render.plan import plan as shown
 
     if not applied.approved:
@@ -206,6 +206,8 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
         for failure in applied.outcome.failures:
             cause = problem(failure, session.texts)
             say([*diagnostic(cause, session.texts), ("", "\n")], error=True)
+        for warning in warnings(applied.outcome, session.texts):
+            say([*diagnostic(warning, session.texts), ("", "\n")], error=True)
         say(outcome(applied.outcome))
     if applied.outcome.interrupted:
         raise typer.Exit(130)

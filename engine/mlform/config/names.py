@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 
 from mlform.address import Address
@@ -33,6 +33,7 @@ class Names:
     ) -> None:
         self.module, self.diagnostics, self.caller = module, diagnostics, caller
         self.open: list[str] = [] if caller is None else caller[0].open
+        self._seen: dict[tuple[int, frozenset[str]], frozenset[Address]] = {}
         self._through: dict[tuple[str, str], frozenset[Address]] = {}
         self.children = {
             name: Names(call.module, diagnostics, (self, call))
@@ -50,12 +51,19 @@ class Names:
         """Return the names of the module that a resource stands in."""
         return self.at(tuple(name for name, _ in address.module))
 
-    def needed(self, attribute: Attribute, bound: frozenset[str] = frozenset()) -> set[Address]:
+    def needed(
+        self, attribute: Attribute, bound: frozenset[str] = frozenset()
+    ) -> Set[Address]:
         """Return the resource blocks an expression takes values from, through locals too."""
-        found: set[Address] = set()
-        for reference in references(attribute.expr):
-            found |= self._needed(reference, attribute.source, bound)
-        return found
+        seen = (id(attribute.expr), bound)
+        if seen not in self._seen:
+            found: set[Address] = set()
+            for reference in references(attribute.expr):
+                found |= self._needed(reference, attribute.source, bound)
+            if self.open:
+                return found  # within a cycle not all of it may be known
+            self._seen[seen] = frozenset(found)
+        return self._seen[seen]
 
     def addresses(self, attribute: Attribute) -> Iterator[str]:
         """Return what an argument that is written as addresses names, as text."""

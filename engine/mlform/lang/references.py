@@ -39,6 +39,8 @@ def references(expr: Expr) -> Iterator[Reference]:
     waiting: _Waiting = [(expr, frozenset())]
     while waiting:
         node, bound = waiting.pop()
+        if type(node) is Literal:
+            continue
         if isinstance(node, Name | GetAttr | Index):
             found, inside = _traversal(node)
             if found is not None and found.root not in bound:
@@ -96,6 +98,8 @@ def _children(expr: Expr) -> list[Expr]:
 
 
 def _collect(field: tuple[object, ...], found: list[Expr]) -> None:
+    if type(field) is Literal:
+        return
     if hasattr(field, "_fields"):
         found.append(field)  # type: ignore[arg-type]  # a named tuple in a tree is a node
         return

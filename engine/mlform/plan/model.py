@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from mlform.address import Address
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the plan file. Raised when an older mlform could not read it rightly."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -188,11 +189,15 @@ def stored(resource: AnyResource, record: Record) -> Stored[Any, Any]:
     return Stored(arguments, resource.attributes.model_validate(dict(record.attributes)))
 
 
-def aliased_classes(resource: AnyResource) -> dict[str, FieldClass]:
+def aliased_classes(resource: AnyResource) -> Mapping[str, FieldClass]:
     """Return the class of each argument by the name users write."""
-    classes = field_classes(resource.arguments)
-    fields = resource.arguments.model_fields
-    return {(fields[n].alias or n): c for n, c in classes.items()}
+    return _aliased(resource.arguments)
+
+
+@cache
+def _aliased(model: type[Arguments]) -> Mapping[str, FieldClass]:
+    fields = model.model_fields
+    return {(fields[n].alias or n): c for n, c in field_classes(model).items()}
 
 
 def _place_held(value: Value) -> Value:
@@ -230,13 +235,12 @@ def _by_field(
         written = info.alias or name
         if written in vague:
             continue
+        adapter = _adapter(resource.arguments, name)
         if written not in given:
             if not info.is_required():
-                adapter: TypeAdapter[Any] = TypeAdapter(info.annotation or Any)
                 default = info.get_default(call_default_factory=True)
                 data[written] = adapter.dump_python(default, mode="json", by_alias=True)
             continue
-        adapter = TypeAdapter(info.annotation or Any)
         try:
             value = adapter.validate_python(given[written])
         except ValidationError as error:
@@ -245,6 +249,11 @@ def _by_field(
         else:
             data[written] = adapter.dump_python(value, mode="json", by_alias=True)
     return data, problems
+
+
+@cache
+def _adapter(model: type[Arguments], field: str) -> TypeAdapter[Any]:
+    return TypeAdapter(model.model_fields[field].annotation or Any)
 
 
 def _problems(error: ValidationError, secret: set[str]) -> list[Problem]:

@@ -114,15 +114,28 @@ def outcome(it: Outcome) -> Styled:
 
 def problem(it: Failed, sources: Mapping[str, str]) -> Diagnostic:
     """Return a failure as a problem, pointing at the argument to blame."""
-    file, _, place = it.at.partition(":")
-    line, _, column = place.partition(":")
-    span = None
-    if line.isdecimal() and column.isdecimal():
-        lines = sources.get(file, "").splitlines()
-        text = lines[int(line) - 1] if int(line) <= len(lines) else ""
-        end = max(len(text.rstrip()), int(column)) + 1
-        span = Span(file, int(line), int(column), int(line), end)
+    span = _span(it.at, sources)
     return Diagnostic(Severity.ERROR, it.summary, it.detail, span, address=str(it.address))
+
+
+def warnings(it: Outcome, sources: Mapping[str, str]) -> list[Diagnostic]:
+    """Return what does not hold and stopped nothing, as problems."""
+    return [
+        Diagnostic(Severity.WARNING, summary, detail, _span(at, sources))
+        for summary, detail, at in it.warnings
+    ]
+
+
+def _span(at: str, sources: Mapping[str, str]) -> Span | None:
+    """Return where ``file:line:column`` is, up to the end of the line."""
+    file, _, place = at.partition(":")
+    line, _, column = place.partition(":")
+    if not (line.isdecimal() and column.isdecimal()):
+        return None
+    lines = sources.get(file, "").splitlines()
+    text = lines[int(line) - 1] if int(line) <= len(lines) else ""
+    end = max(len(text.rstrip()), int(column)) + 1
+    return Span(file, int(line), int(column), int(line), end)
 
 
 def outcome_data(it: Outcome) -> dict[str, Any]:
@@ -136,6 +149,7 @@ def outcome_data(it: Outcome) -> dict[str, Any]:
         "failed": [str(a) for a in it.failed],
         "skipped": [str(a) for a in it.skipped],
         "kept": it.kept,
+        "warnings": [{"summary": s, "detail": d, "at": at} for s, d, at in it.warnings],
         "outputs": it.outputs,
     }
 

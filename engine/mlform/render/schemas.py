@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mlform.plan import Action
+from mlform.plan.model import FORMAT
 
 Schema = dict[str, Any]
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -44,6 +45,8 @@ def _reason() -> Schema:
 
 def plan() -> Schema:
     """Return the shape of a plan file."""
+    conditions = _list(_list({"type": "object"}))
+    output = _object({"value": _ANY, "sensitive": _FLAG, "before": conditions})
     step = _object(
         {
             "address": _TEXT,
@@ -66,11 +69,14 @@ def plan() -> Schema:
             "moved": _FLAG,
             "ignored": _list(_TEXT),
             "quiet": _FLAG,
+            "before": conditions,
+            "after": conditions,
+            "create_first": _FLAG,
         }
     )
     body = _object(
         {
-            "format": {"const": 1},
+            "format": {"const": FORMAT},
             "lineage": _TEXT,
             "serial": _WHOLE,
             "spec": _DIGEST,
@@ -80,7 +86,9 @@ def plan() -> Schema:
             "targets": _list(_TEXT),
             "settings": {"type": "object"},
             "steps": _list(step),
-            "outputs": _map(_object({"value": _ANY, "sensitive": _FLAG})),
+            "outputs": _map(output),
+            "moves": _map(_TEXT),
+            "checks": _map(conditions),
             "notes": _list(_object({"what": _TEXT, "address": _TEXT, "text": _TEXT})),
         }
     )
@@ -140,6 +148,7 @@ def events() -> Schema:
                 "failed": _list(_TEXT),
                 "skipped": _list(_TEXT),
                 "kept": _list(_TEXT),
+                "warnings": _list(_object({"summary": _TEXT, "detail": _TEXT, "at": _TEXT})),
                 "outputs": {"type": "object"},
             }
         )

@@ -6,10 +6,14 @@ The engine derives every action from these classes; no provider compares old wit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+
+from mlform.address import Address
 
 T = TypeVar("T")
 
@@ -123,14 +127,15 @@ class Handle(BaseModel):
     @property
     def kind(self) -> str:
         """The kind of resource it names: ``"dataset"``."""
-        return self.address.rpartition(".")[0].rpartition(".")[2]
+        return Address.parse(self.address).kind
 
     def artifact_at(self, name: str) -> Artifact:
         """Return the artifact among ``attributes`` called ``name``. Raises ``KeyError``."""
         return Artifact.model_validate(self.attributes[name])
 
 
-def field_classes(model: type[BaseModel]) -> dict[str, FieldClass]:
+@cache
+def field_classes(model: type[BaseModel]) -> Mapping[str, FieldClass]:
     """Return the class of each field of ``model``."""
     return {
         name: next((m for m in info.metadata if isinstance(m, FieldClass)), FieldClass.SEMANTIC)
@@ -138,6 +143,7 @@ def field_classes(model: type[BaseModel]) -> dict[str, FieldClass]:
     }
 
 
+@cache
 def written_as(model: type[BaseModel], how: Written) -> frozenset[str]:
     """Return the fields of ``model`` written in the way ``how``, alone or in a list."""
     return frozenset(
