@@ -39,7 +39,7 @@ resource "terraform_data" "m{i}" {{
   }}
 }}
 """
-MEASURE = '''
+MEASURE = """
 import gc, sys, time
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ t4 = time.process_time()
 found.stop_on_errors()
 assert len(project.resources) == int(sys.argv[2])
 print(t1 - t0, t2 - t1, t3 - t2, t4 - t3)
-'''
+"""
 
 
 def spec(shape: str, first: str, before: str, count: int) -> str:

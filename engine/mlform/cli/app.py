@@ -386,6 +386,7 @@ def version(json: opt.Json = False) -> None:
         say(f"mlform {number}\nproviders: {', '.join(providers) or 'none'}\n")
 
 
-from mlform.cli import loop as _loop  # noqa: E402 - its commands join the app above
+from mlform.cli import loop, modules  # noqa: E402 - their commands join the app above
 
-_loop.register(app, monitor_app)
+loop.register(app, monitor_app)
+modules.register(app)

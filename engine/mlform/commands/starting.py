@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mlform.commands.fetching import get
 from mlform.commands.session import Session
 from mlform.config.sources import JSON_SUFFIX, SUFFIX
 
@@ -71,6 +72,7 @@ def init(root: Path, *, example: bool) -> Started:
         ignore.write_text(f"{lines}{ends}{IGNORED}", encoding="utf-8")
         written.append(".gitignore")
     session = Session(root)
+    get(session)
     project, _ = session.configured
     used = {r.offer.provider for r in project.resources.values() if r.offer.target}
     return Started(tuple(written), tuple(sorted(used)))

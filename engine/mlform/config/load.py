@@ -67,6 +67,18 @@ def load(
     return changes(project, reader.changes, diagnostics), names
 
 
+def called(files: Mapping[str, str], diagnostics: Diagnostics) -> dict[str, tuple[str, Attribute]]:
+    """Return the source of each module that the files of one folder call, and where it stands."""
+    bodies = [_parse(name, text, diagnostics) for name, text in files.items()]
+    found = {}
+    for name, block in Folder.read(bodies, Diagnostics()).calls.items():
+        written = block.body.attributes.get("source")
+        source = Reader(diagnostics).text(written)
+        if written is not None and source:
+            found[name] = source, written
+    return found
+
+
 class _Modules:
     """Reads a module and those it calls."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from mlform.address import Address
@@ -53,7 +54,7 @@ class Names:
 
     def needed(
         self, attribute: Attribute, bound: frozenset[str] = frozenset()
-    ) -> Set[Address]:
+    ) -> AbstractSet[Address]:
         """Return the resource blocks an expression takes values from, through locals too."""
         seen = (id(attribute.expr), bound)
         if seen not in self._seen:
