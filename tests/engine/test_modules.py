@@ -273,3 +273,37 @@ def test_a_module_that_calls_itself_is_found_out(world: World) -> None:
     world.module("inner", 'module "again" {\n  source = "../inner"\n}\n')
     with pytest.raises(DiagnosedError, match="call itself"):
         world.plan('module "m" {\n  source = "./inner"\n}\n')
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        'training_job "node" "n" {\n  note = var.once\n}',
+        'output "x" {\n  value = local.through\n}',
+        'module "m" {\n  source = "./inner"\n  value = var.once\n}',
+    ],
+)
+def test_an_ephemeral_value_is_kept_nowhere(nested: World, use: str) -> None:
+    spec = 'variable "once" {\n  ephemeral = true\n}\nlocals {\n  through = "a${var.once}"\n}\n'
+    with pytest.raises(DiagnosedError, match=r"var\.once is ephemeral"):
+        nested.plan(spec + use, once=1)
+    secret = 'training_job "node" "n" {\n  token = local.through\n}\n'
+    plan = nested.plan(spec + secret, once="canary")
+    assert "canary" not in dump(plan)
+
+
+def test_a_secret_among_the_elements_of_for_each(nested: World) -> None:
+    spec = """
+    variable "password" {
+      type      = string
+      sensitive = true
+    }
+    training_job "node" "n" {
+      for_each = { a = var.password }
+      token    = each.value
+    }
+    """
+    with pytest.raises(DiagnosedError, match="Take the secret from a variable"):
+        nested.plan(spec, password="canary")
+    mended = spec.replace("= each.value", "= var.password")
+    assert "canary" not in dump(nested.plan(mended, password="canary"))

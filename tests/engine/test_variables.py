@@ -81,7 +81,8 @@ def test_an_automatic_file_may_be_given_again_to_have_the_last_word(tmp_path: Pa
         ("string", "", ""),
         ("any", "7", "7"),
         ("number", "7", 7),
-        ("number", '"7"', 7),
+        ("number", "1e3", 1000),
+        ("bool", "1", True),
         ("bool", "true", True),
         ("list(number)", "[1, 2]", [1, 2]),
         ("set(string)", '["b", "a", "b"]', ["a", "b"]),
@@ -192,3 +193,16 @@ variable "v" {
 def test_a_plan_shows_what_variables_made_of_it(world: World) -> None:
     spec = SPEC + 'training_job "node" "a" {\n  count = var.v\n}\n'
     assert list(world.actions(spec, v=2)) == ["training_job.a[0]", "training_job.a[1]"]
+
+
+def test_files_of_values_may_be_json(tmp_path: Path) -> None:
+    (tmp_path / "mlform.mlfvars.hcl").write_text("v = 2\n")
+    (tmp_path / "mlform.mlfvars.json").write_text('{"v": 3}')
+    assert values(tmp_path, SPEC)["v"] == 3
+    (tmp_path / "a.auto.mlfvars.json").write_text('{"v": 4}')
+    assert values(tmp_path, SPEC)["v"] == 4
+    given = tmp_path / "more.json"
+    given.write_text('{"v": 5}')
+    assert values(tmp_path, SPEC, [("file", str(given))])["v"] == 5
+    (tmp_path / "a.auto.mlfvars.json").write_text('{"v": ')
+    assert mistakes(tmp_path, SPEC)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mlform.address import Address, Key
 from mlform.config.conditions import check_settled
+from mlform.config.ephemeral import Ephemerals
 from mlform.config.model import (
     ROOT,
     Bindings,
@@ -32,7 +33,7 @@ def expand(
     diagnostics: Diagnostics,
 ) -> Project:
     """Return a project with its instances. Notes what is wrong with any block on the way."""
-    _references(names)
+    _references(names, Ephemerals(diagnostics))
     reader = Resources(registry, names, providers, diagnostics)
     modules: dict[ModulePath, ModuleInstance] = {}
     resources: dict[Address, ResourceConfig] = {}
@@ -58,9 +59,10 @@ def expand(
     return replace(project, modules=modules, resources=resources)
 
 
-def _references(names: Names) -> None:
+def _references(names: Names, ephemerals: Ephemerals) -> None:
     """Look at every reference outside resource blocks, so that a wrong one is noted."""
     module = names.module
+    ephemerals.module(names)
     for local in module.locals.values():
         names.needed(local)
     for output in module.outputs.values():
@@ -80,7 +82,7 @@ def _references(names: Names) -> None:
         for given in call.inputs.values():
             names.needed(given, bound)
         list(names.waited(call.depends_on))
-        _references(names.children[name])
+        _references(names.children[name], ephemerals)
 
 
 def scopes(project: Project, diagnostics: Diagnostics) -> ModuleScope:

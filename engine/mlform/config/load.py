@@ -15,11 +15,10 @@ from mlform.config.names import Names
 from mlform.config.providers import read_providers
 from mlform.config.resources import Providers
 from mlform.config.settings import SettingsBlock
-from mlform.config.sources import JSON_SUFFIX, Given, Sources
+from mlform.config.sources import Given, Sources, parse_file
 from mlform.config.variables import Variables
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.registry import Registry
-from mlform.syntax import parse
 from mlform.syntax.tree import Attribute, Block, Body, Literal, ObjectExpr
 
 DEEPEST: Final = 20
@@ -36,6 +35,7 @@ _NESTED: Final = {
     "backend": 1,
     "dynamic": 1,
 }
+_ALL: Final = {**LABELS, **_NESTED}
 _CALL: Final = ("source", "version", "providers", "count", "for_each", "depends_on")
 
 
@@ -69,7 +69,7 @@ def load(
 
 def called(files: Mapping[str, str], diagnostics: Diagnostics) -> dict[str, tuple[str, Attribute]]:
     """Return the source of each module that the files of one folder call, and where it stands."""
-    bodies = [_parse(name, text, diagnostics) for name, text in files.items()]
+    bodies = [parse_file(name, text, diagnostics, _ALL) for name, text in files.items()]
     found = {}
     for name, block in Folder.read(bodies, Diagnostics()).calls.items():
         written = block.body.attributes.get("source")
@@ -92,7 +92,7 @@ class _Modules:
         """Return the syntax trees of some files, each parsed once."""
         for name, text in files.items():
             if name not in self._bodies:
-                self._bodies[name] = _parse(name, text, self.diagnostics)
+                self._bodies[name] = parse_file(name, text, self.diagnostics, _ALL)
         return [self._bodies[name] for name in files]
 
     def module(self, folder: Folder, place: str, path: tuple[str, ...]) -> Module:
@@ -201,11 +201,3 @@ class _Modules:
             detail = "`providers` is an object: { NAME_INSIDE = NAME_HERE }."
             self.diagnostics.error("Invalid provider", detail, at=attribute.value_span)
         return found
-
-
-def _parse(name: str, text: str, diagnostics: Diagnostics) -> Body:
-    if name.endswith(JSON_SUFFIX):
-        from mlform.syntax.json import parse_json  # noqa: PLC0415 - few specs have JSON
-
-        return parse_json(text, name, diagnostics, {**LABELS, **_NESTED})
-    return parse(text, name, diagnostics)

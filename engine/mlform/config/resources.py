@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mlform.address import Address
+from mlform.config.ephemeral import Ephemerals
 from mlform.config.lifecycle import LifecycleBlock
 from mlform.config.model import ResourceConfig
 from mlform.config.names import Names
@@ -88,6 +89,7 @@ class Resources:
         arguments = {n: a for n, a in arguments.items() if n not in META}
         self._check_names(address, block, offer, arguments)
         self._check_references(block, offer, arguments, names)
+        Ephemerals(self.diagnostics).resource(names, offer.resource, arguments)
         lifecycle = LifecycleBlock(block, fields, names, self.diagnostics)
         depends = set(names.waited(block.body.attributes.get("depends_on")))
         depends |= set(self._callers_wait(names))

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlform.diagnostics import Diagnostics, stop
+from mlform.syntax import parse
+from mlform.syntax.tree import Body
 
 SUFFIX = ".mlf.hcl"
 JSON_SUFFIX = ".mlf.json"
-VALUES = "mlform.mlfvars.hcl"
-AUTO_VALUES = ".auto.mlfvars.hcl"
+VALUES = ("mlform.mlfvars.hcl", "mlform.mlfvars.json")
+AUTO_VALUES = (".auto.mlfvars.hcl", ".auto.mlfvars.json")
 ENVIRONMENT = "MLF_VAR_"
 
 
@@ -49,8 +51,8 @@ class Sources:
                 "small example.",
             )
         files = {n: text for n in names if (text := _text(root / n, n, diagnostics)) is not None}
-        automatic = [VALUES] if (root / VALUES).is_file() else []
-        automatic += sorted(p.name for p in root.glob(f"*{AUTO_VALUES}"))
+        automatic = [name for name in VALUES if (root / name).is_file()]
+        automatic += sorted(p.name for p in root.iterdir() if p.name.endswith(AUTO_VALUES))
         values = {n: t for n in automatic if (t := _text(root / n, n, diagnostics)) is not None}
         for how, what in given.items if given else ():
             if how == "file" and (text := _text(Path(what), what, diagnostics)) is not None:
@@ -73,6 +75,15 @@ class Sources:
         """Every text by file name, for showing source lines."""
         inner = {name: text for files in self.modules.values() for name, text in files.items()}
         return {**inner, **self.files, **self.values}
+
+
+def parse_file(name: str, text: str, diagnostics: Diagnostics, labels: Mapping[str, int]) -> Body:
+    """Parse a file in the syntax that its name says; ``labels``: how many each block has."""
+    if name.endswith(".json"):
+        from mlform.syntax.json import parse_json  # noqa: PLC0415 - few specs have JSON
+
+        return parse_json(text, name, diagnostics, labels)
+    return parse(text, name, diagnostics)
 
 
 def _spec_names(folder: Path) -> list[str]:

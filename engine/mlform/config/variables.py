@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from mlform.config.blocks import Reader, Variable
 from mlform.config.inputs import Inputs
-from mlform.config.sources import ENVIRONMENT, Given, Sources
+from mlform.config.sources import ENVIRONMENT, Given, Sources, parse_file
 from mlform.diagnostics import Diagnostics, Span, did_you_mean
 from mlform.lang import evaluate, parse_type
-from mlform.syntax import parse, parse_expression
+from mlform.syntax import parse_expression
 from mlform.syntax.tree import Block
+from mlform.types import Primitive
 from mlform.values import Value
 
 _ARGUMENTS = ("type", "default", "description", "sensitive", "nullable", "ephemeral")
-_TEXT = ("string", "any")
 
 
 def read_variable(block: Block, diagnostics: Diagnostics) -> Variable:
@@ -94,7 +94,7 @@ class Variables:
         return found
 
     def _from_file(self, file: str) -> dict[str, _Candidate]:
-        body = parse(self.sources.values[file], file, self.diagnostics)
+        body = parse_file(file, self.sources.values[file], self.diagnostics, {})
         found = {}
         for block in body.blocks:
             detail = "A file of values holds only `name = value`."
@@ -141,9 +141,9 @@ class Variables:
         return inputs.accept(variable, value, candidate.origin, candidate.at)
 
     def _read(self, variable: Variable, text: str, origin: str) -> tuple[Value, Diagnostics]:
-        """Read text as the type says: text where that is text, else an expression."""
+        """Read text as the type says: an expression, except for one word or number."""
         problems = Diagnostics()
-        if variable.written in _TEXT:
+        if variable.type is None or isinstance(variable.type, Primitive):
             return text, problems
         expr, source = parse_expression(text, origin, problems)
         if problems.errors:

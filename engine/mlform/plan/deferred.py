@@ -10,6 +10,7 @@ from mlform.config import Output as OutputConfig
 from mlform.config import Project, ResourceConfig
 from mlform.config.blocks import Rule
 from mlform.config.model import ROOT, ModulePath
+from mlform.diagnostics import stop
 from mlform.lang import Reference, references
 from mlform.plan.model import Condition, Deferred
 from mlform.refresh.scope import Scope
@@ -87,7 +88,7 @@ class Deferrer:
             elif root in _WORLD:
                 bindings[root] = plain(self.scope.modules[path].roots[root])
         for root, value in bound.items():
-            bindings[root] = self._bound(value)
+            bindings[root] = self._bound(value, attribute)
         spot = Address("", "", module=path).spot
         at = str(attribute.value_span)
         return Deferred(attribute.text, bindings, tuple(sorted(secrets)), at, spot)
@@ -166,8 +167,14 @@ class Deferrer:
         assert isinstance(kinds, Mapping)
         return {name: _opened(kinds[name])}
 
-    def _bound(self, value: Value) -> Any:
+    def _bound(self, value: Value, attribute: Attribute) -> Any:
         assert isinstance(value, Mapping), "each and count are objects"
+        if is_sensitive(value) and any(r.root == "each" for r in references(attribute.expr)):
+            detail = (
+                f"`{attribute.text}` can be worked out only while applying, and `each.value` is "
+                "sensitive here, so no plan can hold it. Take the secret from a variable directly."
+            )
+            raise stop("Sensitive value not kept", detail, at=attribute.value_span)
         return {n: plain(v) for n, v in value.items() if not is_sensitive(v)}
 
 
