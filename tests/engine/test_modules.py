@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.engine.world import World
 
@@ -307,3 +309,31 @@ def test_a_secret_among_the_elements_of_for_each(nested: World) -> None:
         nested.plan(spec, password="canary")
     mended = spec.replace("= each.value", "= var.password")
     assert "canary" not in dump(nested.plan(mended, password="canary"))
+
+
+def test_json_says_the_same(nested: World) -> None:
+    spec = {
+        "variable": {"n": {"type": "map(number)", "default": {"a": 1}}},
+        "module": {
+            "m": {
+                "source": "./inner",
+                "for_each": "${var.n}",
+                "value": "${each.value}",
+                "depends_on": ["training_job.first"],
+            }
+        },
+        "training_job": {
+            "node": {
+                "first": {"lifecycle": {"ignore_changes": ["value"]}},
+                "last": {"uses": ['${module.m["a"].parity}'], "depends_on": ["module.m"]},
+            }
+        },
+        "moved": [{"from": "training_job.old", "to": "training_job.last"}],
+    }
+    (nested.root / "more.mlf.json").write_text(json.dumps(spec))
+    nested.apply("")
+    assert [str(a) for a in nested.records()["training_job.last"].needs] == [
+        'module.m["a"].training_job.n'
+    ]
+    moved = nested.session("").configured[0].moves
+    assert [(m.source, m.target) for m in moved] == [("training_job.old", "training_job.last")]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlform.config.written import as_written
 from mlform.diagnostics import Diagnostics, stop
 from mlform.syntax import parse
 from mlform.syntax.tree import Body
@@ -82,7 +83,7 @@ def parse_file(name: str, text: str, diagnostics: Diagnostics, labels: Mapping[s
     if name.endswith(".json"):
         from mlform.syntax.json import parse_json  # noqa: PLC0415 - few specs have JSON
 
-        return parse_json(text, name, diagnostics, labels)
+        return as_written(parse_json(text, name, diagnostics, labels))
     return parse(text, name, diagnostics)
 
 
