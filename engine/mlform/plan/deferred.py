@@ -16,6 +16,7 @@ from mlform.plan.model import Condition, Deferred
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import TRIGGERS, Wanted
 from mlform.syntax.tree import Attribute
+from mlform.syntax.unparse import unparse
 from mlform.values import Handle, Value, conceal, is_known, is_sensitive, plain
 
 _WORLD: Final = ("path", "mlform", "terraform")
@@ -91,7 +92,10 @@ class Deferrer:
             bindings[root] = self._bound(value, attribute)
         spot = Address("", "", module=path).spot
         at = str(attribute.value_span)
-        return Deferred(attribute.text, bindings, tuple(sorted(secrets)), at, spot)
+        text = attribute.text
+        if attribute.source.file.endswith(".json"):
+            text = unparse(attribute.expr)
+        return Deferred(text, bindings, tuple(sorted(secrets)), at, spot)
 
     def _variable(self, name: str, path: ModulePath) -> Any:
         if path == ROOT:
