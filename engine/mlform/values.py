@@ -174,6 +174,11 @@ def conceal(data: object) -> dict[str, str]:
     return {"$sensitive": "scrypt:" + _stretch(canonical(data))}
 
 
+def concealed(data: object) -> bool:
+    """Tell whether plain data stand for a sensitive value."""
+    return isinstance(data, Mapping) and data.keys() == {"$sensitive"}
+
+
 def handle_in(data: object) -> Handle | None:
     """Return the handle that ``data``, one node of plain data, stands for, or ``None``."""
     if isinstance(data, Mapping) and data.keys() == {_HANDLE}:

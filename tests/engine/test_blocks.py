@@ -319,3 +319,45 @@ def test_a_provider_alias_has_settings_of_its_own(world: World) -> None:
     }
     with pytest.raises(DiagnosedError, match="There is no provider block"):
         world.plan('training_job "node" "n" {\n  provider = toy.none\n}\n')
+
+
+def test_settings_take_variables_and_hide_secrets(world: World) -> None:
+    spec = """
+    variable "word" {
+      type      = string
+      sensitive = true
+    }
+    locals {
+      greeting = "${var.word}!"
+    }
+    provider "toy" {
+      greeting = local.greeting
+    }
+    training_job "node" "n" {}
+    """
+    plan = world.plan(spec, word="canary")
+    assert "canary" not in dump(plan)
+    world.apply(spec, word="canary")
+    assert world.records()["training_job.n"].attributes["greeting"] == "canary!"
+    unknown = spec.replace("local.greeting", "training_job.n.parity")
+    with pytest.raises(DiagnosedError, match="known from variables and locals"):
+        world.plan(unknown, word="canary")
+
+
+def test_backend_and_module_source_take_variables(world: World) -> None:
+    world.module("inner", NODE.format("n", 1))
+    spec = """
+    variable "place" {
+      type = string
+    }
+    mlform {
+      backend "sqlite" {
+        path = "${var.place}/state.db"
+      }
+    }
+    module "m" {
+      source = "./${var.place}"
+    }
+    """
+    world.apply(spec, place="inner")
+    assert (world.root / "inner" / "state.db").is_file()

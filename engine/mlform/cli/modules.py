@@ -18,6 +18,8 @@ def register(app: typer.Typer) -> None:
 def get(
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
     update: Annotated[
         bool, typer.Option("--update", help="Fetch anew what is in place already.")
     ] = False,
@@ -25,7 +27,7 @@ def get(
     """Fetch the modules that the spec calls from repositories, into .mlform/modules."""
     from mlform.commands.fetching import get as fetch
 
-    session = opt.open_session(directory)
+    session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
         found = fetch(session, update=update)
         for got in found:

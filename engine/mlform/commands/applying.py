@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlform.commands.session import PlanOptions, Session, new_run, provenance
 from mlform.diagnostics import stop
-from mlform.values import is_sensitive
+from mlform.values import concealed, is_sensitive
 
 if TYPE_CHECKING:
     from mlform.apply import Outcome, Reporter
@@ -87,7 +87,7 @@ def _carry_out(
     unfinished = sorted({e.address for e in session.store.unfinished() if e.address})
     if not plan.empty and not approve(plan):
         return Applied(plan, None, approved=False, unfinished=unfinished)
-    session.registry.settings = {**session.registry.settings, **plan.settings}
+    session.registry.settings = _settings(session, plan)
     executor = LocalExecutor(parallelism, _preload(session, plan))
     stopping = threading.Event()
     try:
@@ -110,6 +110,21 @@ def _carry_out(
     finally:
         executor.close()
     return Applied(plan, outcome, unfinished=unfinished)
+
+
+def _settings(session: Session, plan: Plan) -> Mapping[str, Mapping[str, Value]]:
+    """Return the settings of providers as the plan has them; secrets come from the spec again."""
+    hidden = [v for s in plan.settings.values() for v in s.values() if concealed(v)]
+    if hidden:
+        assert session.configured, "reading the spec hands the registry its settings"
+    before = session.registry.settings
+    return {
+        **before,
+        **{
+            provider: {n: before[provider][n] if concealed(v) else v for n, v in given.items()}
+            for provider, given in plan.settings.items()
+        },
+    }
 
 
 def _secrets(session: Session, plan: Plan) -> Mapping[str, Value]:

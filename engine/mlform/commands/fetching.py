@@ -62,7 +62,8 @@ class _Fetcher:
     def folder(self, folder: str, files: Mapping[str, str], path: tuple[str, ...]) -> Iterator[Got]:
         """Fetch what the files of one folder call, and what that calls."""
         diagnostics = self.session.diagnostics
-        for name, (source, written) in called(files, diagnostics).items():
+        root = None if path else (self.session.sources, self.session.given)
+        for name, (source, written) in called(files, diagnostics, root).items():
             inside = (*path, name)
             if len(inside) > DEEPEST:
                 continue  # reading the spec tells of it

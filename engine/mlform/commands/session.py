@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlform.address import Address
 from mlform.commands.checking import check
-from mlform.config import Given, Names, Project, Sources, load
+from mlform.config import Given, Names, Project, Settings, Sources, load, settings
 from mlform.diagnostics import DiagnosedError, Diagnostics, stop
 from mlform.registry import Registry
 from mlform.values import Value, is_sensitive
@@ -84,13 +84,19 @@ class Session:
         """The folder for local data, never committed."""
         return self.root / ".mlform"
 
+    @property
+    def _settings(self) -> Settings:
+        if "configured" in self.__dict__:
+            return self.configured[0].settings
+        return settings(self.sources, self.registry, self.given, self.diagnostics)
+
     @cached_property
     def store(self) -> Store:
         """The state."""
         from mlform.state.store import SqlStore
 
         try:
-            path = self.root / self.configured[0].settings.backend_path
+            path = self.root / self._settings.backend_path
         except DiagnosedError:
             if self.diagnostics.errors:
                 raise

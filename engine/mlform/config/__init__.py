@@ -1,7 +1,7 @@
 """Blocks → meaning: variables, locals, resources, expansion. The last room that sees blocks."""
 
 from mlform.config.expand import scopes
-from mlform.config.load import load
+from mlform.config.load import load, settings
 from mlform.config.model import Lifecycle, Module, Output, Project, ResourceConfig, Settings
 from mlform.config.names import Names
 from mlform.config.scope import ModuleScope
@@ -20,4 +20,5 @@ __all__ = [
     "Sources",
     "load",
     "scopes",
+    "settings",
 ]

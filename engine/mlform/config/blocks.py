@@ -94,13 +94,18 @@ class Reader:
             return default
         return value
 
-    def text(self, attribute: Attribute | None, default: str = "") -> str:
-        """Return an argument that is text, as written."""
+    def text(
+        self,
+        attribute: Attribute | None,
+        default: str = "",
+        scope: Mapping[str, Value] | None = None,
+    ) -> str:
+        """Return an argument that is text, as written, or worked out from ``scope``."""
         if attribute is None:
             return default
-        value = self.constant(attribute)
+        value = self.constant(attribute, scope)
         if not isinstance(value, str):
-            detail = f"`{attribute.name}` is a string, as it is written: no other value."
+            detail = f"`{attribute.name}` is a string, and known when the spec is read."
             self.diagnostics.error("Invalid argument", detail, at=attribute.value_span)
             return default
         return value

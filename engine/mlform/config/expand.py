@@ -19,29 +19,30 @@ from mlform.config.model import (
 )
 from mlform.config.names import Names
 from mlform.config.repetition import Repetition
-from mlform.config.resources import Providers, Resources
+from mlform.config.resources import Resources
 from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics
-from mlform.registry import Registry
 
 
-def expand(
-    project: Project,
-    names: Names,
-    registry: Registry,
-    providers: Providers,
-    diagnostics: Diagnostics,
-) -> Project:
-    """Return a project with its instances. Notes what is wrong with any block on the way."""
-    _references(names, Ephemerals(diagnostics))
-    reader = Resources(registry, names, providers, diagnostics)
-    modules: dict[ModulePath, ModuleInstance] = {}
-    resources: dict[Address, ResourceConfig] = {}
+def unexpanded(project: Project, names: Names, diagnostics: Diagnostics) -> ModuleScope:
+    """Return the scope of the root module; which instances calls make is worked out by need."""
 
     def instances(scope: ModuleScope, call: Call) -> Mapping[Key, Bindings]:
         inside = names.at(scope.module.path)
         found = Repetition(inside, scope.roots, diagnostics)
         return dict(found.instances(f"module.{call.name}", call.block))
+
+    where = (project.root, project.workspace)
+    return ModuleScope(project.module, project.variables, where, instances, diagnostics)
+
+
+def expand(
+    project: Project, names: Names, root: ModuleScope, reader: Resources, diagnostics: Diagnostics
+) -> Project:
+    """Return a project with its instances. Notes what is wrong with any block on the way."""
+    _references(names, Ephemerals(diagnostics))
+    modules: dict[ModulePath, ModuleInstance] = {}
+    resources: dict[Address, ResourceConfig] = {}
 
     def enter(scope: ModuleScope, bindings: Bindings, call: Call | None) -> None:
         modules[scope.path] = ModuleInstance(scope.module, bindings, call)
@@ -53,8 +54,6 @@ def expand(
                 assert child.caller is not None, "a called module has a caller"
                 enter(child, child.caller[3], inner)
 
-    where = (project.root, project.workspace)
-    root = ModuleScope(project.module, project.variables, where, instances, diagnostics)
     enter(root, {}, None)
     return replace(project, modules=modules, resources=resources)
 

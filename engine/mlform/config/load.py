@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from mlform.config.blocks import Reader
 from mlform.config.changes import changes
 from mlform.config.declare import LABELS, Folder
-from mlform.config.expand import expand
-from mlform.config.model import Call, Module, Project
+from mlform.config.expand import expand, unexpanded
+from mlform.config.model import Call, Module, Project, Settings
 from mlform.config.modules import Fetched, GitSource, SourceError, is_local, local_folder
 from mlform.config.names import Names
-from mlform.config.providers import read_providers
-from mlform.config.resources import Providers
+from mlform.config.providers import read_providers, settled
+from mlform.config.resources import Providers, Resources
+from mlform.config.scope import ModuleScope
 from mlform.config.settings import SettingsBlock
 from mlform.config.sources import Given, Sources, parse_file
 from mlform.config.variables import Variables
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.registry import Registry
 from mlform.syntax.tree import Attribute, Block, Body, Literal, ObjectExpr
+from mlform.values import Value
 
 DEEPEST: Final = 20
 """Modules within modules."""
@@ -47,33 +51,71 @@ def load(
     reader.parse(sources.files)
     diagnostics.stop_on_errors()
     root = Folder.read(reader.parse(sources.files), diagnostics)
-    module = reader.module(root, ".", ())
-    settings = SettingsBlock(registry, diagnostics)
-    for block in root.settings:
-        settings.read(block)
-    known = read_providers(root.providers, registry, diagnostics)
-    values = Variables(module.variables, sources, given, diagnostics).values()
+    values = Variables(root.variables, sources, given, diagnostics).values()
+    module = reader.module(root, ".", (), values)
     names = Names(module, diagnostics)
     project = Project(
         root=sources.root,
-        settings=settings.settings(),
+        settings=Settings(),
         module=module,
         variables=values,
         modules={},
         resources={},
         declared={a: b.header_span for m in module.tree() for a, b in m.blocks.items()},
     )
-    project = expand(project, names, registry, Providers(known, registry, diagnostics), diagnostics)
+    scope = unexpanded(project, names, diagnostics)
+    project = replace(project, settings=_settings(root, scope, names, registry))
+    known = read_providers(root.providers, scope, names, registry, diagnostics)
+    reads = Resources(registry, names, Providers(known, registry, diagnostics), diagnostics)
+    project = expand(project, names, scope, reads, diagnostics)
     return changes(project, reader.changes, diagnostics), names
 
 
-def called(files: Mapping[str, str], diagnostics: Diagnostics) -> dict[str, tuple[str, Attribute]]:
-    """Return the source of each module that the files of one folder call, and where it stands."""
+def settings(
+    sources: Sources, registry: Registry, given: Given, diagnostics: Diagnostics
+) -> Settings:
+    """Return the settings alone: what a command needs that looks at the state, not at the spec.
+
+    Whatever else may be wrong with the spec, a variable without a value too, is left alone.
+    """
+    reader = _Modules(sources, registry, diagnostics)
+    bodies = reader.parse(sources.files)
+    diagnostics.stop_on_errors()
+    root = Folder.read(bodies, Diagnostics())
+    module = reader.module(replace(root, calls={}), ".", ())
+    values = Variables(module.variables, sources, given, Diagnostics()).values()
+    names = Names(module, diagnostics)
+    project = Project(sources.root, Settings(), module, values, {}, {}, {})
+    found = _settings(root, unexpanded(project, names, diagnostics), names, registry)
+    diagnostics.stop_on_errors()
+    return found
+
+
+def _settings(root: Folder, scope: ModuleScope, names: Names, registry: Registry) -> Settings:
+    found = SettingsBlock(registry, scope.diagnostics, partial(settled, scope, names))
+    for block in root.settings:
+        found.read(block)
+    return found.settings()
+
+
+def called(
+    files: Mapping[str, str],
+    diagnostics: Diagnostics,
+    root: tuple[Sources, Given] | None = None,
+) -> dict[str, tuple[str, Attribute]]:
+    """Return the source of each module that the files of one folder call, and where it stands.
+
+    With ``root``, where the values of its variables come from, a source may use them.
+    """
     bodies = [parse_file(name, text, diagnostics, _ALL) for name, text in files.items()]
+    folder = Folder.read(bodies, Diagnostics())
+    scope: dict[str, Value] = {}
+    if root is not None:
+        scope["var"] = Variables(folder.variables, *root, Diagnostics()).values()
     found = {}
-    for name, block in Folder.read(bodies, Diagnostics()).calls.items():
+    for name, block in folder.calls.items():
         written = block.body.attributes.get("source")
-        source = Reader(diagnostics).text(written)
+        source = Reader(diagnostics).text(written, scope=scope)
         if written is not None and source:
             found[name] = source, written
     return found
@@ -95,12 +137,21 @@ class _Modules:
                 self._bodies[name] = parse_file(name, text, self.diagnostics, _ALL)
         return [self._bodies[name] for name in files]
 
-    def module(self, folder: Folder, place: str, path: tuple[str, ...]) -> Module:
-        """Return what a folder declares, with the modules that it calls."""
+    def module(
+        self,
+        folder: Folder,
+        place: str,
+        path: tuple[str, ...],
+        values: Mapping[str, Value] | None = None,
+    ) -> Module:
+        """Return what a folder declares, with the modules that it calls.
+
+        ``values`` are the variables that a source may use: those of the root module.
+        """
         self.changes += [(path, block) for block in folder.changes]
         calls = {}
         for name, block in folder.calls.items():
-            call = self._call(name, block, place, path)
+            call = self._call(name, block, (place, path), {"var": values or {}})
             if call is not None:
                 calls[name] = call
         return Module(
@@ -114,13 +165,20 @@ class _Modules:
             calls=calls,
         )
 
-    def _call(self, name: str, block: Block, place: str, path: tuple[str, ...]) -> Call | None:
+    def _call(
+        self,
+        name: str,
+        block: Block,
+        at: tuple[str, tuple[str, ...]],
+        scope: Mapping[str, Value],
+    ) -> Call | None:
+        place, path = at
         reader, attributes = Reader(self.diagnostics), block.body.attributes
         for inner in block.body.blocks:
             detail = f'A module block holds no block "{inner.kind}".'
             self.diagnostics.error("Unexpected block", detail, at=inner.header_span)
         given = reader.required(block, "source")
-        source = reader.text(given[0]) if given else ""
+        source = reader.text(given[0], scope=scope) if given else ""
         if given is None or not source:
             return None
         inside = (*path, name)

@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlform.config.blocks import Reader
+from mlform.config.names import Names
+from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics, did_you_mean
-from mlform.lang import evaluate
 from mlform.registry import Registry
-from mlform.syntax.tree import Block
+from mlform.syntax.tree import Attribute, Block
+from mlform.values import UNKNOWN, Value
 
 
 def read_providers(
-    blocks: Sequence[Block], registry: Registry, diagnostics: Diagnostics
+    blocks: Sequence[Block],
+    scope: ModuleScope,
+    names: Names,
+    registry: Registry,
+    diagnostics: Diagnostics,
 ) -> dict[str, object]:
-    """Hand the registry the settings of every provider block.
+    """Hand the registry the settings of every provider block; they may use variables and locals.
 
     Returns what a resource can name: ``provider`` and ``provider.alias``.
     """
     installed = registry.providers()
     known: dict[str, object] = dict.fromkeys(installed)
-    given: dict[str, dict[str, object]] = {}
+    given: dict[str, dict[str, Value]] = {}
     for block in blocks:
         name = block.labels[0].text
         if name not in installed:
@@ -38,9 +44,19 @@ def read_providers(
             diagnostics.error("Duplicate provider", detail, at=block.header_span)
         known[full] = block
         given[full] = {
-            a.name: evaluate(a.expr, {}, diagnostics, a.source)
-            for a in attributes.values()
-            if a.name != "alias"
+            a.name: settled(scope, names, a) for a in attributes.values() if a.name != "alias"
         }
     registry.settings = {**registry.settings, **given}
     return known
+
+
+def settled(scope: ModuleScope, names: Names, attribute: Attribute) -> Value:
+    """Return a value that must be known before anything is planned."""
+    if needed := names.needed(attribute):
+        detail = (
+            f"`{attribute.name}` takes a value from {', '.join(map(str, sorted(needed)))}; it must "
+            "be known from variables and locals."
+        )
+        scope.diagnostics.error("Value not known yet", detail, at=attribute.value_span)
+        return UNKNOWN
+    return scope.value(attribute)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib.metadata import version as installed_version
 
 from mlform.config.model import Settings
@@ -18,8 +19,14 @@ _CONSTRAINT = re.compile(r"\s*(>=|<=|!=|~>|=|>|<)?\s*(\d+(?:\.\d+)*)\s*")
 class SettingsBlock:
     """Reads the ``mlform`` block or blocks of one module."""
 
-    def __init__(self, registry: Registry, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        diagnostics: Diagnostics,
+        settled: Callable[[Attribute], Value] | None = None,
+    ) -> None:
         self.registry, self.diagnostics = registry, diagnostics
+        self.settled = settled or self._value
         self.backend: Block | None = None
 
     def read(self, block: Block, *, root: bool = True) -> None:
@@ -54,7 +61,7 @@ class SettingsBlock:
         if self.backend is None:
             return Settings()
         path = self.backend.body.attributes.get("path")
-        value = Settings.backend_path if path is None else self._value(path)
+        value = Settings.backend_path if path is None else self.settled(path)
         return Settings("sqlite", str(value))
 
     def _backend(self, block: Block) -> None:

@@ -23,7 +23,7 @@ from mlform.refresh.scope import Scope
 from mlform.refresh.world import TRIGGERS, Wanted, known_handle, pending_handle, wanted
 from mlform.registry import Registry
 from mlform.state.model import Record, Snapshot
-from mlform.values import Value, digest
+from mlform.values import Value, digest, plain
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,9 @@ def build(
         steps=tuple(steps),
         outputs=outputs,
         notes=tuple(builder.notes),
-        settings={n: dict(s) for n, s in sorted(registry.settings.items())},
+        settings={
+            n: {k: plain(v) for k, v in s.items()} for n, s in sorted(registry.settings.items())
+        },
         targets=tuple(str(t) for t in given.targets),
         moves={str(a): str(b) for a, b in sorted(given.moves.items())},
         checks=checks,

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from mlform.diagnostics import did_you_mean, stop
 from mlform.registry.kinds import Trigger
 from mlform.sdk import AnyResource, Provider
+from mlform.values import Value, is_known, plain
 
 GROUP = "mlform.providers"
 ENGINE = "mlform"
@@ -40,7 +41,7 @@ class Registry:
     """
 
     targets: Mapping[str, str] | None = None
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     _offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
     _aliased: dict[str, dict[tuple[str, str], Offer]] = field(default_factory=dict)
     _loaded: set[str] = field(default_factory=set)
@@ -103,7 +104,8 @@ class Registry:
         """Return what one provider offers, under the settings of its alias if there is one."""
         if full not in self._aliased:
             name = full.partition(".")[0]
-            target, given = self.providers().get(name), self.settings.get(full, {})
+            target, written = self.providers().get(name), self.settings.get(full, {})
+            given = {n: plain(v, reveal=True) for n, v in written.items() if is_known(v)}
             found: dict[tuple[str, str], Offer] = {}
             try:
                 for resource in _resources(full, target, given) if target else ():
