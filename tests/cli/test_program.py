@@ -136,7 +136,7 @@ def test_the_graph_is_drawn(folder: Folder) -> None:
 def test_targets_must_name_something(folder: Folder) -> None:
     assert folder.actions("-target", "dataset.d") == {"dataset.d": "run"}
     assert "There is no dataset.e" in folder.mlform("plan", "-target", "dataset.e", expect=1).err
-    assert "is no address" in folder.mlform("plan", "-target", "dataset", expect=1).err
+    assert "is written KIND.NAME" in folder.mlform("plan", "-target", "dataset", expect=1).err
 
 
 def test_refresh_can_be_left_out_in_both_spellings(folder: Folder) -> None:
