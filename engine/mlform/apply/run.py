@@ -165,7 +165,7 @@ class _Run:
             self.report(Skipped(address, because))
         if self.stop.is_set():
             self.outcome.interrupted = True
-        if self.outcome.complete and not self.plan.targets:
+        if self.outcome.complete and not self.plan.targets and not self.plan.deferred:
             self._outputs()
             self._checks()
 

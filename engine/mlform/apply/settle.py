@@ -10,8 +10,8 @@ from mlform.diagnostics import Diagnostics, stop
 from mlform.lang import ConversionError, convert, evaluate, parse_type
 from mlform.plan import Condition, Deferred, Step
 from mlform.refresh.recorded import Recorded
-from mlform.refresh.world import place
 from mlform.registry import KINDS
+from mlform.registry.places import place
 from mlform.syntax import parse_expression
 from mlform.values import Sensitive, Value, handle_in
 

@@ -47,12 +47,35 @@ def apply(
     """Plan under the lock, ask, and carry out. A saved plan is refused if the state moved."""
     with session.store.lock(operation) as lease:
         snapshot = session.store.snapshot()
-        if saved is None:
-            plan = session.plan(snapshot, options)
-        else:
-            plan = saved
+        if saved is not None:
             check_current(saved, snapshot)
-        return _carry_out(session, plan, snapshot, lease, approve, report, parallelism)
+            return _carry_out(session, saved, snapshot, lease, approve, report, parallelism)
+        plan = session.plan(snapshot, options)
+        applied = _carry_out(session, plan, snapshot, lease, approve, report, parallelism)
+        while _goes_on(applied):
+            snapshot = session.store.snapshot()
+            plan = session.plan(snapshot, options)
+            more = _carry_out(session, plan, snapshot, lease, approve, report, parallelism)
+            applied = _together(applied, more)
+        return applied
+
+
+def _goes_on(applied: Applied) -> bool:
+    """Tell whether what was deferred can be planned now: something was applied to that end."""
+    outcome = applied.outcome
+    return bool(applied.plan.deferred and outcome and outcome.complete and outcome.done)
+
+
+def _together(first: Applied, more: Applied) -> Applied:
+    """Return two rounds as one."""
+    assert first.outcome is not None, "a round that went on was carried out"
+    if more.outcome is None:
+        return Applied(more.plan, first.outcome, more.approved, first.unfinished)
+    before, after = first.outcome, more.outcome
+    after.done = {**before.done, **after.done} if after.done else after.done
+    after.held = {**before.held, **after.held}
+    after.kept[:0], after.warnings[:0] = before.kept, before.warnings
+    return Applied(more.plan, after, more.approved, first.unfinished)
 
 
 def check_current(plan: Plan, snapshot: Snapshot) -> None:

@@ -34,7 +34,7 @@ def _check(project: Project, diagnostics: Diagnostics) -> None:
     scope = Scope(project, Snapshot("", 0, {}), diagnostics)
     for address, resource in project.resources.items():
         scope.put(address, pending_handle(address, resource.offer.resource, {}))
-    for address, resource in project.resources.items():
+    for address, resource in {**project.resources, **project.rests.samples}.items():
         values = scope.arguments(resource)
         for problem in wanted(resource.offer.resource, values).problems:
             written = resource.arguments.get(problem.argument)

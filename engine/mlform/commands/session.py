@@ -69,6 +69,25 @@ class Session:
         self.diagnostics.stop_on_errors()
         return found
 
+    def know(self, snapshot: Snapshot) -> None:
+        """Read the project anew with what is recorded, if how many there are of any rests on it."""
+        from mlform.refresh.moves import moves, relocated
+        from mlform.refresh.world import known_handle
+
+        project, _ = self.configured
+        if not project.rests.blocks and not project.rests.calls:
+            return
+        recorded: dict[Address, Value] = {}
+        now = relocated(snapshot, moves(project, snapshot, Diagnostics()))
+        for address, record in now.records.items():
+            offer = self.registry.find(address.kind, record.type)
+            if offer is not None:
+                recorded[address] = known_handle(address, offer.resource, record.attributes)
+        found = load(self.sources, self.registry, self.given, self.diagnostics, recorded)
+        self.diagnostics.stop_on_errors()
+        self.__dict__["configured"] = found
+        self.__dict__.pop("graph", None)
+
     @cached_property
     def graph(self) -> Graph:
         """Who needs whom."""
@@ -133,6 +152,7 @@ class Session:
         from mlform.refresh.pins import lock_digest, read_pins
 
         options = options or PlanOptions()
+        self.know(snapshot)
         project, names = self.configured
         graph = self.graph
         moved = moves(project, snapshot, self.diagnostics)

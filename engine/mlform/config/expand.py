@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 from mlform.address import Address, Key
 from mlform.config.conditions import check_settled
@@ -18,26 +19,61 @@ from mlform.config.model import (
     ResourceConfig,
 )
 from mlform.config.names import Names
-from mlform.config.repetition import Repetition
+from mlform.config.repetition import NotYetError, Repetition
 from mlform.config.resources import Resources
 from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics
+from mlform.registry.places import place
+from mlform.values import UNKNOWN, Unknown, Value
+
+Recorded: TypeAlias = Mapping[Address, Value]
+"""What resources are worth as they are recorded: some instances may rest on it."""
 
 
-def unexpanded(project: Project, names: Names, diagnostics: Diagnostics) -> ModuleScope:
+def unexpanded(
+    project: Project, names: Names, diagnostics: Diagnostics, recorded: Recorded | None = None
+) -> ModuleScope:
     """Return the scope of the root module; which instances calls make is worked out by need."""
 
-    def instances(scope: ModuleScope, call: Call) -> Mapping[Key, Bindings]:
+    def instances(scope: ModuleScope, call: Call) -> Mapping[Key, Bindings] | None:
         inside = names.at(scope.module.path)
+        _fill(scope, recorded or {})
         found = Repetition(inside, scope.roots, diagnostics)
-        return dict(found.instances(f"module.{call.name}", call.block))
+        path = (*scope.path, (call.name, None))
+        if needed := found.needed(call.block):
+            project.rests.calls[path] = needed
+        try:
+            return dict(found.instances(f"module.{call.name}", call.block))
+        except NotYetError:
+            project.rests.later.add(path)
+            return None
 
     where = (project.root, project.workspace)
     return ModuleScope(project.module, project.variables, where, instances, diagnostics)
 
 
+def _fill(scope: ModuleScope, recorded: Recorded) -> None:
+    """Put what is recorded where expressions look for it, and UNKNOWN for the rest."""
+    for block in scope.module.blocks:
+        kind = scope.roots[block.kind]
+        assert isinstance(kind, dict)
+        kind.setdefault(block.name, UNKNOWN)
+    for address, value in recorded.items():
+        if address.module == scope.path and address.config in scope.module.blocks:
+            kind = scope.roots[address.kind]
+            assert isinstance(kind, dict)
+            if isinstance(kind.get(address.name), Unknown):
+                del kind[address.name]
+            place(scope.roots, address, value)
+
+
 def expand(
-    project: Project, names: Names, root: ModuleScope, reader: Resources, diagnostics: Diagnostics
+    project: Project,
+    names: Names,
+    root: ModuleScope,
+    reader: Resources,
+    diagnostics: Diagnostics,
+    recorded: Recorded | None = None,
 ) -> Project:
     """Return a project with its instances. Notes what is wrong with any block on the way."""
     _references(names, Ephemerals(diagnostics))
@@ -46,8 +82,9 @@ def expand(
 
     def enter(scope: ModuleScope, bindings: Bindings, call: Call | None) -> None:
         modules[scope.path] = ModuleInstance(scope.module, bindings, call)
+        _fill(scope, recorded or {})
         for address, block in scope.module.blocks.items():
-            resources.update(reader.read(address, block, scope))
+            resources.update(reader.read(address, block, scope, project.rests))
         check_settled(scope, names.at(scope.module.path), diagnostics)
         for name, inner in scope.module.calls.items():
             for child in scope.children(name).values():
@@ -92,8 +129,9 @@ def scopes(project: Project, diagnostics: Diagnostics) -> ModuleScope:
             name, key = path[-1]
             made.setdefault((path[:-1], name), {})[key] = instance.bindings
 
-    def instances(scope: ModuleScope, call: Call) -> Mapping[Key, Bindings]:
-        return made.get((scope.path, call.name), {})
+    def instances(scope: ModuleScope, call: Call) -> Mapping[Key, Bindings] | None:
+        later = (*scope.path, (call.name, None)) in project.rests.later
+        return None if later else made.get((scope.path, call.name), {})
 
     where = (project.root, project.workspace)
     return ModuleScope(project.module, project.variables, where, instances, diagnostics)

@@ -10,7 +10,7 @@ from typing import Final
 from mlform.config.blocks import Reader
 from mlform.config.changes import changes
 from mlform.config.declare import LABELS, Folder
-from mlform.config.expand import expand, unexpanded
+from mlform.config.expand import Recorded, expand, unexpanded
 from mlform.config.model import Call, Module, Project, Settings
 from mlform.config.modules import Fetched, GitSource, SourceError, is_local, local_folder
 from mlform.config.names import Names
@@ -44,9 +44,16 @@ _CALL: Final = ("source", "version", "providers", "count", "for_each", "depends_
 
 
 def load(
-    sources: Sources, registry: Registry, given: Given, diagnostics: Diagnostics
+    sources: Sources,
+    registry: Registry,
+    given: Given,
+    diagnostics: Diagnostics,
+    recorded: Recorded | None = None,
 ) -> tuple[Project, Names]:
-    """Return the project the files declare, and its names. Notes everything that is wrong."""
+    """Return the project the files declare, and its names. Notes everything that is wrong.
+
+    ``recorded`` is what resources are worth now: how many instances there are may rest on it.
+    """
     reader = _Modules(sources, registry, diagnostics)
     reader.parse(sources.files)
     diagnostics.stop_on_errors()
@@ -63,11 +70,11 @@ def load(
         resources={},
         declared={a: b.header_span for m in module.tree() for a, b in m.blocks.items()},
     )
-    scope = unexpanded(project, names, diagnostics)
+    scope = unexpanded(project, names, diagnostics, recorded)
     project = replace(project, settings=_settings(root, scope, names, registry))
     known = read_providers(root.providers, scope, names, registry, diagnostics)
     reads = Resources(registry, names, Providers(known, registry, diagnostics), diagnostics)
-    project = expand(project, names, scope, reads, diagnostics)
+    project = expand(project, names, scope, reads, diagnostics, recorded)
     return changes(project, reader.changes, diagnostics), names
 
 

@@ -22,6 +22,7 @@ _REPEATED = frozenset({"each", "count"})
 class Names:
     """The names of one module. Notes every reference that names nothing, once.
 
+    A module whose instances rest on resources stands for itself, as if it were a block.
     It follows a value through variables to the module that called, and through outputs into the
     modules that are called: what is needed are resource blocks, wherever they stand.
     """
@@ -124,6 +125,12 @@ class Names:
         steps = list(reference.steps[1:])
         if {"count", "for_each"} & call.block.body.attributes.keys():
             del steps[:1]
+        found: set[Address] = set()
+        for repeats in ("count", "for_each"):
+            if (written := call.block.body.attributes.get(repeats)) is not None:
+                found |= self.needed(written)
+        if found:
+            found.add(Address("module", call.name, module=self.module.spot))
         wanted = [str(steps[0])] if steps else list(call.module.outputs)
         if steps and wanted[0] not in call.module.outputs:
             known = call.module.outputs
@@ -133,7 +140,6 @@ class Names:
             )
             self._error("Unknown reference", detail, reference, source)
             return _NOTHING
-        found: set[Address] = set()
         for name in wanted:
             output = call.module.outputs[name]
             found |= inside.followed("output", name, output.value, reference, source)

@@ -7,16 +7,31 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from mlform.address import Key
+from mlform.address import Address, Key
 from mlform.config.model import Bindings
 from mlform.config.names import Names
 from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate
 from mlform.syntax.tree import Attribute, Block
-from mlform.values import Sensitive, SetValue, Unknown, Value, is_known, is_sensitive, plain
+from mlform.types import NUMBER, STRING
+from mlform.values import (
+    UNKNOWN,
+    Handle,
+    Sensitive,
+    SetValue,
+    Unknown,
+    Value,
+    is_known,
+    is_sensitive,
+    plain,
+)
 
 MOST = 100_000
 """Instances of one block."""
+
+
+class NotYetError(Exception):
+    """How many instances there are is known only once something is applied."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +42,17 @@ class Repetition:
     roots: Mapping[str, Value]
     diagnostics: Diagnostics
 
+    def needed(self, block: Block) -> frozenset[Address]:
+        """Return the resource blocks that say how many instances there are."""
+        attributes = block.body.attributes
+        written = [attributes[n] for n in ("count", "for_each") if n in attributes]
+        return frozenset(a for w in written for a in self.names.needed(w))
+
     def instances(self, what: str, block: Block) -> Iterator[tuple[Key, Bindings]]:
-        """Yield the key of each instance, and what ``each`` or ``count`` is there."""
+        """Yield the key of each instance, and what ``each`` or ``count`` is there.
+
+        Raises ``NotYetError`` where that rests on what is still to be applied.
+        """
         attributes = block.body.attributes
         count, for_each = attributes.get("count"), attributes.get("for_each")
         if count is not None and for_each is not None:
@@ -72,15 +96,9 @@ class Repetition:
 
     def _settled(self, what: str, attribute: Attribute) -> Value:
         nothing: Value = 0 if attribute.name == "count" else {}
-        needed = self.names.needed(attribute)
-        if needed:
-            detail = (
-                f"`{attribute.name}` takes a value from {', '.join(map(str, sorted(needed)))}; "
-                "how many instances there are must be known from variables and locals."
-            )
-            self._error("Repetition not known", detail, attribute, what)
-            return nothing
         value = evaluate(attribute.expr, self.roots, self.diagnostics, attribute.source)
+        if not _countable(value) and self.names.needed(attribute):
+            raise NotYetError
         if is_sensitive(value):
             if attribute.name == "for_each" and isinstance(value, Mapping):
                 return value  # its keys are not sensitive, only values are
@@ -100,6 +118,22 @@ class Repetition:
 
     def _error(self, summary: str, detail: str, attribute: Attribute, what: str) -> None:
         self.diagnostics.error(summary, detail, at=attribute.value_span, of=what)
+
+
+def _countable(value: Value) -> bool:
+    """Tell whether it is known which keys a value has, or which number it is."""
+    value = value.value if isinstance(value, Sensitive) else value
+    if isinstance(value, Unknown) or (isinstance(value, Handle) and not is_known(value)):
+        return False
+    return isinstance(value, Mapping) or is_known(value)
+
+
+def unknown_bindings(block: Block) -> Bindings:
+    """Return ``each`` and ``count`` of an instance that cannot be told yet."""
+    attributes = block.body.attributes
+    if "count" in attributes:
+        return {"count": {"index": Unknown(NUMBER)}}
+    return {"each": {"key": Unknown(STRING), "value": UNKNOWN}}
 
 
 def shown(value: Value) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mlform.address import Address
+from mlform.address import Address, Key
 from mlform.config.ephemeral import Ephemerals
 from mlform.config.lifecycle import LifecycleBlock
-from mlform.config.model import ResourceConfig
+from mlform.config.model import Bindings, ResourceConfig, Rests
 from mlform.config.names import Names
 from mlform.config.nested import with_blocks
-from mlform.config.repetition import Repetition
+from mlform.config.repetition import NotYetError, Repetition, unknown_bindings
 from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.registry import KINDS, Offer, Registry
@@ -43,33 +43,52 @@ class Resources:
         self._declared: dict[Address, Declared | None] = {}
 
     def read(
-        self, address: Address, block: Block, scope: ModuleScope
+        self, address: Address, block: Block, scope: ModuleScope, rests: Rests
     ) -> Iterator[tuple[Address, ResourceConfig]]:
-        """Return the instances of one block in one instance of its module."""
+        """Return the instances of one block in one instance of its module.
+
+        Where they cannot be told yet there are none; ``rests`` is told so.
+        """
         if address not in self._declared:
             self._declared[address] = self._declare(address, block)
         declared, names = self._declared[address], self.root.of(address)
         if declared is None:
             return
         repetition = Repetition(names, scope.roots, self.diagnostics)
-        for key, bindings in repetition.instances(str(address), block):
-            lifecycle = declared.lifecycle.read(scope, bindings)
-            if lifecycle is None:
-                continue
-            instance = Address(address.kind, address.name, key, scope.path)
-            yield (
-                instance,
-                ResourceConfig(
-                    address=instance,
-                    type=declared.offer.resource.type,
-                    offer=declared.offer,
-                    arguments=declared.arguments,
-                    span=block.header_span,
-                    depends_on=declared.depends_on,
-                    lifecycle=lifecycle,
-                    bindings=bindings,
-                ),
-            )
+        here = Address(address.kind, address.name, module=scope.path)
+        if needed := repetition.needed(block):
+            rests.blocks[here] = needed
+        try:
+            for key, bindings in repetition.instances(str(address), block):
+                if made := self._instance(declared, here, key, bindings, scope):
+                    yield made.address, made
+        except NotYetError:
+            rests.later.add(here)
+            unknown = unknown_bindings(block)
+            if sample := self._instance(declared, here, None, unknown, scope):
+                rests.samples[here] = sample
+
+    def _instance(
+        self,
+        declared: Declared,
+        block: Address,
+        key: Key,
+        bindings: Bindings,
+        scope: ModuleScope,
+    ) -> ResourceConfig | None:
+        lifecycle = declared.lifecycle.read(scope, bindings)
+        if lifecycle is None:
+            return None
+        return ResourceConfig(
+            address=replace(block, key=key),
+            type=declared.offer.resource.type,
+            offer=declared.offer,
+            arguments=declared.arguments,
+            span=declared.block.header_span,
+            depends_on=declared.depends_on,
+            lifecycle=lifecycle,
+            bindings=bindings,
+        )
 
     def _declare(self, address: Address, block: Block) -> Declared | None:
         names = self.root.of(address)

@@ -16,8 +16,11 @@ from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute
 from mlform.values import UNKNOWN, Sensitive, Value
 
-Expand: TypeAlias = Callable[["ModuleScope", Call], Mapping[Key, Bindings]]
-"""Says which instances a call makes in one instance of the module it stands in."""
+Expand: TypeAlias = Callable[["ModuleScope", Call], Mapping[Key, Bindings] | None]
+"""Says which instances a call makes in one instance of the module it stands in.
+
+``None`` where that cannot be told yet.
+"""
 
 
 class ModuleScope:
@@ -51,6 +54,8 @@ class ModuleScope:
         self.roots["path"] = {"module": module.folder, "root": ".", "cwd": str(root)}
         self.roots["mlform"] = self.roots["terraform"] = {"workspace": workspace}
         self._children: dict[str, dict[Key, ModuleScope]] = {}
+        self.later: set[str] = set()
+        """The calls of which it cannot be told yet which instances they make."""
 
     def value(self, attribute: Attribute, bound: Bindings | None = None) -> Value:
         """Return what an expression is worth here."""
@@ -62,6 +67,9 @@ class ModuleScope:
         if name not in self._children:
             self._children[name] = {}  # what asks for itself finds no instances
             call = self.module.calls[name]
+            instances = self.expand(self, call)
+            if instances is None:
+                self.later.add(name)
             self._children[name] = {
                 key: ModuleScope(
                     call.module,
@@ -71,7 +79,7 @@ class ModuleScope:
                     self.diagnostics,
                     (self, call, key, bindings),
                 )
-                for key, bindings in self.expand(self, call).items()
+                for key, bindings in (instances or {}).items()
             }
         return self._children[name]
 
@@ -98,6 +106,8 @@ class ModuleScope:
             key: Lazy(scope.module.outputs, scope.output)
             for key, scope in self.children(name).items()
         }
+        if name in self.later:
+            return UNKNOWN
         attributes = self.module.calls[name].block.body.attributes
         if "count" in attributes:
             return list(made.values())

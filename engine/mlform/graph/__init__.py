@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import networkx as nx
 
@@ -18,6 +18,8 @@ class Graph:
     """For each resource instance, the instances it takes values from or waits for. No cycles."""
 
     needs: Mapping[Address, frozenset[Address]]
+    mentions: Mapping[Address, frozenset[Address]] = field(default_factory=dict)
+    """For each instance the blocks it takes values from or rests on, even if without instances."""
 
     def order(self) -> list[Address]:
         """Return the addresses, needed ones first, ties by name, so that plans are stable."""
@@ -37,7 +39,10 @@ class Graph:
 
 def build(project: Project, names: Names, diagnostics: Diagnostics) -> Graph:
     """Connect every resource to those its arguments mention. Notes cycles."""
-    needs = {a: frozenset(_needed(r, project, names)) for a, r in project.resources.items()}
+    mentions = {a: frozenset(_blocks(r, project, names)) for a, r in project.resources.items()}
+    needs = {
+        a: frozenset(_instances(r, mentions[a], project)) for a, r in project.resources.items()
+    }
     if cycle := _cycle(needs):
         path = " → ".join(map(str, [*cycle, cycle[0]]))
         detail = (
@@ -47,13 +52,13 @@ def build(project: Project, names: Names, diagnostics: Diagnostics) -> Graph:
         at = project.resources[cycle[0]].span
         diagnostics.error("Cycle", detail, at=at, of=cycle[0])
         return Graph({})
-    return Graph(needs)
+    return Graph(needs, mentions)
 
 
-def _needed(resource: ResourceConfig, project: Project, names: Names) -> Iterator[Address]:
+def _blocks(resource: ResourceConfig, project: Project, names: Names) -> set[Address]:
     written = written_as(resource.offer.resource.arguments, Written.ADDRESS)
     bound, here = frozenset(resource.bindings), names.of(resource.address)
-    blocks = set(resource.depends_on)
+    blocks = {*resource.depends_on, *project.rests.of(resource.address)}
     for name, argument in resource.arguments.items():
         if name not in written:
             blocks |= here.needed(argument, bound)
@@ -63,9 +68,15 @@ def _needed(resource: ResourceConfig, project: Project, names: Names) -> Iterato
     for rule in (*lifecycle.preconditions, *lifecycle.postconditions):
         blocks |= here.needed(rule.condition, bound | {"self"})
         blocks |= here.needed(rule.message, bound | {"self"})
+    return blocks
+
+
+def _instances(
+    resource: ResourceConfig, blocks: Iterable[Address], project: Project
+) -> Iterator[Address]:
     for block in blocks:
         for instance in project.instances(block, near=resource.address.module):
-            if instance != resource.address or not lifecycle.postconditions:
+            if instance != resource.address or not resource.lifecycle.postconditions:
                 yield instance
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mlform.address import Address
@@ -53,8 +53,10 @@ def build(
     chosen = graph.upstream(given.targets) if given.targets else set(graph.needs)
     steps: list[Step] = []
     if not given.destroy:
-        steps = [builder.step(project.resources[a]) for a in graph.order() if a in chosen]
-    gone = _gone(project, snapshot, given)
+        order = (project.resources[a] for a in graph.order() if a in chosen)
+        steps = [builder.step(r) for r in order if not builder.defers(r)]
+        builder.defer_blocks()
+    gone = [r for r in _gone(project, snapshot, given) if not builder.awaits(r.address)]
     steps += orphans(gone, snapshot, registry, steps, partial(removed, project), diagnostics)
     whole = not given.destroy and not given.targets
     outputs = builder.outputs() if whole else {}
@@ -77,6 +79,7 @@ def build(
         targets=tuple(str(t) for t in given.targets),
         moves={str(a): str(b) for a, b in sorted(given.moves.items())},
         checks=checks,
+        deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
     )
 
 
@@ -119,12 +122,56 @@ class _Builder:
     diagnostics: Diagnostics
     notes: list[Note] = field(default_factory=list)
     pending: set[str] = field(default_factory=set)
+    deferred: dict[Address, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.scope = Scope(self.project, self.snapshot, self.diagnostics)
         self.deferrer = Deferrer(self.project, self.scope)
         self.conditions = Conditions(self.scope, self.deferrer, self.names, self.diagnostics)
         self.held: dict[str, tuple[str, ...]] = {}
+
+    def defers(self, resource: ResourceConfig) -> bool:
+        """Put a resource off if how many there are of it rests on what is still to be applied.
+
+        What takes a value from one that is put off is put off too.
+        """
+        address = resource.address
+        mentioned = self.graph.mentions[address]
+        waits = [str(b) for b in sorted(mentioned) if self.project.rests.is_later(b)]
+        rests = self.project.rests.of(address)
+        for block in mentioned:
+            rests |= self.project.rests.of_call(block)
+        for needed in sorted(self.graph.needs[address]):
+            moves = str(needed) in self.pending and needed.config in rests
+            if moves or needed in self.deferred:
+                waits.append(str(needed))
+        if not waits:
+            return False
+        self.deferred[address] = tuple(waits)
+        self.pending.add(str(address))
+        self.scope.put(address, pending_handle(address, resource.offer.resource, {}))
+        return True
+
+    def defer_blocks(self) -> None:
+        """Name the blocks of which not even one instance can be told yet."""
+        rests = self.project.rests
+        for place in rests.later:
+            if isinstance(place, Address):
+                self.deferred[place] = tuple(str(b) for b in sorted(rests.blocks[place]))
+                continue
+            inside = tuple((name, None) for name, _ in place)
+            waits = tuple(str(b) for b in sorted(rests.calls[place]))
+            for block in self.project.declared:
+                if block.module[: len(inside)] == inside:
+                    self.deferred[replace(block, module=place + block.module[len(place) :])] = waits
+
+    def awaits(self, address: Address) -> bool:
+        """Tell whether what becomes of a record cannot be told yet."""
+        if self.given.destroy:
+            return False
+        return self.project.rests.is_later(address) or any(
+            a.config == address.config for a in self.deferred
+        )
 
     def step(self, resource: ResourceConfig) -> Step:
         address, offered = resource.address, resource.offer.resource

@@ -35,6 +35,7 @@ def dump(plan: Plan) -> str:
             for n, o in plan.outputs.items()
         },
         "moves": dict(plan.moves),
+        "deferred": {a: list(w) for a, w in plan.deferred.items()},
         "checks": {n: _conditions(c) for n, c in plan.checks.items()},
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
     }
@@ -75,6 +76,7 @@ def _plan(data: Mapping[str, Any]) -> Plan:
             for n, o in data["outputs"].items()
         },
         moves=data["moves"],
+        deferred={a: tuple(w) for a, w in data["deferred"].items()},
         checks={n: _read_conditions(c) for n, c in data["checks"].items()},
         notes=tuple(Note(n["what"], n["address"], n["text"]) for n in data["notes"]),
     )

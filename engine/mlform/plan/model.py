@@ -170,6 +170,8 @@ class Plan:
     targets: tuple[str, ...] = ()
     moves: Mapping[str, str] = field(default_factory=dict)
     """What is recorded at one address and is declared at another now."""
+    deferred: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is planned once something else is applied: address → what its instances wait for."""
     checks: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
     """``check`` blocks to be judged once everything is applied, by address."""
 

@@ -9,12 +9,13 @@ from mlform.config import ModuleScope, Project, ResourceConfig, scopes
 from mlform.config.model import ROOT, ModulePath
 from mlform.diagnostics import Diagnostics
 from mlform.lang import references
-from mlform.refresh.world import absent, known_handle, place
+from mlform.refresh.world import absent, known_handle
 from mlform.registry import KINDS
+from mlform.registry.places import place
 from mlform.sdk.fields import Written, written_as
 from mlform.state.model import Snapshot
 from mlform.syntax.tree import Attribute
-from mlform.values import Value
+from mlform.values import UNKNOWN, Value
 
 
 class Scope:
@@ -26,6 +27,9 @@ class Scope:
         self.modules = {path: root.at(path) for path in project.modules}
         for scope in self.modules.values():
             scope.roots["prior"] = {kind: {} for kind in KINDS}
+        for block in project.rests.later:
+            if isinstance(block, Address) and block.module in self.modules:
+                self.put(block, UNKNOWN)
         self._prior(snapshot)
 
     def put(self, address: Address, value: Value) -> None:

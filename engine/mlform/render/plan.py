@@ -46,6 +46,14 @@ def plan(it: Plan) -> Styled:
         said += [("cyan", "  → "), ("", f"{before} has moved to {after}: nothing is made anew\n")]
     if it.moves:
         said.append(("", "\n"))
+    for address, waits in it.deferred.items():
+        said += [
+            ("yellow", f"? {address}"),
+            ("", f"  deferred until {', '.join(waits)} is applied\n"),
+        ]
+    if it.deferred:
+        text = "  How many there are is known once that is applied; then they are planned.\n\n"
+        said.append(("dim", text))
     for note in it.notes:
         said += [("yellow", "  · "), ("", f"{note.address}: {note.text}\n")]
     if it.notes:

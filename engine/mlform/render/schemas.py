@@ -88,6 +88,7 @@ def plan() -> Schema:
             "steps": _list(step),
             "outputs": _map(output),
             "moves": _map(_TEXT),
+            "deferred": _map(_list(_TEXT)),
             "checks": _map(conditions),
             "notes": _list(_object({"what": _TEXT, "address": _TEXT, "text": _TEXT})),
         }

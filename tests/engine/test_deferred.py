@@ -1,0 +1,103 @@
+"""Instances whose number only an apply can tell: deferred, then planned."""
+
+from __future__ import annotations
+
+from tests.engine.world import World
+
+from mlform.plan import dump, parse
+
+SPEC = """
+variable "n" {
+  type = number
+}
+training_job "node" "first" {
+  value = var.n
+}
+training_job "node" "many" {
+  for_each = { for i in range(training_job.first.parity + 1) : "k${i}" => i }
+  value    = each.value + 10
+}
+training_job "node" "sum" {
+  uses = [for one in training_job.many : one.parity]
+}
+output "keys" {
+  value = keys(training_job.many)
+}
+"""
+
+
+def test_what_is_not_known_is_deferred_by_name(world: World) -> None:
+    plan = parse(dump(world.plan(SPEC, n=1)))
+    assert [str(s.address) for s in plan.steps] == ["training_job.first"]
+    assert plan.deferred == {
+        "training_job.many": ("training_job.first",),
+        "training_job.sum": ("training_job.many",),
+    }
+
+
+def test_the_next_round_plans_it(world: World) -> None:
+    assert world.apply(SPEC, n=1) == {"training_job.first": "run"}
+    assert world.actions(SPEC, n=1) == {
+        'training_job.many["k0"]': "run",
+        'training_job.many["k1"]': "run",
+        "training_job.sum": "run",
+    }
+    world.apply(SPEC, n=1)
+    assert world.outcome is not None
+    assert world.outcome.outputs == {"keys": ["k0", "k1"]}
+    assert world.plan(SPEC, n=1).empty
+
+
+def test_a_change_that_may_alter_the_number_defers_and_removes_nothing(world: World) -> None:
+    world.apply(SPEC, n=1)
+    world.apply(SPEC, n=1)
+    plan = world.plan(SPEC, n=2)
+    assert [str(s.address) for s in plan.steps] == ["training_job.first"]
+    assert set(plan.deferred) == {
+        'training_job.many["k0"]',
+        'training_job.many["k1"]',
+        "training_job.sum",
+    }
+    assert world.apply(SPEC, n=2) == {"training_job.first": "run"}
+    assert world.actions(SPEC, n=2) == {
+        'training_job.many["k1"]': "forget",
+        "training_job.sum": "run",
+    }
+
+
+def test_whole_modules_are_deferred(world: World) -> None:
+    world.module("inner", 'training_job "node" "n" {}\noutput "parity" {\n  value = 1\n}\n')
+    spec = """
+    training_job "node" "first" {
+      value = 1
+    }
+    module "m" {
+      source = "./inner"
+      count  = training_job.first.parity
+    }
+    training_job "node" "after" {
+      uses = module.m[*].parity
+    }
+    training_job "node" "inside" {
+      depends_on = [module.m]
+    }
+    """
+    plan = world.plan(spec)
+    assert [str(s.address) for s in plan.steps] == ["training_job.first"]
+    assert plan.deferred == {
+        "module.m.training_job.n": ("training_job.first",),
+        "training_job.after": ("module.m", "training_job.first"),
+        "training_job.inside": ("module.m.training_job.n",),
+    }
+    world.apply(spec)
+    world.apply(spec)
+    assert world.plan(spec).empty
+    assert "module.m[0].training_job.n" in world.records()
+
+
+def test_arguments_of_what_is_deferred_are_checked_all_the_same(world: World) -> None:
+    session = world.session(SPEC.replace("each.value + 10", '"x"'), n=1)
+    from mlform.commands.checking import check
+
+    check(session.configured[0], session.diagnostics)
+    assert ["training_job.many: value" in d.detail for d in session.diagnostics] == [True]
