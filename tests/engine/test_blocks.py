@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.engine.world import World
 
+from mlform.commands.session import PlanOptions
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import dump, parse
 
@@ -361,3 +362,25 @@ def test_backend_and_module_source_take_variables(world: World) -> None:
     """
     world.apply(spec, place="inner")
     assert (world.root / "inner" / "state.db").is_file()
+
+
+def test_the_time_of_the_plan_is_an_input(world: World) -> None:
+    spec = """
+    training_job "node" "n" {
+      value = tonumber(formatdate("YYYY", plantimestamp()))
+    }
+    output "later" {
+      value = "${training_job.n.parity} in ${plantimestamp()}"
+    }
+    """
+    options = PlanOptions(as_of="2026-01-31T06:00:00Z")
+    plan = world.plan(spec, options)
+    assert plan.as_of == "2026-01-31T06:00:00Z"
+    assert dump(plan) == dump(world.plan(spec, options))
+    world.apply(spec, saved=parse(dump(plan)))
+    assert world.records()["training_job.n"].arguments["value"] == 2026
+    assert world.outcome is not None
+    assert world.outcome.outputs == {"later": "0 in 2026-01-31T06:00:00Z"}
+    assert world.plan(spec, PlanOptions(as_of="2026-02-01T06:00:00Z")).changes == ()
+    assert world.plan(spec).as_of is not None
+    assert world.plan(NODE.format("n", 1)).as_of is None

@@ -82,6 +82,7 @@ def plan(
     destroy: Annotated[bool, typer.Option("--destroy", help="Plan to take it all down.")] = False,
     target: opt.Target = None,
     refresh: opt.Refresh = True,
+    as_of: opt.AsOf = None,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
 ) -> None:
@@ -93,7 +94,7 @@ def plan(
 
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
-        chosen = PlanOptions(tuple(target or ()), refresh, destroy)
+        chosen = PlanOptions(tuple(target or ()), refresh, destroy, as_of)
         made = make(session, chosen)
         text = dump(made)
         if out is not None:
@@ -116,6 +117,7 @@ def apply(
     parallelism: opt.Parallelism = 2,
     target: opt.Target = None,
     refresh: opt.Refresh = True,
+    as_of: opt.AsOf = None,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
 ) -> None:
@@ -133,7 +135,7 @@ def apply(
                 raise stop("No such plan", f"There is no file {saved}.")
             given = parse(saved.read_text(encoding="utf-8"), str(saved))
         approve = _approval(quiet=auto_approve or given is not None, json=json)
-        chosen = PlanOptions(tuple(target or ()), refresh)
+        chosen = PlanOptions(tuple(target or ()), refresh, as_of=as_of)
         with reporter(json=json) as report:
             applied = carry_out(
                 session, approve, report, chosen, saved=given, parallelism=parallelism

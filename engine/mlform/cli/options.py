@@ -38,6 +38,14 @@ Refresh = Annotated[
         help="Look at what was made before planning (also -refresh=false).",
     ),
 ]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="TIME",
+        help="What plantimestamp() is, as 2026-01-31T06:00:00Z. By default the time now.",
+    ),
+]
 Parallelism = Annotated[
     int, typer.Option("--parallelism", min=1, help="How many steps at once.", show_default=True)
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import socket
 import subprocess
 import uuid
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from mlform.state.model import Realisation, Snapshot, Store
 
 
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})")
+
+
 @dataclass(frozen=True)
 class PlanOptions:
     """What a user may say about planning."""
@@ -48,6 +52,7 @@ class Session:
     given: Given = field(default_factory=Given)
     registry: Registry = field(default_factory=Registry)
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
+    as_of: str | None = None
 
     @cached_property
     def sources(self) -> Sources:
@@ -63,11 +68,25 @@ class Session:
     @cached_property
     def configured(self) -> tuple[Project, Names]:
         """The project. Raises ``DiagnosedError`` with everything that is wrong with it."""
-        found = load(self.sources, self.registry, self.given, self.diagnostics)
+        found = load(self.sources, self.registry, self.given, self.diagnostics, as_of=self.as_of)
         if self.diagnostics.errors:
             check(found[0], self.diagnostics)  # all that is wrong, not just what was found first
         self.diagnostics.stop_on_errors()
         return found
+
+    def _date(self, as_of: str | None) -> None:
+        """Say what time the plan is made as of: by default now, if the spec asks for it at all."""
+        assert self.configured, "reading the spec reads the files of its modules"
+        asks = any("plantimestamp" in text for text in self.texts.values())
+        if as_of is None and self.as_of is None and asks:
+            as_of = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        if as_of is not None and as_of != self.as_of:
+            if not _TIME.fullmatch(as_of):
+                detail = f'"{as_of}" is no time. Write it as 2026-01-31T06:00:00Z.'
+                raise stop("Invalid time", detail)
+            self.as_of = as_of
+            self.__dict__.pop("configured", None)
+            self.__dict__.pop("graph", None)
 
     def know(self, snapshot: Snapshot) -> None:
         """Read the project anew with what is recorded, if how many there are of any rests on it."""
@@ -83,7 +102,9 @@ class Session:
             offer = self.registry.find(address.kind, record.type)
             if offer is not None:
                 recorded[address] = known_handle(address, offer.resource, record.attributes)
-        found = load(self.sources, self.registry, self.given, self.diagnostics, recorded)
+        found = load(
+            self.sources, self.registry, self.given, self.diagnostics, recorded, self.as_of
+        )
         self.diagnostics.stop_on_errors()
         self.__dict__["configured"] = found
         self.__dict__.pop("graph", None)
@@ -152,6 +173,7 @@ class Session:
         from mlform.refresh.pins import lock_digest, read_pins
 
         options = options or PlanOptions()
+        self._date(options.as_of)
         self.know(snapshot)
         project, names = self.configured
         graph = self.graph
@@ -163,7 +185,7 @@ class Session:
             observations=observations,
             lookup=self.lookup,
             lock=lock_digest(pins),
-            as_of=options.as_of,
+            as_of=self.as_of,
             targets=tuple(self.targets(options.targets, snapshot)),
             destroy=options.destroy,
             moves=moved,

@@ -48,8 +48,7 @@ def unexpanded(
             project.rests.later.add(path)
             return None
 
-    where = (project.root, project.workspace)
-    return ModuleScope(project.module, project.variables, where, instances, diagnostics)
+    return ModuleScope(project.module, project.variables, project.where, instances, diagnostics)
 
 
 def _fill(scope: ModuleScope, recorded: Recorded) -> None:
@@ -133,5 +132,4 @@ def scopes(project: Project, diagnostics: Diagnostics) -> ModuleScope:
         later = (*scope.path, (call.name, None)) in project.rests.later
         return None if later else made.get((scope.path, call.name), {})
 
-    where = (project.root, project.workspace)
-    return ModuleScope(project.module, project.variables, where, instances, diagnostics)
+    return ModuleScope(project.module, project.variables, project.where, instances, diagnostics)

@@ -49,10 +49,12 @@ def load(
     given: Given,
     diagnostics: Diagnostics,
     recorded: Recorded | None = None,
+    as_of: str | None = None,
 ) -> tuple[Project, Names]:
     """Return the project the files declare, and its names. Notes everything that is wrong.
 
     ``recorded`` is what resources are worth now: how many instances there are may rest on it.
+    ``as_of`` is the time the plan is made as of.
     """
     reader = _Modules(sources, registry, diagnostics)
     reader.parse(sources.files)
@@ -69,6 +71,7 @@ def load(
         modules={},
         resources={},
         declared={a: b.header_span for m in module.tree() for a, b in m.blocks.items()},
+        as_of=as_of,
     )
     scope = unexpanded(project, names, diagnostics, recorded)
     project = replace(project, settings=_settings(root, scope, names, registry))

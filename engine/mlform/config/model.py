@@ -217,6 +217,15 @@ class Import:
 
 
 @dataclass(frozen=True)
+class Where:
+    """What expressions may know of the outside."""
+
+    root: Path
+    workspace: str
+    as_of: str | None
+
+
+@dataclass(frozen=True)
 class Project:
     """All modules together, with the values of the root's variables."""
 
@@ -235,6 +244,13 @@ class Project:
     imports: Sequence[Import] = ()
     rests: Rests = field(default_factory=Rests)
     workspace: str = "default"
+    as_of: str | None = None
+    """The time that a plan is made as of (RFC 3339): what ``plantimestamp`` is worth."""
+
+    @property
+    def where(self) -> Where:
+        """What expressions may know of the outside."""
+        return Where(self.root, self.workspace, self.as_of)
 
     @property
     def outputs(self) -> Mapping[str, Output]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeAlias
 
 from mlform.address import Key
 from mlform.config.inputs import Inputs
 from mlform.config.lazy import Lazy
-from mlform.config.model import ROOT, Bindings, Call, Module, ModulePath
+from mlform.config.model import ROOT, Bindings, Call, Module, ModulePath, Where
 from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate
 from mlform.registry import KINDS
@@ -34,7 +33,7 @@ class ModuleScope:
         self,
         module: Module,
         variables: Mapping[str, Value],
-        where: tuple[Path, str],
+        where: Where,
         expand: Expand,
         diagnostics: Diagnostics,
         caller: tuple[ModuleScope, Call, Key, Bindings] | None = None,
@@ -44,15 +43,15 @@ class ModuleScope:
         self.path: ModulePath = ROOT
         if caller is not None:
             self.path = (*caller[0].path, (caller[1].name, caller[2]))
-        root, workspace = where
         self.roots: dict[str, Value] = {kind: {} for kind in KINDS}
         self.roots["var"] = (
             dict(variables) if caller is None else Lazy(module.variables, self._input)
         )
         self.roots["local"] = Lazy(module.locals, lambda n: self.value(module.locals[n]))
         self.roots["module"] = Lazy(module.calls, self._call)
-        self.roots["path"] = {"module": module.folder, "root": ".", "cwd": str(root)}
-        self.roots["mlform"] = self.roots["terraform"] = {"workspace": workspace}
+        self.roots["path"] = {"module": module.folder, "root": ".", "cwd": str(where.root)}
+        self.roots["mlform"] = self.roots["terraform"] = {"workspace": where.workspace}
+        self.roots["plan"] = {"as_of": where.as_of}
         self._children: dict[str, dict[Key, ModuleScope]] = {}
         self.later: set[str] = set()
         """The calls of which it cannot be told yet which instances they make."""

@@ -90,6 +90,8 @@ class Deferrer:
                 bindings[root] = plain(self.scope.modules[path].roots[root])
         for root, value in bound.items():
             bindings[root] = self._bound(value, attribute)
+        if "plantimestamp" in attribute.text:
+            bindings["plan"] = {"as_of": self.project.as_of}
         spot = Address("", "", module=path).spot
         at = str(attribute.value_span)
         text = attribute.text
