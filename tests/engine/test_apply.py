@@ -8,6 +8,7 @@ from tests.engine.world import World
 from mlform.apply import Failed, Finished, Held, Skipped
 from mlform.commands.applying import check_current
 from mlform.commands.session import PlanOptions
+from mlform.commands.tainting import taint
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import Action, dump, parse
 
@@ -307,3 +308,38 @@ def test_secrets_reach_the_provider_and_nothing_else(world: World) -> None:
     for path in (world.root / ".mlform").rglob("*"):
         if path.is_file():
             assert canary.encode() not in path.read_bytes(), path
+
+
+def test_replace_does_it_again_whatever_the_key_says(world: World) -> None:
+    world.apply(CHAIN)
+    options = PlanOptions(replace=("training_job.a",))
+    plan = parse(dump(world.plan(CHAIN, options)))
+    assert {str(s.address): s.action.value for s in plan.changes} == {
+        "training_job.a": "run",
+        "training_job.b": "run?",
+        "training_job.c": "run?",
+    }
+    assert world.apply(CHAIN, saved=plan) == {"training_job.a": "run"}
+    assert world.actions(CHAIN) == {}
+    assert world.records()["training_job.a"].attributes["runs"] == 2
+
+
+def test_exclude_leaves_out_what_needs_it_too(world: World) -> None:
+    options = PlanOptions(exclude=("training_job.b",))
+    assert world.apply(CHAIN, options) == {"training_job.a": "run"}
+    world.apply(CHAIN)
+    assert world.plan("", PlanOptions(exclude=("training_job.a",))).steps
+    gone = world.apply("", PlanOptions(exclude=("training_job.b",)))
+    assert "training_job.b" not in gone
+
+
+def test_what_is_tainted_is_made_again_once(world: World) -> None:
+    world.apply(CHAIN)
+    session = world.session(CHAIN)
+    taint(session, "training_job.a", tainted=True)
+    assert world.actions(CHAIN)["training_job.a"] == "run"
+    taint(session, "training_job.a", tainted=False)
+    assert world.actions(CHAIN) == {}
+    taint(session, "training_job.a", tainted=True)
+    world.apply(CHAIN)
+    assert world.actions(CHAIN) == {}

@@ -165,7 +165,8 @@ class _Run:
             self.report(Skipped(address, because))
         if self.stop.is_set():
             self.outcome.interrupted = True
-        if self.outcome.complete and not self.plan.targets and not self.plan.deferred:
+        partial = self.plan.targets or self.plan.excluded or self.plan.deferred
+        if self.outcome.complete and not partial:
             self._outputs()
             self._checks()
 

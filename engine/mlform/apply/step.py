@@ -76,6 +76,8 @@ class Stepper:
         if blocked := self._blocked(step, offer, values, facts):
             return tuple(blocked)
         decision = decide(offer.resource, facts, record, self._lookup)
+        if step.again:
+            decision = replace(decision, action=step.action, reasons=step.reasons, quiet=False)
         if severity(decision.action) > _most(step):
             raise StepFailed(
                 "Plan exceeded",

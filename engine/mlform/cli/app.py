@@ -83,6 +83,8 @@ def plan(
     target: opt.Target = None,
     refresh: opt.Refresh = True,
     as_of: opt.AsOf = None,
+    exclude: opt.Exclude = None,
+    replace: opt.Replace = None,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
 ) -> None:
@@ -94,7 +96,9 @@ def plan(
 
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
-        chosen = PlanOptions(tuple(target or ()), refresh, destroy, as_of)
+        chosen = PlanOptions(
+            tuple(target or ()), refresh, destroy, as_of, tuple(exclude or ()), tuple(replace or ())
+        )
         made = make(session, chosen)
         text = dump(made)
         if out is not None:
@@ -118,6 +122,8 @@ def apply(
     target: opt.Target = None,
     refresh: opt.Refresh = True,
     as_of: opt.AsOf = None,
+    exclude: opt.Exclude = None,
+    replace: opt.Replace = None,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
 ) -> None:
@@ -135,7 +141,13 @@ def apply(
                 raise stop("No such plan", f"There is no file {saved}.")
             given = parse(saved.read_text(encoding="utf-8"), str(saved))
         approve = _approval(quiet=auto_approve or given is not None, json=json)
-        chosen = PlanOptions(tuple(target or ()), refresh, as_of=as_of)
+        chosen = PlanOptions(
+            tuple(target or ()),
+            refresh,
+            as_of=as_of,
+            exclude=tuple(exclude or ()),
+            replace=tuple(replace or ()),
+        )
         with reporter(json=json) as report:
             applied = carry_out(
                 session, approve, report, chosen, saved=given, parallelism=parallelism

@@ -1,7 +1,8 @@
-"""``get``: the modules that come from elsewhere."""
+"""Commands around the spec and the state: ``get``, ``taint``, ``untaint``."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +12,10 @@ from mlform.cli.terminal import explained, say, say_json
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command of this page to the program."""
+    """Add the commands of this page to the program."""
     app.command()(get)
+    app.command()(taint)
+    app.command()(untaint)
 
 
 def get(
@@ -38,3 +41,23 @@ def get(
                 say(f"module {got.place}: {how}, {got.commit[:12]} of {got.source}\n")
         if not found and not json:
             say("Nothing to fetch: every module lies beside its caller.\n")
+
+
+def taint(address: str, directory: opt.Directory = opt.HERE) -> None:
+    """Say that a recorded result is to be made again by the next apply."""
+    _taint(address, directory, tainted=True)
+
+
+def untaint(address: str, directory: opt.Directory = opt.HERE) -> None:
+    """Take back what taint said."""
+    _taint(address, directory, tainted=False)
+
+
+def _taint(address: str, directory: Path, *, tainted: bool) -> None:
+    from mlform.commands.tainting import taint as mark
+
+    session = opt.open_session(directory)
+    with explained(session):
+        found = mark(session, address, tainted=tainted)
+        done = "will be made again by the next apply" if tainted else "stands as it is recorded"
+        say(f"{found} {done}.\n")

@@ -31,6 +31,22 @@ Target = Annotated[
         help="Only this resource and what it needs. May be repeated.",
     ),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="ADDRESS",
+        help="All but this and what needs it. May be repeated.",
+    ),
+]
+Replace = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--replace",
+        metavar="ADDRESS",
+        help="Do this again, whatever its key says. May be repeated.",
+    ),
+]
 Refresh = Annotated[
     bool,
     typer.Option(

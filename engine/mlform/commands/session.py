@@ -42,6 +42,8 @@ class PlanOptions:
     refresh: bool = True
     destroy: bool = False
     as_of: str | None = None
+    exclude: Sequence[str] = ()
+    replace: Sequence[str] = ()
 
 
 @dataclass
@@ -187,6 +189,8 @@ class Session:
             lock=lock_digest(pins),
             as_of=self.as_of,
             targets=tuple(self.targets(options.targets, snapshot)),
+            exclude=tuple(self.targets(options.exclude, snapshot)),
+            again=frozenset(self.targets(options.replace, snapshot)),
             destroy=options.destroy,
             moves=moved,
         )

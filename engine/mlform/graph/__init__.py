@@ -27,14 +27,26 @@ class Graph:
 
     def upstream(self, targets: Iterable[Address]) -> set[Address]:
         """Return the targets and everything they need, directly or not."""
-        found: set[Address] = set()
-        waiting = list(targets)
-        while waiting:
-            address = waiting.pop()
-            if address not in found:
-                found.add(address)
-                waiting.extend(self.needs.get(address, ()))
-        return found
+        return _reached(targets, self.needs)
+
+    def downstream(self, sources: Iterable[Address]) -> set[Address]:
+        """Return the sources and everything that needs them, directly or not."""
+        needed_by: dict[Address, list[Address]] = {}
+        for address, needs in self.needs.items():
+            for needed in needs:
+                needed_by.setdefault(needed, []).append(address)
+        return _reached(sources, needed_by)
+
+
+def _reached(starts: Iterable[Address], edges: Mapping[Address, Iterable[Address]]) -> set[Address]:
+    found: set[Address] = set()
+    waiting = list(starts)
+    while waiting:
+        address = waiting.pop()
+        if address not in found:
+            found.add(address)
+            waiting.extend(edges.get(address, ()))
+    return found
 
 
 def build(project: Project, names: Names, diagnostics: Diagnostics) -> Graph:

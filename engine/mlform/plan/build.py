@@ -35,6 +35,10 @@ class Unplanned:
     lock: str = ""
     as_of: str | None = None
     targets: tuple[Address, ...] = ()
+    exclude: tuple[Address, ...] = ()
+    """Left out, with all that needs them."""
+    again: frozenset[Address] = frozenset()
+    """Done whatever their keys say."""
     destroy: bool = False
     moves: Mapping[Address, Address] = field(default_factory=dict)
 
@@ -51,6 +55,7 @@ def build(
     """Return the plan that turns what the snapshot records into what the project declares."""
     builder = _Builder(project, names, graph, snapshot, given, diagnostics)
     chosen = graph.upstream(given.targets) if given.targets else set(graph.needs)
+    chosen -= graph.downstream(given.exclude)
     steps: list[Step] = []
     if not given.destroy:
         order = (project.resources[a] for a in graph.order() if a in chosen)
@@ -58,7 +63,7 @@ def build(
         builder.defer_blocks()
     gone = [r for r in _gone(project, snapshot, given) if not builder.awaits(r.address)]
     steps += orphans(gone, snapshot, registry, steps, partial(removed, project), diagnostics)
-    whole = not given.destroy and not given.targets
+    whole = not given.destroy and not given.targets and not given.exclude
     outputs = builder.outputs() if whole else {}
     checks = builder.conditions.checks() if whole else {}
     if whole:
@@ -77,6 +82,7 @@ def build(
             n: {k: plain(v) for k, v in s.items()} for n, s in sorted(registry.settings.items())
         },
         targets=tuple(str(t) for t in given.targets),
+        excluded=tuple(str(t) for t in given.exclude),
         moves={str(a): str(b) for a, b in sorted(given.moves.items())},
         checks=checks,
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
@@ -87,7 +93,10 @@ def _gone(project: Project, snapshot: Snapshot, given: Unplanned) -> list[Record
     """Return the records to let go of: not declared any more, or all of them on destroy."""
     targets = {str(t) for t in given.targets}
     found = []
+    left_out = {str(t) for t in given.exclude}
     for address, record in sorted(snapshot.records.items()):
+        if str(address) in left_out:
+            continue
         if targets and str(address) not in targets and str(address.config) not in targets:
             continue
         if given.destroy or address not in project.resources:
@@ -209,6 +218,7 @@ class _Builder:
             quiet=decision.quiet,
             before=before,
             after=self._after(resource, decision),
+            again=any(r.what == "again" for r in decision.reasons),
             create_first=resource.lifecycle.create_before_destroy,
         )
 
@@ -280,6 +290,10 @@ class _Builder:
         if blocked:
             return Decision(Action.HELD, tuple(Reason("held", text) for text in blocked))
         decision = decide(offered, facts, record, self.given.lookup)
+        if record is not None and self._again(resource.address, record):
+            action = Action.RUN if offered.reusable else Action.REPLACE
+            reasons = (Reason("again"), *decision.reasons)
+            return Decision(action, reasons, decision.key, decision.decision_key)
         if decision.action is not Action.NO_OP:
             return decision
         if record is not None and record.held:
@@ -290,6 +304,9 @@ class _Builder:
             reasons = tuple(Reason("held", f"{a} is held") for a in inherited)
             return Decision(Action.HELD, reasons, decision.key)
         return decision
+
+    def _again(self, address: Address, record: Record) -> bool:
+        return address in self.given.again or bool(record.receipt.get("tainted"))
 
     def _see(self, resource: ResourceConfig, decision: Decision, record: Record | None) -> None:
         """Say what the resource will be worth to those after it."""

@@ -24,6 +24,7 @@ def dump(plan: Plan) -> str:
         "lock": plan.lock,
         "as_of": plan.as_of,
         "targets": list(plan.targets),
+        "excluded": list(plan.excluded),
         "settings": plan.settings,
         "steps": [_step(s) for s in plan.steps],
         "outputs": {
@@ -69,6 +70,7 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         lock=data["lock"],
         as_of=data["as_of"],
         targets=tuple(data["targets"]),
+        excluded=tuple(data["excluded"]),
         settings=data["settings"],
         steps=tuple(_read_step(s) for s in data["steps"]),
         outputs={
@@ -109,6 +111,7 @@ def _step(step: Step) -> dict[str, Any]:
         "quiet": step.quiet,
         "before": _conditions(step.before),
         "after": _conditions(step.after),
+        "again": step.again,
         "create_first": step.create_first,
     }
 
@@ -137,6 +140,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         quiet=data["quiet"],
         before=_read_conditions(data["before"]),
         after=_read_conditions(data["after"]),
+        again=data["again"],
         create_first=data["create_first"],
     )
 

@@ -125,6 +125,8 @@ class Step:
     """What must hold for the step to begin (``precondition``)."""
     after: tuple[Condition, ...] = ()
     """What must hold of the result (``postcondition``); ``self`` is the resource."""
+    again: bool = False
+    """Done whatever the keys say: asked for with ``-replace``, or tainted."""
     create_first: bool = False
     """A replacement is made before the old one goes (``create_before_destroy``)."""
 
@@ -168,6 +170,7 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Provider name → the values of its block."""
     targets: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     moves: Mapping[str, str] = field(default_factory=dict)
     """What is recorded at one address and is declared at another now."""
     deferred: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -109,6 +109,10 @@ def reason(it: Reason) -> str:
     match it.what:
         case "new":
             return "not applied yet"
+        case "again":
+            return "asked for, whatever its key says"
+        case "trigger":
+            return "what it is to be replaced by has changed"
         case "gone":
             return "what was made is not there any more"
         case "drift":

@@ -71,6 +71,7 @@ def plan() -> Schema:
             "quiet": _FLAG,
             "before": conditions,
             "after": conditions,
+            "again": _FLAG,
             "create_first": _FLAG,
         }
     )
@@ -84,6 +85,7 @@ def plan() -> Schema:
             "lock": _DIGEST,
             "as_of": _or_null(_TEXT),
             "targets": _list(_TEXT),
+            "excluded": _list(_TEXT),
             "settings": {"type": "object"},
             "steps": _list(step),
             "outputs": _map(output),

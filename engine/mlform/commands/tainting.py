@@ -1,0 +1,26 @@
+"""``taint`` and ``untaint``: say of a recorded result that it is to be made again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlform.address import Address
+from mlform.commands.queries import record
+from mlform.commands.session import Session, new_run, provenance
+
+
+def taint(session: Session, text: str, *, tainted: bool) -> Address:
+    """Mark a record, or take the mark off. Raises ``DiagnosedError`` where there is none.
+
+    The next apply makes a marked one again, whatever its key says.
+    """
+    operation = "taint" if tainted else "untaint"
+    with session.store.lock(operation) as lease:
+        found = record(session, text)
+        receipt = {n: v for n, v in found.receipt.items() if n != "tainted"}
+        if tainted:
+            receipt["tainted"] = provenance(session.root)["by"]
+        if receipt != dict(found.receipt):
+            detail = {"action": operation}
+            session.store.put(lease, new_run(), replace(found, receipt=receipt), detail)
+    return found.address
