@@ -40,6 +40,8 @@ def statistics(table: pa.Table) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for name in table.column_names:
         column = table[name]
+        if pa.types.is_floating(column.type):
+            column = _countable(column)
         found: dict[str, Any] = {"nulls": column.null_count}
         distinct = pc.count_distinct(column, mode="only_valid").as_py()
         found["distinct"] = distinct
@@ -50,6 +52,21 @@ def statistics(table: pa.Table) -> dict[str, Any]:
             found["values"] = sorted(pc.unique(column.drop_null()).to_pylist(), key=str)
         columns[name] = found
     return {"rows": table.num_rows, "columns": columns}
+
+
+def _countable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return floats as statistics can hold them: NaN is missing, infinity the largest number."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    most = float(np.finfo(column.type.to_pandas_dtype()).max)
+    return pc.min_element_wise(
+        pc.max_element_wise(known, pa.scalar(-most, column.type), skip_nulls=False),
+        pa.scalar(most, column.type),
+        skip_nulls=False,
+    )
 
 
 def merged(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

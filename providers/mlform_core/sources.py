@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -68,24 +70,35 @@ def _what_there_is(root: Path, path: str) -> str:
 
 
 def count_rows(path: Path, format_: Format) -> int:
-    """Count the rows of a file without reading its values where the format allows."""
-    if format_ == "parquet":
-        import pyarrow.parquet as pq
+    """Count the rows of a file without reading its values where the format allows.
 
+    Raises ``ResourceError`` where it is not of its format.
+    """
+    if format_ == "csv":
+        return int(read(path, format_, path.name).num_rows)
+    import pyarrow.parquet as pq
+
+    with _readable(path.name, format_):
         return int(pq.ParquetFile(path).metadata.num_rows)
-    return int(read(path, format_, path.name).num_rows)
 
 
 def read(path: Path, format_: Format, name: str) -> pa.Table:
     """Read one file. Raises ``ResourceError`` where it is not of its format."""
-    import pyarrow as pa
-
-    try:
+    with _readable(name, format_):
         if format_ == "parquet":
             import pyarrow.parquet as pq
 
             return pq.ParquetFile(path).read()
         return _read_csv(path)
+
+
+@contextmanager
+def _readable(name: str, format_: Format) -> Iterator[None]:
+    """Turn what a reader says of a file that is not of its format into an error for the user."""
+    import pyarrow as pa
+
+    try:
+        yield
     except (pa.ArrowException, OSError, zipfile.BadZipFile, EOFError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ResourceError(
