@@ -57,6 +57,7 @@ def validate(
     json: opt.Json = False,
 ) -> None:
     """Check the spec: everything that can be known without state, data or network."""
+    from mlform.commands.explaining import ordered
     from mlform.commands.queries import validate as check
     from mlform.render.diagnostics import as_data
 
@@ -64,7 +65,7 @@ def validate(
     with explained(session, as_json=json):
         check(session)
         if json:
-            problems = as_data(session.diagnostics)
+            problems = as_data(ordered(session.diagnostics, session.texts))
             say_json({"type": "diagnostics", "diagnostics": problems}, lines=True)
         else:
             count = len(session.configured[0].resources)
@@ -76,6 +77,7 @@ def plan(
     directory: opt.Directory = opt.HERE,
     out: Annotated[Path | None, typer.Option("--out", help="Save the plan for apply.")] = None,
     json: opt.Json = False,
+    markdown: opt.Markdown = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 where changes are pending.")
     ] = False,
@@ -92,6 +94,7 @@ def plan(
     from mlform.commands.queries import plan as make
     from mlform.commands.session import PlanOptions
     from mlform.plan import dump
+    from mlform.render.markdown import plan as as_markdown
     from mlform.render.plan import plan as shown
 
     session = opt.open_session(directory, var, var_file)
@@ -103,8 +106,8 @@ def plan(
         text = dump(made)
         if out is not None:
             out.write_text(text, encoding="utf-8")
-        say(text if json else shown(made))
-        if out is not None and not json:
+        say(text if json else as_markdown(made) if markdown else shown(made))
+        if out is not None and not json and not markdown:
             say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")
         if detailed_exitcode and not made.empty:
             raise typer.Exit(2)
@@ -232,111 +235,6 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
 
 
 @app.command()
-def show(
-    saved: Annotated[Path | None, typer.Argument(metavar="[PLAN]", help="A saved plan.")] = None,
-    directory: opt.Directory = opt.HERE,
-    json: opt.Json = False,
-) -> None:
-    """Show a saved plan, or the whole state."""
-    from mlform.diagnostics import stop
-    from mlform.plan import dump, parse
-    from mlform.render.plan import plan as shown
-    from mlform.render.records import record, snapshot_data
-
-    session = opt.open_session(directory)
-    with explained(session, as_json=json):
-        if saved is not None:
-            if not saved.is_file():
-                raise stop("No such plan", f"There is no file {saved}.")
-            made = parse(saved.read_text(encoding="utf-8"), str(saved))
-            say(dump(made) if json else shown(made))
-            return
-        snapshot = session.store.snapshot()
-        if json:
-            say_json(snapshot_data(snapshot))
-            return
-        for address in sorted(snapshot.records):
-            say([*record(snapshot.records[address]), ("", "\n")])
-        if not snapshot.records:
-            say("Nothing is recorded.\n")
-
-
-@app.command()
-def output(
-    name: Annotated[str | None, typer.Argument(help="One output.")] = None,
-    directory: opt.Directory = opt.HERE,
-    json: opt.Json = False,
-    raw: Annotated[bool, typer.Option("--raw", help="The bare text of one output.")] = False,
-) -> None:
-    """Show outputs as recorded by the last apply."""
-    from mlform.commands.queries import outputs
-    from mlform.diagnostics import stop
-    from mlform.render.events import outputs as shown
-
-    session = opt.open_session(directory)
-    with explained(session, as_json=json):
-        found = outputs(session, name)
-        if raw:
-            if name is None or not isinstance(found[name], str | int | float):
-                raise stop("No raw form", "-raw wants the NAME of one output that is text.")
-            say(str(found[name]))
-        elif json:
-            say_json(found[name] if name else found)
-        else:
-            say(shown(found) or "No outputs are recorded.\n")
-
-
-@state_app.command("list")
-def state_list(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
-    """List what is recorded."""
-    from mlform.render.records import records, snapshot_data
-
-    session = opt.open_session(directory)
-    with explained(session, as_json=json):
-        snapshot = session.store.snapshot()
-        if json:
-            say_json(snapshot_data(snapshot))
-        else:
-            say(records(snapshot))
-
-
-@state_app.command("show")
-def state_show(address: str, directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
-    """Show one record whole."""
-    from mlform.commands.queries import record
-    from mlform.render.records import record as shown
-    from mlform.render.records import record_data
-
-    session = opt.open_session(directory)
-    with explained(session, as_json=json):
-        found = record(session, address)
-        if json:
-            say_json(record_data(found))
-        else:
-            say(shown(found))
-
-
-@state_app.command("history")
-def state_history(
-    address: Annotated[str | None, typer.Argument(help="Only this resource.")] = None,
-    directory: opt.Directory = opt.HERE,
-    json: opt.Json = False,
-) -> None:
-    """Show the journal: what was done, when, by which run."""
-    from mlform.commands.queries import parsed
-    from mlform.render.records import entries, entry_data
-
-    session = opt.open_session(directory)
-    with explained(session, as_json=json):
-        wanted = None if address is None else parsed(address)
-        found = list(session.store.journal(wanted))
-        if json:
-            say_json([entry_data(e) for e in found])
-        else:
-            say(entries(found))
-
-
-@app.command()
 def graph(
     directory: opt.Directory = opt.HERE,
     format_: Annotated[str, typer.Option("--format", help="dot or mermaid.")] = "dot",
@@ -400,7 +298,8 @@ def version(json: opt.Json = False) -> None:
         say(f"mlform {number}\nproviders: {', '.join(providers) or 'none'}\n")
 
 
-from mlform.cli import loop, modules  # noqa: E402 - their commands join the app above
+from mlform.cli import loop, modules, recorded  # noqa: E402 - their commands join the app above
 
 loop.register(app, monitor_app)
 modules.register(app)
+recorded.register(app, state_app)

@@ -54,6 +54,7 @@ Refresh = Annotated[
         help="Look at what was made before planning (also -refresh=false).",
     ),
 ]
+Markdown = Annotated[bool, typer.Option("--markdown", help="As Markdown, for a pull request.")]
 AsOf = Annotated[
     str | None,
     typer.Option(

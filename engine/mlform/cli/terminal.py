@@ -75,12 +75,14 @@ def explained(session: Session, *, as_json: bool = False) -> Iterator[None]:
 
 
 def _problems(session: Session, diagnostics: Diagnostics, *, as_json: bool) -> None:
+    from mlform.commands.explaining import ordered
     from mlform.render.diagnostics import as_data, diagnostic
 
+    problems = ordered(diagnostics, session.texts)
     if as_json:
-        say_json({"type": "diagnostics", "diagnostics": as_data(diagnostics)}, lines=True)
+        say_json({"type": "diagnostics", "diagnostics": as_data(problems)}, lines=True)
         return
-    for number, problem in enumerate(diagnostics):
+    for number, problem in enumerate(problems):
         say([("", "\n" if number else ""), *diagnostic(problem, session.texts)], error=True)
 
 

@@ -3,9 +3,10 @@
 from mlform.plan.build import Unplanned, build
 from mlform.plan.codec import dump, parse
 from mlform.plan.decide import Decision, Facts, decide, severity
-from mlform.plan.model import Action, Condition, Deferred, Note, Output, Plan, Reason, Step
+from mlform.plan.model import QUIET, Action, Condition, Deferred, Note, Output, Plan, Reason, Step
 
 __all__ = [
+    "QUIET",
     "Action",
     "Condition",
     "Decision",

@@ -9,8 +9,10 @@ from typing import Any
 from mlform.address import Address
 from mlform.diagnostics import stop
 from mlform.plan.model import FORMAT, Action, Condition, Deferred, Note, Output, Plan, Reason, Step
+from mlform.plan.typed import Typed, read_type, write_type
 
 _DEFERRED = "$deferred"
+_TYPED = "$typed"
 
 
 def dump(plan: Plan) -> str:
@@ -166,6 +168,8 @@ def _write(value: Any) -> Any:
                 "secret": value.secret,
             }
         }
+    if isinstance(value, Typed):
+        return {_TYPED: {"type": write_type(value.type), "value": value.data}}
     if isinstance(value, Mapping):
         return {n: _write(v) for n, v in value.items()}
     if isinstance(value, list | tuple):
@@ -175,6 +179,8 @@ def _write(value: Any) -> Any:
 
 def _read(data: Any) -> Any:
     if isinstance(data, Mapping):
+        if data.keys() == {_TYPED}:
+            return Typed(data[_TYPED]["value"], read_type(data[_TYPED]["type"]))
         if data.keys() != {_DEFERRED}:
             return {n: _read(v) for n, v in data.items()}
         inner = data[_DEFERRED]

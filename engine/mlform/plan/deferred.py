@@ -13,6 +13,7 @@ from mlform.config.model import ROOT, ModulePath
 from mlform.diagnostics import stop
 from mlform.lang import Reference, references
 from mlform.plan.model import Condition, Deferred
+from mlform.plan.typed import keep
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import TRIGGERS, Wanted
 from mlform.syntax.tree import Attribute
@@ -101,7 +102,7 @@ class Deferrer:
 
     def _variable(self, name: str, path: ModulePath) -> Any:
         if path == ROOT:
-            return plain(self.project.variables[name])
+            return keep(self.project.variables[name])
         instance = self.project.modules[path]
         assert instance.call is not None, "only the root module is called by nobody"
         given = instance.call.inputs.get(name)
@@ -109,7 +110,7 @@ class Deferrer:
         if given is None:
             values = scope.roots["var"]
             assert isinstance(values, Mapping)
-            return plain(values[name])
+            return keep(values[name])
         kept = self._named("var", name, given, path[:-1], instance.bindings, of=path)
         if not isinstance(kept, Deferred):
             return kept
@@ -130,7 +131,7 @@ class Deferrer:
     ) -> Any:
         values = self.scope.modules[path if of is None else of].roots[root]
         assert isinstance(values, Mapping)
-        return self._kept(values[name], attribute, path, bound)
+        return self._typed(values[name], attribute, path, bound)
 
     def _kept(
         self,
@@ -141,6 +142,18 @@ class Deferrer:
     ) -> Any:
         if is_known(value) and not is_sensitive(value):
             return plain(value)
+        return self.deferred(attribute, path, bound or {})
+
+    def _typed(
+        self,
+        value: Value,
+        attribute: Attribute,
+        path: ModulePath,
+        bound: Mapping[str, Value] | None = None,
+    ) -> Any:
+        """Return what an expression mentions: here its type counts as well."""
+        if is_known(value) and not is_sensitive(value):
+            return keep(value)
         return self.deferred(attribute, path, bound or {})
 
     def _module(self, reference: Reference, path: ModulePath, before: Any) -> Any:
@@ -154,7 +167,7 @@ class Deferrer:
         for key, child in scope.children(name).items():
             inside = child.module.outputs
             made[key] = {
-                o: self._kept(child.output(o), inside[o].value, child.path) for o in outputs
+                o: self._typed(child.output(o), inside[o].value, child.path) for o in outputs
             }
         if "count" in repeated:
             counted = list(made.values())
@@ -181,7 +194,7 @@ class Deferrer:
                 "sensitive here, so no plan can hold it. Take the secret from a variable directly."
             )
             raise stop("Sensitive value not kept", detail, at=attribute.value_span)
-        return {n: plain(v) for n, v in value.items() if not is_sensitive(v)}
+        return {n: keep(v) for n, v in value.items() if not is_sensitive(v)}
 
 
 def _opened(value: Value) -> Any:

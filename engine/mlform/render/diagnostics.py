@@ -33,6 +33,7 @@ def _excerpt(problem: Diagnostic, span: Span, sources: Mapping[str, str]) -> Sty
         return said
     last = min(span.end_line, span.line + _SHOWN_LINES - 1)
     width = len(str(last))
+    said += _header(problem.context, span, lines, width)
     for number in range(span.line, last + 1):
         line = lines[number - 1].rstrip("\r")
         said.append(("", f"  {number:>{width}} │ {line.expandtabs(1)}\n"))
@@ -40,6 +41,16 @@ def _excerpt(problem: Diagnostic, span: Span, sources: Mapping[str, str]) -> Sty
         end = span.end_column if number == span.end_line else len(line) + 1
         carets = "^" * max(end - start, 1)
         said += [("", f"  {' ' * width} │ {' ' * (start - 1)}"), ("red", f"{carets}\n")]
+    return said
+
+
+def _header(context: Span | None, span: Span, lines: list[str], width: int) -> Styled:
+    """Show the line that the surrounding block begins with, if it is another one."""
+    if context is None or context.file != span.file or context.line >= span.line:
+        return []
+    said: Styled = [("", f"  {context.line:>{width}} │ {lines[context.line - 1].rstrip()}\n")]
+    if context.line + 1 < span.line:
+        said.append(("", f"  {' ' * width} ⋮\n"))
     return said
 
 

@@ -85,7 +85,7 @@ def _step(step: Step, width: int) -> Styled:
     said: Styled = [
         (style, f"{sign} "),
         ("bold", f"{step.address!s:<{width}}"),
-        (style, f"  {step.action.value:<7}"),
+        (style, f"  {step.action.value:<7}" if last else f"  {step.action.value}"),
         ("dim", f"{last}\n"),
     ]
     if any(r.what == "new" for r in step.reasons):

@@ -1,0 +1,122 @@
+"""What is recorded: the commands that show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlform.cli import options as opt
+from mlform.cli.terminal import explained, say, say_json
+
+
+def register(app: typer.Typer, state_app: typer.Typer) -> None:
+    """Add the commands of this page to the program."""
+    app.command()(show)
+    app.command()(output)
+    state_app.command("list")(state_list)
+    state_app.command("show")(state_show)
+    state_app.command("history")(state_history)
+
+
+def show(
+    saved: Annotated[Path | None, typer.Argument(metavar="[PLAN]", help="A saved plan.")] = None,
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+    markdown: opt.Markdown = False,
+) -> None:
+    """Show a saved plan, or the whole state."""
+    from mlform.diagnostics import stop
+    from mlform.plan import dump, parse
+    from mlform.render.markdown import plan as as_markdown
+    from mlform.render.plan import plan as shown
+    from mlform.render.records import record, snapshot_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        if saved is not None:
+            if not saved.is_file():
+                raise stop("No such plan", f"There is no file {saved}.")
+            made = parse(saved.read_text(encoding="utf-8"), str(saved))
+            say(dump(made) if json else as_markdown(made) if markdown else shown(made))
+            return
+        snapshot = session.store.snapshot()
+        if json:
+            say_json(snapshot_data(snapshot))
+            return
+        for address in sorted(snapshot.records):
+            say([*record(snapshot.records[address]), ("", "\n")])
+        if not snapshot.records:
+            say("Nothing is recorded.\n")
+
+
+def output(
+    name: Annotated[str | None, typer.Argument(help="One output.")] = None,
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The bare text of one output.")] = False,
+) -> None:
+    """Show outputs as recorded by the last apply."""
+    from mlform.commands.queries import outputs
+    from mlform.diagnostics import stop
+    from mlform.render.events import outputs as shown
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        found = outputs(session, name)
+        if raw:
+            if name is None or not isinstance(found[name], str | int | float):
+                raise stop("No raw form", "-raw wants the NAME of one output that is text.")
+            say(str(found[name]))
+        elif json:
+            say_json(found[name] if name else found)
+        else:
+            say(shown(found) or "No outputs are recorded.\n")
+
+
+def state_list(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
+    """List what is recorded."""
+    from mlform.render.records import records, snapshot_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        snapshot = session.store.snapshot()
+        if json:
+            say_json(snapshot_data(snapshot))
+        else:
+            say(records(snapshot))
+
+
+def state_show(address: str, directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
+    """Show one record whole."""
+    from mlform.commands.queries import record
+    from mlform.render.records import record as shown
+    from mlform.render.records import record_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        found = record(session, address)
+        if json:
+            say_json(record_data(found))
+        else:
+            say(shown(found))
+
+
+def state_history(
+    address: Annotated[str | None, typer.Argument(help="Only this resource.")] = None,
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+) -> None:
+    """Show the journal: what was done, when, by which run."""
+    from mlform.commands.queries import parsed
+    from mlform.render.records import entries, entry_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        wanted = None if address is None else parsed(address)
+        found = list(session.store.journal(wanted))
+        if json:
+            say_json([entry_data(e) for e in found])
+        else:
+            say(entries(found))
