@@ -6,11 +6,13 @@ import pytest
 from tests.lang.asking import ask, marked, problem, value
 
 from mlform.lang import SetValue
-from mlform.values import UNKNOWN, Handle, Sensitive, Value
+from mlform.types import BOOL, NUMBER, STRING
+from mlform.values import UNKNOWN, Handle, Sensitive, Unknown, Value
 
 LOANS = Handle("dataset.loans", None, "sha256:11", {"rows": 500, "snapshot": UNKNOWN})
 SAME = Handle("dataset.copy", None, "sha256:11")
 OPEN = Handle("training_job.risk", None, UNKNOWN, {"model": UNKNOWN, "seed": 7})
+SOME_NUMBER, SOME_TEXT, SOME_BOOL = Unknown(NUMBER), Unknown(STRING), Unknown(BOOL)
 SCOPE: dict[str, Value] = {
     "var": {"n": 3, "name": "ada", "half": 0.5, "tags": ["a", "b"], "nothing": None},
     "dataset": {"loans": LOANS, "copy": SAME},
@@ -93,7 +95,7 @@ def test_value(text: str, wanted: Value) -> None:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("later + 1", UNKNOWN),
+        ("later + 1", SOME_NUMBER),
         ("later.a[0]", UNKNOWN),
         ("later[*].a", UNKNOWN),
         ("[for x in later : 1]", UNKNOWN),
@@ -101,31 +103,32 @@ def test_value(text: str, wanted: Value) -> None:
         ("[for x in partly : x if x > 0]", UNKNOWN),
         ("{(later) = 1}", UNKNOWN),
         ("{a = later}", {"a": UNKNOWN}),
-        ('"a ${later}"', UNKNOWN),
-        ("later ? 1 : 2", UNKNOWN),
+        ('"a ${later}"', SOME_TEXT),
+        ("later ? 1 : 2", SOME_NUMBER),
+        ("later ? 1 : 1", 1),
         ("later && false", False),
         ("false && later", False),
         ("later || true", True),
-        ("later || false", UNKNOWN),
+        ("later || false", SOME_BOOL),
         ("[1, later] == [2, 1]", False),
-        ("[1, later] == [1, 1]", UNKNOWN),
-        ("training_job.risk == dataset.loans", UNKNOWN),
-        ('"at ${training_job.risk}"', UNKNOWN),
-        ("upper(later)", UNKNOWN),
-        ("max(1, partly...)", UNKNOWN),
+        ("[1, later] == [1, 1]", SOME_BOOL),
+        ("training_job.risk == dataset.loans", SOME_BOOL),
+        ('"at ${training_job.risk}"', SOME_TEXT),
+        ("upper(later)", SOME_TEXT),
+        ("max(1, partly...)", SOME_NUMBER),
         ("length(partly)", 2),
         ("partly[0]", 1),
         ("keys({a = later})", ["a"]),
         ("merge({a = later}, {b = 1})", {"a": UNKNOWN, "b": 1}),
         ("contains([1, later], 1)", True),
-        ("contains([1, later], 2)", UNKNOWN),
+        ("contains([1, later], 2)", SOME_BOOL),
         ('coalesce("a", later)', "a"),
-        ("coalesce(null, later, 1)", UNKNOWN),
+        ("coalesce(null, later, 1)", SOME_NUMBER),
         ("try(later.a, 1)", UNKNOWN),
-        ("can(later.a)", UNKNOWN),
-        ("jsonencode({a = later})", UNKNOWN),
-        ("timestamp()", UNKNOWN),
-        ("toset([later])", UNKNOWN),
+        ("can(later.a)", SOME_BOOL),
+        ("jsonencode({a = later})", SOME_TEXT),
+        ("timestamp()", SOME_TEXT),
+        ("toset([later])", [UNKNOWN]),
     ],
 )
 def test_unknown(text: str, wanted: Value) -> None:
@@ -175,7 +178,7 @@ def test_what_is_not_needed_may_fail() -> None:
     assert value("var.nothing != null && var.nothing.a", SCOPE) is False
     assert value("var.nothing == null || var.nothing.a", SCOPE) is True
     assert value("var.nothing == null ? 0 : var.nothing.a", SCOPE) == 0
-    assert value("later > 1 && [][0]", SCOPE) is UNKNOWN
+    assert value("later > 1 && [][0]", SCOPE) == SOME_BOOL
 
 
 def test_two_errors_are_two_problems() -> None:
@@ -186,7 +189,7 @@ def test_two_errors_are_two_problems() -> None:
 
 def test_a_loop_notes_an_error_once() -> None:
     found, problems = ask('[for x in ["a", "b", "3"] : x + 1]', {})
-    assert found == [UNKNOWN, UNKNOWN, 4]
+    assert found == [SOME_NUMBER, SOME_NUMBER, 4]
     assert len(problems) == 1 and '"a" is none' in problems[0].detail
 
 

@@ -6,7 +6,8 @@ import pytest
 from tests.lang.asking import ask, problem, value
 
 from mlform.lang import SetValue
-from mlform.values import UNKNOWN, Handle, Sensitive, Value
+from mlform.types import STRING
+from mlform.values import UNKNOWN, Handle, Sensitive, Unknown, Value
 
 
 @pytest.fixture
@@ -55,11 +56,11 @@ def scope(tmp_path: Path) -> dict[str, Value]:
         ('templatefile("list.tmpl", {xs = [1, 2]})', "- 1\n- 2\n"),
         ('templatefile("outer.tmpl", {n = "Ada"})', "<Hello, Ada!>"),
         ('templatefile("hello.tmpl", {name = secret})', Sensitive("Hello, hunter2!")),
-        ('templatefile("hello.tmpl", {name = later})', UNKNOWN),
+        ('templatefile("hello.tmpl", {name = later})', Unknown(STRING)),
         ('templatefile("hello.tmpl", {name = dataset.d})', "Hello, sha256:7!"),
         ('templatestring(template, {name = "ada", n = 1})', "ADA is 1"),
         ("templatestring(wrap, {n = 1})", "1"),
-        ("templatestring(wrap, later)", UNKNOWN),
+        ("templatestring(wrap, later)", Unknown(STRING)),
     ],
 )
 def test_result(scope: dict[str, Value], text: str, wanted: Value) -> None:

@@ -8,10 +8,13 @@ import pytest
 from tests.lang.asking import problem, value
 
 from mlform.lang import SetValue, functions
-from mlform.values import Value
+from mlform.lang.registry import LIVE
+from mlform.render.console import console, console_type
+from mlform.types import BOOL, NUMBER, STRING, Collection, ObjectType, TupleType, Type
+from mlform.values import UNKNOWN, Null, Sensitive, Unknown, Value
 
 SCOPE: dict[str, Value] = {"plan": {"as_of": "2026-01-02T03:04:05Z"}}
-SETS = (SetValue(["a", "b"]), SetValue(["b", "c"]))
+SETS = (SetValue(["a", "b"], STRING), SetValue(["b", "c"], STRING))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,7 @@ SETS = (SetValue(["a", "b"]), SetValue(["b", "c"]))
         ('replace("a.b", ".", "-")', "a-b"),
         ('replace("ab12", "/([a-z])([0-9])/", "$2$1")', "a1b2"),
         ('regex("(?P<y>[0-9]{4})-(?P<m>[0-9]+)", "on 2026-07")', {"y": "2026", "m": "07"}),
-        ('regex("a(b)?(c)", "ac")', [None, "c"]),
+        ('regex("a(b)?(c)", "ac")', [Null(STRING), "c"]),
         ('regex("^[[:alpha:]]+$", "abc")', "abc"),
         ('regexall("[a-z]*", "ab1c")', ["ab", "c"]),
         ('regex("(?i)ADA", "ada")', "ada"),
@@ -69,12 +72,13 @@ SETS = (SetValue(["a", "b"]), SetValue(["b", "c"]))
         ('contains([1, 2], "2")', False),
         ("distinct([1, 2, 1.0])", [1, 2]),
         ("element([1, 2], 3)", 2),
-        ("element([1, 2], -1)", 2),
+        ("element(tolist([1, 2]), -1)", 2),
         ("flatten([1, [2, [3]]])", [1, 2, 3]),
         ('index(["a", "b"], "b")', 1),
         ("keys({b = 1, a = 2})", ["a", "b"]),
         ("values({b = 1, a = 2})", [2, 1]),
-        ('lookup({a = 1}, "b", "2")', 2),
+        ('lookup({a = 1}, "b", "2")', "2"),
+        ('lookup(tomap({a = 1}), "b", "2")', 2),
         ('matchkeys([1, 2], ["a", "b"], ["b"])', [2]),
         ("merge({a = 1, b = 1}, null, {b = 2})", {"a": 1, "b": 2}),
         ("one([])", None),
@@ -117,7 +121,7 @@ SETS = (SetValue(["a", "b"]), SetValue(["b", "c"]))
         ('tonumber("1e3")', 1000),
         ('tobool("true")', True),
         ("tostring(1.0)", "1"),
-        ("tostring(null)", None),
+        ("tostring(null)", Null(STRING)),
         ('try(jsondecode("x"), 2)', 2),
         ('can(regex("a", "b"))', False),
         ('regex("(?i)x|ADA", "ada")', "ada"),
@@ -201,4 +205,149 @@ def test_sets_stay_sets() -> None:
     assert isinstance(value("setunion(a, b)", scope), SetValue)
     assert isinstance(value("setproduct(a, b)", scope), SetValue)
     assert value('a == ["a", "b"]', scope) is False
-    assert value('tolist(a) == ["a", "b"]', scope) is True
+    assert value('tolist(a) == ["a", "b"]', scope) is False
+    assert value('tolist(a) == tolist(["a", "b"])', scope) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("concat([1], [true])", "[1, true]"),
+        ("concat(tolist([1]), tolist([2]))", "tolist([1, 2])"),
+        ('concat(tolist([1]), tolist(["a"]))', 'tolist(["1", "a"])'),
+        ("concat([true], tolist([1]))", "[true, 1]"),
+        ('merge({a = 1}, {b = "x"})', '{a = 1 b = "x"}'),
+        ("merge(tomap({a = 1}), tomap({b = 2}))", "tomap({a = 1 b = 2})"),
+        ("merge(tomap({a = 1}), {b = true})", "{a = 1 b = true}"),
+        ("distinct([1, 1])", "tolist([1])"),
+        ("chunklist([1, 2], 1)", "tolist([tolist([1]), tolist([2])])"),
+        ("flatten([[1], tolist([2])])", "[1, 2]"),
+        ("reverse(toset([1, 2]))", "tolist([2, 1])"),
+        ("slice(tolist([1, 2]), 0, 1)", "tolist([1])"),
+        ("keys({a = 1})", '["a"]'),
+        ("keys(tomap({a = 1}))", 'tolist(["a"])'),
+        ("values(tomap({a = 1}))", "tolist([1])"),
+        ("setunion([1], toset([2]))", "toset([1, 2])"),
+        ("setproduct([1], [true])", "tolist([[1, true]])"),
+        ("setproduct(toset([1]), [true])", "toset([[1, true]])"),
+        ('zipmap(["a", "b"], [1, true])', "{a = 1 b = true}"),
+        ('zipmap(["a"], tolist([1]))', "tomap({a = 1})"),
+        ('transpose({a = ["b"]})', 'tomap({b = tolist(["a"])})'),
+        ('coalesce([1], ["a", 2])', 'tolist(["1"])'),
+        ("one([])", "null"),
+        ("one(tolist([]))", "null"),
+        ("one(toset([tostring(null)]))", "tostring(null)"),
+        ('split(",", "a")', 'tolist(["a"])'),
+        ("range(2)", "tolist([0, 1])"),
+        ('regexall("a(b)", "ab")', 'tolist([["b"]])'),
+        ('regex("(?P<x>a)", "a")', '{x = "a"}'),
+        ('csvdecode("a\\n1\\n")', 'tolist([{a = "1"}])'),
+        ('jsondecode("[1, {}]")', "[1, {}]"),
+        ('join("-", toset([2, 1]))', '"1-2"'),
+        ("toset([[1], [2, 3]])", "toset([tolist([1]), tolist([2, 3])])"),
+        ("tolist(null)", "tolist(null) /* of dynamic */"),
+        ('formatlist("%s", toset(["b", "a"]))', 'tolist(["a", "b"])'),
+        ("sort([2, 10])", 'tolist(["10", "2"])'),
+    ],
+)  # fmt: skip
+def test_results_have_types(text: str, shown: str) -> None:
+    found = " ".join(console(value(text)).split())
+    for open_, close in ("()", "[]", "{}"):
+        found = found.replace(f"{open_} ", open_).replace(f" {close}", close)
+    for name in ("a", "b", "x"):
+        found = found.replace(f'"{name}" =', f"{name} =")
+    assert found.replace(",]", "]") == shown
+
+
+LIST = Collection("list", STRING)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "wanted"),
+    [
+        ('split(",", u)', STRING, LIST),
+        ("length(u)", LIST, NUMBER),
+        ("keys(u)", Collection("map", NUMBER), LIST),
+        ("values(u)", Collection("map", NUMBER), Collection("list", NUMBER)),
+        ("u[0]", LIST, STRING),
+        ("u.a", ObjectType({"a": BOOL}), BOOL),
+        ("reverse(u)", TupleType((BOOL, STRING)), TupleType((STRING, BOOL))),
+        ("concat(u, tolist([1]))", LIST, LIST),
+        ("merge(u, {a = 1})", ObjectType({"b": BOOL}), ObjectType({"a": NUMBER, "b": BOOL})),
+        ('lookup(u, "a", "b")', Collection("map", STRING), STRING),
+        ("one(u)", LIST, STRING),
+        ("setproduct(u, u)", LIST, Collection("list", TupleType((STRING, STRING)))),
+        ("zipmap(u, tolist([1]))", LIST, Collection("map", NUMBER)),
+        ("chunklist(u, 2)", LIST, Collection("list", LIST)),
+        ('regex("(?P<x>.)", u)', STRING, ObjectType({"x": STRING})),
+        ("[for x in u : x]", LIST, None),
+        ("u[*]", LIST, LIST),
+        ("jsondecode(u)", STRING, None),
+    ],
+)  # fmt: skip
+def test_unknown_arguments_give_unknowns_of_a_type(
+    text: str, given: Type, wanted: Type | None
+) -> None:
+    scope: dict[str, Value] = {"u": Unknown(given)}
+    assert value(text, scope) == (UNKNOWN if wanted is None else Unknown(wanted))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "toset(u)",
+        "keys(u)",
+        "length(u)",
+        "concat([1], u)",
+        'join(",", u)',
+        "one(u)",
+        "reverse(u)",
+        "merge(u)",
+    ],
+)
+def test_an_unknown_of_a_wrong_type_is_an_error(text: str) -> None:
+    assert problem(text, {"u": Unknown(NUMBER)}).detail
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("range(1e9)", "1,024"),
+        ('format("%1000000000d", 1)', "more than 1,000,000"),
+        ('format("%.999999999f", 1)', "more than 1,000,000"),
+        ("setproduct(range(1000), range(1000), range(2))", "more than 1,000,000"),
+        ('join(format("%900000s", ""), ["a", "b", "c"])', "more than 1,000,000"),
+        ('replace(format("%99999s", ""), "/./", "0123456789abcdef")', "more than 1,000,000"),
+        ('regexall("(.)", format("%999999s", ""))', "more than 1,000,000"),
+        ('formatlist("%9999s", range(1000))', "more than 1,000,000"),
+        ("pow(10, 1e9)", "too large"),
+        ('regex("(((a{100}){100}){100})", "a")', "pattern is wrong"),
+        ('cidrsubnets("10.0.0.0/8", 33)', "from 1 to 32"),
+        ("signum(1e20)", "too large"),
+        ('indent(1e18, "a\\nb")', "more than 1,000,000"),
+    ],
+)
+def test_a_short_text_makes_no_large_value(text: str, says: str) -> None:
+    assert says in problem(text).detail
+
+
+def test_no_pattern_takes_more_than_linear_time() -> None:
+    text = "a" * 5000 + "!"
+    assert value('regexall("^(a+)+$", t)', {"t": text}) == []
+    assert value('replace(t, "/(a|aa)+$/", "")', {"t": text}) == text
+
+
+def test_plain_marks_and_marks_inside() -> None:
+    scope: dict[str, Value] = {"t": [Sensitive("a"), "b"]}
+    assert value("reverse(t)", scope) == ["b", Sensitive("a")]
+    assert value("sort(t)", scope) == Sensitive(["a", "b"])
+    assert value("toset(t)", scope) == Sensitive(["a", "b"])
+    assert console(value("t", scope)) == '[\n  (sensitive value),\n  "b",\n]'
+    assert console_type(value("tolist(t)", scope)) == "list(string)"
+
+
+def test_what_differs_each_time_is_told_only_where_it_may() -> None:
+    assert value("uuid()") == Unknown(STRING)
+    live: dict[str, Value] = {LIVE: True}
+    assert value("uuid() == uuid()", live) is False
+    assert value('timecmp(timestamp(), "2026-01-01T00:00:00Z") > 0', live) is True

@@ -4,7 +4,8 @@ import pytest
 from tests.lang.asking import ask, problem, value
 
 from mlform.lang import SetValue
-from mlform.values import UNKNOWN, Sensitive, Value
+from mlform.types import BOOL, STRING
+from mlform.values import UNKNOWN, Sensitive, Unknown, Value
 
 SECRET = "hunter2"
 SCOPE: dict[str, Value] = {
@@ -26,7 +27,7 @@ SCOPE: dict[str, Value] = {
         ("upper(secret)", Sensitive("HUNTER2")),
         ('secret == "a"', Sensitive(False)),
         ('[secret] == ["a"]', Sensitive(False)),
-        ("secret == later", Sensitive(UNKNOWN)),
+        ("secret == later", Sensitive(Unknown(BOOL))),
         ("false && secret == secret", Sensitive(False)),
         ("secret == null ? 1 : 2", Sensitive(2)),
         ("true ? secret : null", Sensitive(SECRET)),
@@ -51,17 +52,17 @@ SCOPE: dict[str, Value] = {
         ("flatten([1, many])", Sensitive([1, SECRET, "x"])),
         ("toset([secret])", Sensitive([SECRET])),
         ("hidden", Sensitive(UNKNOWN)),
-        ("upper(hidden)", Sensitive(UNKNOWN)),
+        ("upper(hidden)", Sensitive(Unknown(STRING))),
         ('join("-", many)', Sensitive("hunter2-x")),
         ("nonsensitive(secret)", SECRET),
         ("nonsensitive(1)", 1),
         ("issensitive(secret)", True),
         ("issensitive(held)", False),
-        ("issensitive(later)", UNKNOWN),
+        ("issensitive(later)", Unknown(BOOL)),
         ('sensitive("a")', Sensitive("a")),
         ("ephemeralasnull(secret)", Sensitive(SECRET)),
         ('try(secret, "x")', Sensitive(SECRET)),
-        ("can(secret.a)", Sensitive(False)),
+        ("can(secret.a)", False),
     ],
 )
 def test_marks_follow_values(text: str, wanted: Value) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
 from mlform.diagnostics import Diagnostics
 from mlform.lang import ConversionError, SetValue, Type, convert, parse_type
+from mlform.lang.conversion import type_of, unify
 from mlform.syntax import parse_expression
-from mlform.values import UNKNOWN, Sensitive, Value
+from mlform.types import ANY, BOOL, NUMBER, STRING, Collection, ObjectType, TupleType
+from mlform.values import UNKNOWN, ListValue, Null, Sensitive, Unknown, Value
 
 
 def read(text: str) -> tuple[Type | None, Diagnostics]:
@@ -33,19 +36,22 @@ def type_(text: str) -> Type:
         ("bool", "true", True),
         ("bool", "0", False),
         ("any", [1, "a"], [1, "a"]),
-        ("string", None, None),
-        ("list(string)", UNKNOWN, UNKNOWN),
-        ("list(string)", [1, UNKNOWN], ["1", UNKNOWN]),
+        ("string", None, Null(STRING)),
+        ("any", None, None),
+        ("list(string)", UNKNOWN, Unknown(Collection("list", STRING))),
+        ("list(string)", [1, UNKNOWN], ["1", Unknown(STRING)]),
+        ("list(string)", Unknown(TupleType((NUMBER,))), Unknown(Collection("list", STRING))),
         ("list(any)", [1, "a"], ["1", "a"]),
         ("list(string)", SetValue(["a"]), ["a"]),
         ("set(number)", ["2", 1, 2], [1, 2]),
-        ("set(string)", ["a", UNKNOWN], UNKNOWN),
+        ("set(string)", ["a", UNKNOWN], ["a", Unknown(STRING)]),
+        ("list(string)", SetValue(["a", UNKNOWN], STRING), Unknown(Collection("list", STRING))),
         ("set(string)", [Sensitive("a")], Sensitive(["a"])),
         ("map(string)", {"a": 1}, {"a": "1"}),
         ("map(list(number))", {"a": ["1"]}, {"a": [1]}),
         ("tuple([string, number])", [1, "2"], ["1", 2]),
         ("object({a = number})", {"a": "1", "b": 2}, {"a": 1}),
-        ("object({a = optional(number)})", {}, {"a": None}),
+        ("object({a = optional(number)})", {}, {"a": Null(NUMBER)}),
         ("object({a = optional(number, 3)})", {"a": None}, {"a": 3}),
         ("object({a = optional(string, 3), b = string})", {"b": 1}, {"a": "3", "b": "1"}),
         (
@@ -60,7 +66,10 @@ def type_(text: str) -> Type:
 def test_convert(text: str, given: Value, wanted: Value) -> None:
     found = convert(given, type_(text))
     assert found == wanted
-    assert type(found) is type(wanted) or isinstance(found, list)
+    assert type(found) is type(wanted) or isinstance(found, list | dict)
+    if not isinstance(given, Unknown | SetValue) and text not in {"any", "list(any)"}:
+        wide = type_of(convert(None, type_(text)))
+        assert type_of(found) == wide
 
 
 @pytest.mark.parametrize(
@@ -77,6 +86,11 @@ def test_convert(text: str, given: Value, wanted: Value) -> None:
         ("object({a = string, b = string})", {}, "", 'attributes "a" and "b" required'),
         ("tuple([string])", [], "", "1 elements are required, not 0"),
         ("list(any)", [1, [2]], "", "same type"),
+        ("list(any)", [None, [2]], "", "same type"),
+        ("list(any)", [[1, "a"], [True, "b"]], "", "same type"),
+        ("number", Unknown(Collection("list", STRING)), "", "not list(string)"),
+        ("list(number)", Null(STRING), "", "not string"),
+        ("tuple([string])", ListValue(["a"], STRING), "", "not list"),
     ],
 )
 def test_conversion_errors_say_where(text: str, given: Value, path: str, says: str) -> None:
@@ -120,3 +134,36 @@ def test_type_errors(text: str, says: str | None) -> None:
 )
 def test_types_are_shown_as_written(text: str) -> None:
     assert str(type_(text)) == text
+
+
+L, S, M = (partial(Collection, name) for name in ("list", "set", "map"))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ([], ANY),
+        ([NUMBER, NUMBER], NUMBER),
+        ([NUMBER, STRING, BOOL], STRING),
+        ([NUMBER, BOOL], None),
+        ([NUMBER, ANY], NUMBER),
+        ([TupleType((NUMBER,)), TupleType((STRING,))], TupleType((STRING,))),
+        ([TupleType((NUMBER,)), TupleType((BOOL, STRING))], L(STRING)),
+        ([TupleType((NUMBER, STRING)), TupleType((BOOL, STRING))], None),
+        ([TupleType((NUMBER,)), ANY], ANY),
+        ([TupleType((NUMBER,)), L(STRING)], L(STRING)),
+        ([TupleType((NUMBER,)), L(STRING), ANY], L(STRING)),
+        ([TupleType((STRING,)), S(NUMBER)], S(NUMBER)),
+        ([S(STRING), L(NUMBER)], L(NUMBER)),
+        ([L(ANY), L(NUMBER)], L(NUMBER)),
+        ([L(ANY), L(TupleType((NUMBER,)))], L(ANY)),
+        ([ObjectType({"a": NUMBER}), ObjectType({"a": STRING})], ObjectType({"a": STRING})),
+        ([ObjectType({"a": NUMBER}), ObjectType({"b": STRING})], M(STRING)),
+        ([ObjectType({"a": NUMBER}), ObjectType({"a": TupleType(())})], None),
+        ([ObjectType({"a": NUMBER}), M(STRING)], M(STRING)),
+        ([ObjectType({}), TupleType(())], None),
+    ],
+)  # fmt: skip
+def test_unify(given: list[Type], wanted: Type | None) -> None:
+    assert unify(given) == wanted
+    assert unify(reversed(given)) == wanted

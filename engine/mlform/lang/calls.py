@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
@@ -11,9 +12,9 @@ from mlform.diagnostics import did_you_mean
 from mlform.lang.evaluator import UNKNOWN_FUNCTION, WRONG_COUNT, Bound, Evaluator
 from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.operations import OperationError, kind_of
-from mlform.lang.registry import Function, Special, World
+from mlform.lang.registry import Function, Parameter, Special, World, is_sequence
 from mlform.syntax.tree import Call, Expr
-from mlform.values import UNKNOWN, Value, is_known
+from mlform.values import UNKNOWN, Unknown, Value, is_known
 
 _ARGUMENT: Final = "Invalid function argument"
 _FAILED: Final = "Error in function call"
@@ -42,16 +43,18 @@ def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
         if problem:
             return ev.fault(WRONG_COUNT, f"{expr.name} {problem}.", expr)
         return function.run(ev, expr, bound)
+    before = ev.faults
     given = [(*_reveal(ev.value(a, bound), function), a) for a in expr.arguments]
     marked = any(m for _, m, _ in given)
+    if ev.faults > before:
+        return mark(UNKNOWN, marked=marked)
     if expr.expand and given:
         expanded = _expand(ev, given, function)
         if expanded is None:
             return mark(UNKNOWN, marked=marked)
         given = expanded
         marked = marked or any(m for _, m, _ in given)
-    values = [v for v, _, _ in given]
-    problem = function.wrong_count(len(values))
+    problem = function.wrong_count(len(given))
     if problem:
         return ev.error(
             WRONG_COUNT,
@@ -60,11 +63,12 @@ def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
             marked=marked and expr.expand,
             hint="Count.",
         )
-    taken = _take(ev, function, values, [a for _, _, a in given], marked=marked)
+    taken, inside = _take(ev, function, given, marked=marked)
+    marked = marked or inside
     if taken is None:
         return mark(UNKNOWN, marked=marked)
     try:
-        return mark(_run(ev, function, taken), marked=marked)
+        return mark(_result(ev, function, taken), marked=marked)
     except OperationError as error:
         at: Expr = expr
         summary, detail = _FAILED, f"{expr.name}: {error}."
@@ -76,10 +80,18 @@ def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
         return mark(ev.fault(_FAILED, detail, expr), marked=marked)
 
 
-def _run(ev: Evaluator, function: Function, taken: list[Any]) -> Value:
-    if function.world:
-        return function.run(World.of(ev.scope), *taken)
-    return function.run(*taken)
+def _result(ev: Evaluator, function: Function, taken: list[Any]) -> Value:
+    type_ = function.type_for(taken)
+    parameters = map(function.parameter, range(len(taken)))
+    if all(_ready(function, p, value) for p, value in zip(parameters, taken, strict=True)):
+        return function.apply(World.of(ev.scope), type_, taken)
+    return Unknown(type_)
+
+
+def _ready(function: Function, parameter: Parameter, value: Value) -> bool:
+    if isinstance(value, Unknown):
+        return parameter.unknown
+    return function.nested or value is None or isinstance(value, _SCALARS) or is_known(value)
 
 
 def _no_function(ev: Evaluator, expr: Call, bound: Bound) -> Value:
@@ -94,14 +106,14 @@ def _no_function(ev: Evaluator, expr: Call, bound: Bound) -> Value:
 
 
 def _reveal(value: Value, function: Function) -> tuple[Any, bool]:
-    return reveal(value) if function.nested else bare(value)
+    return reveal(value) if function.marked else bare(value)
 
 
 def _expand(
     ev: Evaluator, given: list[tuple[Any, bool, Expr]], function: Function
 ) -> list[tuple[Any, bool, Expr]] | None:
     *first, (last, _, at) = given
-    if last is UNKNOWN:
+    if isinstance(last, Unknown) and is_sequence(last.type):
         return None
     if not isinstance(last, list | tuple):
         ev.fault(_ARGUMENT, f"Before ... a list is required, not {kind_of(last)}.", at)
@@ -111,22 +123,42 @@ def _expand(
 
 
 def _take(
-    ev: Evaluator, function: Function, values: list[Any], at: list[Expr], *, marked: bool
-) -> list[Any] | None:
-    """Return the arguments converted; ``None`` if one is wrong (noted) or unknown."""
+    ev: Evaluator, function: Function, given: list[tuple[Any, bool, Expr]], *, marked: bool
+) -> tuple[list[Any] | None, bool]:
+    """Return the arguments as the function takes them, ``None`` if there is no calling it.
+
+    Then one is wrong, which is noted, or of no known type. And whether one is marked only now: a
+    set is, if something inside it is.
+    """
+    parameters = [function.parameter(at) for at in range(len(given))]
+    inside = False
     taken: list[Any] = []
-    ready = True
-    for position, (value, expr) in enumerate(zip(values, at, strict=True)):
-        if (value is UNKNOWN and not function.lazy) or not (
-            function.nested or value is None or isinstance(value, _SCALARS) or is_known(value)
-        ):
-            ready = False
-            continue
-        parameter = function.parameter(position)
-        try:
-            taken.append(parameter.accept(value))
-        except OperationError as error:
-            detail = f'For the argument "{parameter.name}" of {function.name}, {error}.'
-            ev.error(_ARGUMENT, detail, expr, marked=marked)
-            ready = False
-    return taken if ready else None
+    for parameter, (value, _, expr) in zip(parameters, given, strict=True):
+        with _noted(ev, function, parameter, expr, marked=marked):
+            found, mark_ = reveal(parameter.converted(value))
+            taken.append(found)
+            inside |= mark_
+    if len(taken) < len(given):
+        return None, inside
+    for parameter, found, (_, _, expr) in zip(parameters, taken, given, strict=True):
+        before = ev.faults
+        with _noted(ev, function, parameter, expr, marked=marked or inside):
+            parameter.require(found)
+        if ev.faults > before or parameter.shuns(found):
+            return None, inside
+    before = ev.faults
+    for at, parameter in enumerate(parameters):
+        with _noted(ev, function, parameter, given[at][2], marked=marked or inside):
+            taken[at] = parameter.checked(taken[at])
+    return (None if ev.faults > before else taken), inside
+
+
+@contextmanager
+def _noted(
+    ev: Evaluator, function: Function, parameter: Parameter, at: Expr, *, marked: bool
+) -> Iterator[None]:
+    try:
+        yield
+    except OperationError as error:
+        detail = f'For the argument "{parameter.name}" of {function.name}, {error}.'
+        ev.error(_ARGUMENT, detail, at, marked=marked)

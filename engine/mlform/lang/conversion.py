@@ -1,32 +1,39 @@
-"""Terraform's conversion and unification rules, over plain values."""
+"""Terraform's conversion of values to types."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from mlform.lang.marks import unique
 from mlform.lang.operations import OperationError, boolean, kind_of, number, text
-from mlform.types import (
-    ANY,
-    BOOL,
-    NUMBER,
-    STRING,
-    Collection,
-    ObjectType,
-    Primitive,
-    TupleType,
-    Type,
+from mlform.lang.unification import (
+    became,
+    convertible,
+    is_open,
+    plain_type,
+    type_of,
+    unify,
 )
-from mlform.values import UNKNOWN, Handle, Sensitive, SetValue, Value
+from mlform.types import ANY, Collection, ObjectType, Primitive, TupleType, Type
+from mlform.values import (
+    ListValue,
+    MapValue,
+    Null,
+    Sensitive,
+    SetValue,
+    Unknown,
+    Value,
+    is_known,
+)
 
-_RESOURCE: Final = Primitive("resource")
 _SCALARS: Final[Mapping[str, Callable[[Value], Value]]] = {
     "string": text,
     "number": number,
     "bool": boolean,
 }
+
+__all__ = ["ConversionError", "convert", "type_of", "unify"]
 
 
 class ConversionError(Exception):
@@ -41,87 +48,19 @@ class ConversionError(Exception):
         self.path, self.message = path, message
 
 
-def type_of(value: Value) -> Type:
-    """Return the type of a value as literals have it: tuples and objects; ``any`` if unknown."""
-    match value:
-        case Sensitive(value=inner):
-            return type_of(inner)
-        case bool():
-            return BOOL
-        case int() | float() | Decimal():
-            return NUMBER
-        case str():
-            return STRING
-        case Handle():
-            return _RESOURCE
-        case Mapping():
-            return ObjectType({k: type_of(v) for k, v in value.items()})
-        case SetValue():
-            return Collection("set", unify(map(type_of, value)) or ANY)
-        case list() | tuple():
-            return TupleType(tuple(map(type_of, value)))
-        case _:
-            return ANY
-
-
-def unify(types: Iterable[Type]) -> Type | None:
-    """Return the one type that values of all these types convert to, or ``None``.
-
-    ``any``, the type of null and of what is not known yet, goes with every other.
-    """
-    found = list({str(t): t for t in types if t != ANY}.values())
-    if len(found) <= 1:
-        return found[0] if found else ANY
-    if all(isinstance(t, Primitive) for t in found):
-        return STRING if STRING in found and _RESOURCE not in found else None
-    if all(isinstance(t, ObjectType) or _is(t, "map") for t in found):
-        return _unify_keyed(found)
-    if all(isinstance(t, TupleType) or _is(t, "list") or _is(t, "set") for t in found):
-        return _unify_ordered(found)
-    return None
-
-
-def _is(type_: Type, name: str) -> bool:
-    return isinstance(type_, Collection) and type_.name == name
-
-
-def _unify_keyed(types: Sequence[Type]) -> Type | None:
-    objects = [t for t in types if isinstance(t, ObjectType)]
-    if len(objects) == len(types):
-        names = objects[0].attributes.keys()
-        if all(o.attributes.keys() == names for o in objects):
-            found = {n: unify(o.attributes[n] for o in objects) for n in names}
-            sound = {n: t for n, t in found.items() if t is not None}
-            return ObjectType(sound) if len(sound) == len(found) else None
-    inner = [t.element for t in types if isinstance(t, Collection)]
-    inner += [a for o in objects for a in o.attributes.values()]
-    element = unify(inner)
-    return None if element is None else Collection("map", element)
-
-
-def _unify_ordered(types: Sequence[Type]) -> Type | None:
-    tuples = [t for t in types if isinstance(t, TupleType)]
-    if len(tuples) == len(types) and len({len(t.elements) for t in tuples}) == 1:
-        found = [unify(column) for column in zip(*(t.elements for t in tuples), strict=True)]
-        sound = [t for t in found if t is not None]
-        return TupleType(tuple(sound)) if len(sound) == len(found) else None
-    inner = [t.element for t in types if isinstance(t, Collection)]
-    inner += [e for t in tuples for e in t.elements]
-    element = unify(inner)
-    if element is None:
-        return None
-    return Collection("set" if any(_is(t, "set") for t in types) else "list", element)
-
-
 def convert(value: Value, type_: Type, path: str = "") -> Value:
-    """Return ``value`` as a ``type_``: null and unknown are of every type, marks stay.
+    """Return ``value`` as a ``type_``: null and unknown become so of that type, marks stay.
 
     Defaults of optional attributes are filled in. Raises ``ConversionError``.
     """
     if isinstance(value, Sensitive):
         return Sensitive(convert(value.value, type_, path))
-    if value is None or value is UNKNOWN:
-        return value
+    if value is None:
+        return None if type_ == ANY else Null(plain_type(type_))
+    if isinstance(value, Null | Unknown):
+        if not convertible(value.type, type_):
+            raise ConversionError(path, f"{type_} is required, not {value.type}")
+        return type(value)(became(value.type, type_))
     match type_:
         case Primitive(name=name):
             return _scalar(value, name, path)
@@ -145,32 +84,71 @@ def _scalar(value: Value, name: str, path: str) -> Value:
         raise ConversionError(path, str(error)) from None
 
 
-def _element(values: Iterable[Value], element: Type, path: str) -> Type:
-    if element != ANY:
-        return element
-    found = unify(map(type_of, values))
+def _alike(values: Sequence[Value], element: Type, path: str) -> tuple[Sequence[Value], Type]:
+    """Return values that are of one type, and the type."""
+    if not is_open(element):
+        return values, plain_type(element)
+    types = [type_of(v) for v in values]
+    if not types:
+        return values, plain_type(element)
+    found = unify(types)
     if found is None:
-        raise ConversionError(path, "all elements must have the same type")
-    return found
+        raise _unlike(path)
+    if any(t != found for t in types):
+        values = [convert(v, found, path) for v in values]
+        if is_open(found):
+            # The values have said more of what was open. If they differ still, as a tuple and
+            # an untyped null do, that is all there is to say.
+            types = [type_of(v) for v in values]
+            again = unify(types)
+            if len(set(types)) > 1 and (again is None or again == found):
+                raise _unlike(path)
+            return _alike(values, ANY, path)
+    return values, found
+
+
+def _unlike(path: str) -> ConversionError:
+    return ConversionError(path, "all elements must have the same type")
 
 
 def _map(value: Value, element: Type, path: str) -> Value:
     if not isinstance(value, Mapping):
         raise _wrong(value, "a map", path)
-    element = _element(value.values(), element, path)
-    return {k: convert(v, element, f"{path}{_step(k)}") for k, v in value.items()}
+    if isinstance(value, MapValue) and element in {ANY, value.element}:
+        return value
+    converted = {k: convert(v, element, f"{path}{_step(k)}") for k, v in value.items()}
+    # In a map, unlike in a list, what is of no type yet takes that of the others.
+    typed = [v for v in converted.values() if type_of(v) != ANY]
+    found, common = _alike(typed or list(converted.values()), element, path)
+    given = iter(found)
+    settled = {
+        k: next(given) if not typed or type_of(v) != ANY else convert(v, common)
+        for k, v in converted.items()
+    }
+    return MapValue(settled, common)
 
 
 def _sequence(value: Value, name: str, element: Type, path: str) -> Value:
     if not isinstance(value, list | tuple):
         raise _wrong(value, f"a {name}", path)
-    element = _element(value, element, path)
-    found = [convert(v, element, f"{path}[{i}]") for i, v in enumerate(value)]
-    return unique(found) if name == "set" else found
+    if isinstance(value, ListValue | SetValue) and element in {ANY, value.element}:
+        converted: Sequence[Value] = value
+        found, common = converted, value.element
+        if isinstance(value, ListValue if name == "list" else SetValue):
+            return value
+    else:
+        converted = [convert(v, element, f"{path}[{i}]") for i, v in enumerate(value)]
+        found, common = _alike(converted, element, path)
+    if name == "set":
+        return unique(found, common)
+    if isinstance(value, SetValue) and len(value) > 1 and not is_known(value):
+        # Which of its elements are the same is still open, so how many there are is too.
+        return Unknown(Collection("list", common))
+    return ListValue(found, common)
 
 
 def _tuple(value: Value, elements: tuple[Type, ...], path: str) -> Value:
-    if not isinstance(value, list | tuple) or isinstance(value, SetValue):
+    if not isinstance(value, list | tuple) or isinstance(value, ListValue | SetValue):
         raise _wrong(value, "a tuple", path)
     if len(value) != len(elements):
         raise ConversionError(path, f"{len(elements)} elements are required, not {len(value)}")
@@ -189,7 +167,8 @@ def _object(value: Value, type_: ObjectType, path: str) -> Value:
     found: dict[str, Value] = {}
     for name, inner in type_.attributes.items():
         given = value.get(name)
-        chosen = type_.optional.get(name) if given is None else given
+        absent = given is None or isinstance(given, Null)
+        chosen = type_.optional.get(name) if absent and name in type_.optional else given
         found[name] = convert(chosen, inner, f"{path}{_step(name)}")
     return found
 
@@ -200,11 +179,3 @@ def _step(key: str) -> str:
 
 def _wrong(value: Value, wanted: str, path: str) -> ConversionError:
     return ConversionError(path, f"{wanted} is required, not {kind_of(value)}")
-
-
-def same(values: Sequence[Value]) -> list[Value]:
-    """Return values as one type, as the elements of a list. Raises ``OperationError``."""
-    found = unify(map(type_of, values))
-    if found is None:
-        raise OperationError("all elements must have the same type")
-    return [convert(v, found) for v in values]

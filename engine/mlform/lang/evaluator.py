@@ -8,9 +8,10 @@ from typing import Any, Final, TypeAlias
 
 from mlform.diagnostics import Diagnostics
 from mlform.lang.marks import reveal
-from mlform.lang.operations import OperationError, boolean
+from mlform.lang.operations import OperationError, scalar
 from mlform.syntax.tree import Expr, Source
-from mlform.values import UNKNOWN, Value
+from mlform.types import BOOL
+from mlform.values import UNKNOWN, Unknown, Value
 
 Scope: TypeAlias = Mapping[str, Value]
 """Root name → value: ``var``, ``local``, and one entry for each resource kind."""
@@ -45,6 +46,7 @@ class Evaluator:
         self.handlers, self.scope = handlers, scope
         self.diagnostics, self.source = diagnostics, source
         self.templates: tuple[str, ...] = ()
+        self.faults = 0
         self._hushed = 0
         self._noted: set[tuple[str, int, int]] = set()
 
@@ -57,6 +59,7 @@ class Evaluator:
 
         One at a place is enough: a ``for`` comes by once for each element.
         """
+        self.faults += 1
         if (summary, at[0], at[1]) not in self._noted:
             self._noted.add((summary, at[0], at[1]))
             self.diagnostics.error(summary, detail, at=self.source.span(at[0], at[1]))
@@ -84,10 +87,11 @@ class Evaluator:
         """Note errors apart for a while: whether they count is still to be seen."""
         kept, self.diagnostics = self.diagnostics, Diagnostics()
         noted, self._noted = self._noted, set()
+        faults = self.faults
         try:
             yield self.diagnostics
         finally:
-            self.diagnostics, self._noted = kept, noted
+            self.diagnostics, self._noted, self.faults = kept, noted, faults
 
     def keep_mistakes(self, problems: Diagnostics) -> None:
         """Note those of some problems that are wrong in whatever way the values turn out."""
@@ -100,13 +104,16 @@ class Evaluator:
         other._hushed = self._hushed
         return other
 
-    def condition(self, expr: Expr, bound: Bound) -> tuple[Any, bool]:
-        """Return a condition as a bool or UNKNOWN, and whether it is marked."""
+    def condition(self, expr: Expr, bound: Bound, *, strict: bool = False) -> tuple[Any, bool]:
+        """Return a condition as a bool or an unknown, and whether it is marked.
+
+        Of one that is ``strict``, even an unknown must be of a type that may be a bool.
+        """
         found, marked = reveal(self.value(expr, bound))
-        if found is UNKNOWN:
-            return UNKNOWN, marked
+        if isinstance(found, Unknown) and not strict:
+            return Unknown(BOOL), marked
         try:
-            return boolean(found), marked
+            return scalar(found, BOOL), marked
         except OperationError as error:
             detail = f"A condition is true or false: {error}."
             return self.error("Invalid condition", detail, expr, marked=marked), marked

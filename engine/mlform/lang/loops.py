@@ -10,7 +10,8 @@ from mlform.lang.marks import mark, reveal
 from mlform.lang.operations import OperationError, kind_of, text
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
-from mlform.values import UNKNOWN, SetValue, Value
+from mlform.types import ANY, Primitive, Type
+from mlform.values import UNKNOWN, SetValue, Unknown, Value
 
 _BAD_KEY = "Invalid object key"
 
@@ -27,11 +28,13 @@ class Loop:
         self.ev, self.expr, self.bound = ev, expr, bound
         self.collection, self.secret = reveal(ev.value(expr.collection, bound))
         self.marked = self.secret
-        self.open = self.collection is UNKNOWN
+        self.open = False
 
     def rounds(self, condition: Expr | None = None) -> Iterator[Bound]:
         """Yield the names of each round in which the condition holds."""
         expr = self.expr
+        if condition is not None and not self._sound(condition):
+            return
         for key, item in self._items():
             inner = {**self.bound, expr.value: item}
             if expr.key is not None:
@@ -39,12 +42,21 @@ class Loop:
             if condition is None:
                 yield inner
                 continue
-            chosen, mark_ = self.ev.condition(condition, inner)
+            chosen, mark_ = self.ev.condition(condition, inner, strict=True)
             self.marked |= mark_
-            if chosen is UNKNOWN:
+            if isinstance(chosen, Unknown):
                 self.open = True
             elif chosen:
                 yield inner
+
+    def _sound(self, condition: Expr) -> bool:
+        """Tell whether a condition is one, whatever the loop goes through, if anything."""
+        names = [n for n in (self.expr.value, self.expr.key) if n is not None]
+        before = self.ev.faults
+        open_ = {**self.bound, **dict.fromkeys(names, UNKNOWN)}
+        self.ev.condition(condition, open_, strict=True)
+        self.open |= self.ev.faults > before
+        return not self.open
 
     def _items(self) -> Iterator[tuple[Value, Value]]:
         found = self.collection
@@ -54,15 +66,20 @@ class Loop:
             return ((v, v) for v in found)
         if isinstance(found, list | tuple):
             return iter(enumerate(found))
-        if found is not UNKNOWN:
+        self.open = True
+        if not (isinstance(found, Unknown) and _many(found.type)):
             detail = f"A for goes through a list, set, map or object, not {kind_of(found)}."
             self.ev.fault("Not a collection", detail, self.expr.collection)
-            self.open = True
         return iter(())
 
-    def result(self, value: Value) -> Value:
-        """Return what the loop made, or UNKNOWN if a part of it is still open."""
-        return mark(UNKNOWN if self.open else value, marked=self.marked)
+    def result(self, value: Value, unknown: Unknown = UNKNOWN) -> Value:
+        """Return what the loop made, or an unknown if a part of it is still open."""
+        return mark(unknown if self.open else value, marked=self.marked)
+
+
+def _many(type_: Type) -> bool:
+    """Tell whether a loop goes through values of a type."""
+    return type_ == ANY or not isinstance(type_, Primitive)
 
 
 def for_tuple(ev: Evaluator, expr: tree.ForTuple, bound: Bound) -> Value:
@@ -102,7 +119,7 @@ def for_object(ev: Evaluator, expr: tree.ForObject, bound: Bound) -> Value:
 def object_key(ev: Evaluator, expr: Expr, bound: Bound) -> tuple[str | None, bool]:
     """Return a key, ``None`` if it is unknown or wrong, and whether it is marked."""
     key, marked = reveal(ev.value(expr, bound))
-    if key is UNKNOWN:
+    if isinstance(key, Unknown) and (key.type == ANY or isinstance(key.type, Primitive)):
         return None, marked
     try:
         return text(key), marked

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from mlform.values import UNKNOWN, Handle, Sensitive, SetValue, Value
+from mlform.types import ANY, Type
+from mlform.values import (
+    Handle,
+    ListValue,
+    MapValue,
+    Null,
+    Sensitive,
+    SetValue,
+    Unknown,
+    Value,
+    is_known,
+)
+
+_FLOATS: Final = 10**300
 
 
 def reveal(value: Value) -> tuple[Any, bool]:
@@ -25,14 +39,17 @@ def bare(value: Value) -> tuple[Any, bool]:
         return value, False
     if isinstance(value, Mapping):
         pairs = {k: bare(v) for k, v in value.items()}
-        if any(m for _, m in pairs.values()):
-            return {k: v for k, (v, _) in pairs.items()}, True
-        return value, False
+        if not any(m for _, m in pairs.values()):
+            return value, False
+        found = {k: v for k, (v, _) in pairs.items()}
+        return (MapValue(found, value.element) if isinstance(value, MapValue) else found), True
     items = [bare(v) for v in value]
-    if any(m for _, m in items):
-        plain = [v for v, _ in items]
-        return (SetValue(plain) if isinstance(value, SetValue) else plain), True
-    return value, False
+    if not any(m for _, m in items):
+        return value, False
+    plain = [v for v, _ in items]
+    if isinstance(value, ListValue | SetValue):
+        return type(value)(plain, value.element), True
+    return plain, True
 
 
 def mark(value: Value, *, marked: bool) -> Value:
@@ -51,45 +68,47 @@ def identity_of(value: Value) -> Hashable:
             return "number", Decimal(repr(value))
         case int() | Decimal():
             return "number", value
-        case str() | None:
+        case str():
             return value
+        case None | Null():
+            return None
         case Handle(digest=digest):
             return "handle", digest
         case SetValue():
-            return "set", *map(identity_of, value)
+            return "set", frozenset(map(identity_of, value))
+        case ListValue():
+            return "list", *map(identity_of, value)
+        case MapValue():
+            return "map", frozenset((k, identity_of(v)) for k, v in value.items())
         case Mapping():
             return "object", frozenset((k, identity_of(v)) for k, v in value.items())
         case list() | tuple():
-            return "list", *map(identity_of, value)
+            return "tuple", *map(identity_of, value)
         case _:
             return value
 
 
-def unique(values: Iterable[Value]) -> Value:
-    """Return the set of some values; unknown if one of them is, sensitive if one of them is."""
+def unique(values: Iterable[Value], element: Type | None = None) -> Value:
+    """Return the set of some values of one type, sensitive if one of them is."""
     found: dict[Hashable, Value] = {}
     marked = False
     for value in values:
         plain, had = bare(value)
         marked |= had
-        if not _certain(plain):
-            return mark(UNKNOWN, marked=marked)
-        found.setdefault(identity_of(plain), plain)
-    return mark(SetValue(sorted(found.values(), key=_order)), marked=marked)
-
-
-def _certain(value: Value) -> bool:
-    if isinstance(value, str):
-        return True
-    if isinstance(value, Mapping):
-        return all(map(_certain, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_certain, value))
-    return value is not UNKNOWN and not (isinstance(value, Handle) and value.digest is UNKNOWN)
+        # What is unknown may turn out to be equal to another, or not.
+        identity = identity_of(plain) if is_known(plain) else ("open", len(found))
+        found.setdefault(identity, plain)
+    ordered = sorted(found.values(), key=_order)
+    return mark(SetValue(ordered, ANY if element is None else element), marked=marked)
 
 
 def _order(value: Value) -> tuple[int, Any]:
+    """Order the elements of a set as Terraform shows them: the unknown late, null last."""
     match value:
+        case None | Null():
+            return 5, 0
+        case Unknown():
+            return 4, 0
         case bool():
             return 0, value
         case int() | float() | Decimal():
@@ -101,8 +120,27 @@ def _order(value: Value) -> tuple[int, Any]:
 
 
 def _written(value: Value) -> str:
-    if isinstance(value, Mapping):
-        return repr([(k, _written(value[k])) for k in sorted(value)])
-    if isinstance(value, list | tuple):
-        return repr([_written(v) for v in value])
-    return repr(value)
+    """Write a value as cty does to order what has no order of its own."""
+    match value:
+        case None | Null():
+            return "~"
+        case Unknown():
+            return "?"
+        case bool():
+            return "T" if value else "F"
+        case int() | float() | Decimal():
+            exact = Decimal(value)
+            return f"{exact:.9e}" if abs(exact) > _FLOATS else f"{float(exact):.10g}"
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case MapValue():
+            pairs = [f"{_written(k)}:{_written(value[k])};" for k in sorted(value)]
+            return "{" + "".join(pairs) + "}"
+        case Mapping():
+            return "<" + "".join(f"{_written(value[k])};" for k in sorted(value)) + ">"
+        case ListValue() | SetValue():
+            return "[" + "".join(f"{_written(v)};" for v in value) + "]"
+        case list() | tuple():
+            return "<" + "".join(f"{_written(v)};" for v in value) + ">"
+        case _:
+            return repr(value)

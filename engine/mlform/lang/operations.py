@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import (
     ROUND_HALF_EVEN,
     Context,
@@ -14,16 +14,37 @@ from decimal import (
 )
 from typing import Any, Final
 
-from mlform.lang.marks import reveal
-from mlform.values import UNKNOWN, Handle, Sensitive, SetValue, Value
+from mlform.lang import numbers
+from mlform.lang.marks import identity_of, reveal
+from mlform.lang.unification import is_open, type_of
+from mlform.types import (
+    ANY,
+    BOOL,
+    NUMBER,
+    STRING,
+    Collection,
+    ObjectType,
+    Primitive,
+    TupleType,
+    Type,
+)
+from mlform.values import (
+    Handle,
+    MapValue,
+    Null,
+    Sensitive,
+    SetValue,
+    Unknown,
+    Value,
+    is_known,
+)
 
 DIGITS: Final = 154
 """Significant digits of a number: what the 512-bit floats of HCL can tell apart."""
 
 _TRAPS: Final = [InvalidOperation, DivisionByZero, Overflow]
-MATH: Final = Context(DIGITS, ROUND_HALF_EVEN, Emin=-100_000, Emax=100_000, traps=_TRAPS)
-# A quotient keeps guard digits, so that a third, three times, is one.
-_GUARDED: Final = Context(DIGITS + 46, ROUND_HALF_EVEN, Emin=-100_000, Emax=100_000, traps=_TRAPS)
+# One digit more than the shortest decimal of a float can have.
+MATH: Final = Context(DIGITS + 3, ROUND_HALF_EVEN, Emin=-100_000, Emax=100_000, traps=_TRAPS)
 
 _LARGEST_INT: Final = 10**400
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -43,7 +64,7 @@ class OperationError(Exception):
 def kind_of(value: Value) -> str:
     """Return the name of a value's type, as messages say it."""
     match value:
-        case None:
+        case None | Null():
             return "null"
         case bool():
             return "bool"
@@ -53,14 +74,16 @@ def kind_of(value: Value) -> str:
             return "string"
         case Handle():
             return "resource" if value.attribute is None else "artifact"
+        case MapValue():
+            return "map"
         case Mapping():
             return "object"
         case Sensitive(value=inner):
             return kind_of(inner)
         case SetValue():
             return "set"
-        case _ if value is UNKNOWN:
-            return "unknown"
+        case Unknown(type=type_):
+            return "unknown" if type_ == ANY else str(type_)
         case _:
             return "list"
 
@@ -85,8 +108,9 @@ def number(value: Value) -> int | Decimal:
 def rounded(value: Decimal) -> int | Decimal:
     """Return a decimal with as many digits as a number has. Raises ``OperationError``."""
     try:
-        return whole(MATH.plus(value))
-    except (Overflow, InvalidOperation):
+        MATH.plus(value)
+        return whole(Decimal(numbers.canonical(value)))
+    except (Overflow, InvalidOperation, numbers.TooLargeError):
         raise OperationError("the number is too large") from None
 
 
@@ -135,7 +159,7 @@ def text(value: Value) -> str:
     if isinstance(value, int | float | Decimal):
         found = number(value)
         return str(found) if isinstance(found, int) else f"{MATH.normalize(found):f}"
-    if value is None:
+    if value is None or isinstance(value, Null):
         raise OperationError("a string is required, and the value is null")
     if isinstance(value, Handle):
         raise OperationError(
@@ -145,66 +169,146 @@ def text(value: Value) -> str:
     raise OperationError(f"a string is required, not {kind_of(value)}")
 
 
+def scalar(value: Value, type_: Primitive) -> Any:
+    """Return a value as a number, bool or text, an unknown one as unknown of that type.
+
+    Raises ``OperationError``, on null as well.
+    """
+    if isinstance(value, Unknown):
+        if value.type in {ANY, type_, STRING} or (type_ == STRING and value.type in {NUMBER, BOOL}):
+            return Unknown(type_)
+        raise OperationError(f"a {type_} is required, not {value.type}")
+    if value is None or isinstance(value, Null):
+        raise OperationError("a value is required, not null")
+    return _SCALARS[type_](value)
+
+
 def shorten(value: str) -> str:
     """Return a string as messages show it: at most 60 characters."""
     return value if len(value) <= 60 else value[:59] + "…"
 
 
+_SCALARS: Final[Mapping[Primitive, Callable[[Value], Any]]] = {
+    STRING: text,
+    NUMBER: number,
+    BOOL: boolean,
+}
+
+
 def equal(left: Value, right: Value) -> Value:
     """Compare two values, marked or not; types are never converted."""
     left, right = reveal(left)[0], reveal(right)[0]
-    if left is UNKNOWN or right is UNKNOWN:
-        return UNKNOWN
     if isinstance(left, Handle) and isinstance(right, Handle):
-        if left.digest is UNKNOWN or right.digest is UNKNOWN:
-            return UNKNOWN
+        if isinstance(left.digest, Unknown) or isinstance(right.digest, Unknown):
+            return Unknown(BOOL)
         return left.digest == right.digest
-    kind = kind_of(left)
-    if kind != kind_of(right):
+    if isinstance(left, Unknown) or isinstance(right, Unknown):
+        return False if _unlike(left, right) else Unknown(BOOL)
+    if _absent(left) or _absent(right):
+        return _absent(left) and _absent(right)
+    if isinstance(left, str | bool) or isinstance(right, str | bool):
+        return type(left) is type(right) and left == right
+    if isinstance(left, list | tuple | Mapping):
+        return _same_parts(left, right)
+    if isinstance(left, int | float | Decimal) and isinstance(right, int | float | Decimal):
+        return rounded(Decimal(number(left))) == rounded(Decimal(number(right)))
+    return False
+
+
+def _same_parts(left: Any, right: Any) -> Value:
+    """Compare a list, set, map, tuple or object with a known value."""
+    one, other = type_of(left), type_of(right)
+    if _untyped(left) or _untyped(right):
+        fits = _conforms(one, other) or _conforms(other, one)
+        return Unknown(BOOL) if fits else False
+    if one != other:
         return False
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
+    if isinstance(left, SetValue):
+        if not (is_known(left) and is_known(right)):
+            return Unknown(BOOL)
+        return identity_of(left) == identity_of(right)
+    if len(left) != len(right):
+        return False
+    if isinstance(left, Mapping):
         if left.keys() != right.keys():
             return False
-        return _all(equal(left[k], right[k]) for k in left)
-    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        if len(left) != len(right):
+        found = [equal(left[k], right[k]) for k in left]
+        return False if False in found else _first_open(found)
+    return _first_open(equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def _first_open(found: Iterable[Value]) -> Value:
+    """Return the first that is not true, as cty compares: from left to right."""
+    return next((one for one in found if one is not True), True)
+
+
+def _untyped(value: Value) -> bool:
+    """Tell whether there is an unknown value of no known type inside."""
+    match value:
+        case Sensitive(value=inner):
+            return _untyped(inner)
+        case Unknown(type=type_):
+            return type_ == ANY
+        case Mapping():
+            return any(map(_untyped, value.values()))
+        case list() | tuple():
+            return any(map(_untyped, value))
+        case _:
             return False
-        return _all(equal(a, b) for a, b in zip(left, right, strict=True))
-    if kind == "number":
-        return rounded(Decimal(number(left))) == rounded(Decimal(number(right)))
-    return left == right
 
 
-def _all(found: Any) -> Value:
-    result: Value = True
-    for one in found:
-        if one is False:
+def _conforms(given: Type, wanted: Type) -> bool:
+    """Tell whether a type is another, or may be where that is still open."""
+    match wanted, given:
+        case Primitive(), _:
+            return wanted in {ANY, given}
+        case Collection(name=name, element=element), Collection():
+            return name == given.name and _conforms(given.element, element)
+        case ObjectType(attributes=attributes), ObjectType():
+            return attributes.keys() == given.attributes.keys() and all(
+                _conforms(given.attributes[k], t) for k, t in attributes.items()
+            )
+        case TupleType(elements=elements), TupleType():
+            return len(elements) == len(given.elements) and all(
+                map(_conforms, given.elements, elements)
+            )
+        case _:
             return False
-        if one is UNKNOWN:
-            result = UNKNOWN
-    return result
 
 
-def _exact(name: str, context: Context = MATH) -> Callable[[Any, Any], Any]:
-    operation = getattr(context, name)
+def _unlike(left: Value, right: Value) -> bool:
+    """Tell whether an unknown value cannot equal another, which is of another type and no null."""
+    if isinstance(left, Unknown) and isinstance(right, Unknown):
+        return False
+    unknown, known = (left, right) if isinstance(left, Unknown) else (right, left)
+    if _absent(known) or not isinstance(unknown, Unknown) or isinstance(known, Handle):
+        return False
+    given = type_of(known)
+    return unknown.type != given and not (is_open(unknown.type) or is_open(given))
 
+
+def _absent(value: Value) -> bool:
+    return value is None or isinstance(value, Null)
+
+
+def _exact(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def run(a: int | Decimal, b: int | Decimal) -> Any:
         try:
-            return whole(operation(Decimal(a), Decimal(b)))
-        except (DivisionByZero, InvalidOperation):
+            return operation(a, b)
+        except ZeroDivisionError:
             raise OperationError("the second number is zero, and nothing divides by it") from None
-        except Overflow:
+        except numbers.TooLargeError:
             raise OperationError("the result is too large") from None
 
     return run
 
 
 ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
-    "+": _exact("add"),
-    "-": _exact("subtract"),
-    "*": _exact("multiply"),
-    "/": _exact("divide", _GUARDED),
-    "%": _exact("remainder", _GUARDED),
+    "+": _exact(numbers.add),
+    "-": _exact(numbers.subtract),
+    "*": _exact(numbers.multiply),
+    "/": _exact(numbers.divide),
+    "%": _exact(numbers.remainder),
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
     ">": lambda a, b: a > b,

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
-from mlform.lang.conversion import convert, type_of, unify
+from mlform.lang.conversion import ConversionError, convert, type_of, unify
 from mlform.lang.evaluator import Bound, Evaluator
 from mlform.lang.graphemes import normal
 from mlform.lang.loops import Loop
 from mlform.lang.marks import bare, mark, reveal
-from mlform.lang.operations import ARITHMETIC, OperationError, boolean, equal, number, text
+from mlform.lang.numbers import negative
+from mlform.lang.operations import ARITHMETIC, OperationError, equal, scalar, text
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
-from mlform.values import UNKNOWN, Handle, Value, is_sensitive
+from mlform.types import ANY, BOOL, NUMBER, STRING, Collection, Type
+from mlform.values import (
+    UNKNOWN,
+    Handle,
+    ListValue,
+    MapValue,
+    Null,
+    SetValue,
+    Unknown,
+    Value,
+    is_sensitive,
+)
 
 _BAD_OPERAND = "Invalid operand"
+_UNLIKE = "Inconsistent conditional result types"
 
 
 def literal(_ev: Evaluator, expr: tree.Literal, _bound: Bound) -> Value:
-    """Return what is written."""
-    return expr.value
+    """Return what is written, text in its composed form."""
+    return normal(expr.value) if isinstance(expr.value, str) else expr.value
 
 
 def inner(ev: Evaluator, expr: tree.Parens | tree.TemplateWrap, bound: Bound) -> Value:
@@ -35,11 +49,19 @@ def template(ev: Evaluator, expr: tree.Template, bound: Bound) -> Value:
 def template_if(ev: Evaluator, expr: tree.TemplateIf, bound: Bound) -> Value:
     """``%{ if }``."""
     condition, marked = ev.condition(expr.condition, bound)
-    if condition is UNKNOWN:
+    if isinstance(condition, Unknown):
         for parts in (expr.then, expr.otherwise):
-            marked |= reveal(_joined(ev, parts, bound))[1]
-        return mark(UNKNOWN, marked=marked)
-    chosen = expr.then if condition else expr.otherwise
+            with ev.aside() as problems:
+                marked |= reveal(_joined(ev, parts, bound))[1]
+            ev.keep_mistakes(problems)
+        return mark(Unknown(STRING), marked=marked)
+    chosen, other = expr.then, expr.otherwise
+    if not condition:
+        chosen, other = other, chosen
+    with ev.aside() as problems:
+        aside = reveal(_joined(ev, other, bound))[1]
+    ev.keep_mistakes(problems)
+    marked |= aside and not problems.errors
     return mark(_joined(ev, chosen, bound), marked=marked)
 
 
@@ -51,11 +73,11 @@ def template_for(ev: Evaluator, expr: tree.TemplateFor, bound: Bound) -> Value:
         for names in loop.rounds():
             piece, marked = reveal(_joined(ev, expr.parts, names))
             loop.marked |= marked
-            if piece is UNKNOWN:
+            if isinstance(piece, Unknown):
                 loop.open = True
             else:
                 pieces.append(piece)
-    return loop.result(normal("".join(pieces)))
+    return loop.result(normal("".join(pieces)), Unknown(STRING))
 
 
 def _joined(ev: Evaluator, parts: Sequence[Expr], bound: Bound) -> Value:
@@ -66,7 +88,7 @@ def _joined(ev: Evaluator, parts: Sequence[Expr], bound: Bound) -> Value:
         secret |= marked
         if isinstance(found, Handle):
             found = found.digest
-        if found is UNKNOWN:
+        if isinstance(found, Unknown):
             still_open = True
             continue
         try:
@@ -76,26 +98,21 @@ def _joined(ev: Evaluator, parts: Sequence[Expr], bound: Bound) -> Value:
             detail = f"In a template, {error}."
             ev.error("Invalid template interpolation", detail, part, marked=marked)
             still_open = True
-    return mark(UNKNOWN if still_open else normal("".join(pieces)), marked=secret)
+    return mark(Unknown(STRING) if still_open else normal("".join(pieces)), marked=secret)
 
 
 def unary(ev: Evaluator, expr: tree.Unary, bound: Bound) -> Value:
     """``-x`` and ``!x``."""
     found, marked = reveal(ev.value(expr.operand, bound))
-    if found is UNKNOWN:
-        return mark(UNKNOWN, marked=marked)
     try:
-        result: Value = not boolean(_given(found)) if expr.op == "!" else -number(_given(found))
+        given = scalar(found, BOOL if expr.op == "!" else NUMBER)
     except OperationError as error:
         detail = f"For {expr.op}, {error}."
-        result = ev.error(_BAD_OPERAND, detail, expr.operand, marked=marked)
-    return mark(result, marked=marked)
-
-
-def _given(value: Value) -> Value:
-    if value is None:
-        raise OperationError("a value is required, not null")
-    return value
+        ev.error(_BAD_OPERAND, detail, expr.operand, marked=marked)
+        given = Unknown(BOOL if expr.op == "!" else NUMBER)
+    if isinstance(given, Unknown):
+        return mark(given, marked=marked)
+    return mark(not given if expr.op == "!" else negative(given), marked=marked)
 
 
 def binary(ev: Evaluator, expr: tree.Binary, bound: Bound) -> Value:
@@ -108,19 +125,20 @@ def binary(ev: Evaluator, expr: tree.Binary, bound: Bound) -> Value:
     if expr.op in {"==", "!="}:
         marked = marked or is_sensitive(left) or is_sensitive(right)
         same = equal(left, right)
-        return mark(same if same is UNKNOWN else same == (expr.op == "=="), marked=marked)
+        known = not isinstance(same, Unknown)
+        return mark(same == (expr.op == "==") if known else same, marked=marked)
     numbers: list[Value] = []
     for side, value, secret in (
         (expr.left, left, left_marked),
         (expr.right, right, right_marked),
     ):
         try:
-            numbers.append(UNKNOWN if value is UNKNOWN else number(_given(value)))
+            numbers.append(scalar(value, NUMBER))
         except OperationError as error:
             detail = f"For {expr.op}, {error}."
             numbers.append(ev.error(_BAD_OPERAND, detail, side, marked=secret))
-    if UNKNOWN in numbers:
-        return mark(UNKNOWN, marked=marked)
+    if any(isinstance(n, Unknown) for n in numbers):
+        return mark(Unknown(NUMBER if expr.op in "+-*/%" else BOOL), marked=marked)
     try:
         result: Value = ARITHMETIC[expr.op](*numbers)
     except OperationError as error:
@@ -135,7 +153,7 @@ def _capital(sentence: str) -> str:
 def _logic(ev: Evaluator, expr: tree.Binary, bound: Bound) -> Value:
     decisive = expr.op == "||"
     left, left_marked = _side(ev, expr.left, expr.op, ev.value(expr.left, bound))
-    if left is not decisive and left is not UNKNOWN:
+    if left is not decisive and not isinstance(left, Unknown):
         right, right_marked = _side(ev, expr.right, expr.op, ev.value(expr.right, bound))
         return mark(right, marked=left_marked or right_marked)
     # The right side may only make sense where the left does not decide: x != null && x.y.
@@ -145,16 +163,14 @@ def _logic(ev: Evaluator, expr: tree.Binary, bound: Bound) -> Value:
     if problems.errors or (left is decisive and reveal(given)[0] is None):
         return mark(left, marked=left_marked or bare(given)[1])
     right, right_marked = _side(ev, expr.right, expr.op, given)
-    found = decisive if decisive in (left, right) else UNKNOWN
+    found = decisive if decisive in (left, right) else Unknown(BOOL)
     return mark(found, marked=left_marked or right_marked)
 
 
 def _side(ev: Evaluator, expr: Expr, op: str, value: Value) -> tuple[Value, bool]:
     found, marked = reveal(value)
-    if found is UNKNOWN:
-        return UNKNOWN, marked
     try:
-        return boolean(_given(found)), marked
+        return scalar(found, BOOL), marked
     except OperationError as error:
         return ev.error(_BAD_OPERAND, f"For {op}, {error}.", expr, marked=marked), marked
 
@@ -162,34 +178,73 @@ def _side(ev: Evaluator, expr: Expr, op: str, value: Value) -> tuple[Value, bool
 def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
     """``condition ? then : otherwise``; both sides become one type."""
     condition, marked = ev.condition(expr.condition, bound)
-    if condition is UNKNOWN:
-        found = [ev.value(expr.then, bound), ev.value(expr.otherwise, bound)]
-        _unified(ev, expr, found[0], found[1], UNKNOWN)
-        return mark(UNKNOWN, marked=marked or any(map(is_sensitive, found)))
+    if isinstance(condition, Unknown):
+        sides = [_aside(ev, side, bound) for side in (expr.then, expr.otherwise)]
+        marked |= any(reveal(side)[1] for side in sides)
+        type_ = _common(ev, expr, sides[0], sides[1])
+        found = UNKNOWN if type_ is None else _either(sides[0], sides[1], type_)
+        return mark(found, marked=marked)
     chosen_expr, other_expr = expr.then, expr.otherwise
     if not condition:
         chosen_expr, other_expr = other_expr, chosen_expr
     chosen = ev.value(chosen_expr, bound)
+    other = _aside(ev, other_expr, bound)
+    marked |= reveal(other)[1]
+    type_ = _common(ev, expr, chosen, other)
+    if type_ is None:
+        return mark(UNKNOWN, marked=marked)
+    plain = reveal(chosen)[0]
+    if plain is not None and type_of(plain) in {ANY, type_}:
+        return mark(chosen, marked=marked)
+    try:
+        return mark(convert(chosen, type_), marked=marked)
+    except ConversionError as error:
+        detail = f"Both results become {type_}, and this one cannot: {error}."
+        secret = bare(chosen)[1]
+        return mark(ev.error(_UNLIKE, detail, chosen_expr, marked=secret), marked=marked)
+
+
+def _aside(ev: Evaluator, expr: Expr, bound: Bound) -> Value:
+    """Return a result that may not be needed: what is wrong with it is no error here."""
     with ev.aside() as problems:
-        other = ev.value(other_expr, bound)
+        value = ev.value(expr, bound)
     ev.keep_mistakes(problems)
-    return mark(_unified(ev, expr, chosen, other, chosen), marked=marked)
+    return reveal(value)[0] if problems.errors else value
 
 
-def _unified(
-    ev: Evaluator, expr: tree.Conditional, left: Value, right: Value, chosen: Value
-) -> Value:
-    left_bare, right_bare = reveal(left)[0], reveal(right)[0]
-    if left_bare is None or right_bare is None or UNKNOWN in (left_bare, right_bare):
-        return chosen
-    if type(left_bare) is type(right_bare) and isinstance(left_bare, str | int | Handle):
-        return chosen
-    types = type_of(left_bare), type_of(right_bare)
+def _either(left: Value, right: Value, type_: Type) -> Value:
+    """Return what is known of a value that is one of two: it may be the same in both."""
+    one, other = reveal(left)[0], reveal(right)[0]
+    if isinstance(one, Null | None) and isinstance(other, Null | None):
+        return convert(None, type_)
+    if isinstance(one, int | Decimal) and type_ == NUMBER and equal(one, other) is True:
+        return one
+    both = (ListValue, SetValue, MapValue)
+    if isinstance(one, both) and isinstance(other, both) and isinstance(type_, Collection):
+        size = len(one) if len(one) == len(other) else None
+        if size is not None and (
+            type_.name == "list" or size == 0 or (size, type_.name) == (1, "set")
+        ):
+            made: Value = [Unknown(type_.element)] * size if type_.name != "map" else {}
+            return convert(made, type_)
+    return Unknown(type_)
+
+
+def _common(ev: Evaluator, expr: tree.Conditional, left: Value, right: Value) -> Type | None:
+    """Return the type of both results, or note that there is none."""
+    sides = [reveal(side)[0] for side in (left, right)]
+    types = [type_of(side) for side in sides]
+    for side, other in zip(sides, reversed(types), strict=True):
+        if side is None:
+            return other
+    if ANY in types:
+        return ANY
     found = unify(types)
     if found is not None:
-        return convert(chosen, found)
+        return found
     shown = sorted(map(str, types))
     detail = f"Both results must be of one type, and no type fits both {shown[0]} and {shown[1]}."
     secret = bare(left)[1] or bare(right)[1]
     hint = "Give both results the same type."
-    return ev.error("Inconsistent conditional result types", detail, expr, marked=secret, hint=hint)
+    ev.error(_UNLIKE, detail, expr, marked=secret, hint=hint)
+    return None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlform.diagnostics import did_you_mean
 from mlform.lang.evaluator import ITEM, UNKNOWN_REFERENCE, Bound, Evaluator
 from mlform.lang.marks import mark, reveal
-from mlform.lang.operations import OperationError, integer, kind_of, text
+from mlform.lang.operations import OperationError, integer, kind_of, scalar
+from mlform.lang.unification import type_of
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
-from mlform.values import UNKNOWN, Handle, SetValue, Value
+from mlform.types import ANY, NUMBER, STRING, Collection, ObjectType, TupleType, Type
+from mlform.values import UNKNOWN, Handle, ListValue, Null, SetValue, Unknown, Value
 
 _NO_ATTRIBUTE = "Unknown attribute"
 _BAD_INDEX = "Invalid index"
@@ -39,38 +41,56 @@ def index(ev: Evaluator, expr: tree.Index, bound: Bound) -> Value:
     key: Value
     key, key_marked = reveal(ev.value(expr.key, bound))
     marked = target_marked or key_marked
-    if target is UNKNOWN or key is UNKNOWN:
-        return mark(UNKNOWN, marked=marked)
-    if isinstance(target, list | tuple):
-        return mark(_item(ev, target, key, expr, marked=marked), marked=marked)
+    return mark(_indexed(ev, target, key, expr, marked=marked), marked=marked)
+
+
+def _indexed(ev: Evaluator, target: Any, key: Value, expr: tree.Index, *, marked: bool) -> Value:
+    type_ = type_of(target) if isinstance(target, Unknown) or isinstance(key, Unknown) else None
+    if type_ == ANY:
+        return UNKNOWN
+    if isinstance(target, list | tuple) or isinstance(type_, TupleType) or _listed(type_):
+        return _item(ev, target, key, expr, type_, marked=marked)
     try:
-        step = text(key)
+        step = scalar(key, STRING)
     except OperationError as error:
-        found = ev.error(_BAD_INDEX, f"As a key, {error}.", expr.key, marked=marked)
-    else:
-        found = _member(ev, target, step, expr, marked=marked)
-    return mark(found, marked=marked)
+        return ev.error(_BAD_INDEX, f"As a key, {error}.", expr.key, marked=marked)
+    if isinstance(step, Unknown):
+        sure = isinstance(type_, Collection) and type_of(key) != ANY
+        return Unknown(type_.element) if sure else UNKNOWN
+    return _member(ev, target, step, expr, marked=marked)
 
 
-def _item(ev: Evaluator, target: Any, key: Value, expr: tree.Index, *, marked: bool) -> Value:
-    if isinstance(target, SetValue):
+def _listed(type_: Type | None) -> bool:
+    return isinstance(type_, Collection) and type_.name != "map"
+
+
+def _item(
+    ev: Evaluator, target: Any, key: Value, expr: tree.Index, type_: Type | None, *, marked: bool
+) -> Value:
+    if isinstance(target, SetValue) or (isinstance(type_, Collection) and type_.name == "set"):
         detail = "The elements of a set have no order to count by; make it a list with tolist."
         return ev.fault(_BAD_INDEX, detail, expr)
     try:
-        at = integer(key)
+        found = scalar(key, NUMBER)
+        if isinstance(type_, Collection):
+            return Unknown(type_.element) if type_of(key) != ANY else UNKNOWN
+        if isinstance(found, Unknown):
+            return UNKNOWN
+        at = integer(found)
     except OperationError as error:
         return ev.error(_BAD_INDEX, f"To index a list, {error}.", expr.key, marked=marked)
-    if 0 <= at < len(target):
-        element: Value = target[at]
+    size = len(type_.elements if isinstance(type_, TupleType) else target)
+    if 0 <= at < size:
+        element: Value = Unknown(type_.elements[at]) if isinstance(type_, TupleType) else target[at]
         return element
-    elements = "element" if len(target) == 1 else "elements"
-    detail = f"The list has {len(target)} {elements}, counted from 0; there is none at {at}."
+    elements = "element" if size == 1 else "elements"
+    detail = f"The list has {size} {elements}, counted from 0; there is none at {at}."
     return ev.error(_BAD_INDEX, detail, expr.key, marked=marked)
 
 
 def _member(ev: Evaluator, target: Value, step: str, expr: Expr, *, marked: bool) -> Value:
-    if target is UNKNOWN:
-        return UNKNOWN
+    if isinstance(target, Unknown) and _of_member(target.type, step) is not None:
+        return Unknown(_of_member(target.type, step) or ANY)
     if isinstance(target, Handle):
         return _attribute(ev, target, step, expr)
     if isinstance(target, Mapping):
@@ -78,7 +98,7 @@ def _member(ev: Evaluator, target: Value, step: str, expr: Expr, *, marked: bool
             return target[step]
         detail = f'There is no "{step}" in this object.{did_you_mean(step, target)}'
         return ev.error(_NO_ATTRIBUTE, detail, expr, marked=marked)
-    if target is None:
+    if target is None or isinstance(target, Null):
         detail = f'The value is null, so it has no "{step}".'
         return ev.error("Value is null", detail, expr, marked=marked)
     detail = f'A {kind_of(target)} has no attributes, so no "{step}".'
@@ -87,10 +107,19 @@ def _member(ev: Evaluator, target: Value, step: str, expr: Expr, *, marked: bool
     return ev.error(_NO_ATTRIBUTE, detail, expr, marked=marked)
 
 
+def _of_member(type_: Type, step: str) -> Type | None:
+    """Return the type of a member of values of a type, ``None`` if they have none such."""
+    if isinstance(type_, ObjectType):
+        return type_.attributes.get(step)
+    if isinstance(type_, Collection) and type_.name == "map":
+        return type_.element
+    return ANY if type_ == ANY else None
+
+
 def _attribute(ev: Evaluator, handle: Handle, step: str, expr: Expr) -> Value:
     if step in handle.attributes:
         return handle.attributes[step]
-    if handle.digest is UNKNOWN and handle.attribute is not None:
+    if isinstance(handle.digest, Unknown) and handle.attribute is not None:
         return UNKNOWN
     detail = f'{handle.address} gives no "{step}".{did_you_mean(step, handle.attributes)}'
     if handle.attributes:
@@ -101,13 +130,43 @@ def _attribute(ev: Evaluator, handle: Handle, step: str, expr: Expr) -> Value:
 def splat(ev: Evaluator, expr: tree.Splat, bound: Bound) -> Value:
     """``x[*].a`` and ``x.*.a``: null has no elements, what is no list is its own one element."""
     found, marked = reveal(ev.value(expr.source, bound))
-    if found is UNKNOWN:
-        return mark(UNKNOWN, marked=marked)
-    if found is None:
+    if found is None or (isinstance(found, Null) and not _several(found.type)):
         return mark([], marked=marked)
-    items = found if isinstance(found, list | tuple) else [found]
+    if isinstance(found, Null):
+        detail = "The list is null, so it has no elements."
+        return mark(ev.fault("Value is null", detail, expr.source), marked=marked)
+
+    def each(item: Value) -> Value:
+        return ev.value(expr.each, {**bound, ITEM: item})
+
     with ev.hushed(marked=marked):
-        return mark([ev.value(expr.each, {**bound, ITEM: i}) for i in items], marked=marked)
+        if isinstance(found, Unknown):
+            return mark(_unknown_splat(found, each), marked=marked)
+        items = found if isinstance(found, list | tuple) else [found]
+        values = [each(i) for i in items]
+        if not isinstance(found, ListValue | SetValue):
+            return mark(values, marked=marked)
+        types = {type_of(v) for v in values or [each(Unknown(found.element))]}
+        if len(types) == 1:
+            return mark(ListValue(values, types.pop()), marked=marked)
+        shown = " and ".join(sorted(map(str, types)))
+        detail = f"What it makes of a list must be of one type; it is {shown}."
+        return mark(ev.fault("Inconsistent element types", detail, expr), marked=marked)
+
+
+def _several(type_: Type) -> bool:
+    return isinstance(type_, TupleType) or _listed(type_)
+
+
+def _unknown_splat(found: Unknown, each: Callable[[Value], Value]) -> Value:
+    type_ = found.type
+    if isinstance(type_, Collection) and type_.name != "map":
+        return Unknown(Collection("list", type_of(each(Unknown(type_.element)))))
+    if isinstance(type_, TupleType):
+        return Unknown(TupleType(tuple(type_of(each(Unknown(t))) for t in type_.elements)))
+    # Whether there is one element or none is open; what is wrong with it is not.
+    each(Unknown(type_))
+    return UNKNOWN
 
 
 def splat_item(_ev: Evaluator, _expr: tree.SplatItem, bound: Bound) -> Value:

@@ -1,6 +1,7 @@
 """The built-in functions: Terraform's names, arguments, results and errors."""
 
 from mlform.lang.functions import (
+    choices,
     collections,
     conversion,
     crypto,
@@ -8,17 +9,20 @@ from mlform.lang.functions import (
     encoding,
     filesystem,
     formatting,
+    mappings,
     network,
     numeric,
     sets,
     strings,
     templates,
     yaml,
+    yamldecode,
 )
 from mlform.lang.registry import FUNCTIONS
 
 __all__ = [
     "FUNCTIONS",
+    "choices",
     "collections",
     "conversion",
     "crypto",
@@ -26,10 +30,12 @@ __all__ = [
     "encoding",
     "filesystem",
     "formatting",
+    "mappings",
     "network",
     "numeric",
     "sets",
     "strings",
     "templates",
     "yaml",
+    "yamldecode",
 ]

@@ -1,117 +1,184 @@
-"""Lists, maps and objects: what keeps marks and unknowns inside them where they are."""
+"""Lists, tuples and sets: what keeps marks and unknowns inside them where they are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mlform.diagnostics import did_you_mean
-from mlform.lang.conversion import ConversionError, convert, same, type_of
-from mlform.lang.functions.numeric import total
+from mlform.lang.conversion import ConversionError, convert, type_of, unify
 from mlform.lang.graphemes import clusters
-from mlform.lang.marks import bare, mark, reveal
-from mlform.lang.operations import OperationError, boolean, equal, integer, kind_of, number, text
+from mlform.lang.marks import bare, identity_of, mark, reveal
+from mlform.lang.operations import OperationError, integer, kind_of
 from mlform.lang.registry import (
+    ANY_LIST,
+    STRINGS,
+    Parameter,
+    absent,
     anything,
+    as_list,
+    as_sequence,
+    check_size,
     function,
-    mapping,
+    is_mapping,
+    is_sequence,
     num,
     sequence,
-    string,
-    strings,
+    whole,
     whole_number,
 )
-from mlform.values import UNKNOWN, SetValue, Value, is_known
+from mlform.types import ANY, NUMBER, STRING, Collection, ObjectType, TupleType, Type
+from mlform.values import SetValue, Unknown, Value
 
 
-@function("length", anything("value", null=False), nested=True)
+def unified(types: Iterable[Type], what: str) -> Type:
+    """Return the type that all of some types convert to. Raises ``OperationError``."""
+    found = unify(types)
+    if found is None:
+        raise OperationError(f"{what} must be of one type")
+    return found
+
+
+def converted(value: Value, type_: Type, argument: int | None = None) -> Value:
+    """Return a value as a type. Raises ``OperationError`` about an argument."""
+    try:
+        return convert(value, type_)
+    except ConversionError as error:
+        raise OperationError(str(error), argument) from None
+
+
+def elements(value: Value, type_: Type) -> Sequence[Value]:
+    """Return the elements of a list or set converted to a type. Raises ``OperationError``."""
+    found = converted(value, type_)
+    assert isinstance(found, list), "the types have been unified"
+    return found
+
+
+def is_list(type_: Type) -> bool:
+    """Tell whether a type is a list type."""
+    return isinstance(type_, Collection) and type_.name == "list"
+
+
+def is_set(type_: Type) -> bool:
+    """Tell whether a type is a set type."""
+    return isinstance(type_, Collection) and type_.name == "set"
+
+
+def ordered(value: Any) -> Any:
+    """Return a list or tuple as it is. Raises ``OperationError``."""
+    if isinstance(value, Unknown):
+        if value.type == ANY or is_list(value.type) or isinstance(value.type, TupleType):
+            return value
+    elif isinstance(value, list | tuple) and not isinstance(value, SetValue):
+        return value
+    raise OperationError(f"a list is required, not {kind_of(value)}")
+
+
+def ordered_list(name: str) -> Parameter:
+    """Return a parameter that takes a list or tuple as it is."""
+    return Parameter(name, check=ordered)
+
+
+@function("length", anything("value", unknown=True, dynamic=True), result=NUMBER, nested=True)
 def length(value: Any) -> Value:
     """Count elements, or the characters of a text as people see them."""
-    if isinstance(value, str):
-        return len(clusters(value))
-    if isinstance(value, list | tuple | Mapping):
-        return len(value)
-    raise OperationError(f"a list, a map or a string is required, not {kind_of(value)}", 0)
+    match value:
+        case str():
+            return len(clusters(value))
+        case SetValue() if len(value) > 1 and not whole(bare(value)[0]):
+            return Unknown(NUMBER)
+        case Unknown(type=TupleType(elements=elements)):
+            return len(elements)
+        case Unknown(type=ObjectType(attributes=attributes)):
+            return len(attributes)
+        case Unknown(type=type_) if is_sequence(type_) or is_mapping(type_) or type_ == STRING:
+            return Unknown(NUMBER)
+        case list() | tuple() | dict():
+            return len(value)
+        case _:
+            kind = kind_of(value)
+            raise OperationError(f"a list, a map or a string is required, not {kind}", 0)
 
 
-@function("keys", mapping("map"), nested=True)
-def keys(value: Mapping[str, Value]) -> Value:
-    """Return the keys, sorted."""
-    return sorted(value)
+def _element_type(value: Any, index: Any) -> Type:
+    type_ = type_of(value)
+    if isinstance(type_, Collection):
+        return type_.element
+    if not isinstance(type_, TupleType) or isinstance(index, Unknown):
+        return ANY
+    if not type_.elements:
+        raise OperationError("an empty list has no elements", 0)
+    at = _position(index)
+    found = at % len(type_.elements)
+    if at < 0 and found:
+        raise OperationError("a tuple does not count back from its start; tolist(…) does", 1)
+    return type_.elements[found]
 
 
-@function("values", mapping("map"), nested=True)
-def values(value: Mapping[str, Value]) -> Value:
-    """Return the values in the order of their keys."""
-    return [value[k] for k in sorted(value)]
-
-
-@function("lookup", mapping("map"), string("key"), rest=anything("default"), nested=True)
-def lookup(value: Mapping[str, Value], key: str, *default: Value) -> Value:
-    """Return the value at a key, or the default."""
-    if len(default) > 1:
-        raise OperationError("a map, a key and at most one default are taken")
-    if key in value:
-        return value[key]
-    if not default:
-        hint = did_you_mean(key, value).rstrip("?").rstrip()
-        raise OperationError(f'there is no "{key}" in the map, and no default is given{hint}', 1)
-    elements = [type_of(v) for v in value.values()]
-    if elements and all(t == elements[0] for t in elements):
-        try:
-            return convert(default[0], elements[0])
-        except ConversionError:
-            # Objects may have values of several types; a default of another type is one more.
-            return default[0]
-    return default[0]
-
-
-@function("element", anything("list", null=False), num("index"), nested=True)
-def element(value: Any, index: Any) -> Value:
-    """Return one element, going round: after the last comes the first, before it the last."""
-    if isinstance(value, SetValue) or not isinstance(value, list | tuple):
-        raise OperationError(f"a list is required, not {kind_of(value)}", 0)
+def _position(index: Any) -> int:
     at = integer(index)
     if not -(2**63) <= at < 2**63:
         raise OperationError("the index is too large", 1)
+    return at
+
+
+@function("element", ordered_list("list"), num("index"), result=_element_type, nested=True)
+def element(_type: Type, value: Any, index: Any) -> Value:
+    """Return one element, going round: after the last comes the first, before it the last."""
     if not value:
         raise OperationError("an empty list has no elements", 0)
-    found: Value = value[at % len(value)]
+    found: Value = value[_position(index) % len(value)]
     return found
 
 
-@function("concat", rest=sequence("lists"), nested=True)
-def concat(*lists: list[Value]) -> Value:
-    """Join lists end to end."""
+def _concat_type(*lists: Any) -> Type:
     if not lists:
         raise OperationError("at least one list is required")
+    types = [type_of(v) for v in lists]
+    if all(map(is_list, types)):
+        # An empty list of no known type fits any other.
+        told = [
+            t
+            for t, v in zip(types, lists, strict=True)
+            if isinstance(v, Unknown) or v or t != ANY_LIST
+        ]
+        common = unify(told) if told else types[0]
+        if common is not None:
+            return common
+    elements: list[Type] = []
+    for position, (value, type_) in enumerate(zip(lists, types, strict=True)):
+        if isinstance(type_, TupleType):
+            elements += type_.elements
+        elif not is_list(type_):
+            raise OperationError(f"a list is required, not {kind_of(value)}", position)
+        elif isinstance(value, Unknown):
+            return ANY
+        elif isinstance(type_, Collection):
+            elements += [type_.element] * len(value)
+    return TupleType(tuple(elements))
+
+
+@function("concat", rest=anything("lists"), result=_concat_type, nested=True)
+def concat(type_: Type, *lists: Sequence[Value]) -> Value:
+    """Join lists end to end."""
+    check_size(sum(map(len, lists)))
+    if is_list(type_):
+        return [v for one in lists for v in elements(one, type_)]
     return [v for one in lists for v in one]
 
 
-@function("merge", rest=anything("maps"), nested=True)
-def merge(*maps: Any) -> Value:
-    """Join maps; of equal keys the last counts. Null is an empty map."""
-    found: dict[str, Value] = {}
-    for position, one in enumerate(maps):
-        if one is not None and not isinstance(one, Mapping):
-            raise OperationError(f"maps and objects are required, not {kind_of(one)}", position)
-        found.update(one or {})
-    return found
-
-
-@function("flatten", anything("list", null=False), nested=True)
+@function("flatten", anything("list"), result=ANY, nested=True)
 def flatten(value: Any) -> Value:
     """Replace lists inside a list by their elements, all the way down."""
-    if not isinstance(value, list | tuple):
-        raise OperationError(f"a list is required, not {kind_of(value)}", 0)
+    as_sequence(value)
     found: list[Value] = []
     secret = False
     waiting: list[Any] = list(reversed(value))
     while waiting:
         item, marked = reveal(waiting.pop())
-        if item is UNKNOWN:
-            # It may turn out to be a list, of any length.
-            return mark(UNKNOWN, marked=marked or secret or any(bare(w)[1] for w in waiting))
+        if isinstance(item, Unknown) and is_sequence(item.type):
+            # It may be of any length.
+            secret |= marked or any(bare(w)[1] for w in waiting)
+            return mark(Unknown(), marked=secret)
         if isinstance(item, list | tuple):
             secret |= marked
             waiting.extend(reversed(item))
@@ -120,154 +187,123 @@ def flatten(value: Any) -> Value:
     return mark(found, marked=secret)
 
 
-@function("reverse", anything("list", null=False), nested=True)
-def reverse(value: Any) -> Value:
+def _reverse_type(value: Any) -> Type:
+    type_ = type_of(value)
+    if isinstance(type_, TupleType):
+        return TupleType(tuple(reversed(type_.elements)))
+    return Collection("list", type_.element) if isinstance(type_, Collection) else ANY
+
+
+@function("reverse", sequence("list"), result=_reverse_type, nested=True)
+def reverse(_type: Type, value: Any) -> Value:
     """Return the elements in the opposite order."""
-    if not isinstance(value, list | tuple):
-        raise OperationError(f"a list is required, not {kind_of(value)}", 0)
     return list(reversed(value))
 
 
+def _slice_type(value: Any, start: Any, end: Any) -> Type:
+    type_ = type_of(value)
+    elements = type_.elements if isinstance(type_, TupleType) else value
+    _check_range(None if isinstance(elements, Unknown) else len(elements), start, end)
+    if not isinstance(type_, TupleType):
+        return type_
+    if isinstance(start, Unknown) or isinstance(end, Unknown):
+        return ANY
+    return TupleType(type_.elements[start:end])
+
+
+def _check_range(size: int | None, start: int | Unknown, end: int | Unknown) -> None:
+    most = f" to {size}" if size is not None else " on"
+    least = 0
+    if not isinstance(start, Unknown):
+        if start < 0 or (size is not None and start > size):
+            raise OperationError(f"the start is from 0{most}, not {start}", 1)
+        least = start
+    if not isinstance(end, Unknown) and (end < least or (size is not None and end > size)):
+        raise OperationError(f"the end is from {least}{most}, not {end}", 2)
+
+
 @function(
-    "slice", anything("list", null=False), whole_number("start"), whole_number("end"), nested=True
+    "slice",
+    ordered_list("list"),
+    whole_number("start"),
+    whole_number("end"),
+    result=_slice_type,
+    nested=True,
 )
-def slice_(value: Any, start: int, end: int) -> Value:
+def slice_(_type: Type, value: Any, start: int, end: int) -> Value:
     """Return the elements from ``start`` up to and without ``end``."""
-    if isinstance(value, SetValue) or not isinstance(value, list | tuple):
-        raise OperationError(f"a list is required, not {kind_of(value)}", 0)
-    if not 0 <= start <= len(value):
-        raise OperationError(f"the start is from 0 to {len(value)}, not {start}", 1)
-    if not start <= end <= len(value):
-        raise OperationError(f"the end is from {start} to {len(value)}, not {end}", 2)
     return list(value[start:end])
 
 
-@function("chunklist", sequence("list"), whole_number("size"), nested=True)
-def chunklist(value: list[Value], size: int) -> Value:
+@function(
+    "chunklist",
+    as_list("list"),
+    whole_number("size"),
+    result=lambda value, _size: Collection("list", type_of(value)),
+    nested=True,
+)
+def chunklist(_type: Type, value: Sequence[Value], size: int) -> Value:
     """Cut a list into lists of a size; 0 is one list."""
     if size < 0:
         raise OperationError(f"the size is 0 or more, not {size}", 1)
-    if not value:
-        return []
-    step = size or len(value)
-    value = same(value)
-    return [value[i : i + step] for i in range(0, len(value), step)]
+    step = size or len(value) or 1
+    return [list(value[i : i + step]) for i in range(0, len(value), step)]
 
 
-@function("zipmap", sequence("keys"), sequence("values"), nested=True)
-def zipmap(names: list[Value], found: list[Value]) -> Value:
-    """Make a map of a list of keys and a list of values."""
-    if len(names) != len(found):
-        raise OperationError(f"there are {len(names)} keys and {len(found)} values")
-    plain: list[Any]
-    plain, marked = bare(names)
-    if not all(map(is_known, plain)):
-        return mark(UNKNOWN, marked=marked)
-    return mark({text(k): v for k, v in zip(plain, found, strict=True)}, marked=marked)
-
-
-@function("one", anything("list", null=False), nested=True)
-def one(value: Any) -> Value:
-    """Return the element of a list that has one, and null for an empty list."""
-    if not isinstance(value, list | tuple):
-        raise OperationError(f"a list is required, not {kind_of(value)}", 0)
-    if len(value) > 1:
-        raise OperationError(f"at most one element is allowed, and there are {len(value)}", 0)
-    return value[0] if value else None
-
-
-@function("coalesce", rest=anything("values"), nested=True, lazy=True)
-def coalesce(*given: Value) -> Value:
-    """Return the first value that is neither null nor an empty string."""
-    # What is unknown may be null, so it decides only what comes after it.
-    for value in same([v for v in given if v is not None]):
-        if value != "":
-            return value
-    raise OperationError("all values are null or empty strings")
-
-
-@function("coalescelist", rest=anything("lists"), nested=True)
-def coalescelist(*lists: Any) -> Value:
-    """Return the first list that is not empty."""
-    for position, value in enumerate(lists):
-        if value is not None and not isinstance(value, list | tuple):
-            raise OperationError(f"lists are required, not {kind_of(value)}", position)
-        if value:
-            found: Value = value
-            return found
-    raise OperationError("all lists are null or empty" if lists else "a list is required")
-
-
-@function("compact", strings("list", null=True))
-def compact(value: list[Value]) -> Value:
+@function("compact", as_list("list", STRING), result=STRINGS)
+def compact(value: Sequence[Value]) -> Value:
     """Return a list of strings without the empty and null ones."""
-    return [v for v in value if v not in {None, ""}]
+    return [v for v in value if not absent(v) and v != ""]
 
 
-@function("index", sequence("list"), anything("value"))
-def index(value: list[Value], wanted: Value) -> Value:
-    """Return the position of the first element that equals a value."""
-    if isinstance(value, SetValue):
-        raise OperationError("a list is required, not set", 0)
-    if not value:
-        raise OperationError("an empty list has no elements", 0)
-    for at, item in enumerate(value):
-        if equal(item, wanted) is True:
-            return at
-    raise OperationError("the list has no such element", 1)
+@function("distinct", as_list("list"), result=type_of)
+def distinct(_type: Type, value: Sequence[Value]) -> Value:
+    """Return each element once, in the order of first appearance."""
+    return once(value)
 
 
-@function("range", rest=num("limits"))
-def range_(*limits: Any) -> Value:
-    """Return numbers from the first limit, by the third, up to and without the second."""
-    if not 1 <= len(limits) <= 3:
-        raise OperationError("one, two or three numbers are required: start, limit, step")
-    start, limit = (0, limits[0]) if len(limits) == 1 else limits[:2]
-    step = limits[2] if len(limits) == 3 else 1 if start <= limit else -1
-    if step == 0:
-        raise OperationError("the step must not be zero", 2)
-    if (limit < start) != (step < 0) and limit != start:
-        verb = "below" if limit < start else "above"
-        raise OperationError(f"the limit is {verb} the start, and the step leads away from it", 2)
-    if abs(limit - start) / abs(step) > 1024:
-        raise OperationError("the result would have more than 1,024 numbers")
-    found: list[Value] = []
-    value = start
-    while (value < limit) if step > 0 else (value > limit):
-        found.append(number(value))
-        value += step
-    return found
+def once(values: Iterable[Value]) -> list[Value]:
+    """Return values without repetitions, in the order of first appearance."""
+    found: dict[Any, Value] = {}
+    for item in values:
+        found.setdefault(identity_of(item), item)
+    return list(found.values())
 
 
-@function("sum", sequence("list"))
-def sum_(value: list[Value]) -> Value:
-    """Add up numbers."""
-    if not value:
-        raise OperationError("an empty list has no sum", 0)
-    try:
-        return total([number(v) for v in value])
-    except OperationError as error:
-        raise OperationError(f"of each element {error}", 0) from None
+def _matchkeys_type(found: Any, names: Any, wanted: Any) -> Type:
+    unified((type_of(names), type_of(wanted)), "the keys and what is searched for")
+    return type_of(found)
 
 
-@function("alltrue", sequence("list"), nested=True)
-def alltrue(value: list[Value]) -> Value:
-    """Tell whether all elements are true."""
-    return _decided(value, decisive=False)
+@function(
+    "matchkeys",
+    as_list("values"),
+    as_list("keys"),
+    as_list("searchset"),
+    result=_matchkeys_type,
+    nested=True,
+    marked=False,
+)
+def matchkeys(
+    type_: Type, found: Sequence[Value], names: Sequence[Value], wanted: Sequence[Value]
+) -> Value:
+    """Return the values whose keys are in a set."""
+    if len(found) != len(names):
+        raise OperationError(f"there are {len(names)} keys and {len(found)} values")
+    if not (whole(found) and whole(names)):
+        return Unknown(type_)
+    common = unified((type_of(names), type_of(wanted)), "the keys and what is searched for")
+    sought = {identity_of(v) for v in elements(wanted, common)}
+    pairs = zip(found, elements(names, common), strict=True)
+    return [v for v, k in pairs if identity_of(k) in sought]
 
 
-@function("anytrue", sequence("list"), nested=True)
-def anytrue(value: list[Value]) -> Value:
-    """Tell whether an element is true."""
-    return _decided(value, decisive=True)
-
-
-def _decided(value: Sequence[Value], *, decisive: bool) -> Value:
+@function("sort", as_list("list", STRING), result=STRINGS, nested=True)
+def sort(value: Sequence[Value]) -> Value:
+    """Sort strings by their code points."""
     plain, marked = bare(value)
-    still_open = False
-    for item in plain:
-        still_open |= item is UNKNOWN
-        found = False if item is None else item is not UNKNOWN and boolean(item)
-        if item is not UNKNOWN and found is decisive:
-            return mark(decisive, marked=marked)
-    return mark(UNKNOWN if still_open else not decisive, marked=marked)
+    if any(map(absent, plain)):
+        raise OperationError("a list without null elements is required", 0)
+    if not whole(plain):
+        return mark([Unknown(STRING)] * len(plain), marked=marked)
+    return mark(sorted(plain), marked=marked)

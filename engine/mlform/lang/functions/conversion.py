@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from mlform.lang.conversion import ConversionError, convert
 from mlform.lang.evaluator import Bound, Evaluator
@@ -11,7 +12,9 @@ from mlform.lang.operations import OperationError
 from mlform.lang.registry import anything, function, special
 from mlform.syntax.tree import Call
 from mlform.types import ANY, BOOL, NUMBER, STRING, Collection, Type
-from mlform.values import UNKNOWN, Handle, Value, is_known
+from mlform.values import UNKNOWN, Handle, Unknown, Value, is_known
+
+_ANYTHING: Final = anything("value", null=True, unknown=True, dynamic=True)
 
 
 def _to(value: Any, type_: Type) -> Value:
@@ -21,43 +24,62 @@ def _to(value: Any, type_: Type) -> Value:
         raise OperationError(str(error), 0) from None
 
 
-@function("tostring", anything("value"))
+@function("tostring", _ANYTHING, result=STRING, nested=True, marked=False)
 def tostring(value: Any) -> Value:
     """Convert to a string."""
     return _to(value, STRING)
 
 
-@function("tonumber", anything("value"))
+@function("tonumber", _ANYTHING, result=NUMBER, nested=True, marked=False)
 def tonumber(value: Any) -> Value:
     """Convert to a number."""
     return _to(value, NUMBER)
 
 
-@function("tobool", anything("value"))
+@function("tobool", _ANYTHING, result=BOOL, nested=True, marked=False)
 def tobool(value: Any) -> Value:
     """Convert to a bool."""
     return _to(value, BOOL)
 
 
-@function("tolist", anything("value"), nested=True)
-def tolist(value: Any) -> Value:
+def _collection(name: str) -> tuple[Type, Callable[[Any], Type]]:
+    """Return a type of collections of anything, and the check that a value converts to it."""
+    wanted = Collection(name, ANY)
+
+    def result(value: Any) -> Type:
+        # What an unknown value converts to in the end, only its elements can tell.
+        if isinstance(value, Unknown):
+            _to(value, wanted)
+        return wanted
+
+    return wanted, result
+
+
+_LIST, _list = _collection("list")
+_SET, _set = _collection("set")
+_MAP, _map = _collection("map")
+_COLLECTED: Final = anything("value", null=True, dynamic=True)
+
+
+@function("tolist", _COLLECTED, result=_list, nested=True)
+def tolist(_type: Type, value: Any) -> Value:
     """Convert to a list, all elements of one type."""
-    return _to(value, Collection("list", ANY))
+    return _to(value, _LIST)
 
 
-@function("toset", anything("value"), nested=True)
-def toset(value: Any) -> Value:
+@function("toset", _COLLECTED, result=_set, nested=True)
+def toset(_type: Type, value: Any) -> Value:
     """Convert to a set, all elements of one type."""
-    return _to(value, Collection("set", ANY))
+    return _to(value, _SET)
 
 
-@function("tomap", anything("value"), nested=True)
-def tomap(value: Any) -> Value:
+@function("tomap", _COLLECTED, result=_map, nested=True)
+def tomap(_type: Type, value: Any) -> Value:
     """Convert to a map, all values of one type."""
-    return _to(value, Collection("map", ANY))
+    return _to(value, _MAP)
 
 
-@function("ephemeralasnull", anything("value"), nested=True)
+@function("ephemeralasnull", _ANYTHING, result=ANY, nested=True)
 def ephemeralasnull(value: Any) -> Value:
     """Return the value: no value of the language is ephemeral once it is in an expression."""
     found: Value = value
@@ -75,7 +97,7 @@ def try_(ev: Evaluator, call: Call, bound: Bound) -> Value:
         if not found.errors:
             if not _settled(value):
                 value = mark(UNKNOWN, marked=bare(value)[1])
-            return mark(value, marked=marked)
+            return value
         marked |= bare(value)[1]
         reasons += [f"{e.summary}: {e.detail}" for e in found.errors[:1]]
     detail = "try: no argument evaluates without an error. " + " ".join(reasons[:5])
@@ -93,11 +115,9 @@ def can(ev: Evaluator, call: Call, bound: Bound) -> Value:
     """Tell whether an expression evaluates without an error."""
     with ev.aside() as found:
         value = ev.value(call.arguments[0], bound)
-    plain, marked = bare(value)
-    result: Value = not found.errors
-    if result and not _settled(plain):
-        result = UNKNOWN
-    return mark(result, marked=marked)
+    if found.errors:
+        return False
+    return True if _settled(bare(value)[0]) else Unknown(BOOL)
 
 
 @special("sensitive")
@@ -117,4 +137,4 @@ def nonsensitive(ev: Evaluator, call: Call, bound: Bound) -> Value:
 def issensitive(ev: Evaluator, call: Call, bound: Bound) -> Value:
     """Tell whether a value is marked as sensitive."""
     value, marked = reveal(ev.value(call.arguments[0], bound))
-    return UNKNOWN if value is UNKNOWN and not marked else marked
+    return Unknown(BOOL) if isinstance(value, Unknown) and not marked else marked

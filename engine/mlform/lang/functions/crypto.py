@@ -13,8 +13,9 @@ from typing import Final
 from mlform.lang.functions.encoding import from_base64
 from mlform.lang.functions.filesystem import read
 from mlform.lang.operations import OperationError, shorten
-from mlform.lang.registry import World, function, string
-from mlform.values import UNKNOWN, Value
+from mlform.lang.registry import World, function, string, whole_number
+from mlform.types import STRING
+from mlform.values import Unknown, Value
 
 _ALGORITHMS: Final = ("md5", "sha1", "sha256", "sha512")
 _NAMESPACES: Final = {
@@ -42,28 +43,30 @@ def _base64(content: bytes) -> str:
 
 
 for _name in _ALGORITHMS:
-    function(_name, string("str"))(_of_text(_name, bytes.hex))
-    function(f"file{_name}", string("path"), world=True)(_of_file(_name, bytes.hex))
+    function(_name, string("str"), result=STRING)(_of_text(_name, bytes.hex))
+    function(f"file{_name}", string("path"), result=STRING, world=True)(_of_file(_name, bytes.hex))
 for _name in ("sha256", "sha512"):
-    function(f"base64{_name}", string("str"))(_of_text(_name, _base64))
-    function(f"filebase64{_name}", string("path"), world=True)(_of_file(_name, _base64))
+    function(f"base64{_name}", string("str"), result=STRING)(_of_text(_name, _base64))
+    function(f"filebase64{_name}", string("path"), result=STRING, world=True)(
+        _of_file(_name, _base64)
+    )
 
 
-@function("uuid")
-def uuid_() -> Value:
-    """Return nothing known: a plan must come out the same each time it is made."""
-    return UNKNOWN
+@function("uuid", result=STRING, world=True)
+def uuid_(world: World) -> Value:
+    """Return a random UUID; nothing known in a plan, which must come out the same each time."""
+    return str(uuid.uuid4()) if world.live else Unknown(STRING)
 
 
-@function("bcrypt", string("str"), rest=string("cost"))
-def bcrypt(_value: str, *cost: str) -> Value:
+@function("bcrypt", string("str"), rest=whole_number("cost"), result=STRING)
+def bcrypt(_value: str, *cost: int) -> Value:
     """Return nothing known: the hash has random salt."""
     if len(cost) > 1:
         raise OperationError("a text and at most one cost are taken")
-    return UNKNOWN
+    return Unknown(STRING)
 
 
-@function("uuidv5", string("namespace"), string("name"))
+@function("uuidv5", string("namespace"), string("name"), result=STRING)
 def uuidv5(namespace: str, name: str) -> Value:
     """Return the UUID of a name in a namespace (RFC 9562, version 5)."""
     try:
@@ -78,7 +81,7 @@ def uuidv5(namespace: str, name: str) -> Value:
 _PEM: Final = re.compile(r"-----BEGIN ([A-Z ]+)-----\s(.*?)-----END \1-----", re.DOTALL)
 
 
-@function("rsadecrypt", string("ciphertext"), string("privatekey"))
+@function("rsadecrypt", string("ciphertext"), string("privatekey"), result=STRING)
 def rsadecrypt(ciphertext: str, key: str) -> Value:
     """Decrypt Base64 text with an RSA private key in PEM (PKCS #1 v1.5, RFC 8017)."""
     modulus, exponent = _private_key(key)

@@ -10,7 +10,8 @@ from typing import Final
 
 from mlform.lang.operations import OperationError, shorten
 from mlform.lang.registry import World, function, string
-from mlform.values import UNKNOWN, Value
+from mlform.types import NUMBER, STRING
+from mlform.values import Unknown, Value
 
 _TIME: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
@@ -106,29 +107,29 @@ def _duration(written: str) -> int:
     return -int(total) if written.startswith("-") else int(total)
 
 
-@function("timeadd", string("timestamp"), string("duration"))
+@function("timeadd", string("timestamp"), string("duration"), result=STRING)
 def timeadd(timestamp: str, duration: str) -> Value:
     """Return the time a duration later, to the second."""
     return str(Moment.parse(timestamp, 0).plus(_duration(duration)))
 
 
-@function("timecmp", string("timestamp_a"), string("timestamp_b"))
+@function("timecmp", string("timestamp_a"), string("timestamp_b"), result=NUMBER)
 def timecmp(left: str, right: str) -> Value:
     """Return -1 if the first time is earlier, 1 if it is later, 0 if they are the same."""
     first, second = Moment.parse(left, 0).instant, Moment.parse(right, 1).instant
     return (first > second) - (first < second)
 
 
-@function("timestamp")
-def timestamp() -> Value:
-    """Return nothing known: a plan must come out the same whenever it is made."""
-    return UNKNOWN
+@function("timestamp", result=STRING, world=True)
+def timestamp(world: World) -> Value:
+    """Return the time it is; nothing known in a plan, which must come out the same later."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if world.live else Unknown(STRING)
 
 
-@function("plantimestamp", world=True)
+@function("plantimestamp", result=STRING, world=True)
 def plantimestamp(world: World) -> Value:
     """Return the time the plan is made for."""
-    return UNKNOWN if world.as_of is None else world.as_of
+    return Unknown(STRING) if world.as_of is None else world.as_of
 
 
 _VERBS: Final[Mapping[str, Callable[[datetime], str]]] = {
@@ -162,7 +163,7 @@ _PIECE: Final = re.compile(
 )
 
 
-@function("formatdate", string("format"), string("time"))
+@function("formatdate", string("format"), string("time"), result=STRING)
 def formatdate(shape: str, time: str) -> Value:
     """Return a time as a format such as ``DD MMM YYYY hh:mm ZZZ`` says."""
     day = Moment.parse(time, 1).day

@@ -17,8 +17,9 @@ from urllib.parse import quote_plus
 
 from mlform.lang.graphemes import normal
 from mlform.lang.operations import OperationError, kind_of, rounded, shorten, text
-from mlform.lang.registry import anything, function, string
-from mlform.values import Handle, Value
+from mlform.lang.registry import absent, anything, check_size, function, string
+from mlform.types import ANY, STRING, ObjectType
+from mlform.values import Handle, ListValue, Value
 
 _ESCAPED: Final = re.compile(r"[<>&\u2028\u2029]")
 
@@ -32,7 +33,7 @@ def to_json(value: Value) -> str:
 def _json(value: Any) -> list[str]:
     if isinstance(value, str):
         return [json.dumps(value, ensure_ascii=False)]
-    if value is None:
+    if absent(value):
         return ["null"]
     if isinstance(value, bool | int | float | Decimal):
         return [text(value)]
@@ -51,7 +52,7 @@ def _json(value: Any) -> list[str]:
     )
 
 
-@function("jsonencode", anything("value"))
+@function("jsonencode", anything("value", null=True, dynamic=True), result=STRING)
 def jsonencode(value: Value) -> Value:
     """Return a value as JSON text."""
     return to_json(value)
@@ -65,7 +66,7 @@ def _json_number(written: str) -> int | Decimal:
     return rounded(Decimal(written))
 
 
-@function("jsondecode", string("str"))
+@function("jsondecode", string("str"), result=ANY)
 def jsondecode(value: str) -> Value:
     """Return the value that a JSON text says."""
     try:
@@ -90,7 +91,7 @@ def _normal(value: Any) -> Any:
     return [_normal(v) for v in value] if isinstance(value, list) else value
 
 
-@function("csvdecode", string("str"))
+@function("csvdecode", string("str"), result=ANY)
 def csvdecode(value: str) -> Value:
     """Return the rows of a CSV text as objects; the first row has the names."""
     _check_quotes(value)
@@ -110,7 +111,9 @@ def csvdecode(value: str) -> Value:
             raise OperationError(
                 f"row {position} has {len(row)} fields, and there are {len(names)} columns", 0
             )
-    return [dict(zip(names, row, strict=True)) for row in rest]
+    check_size(len(names) * len(rest))
+    shape = ObjectType(dict.fromkeys(names, STRING))
+    return ListValue([dict(zip(names, row, strict=True)) for row in rest], shape)
 
 
 def _check_quotes(value: str) -> None:
@@ -131,7 +134,7 @@ def from_base64(value: str) -> bytes:
         raise OperationError(f'"{shorten(value)}" is no Base64', 0) from None
 
 
-@function("base64encode", string("str"))
+@function("base64encode", string("str"), result=STRING)
 def base64encode(value: str) -> Value:
     """Return the UTF-8 bytes of a text in Base64."""
     return base64.b64encode(_bytes(value)).decode()
@@ -144,7 +147,7 @@ def _bytes(value: str) -> bytes:
         raise OperationError("the text has half a surrogate pair in it", 0) from None
 
 
-@function("base64decode", string("str"))
+@function("base64decode", string("str"), result=STRING)
 def base64decode(value: str) -> Value:
     """Return the text whose UTF-8 bytes are given in Base64."""
     try:
@@ -153,7 +156,7 @@ def base64decode(value: str) -> Value:
         raise OperationError("the bytes are no UTF-8 text", 0) from None
 
 
-@function("base64gzip", string("str"))
+@function("base64gzip", string("str"), result=STRING)
 def base64gzip(value: str) -> Value:
     """Return a text compressed with gzip, in Base64; equal texts give equal results."""
     return base64.b64encode(gzip.compress(_bytes(value), mtime=0)).decode()
@@ -169,7 +172,7 @@ def _codec(name: str) -> str:
     return {"utf-16": "utf-16-be", "utf-32": "utf-32-be"}.get(found.name, found.name)
 
 
-@function("textencodebase64", string("string"), string("encoding"))
+@function("textencodebase64", string("string"), string("encoding"), result=STRING)
 def textencodebase64(value: str, encoding: str) -> Value:
     """Return the bytes of a text in an encoding, in Base64."""
     codec = _codec(encoding)
@@ -181,7 +184,7 @@ def textencodebase64(value: str, encoding: str) -> Value:
         raise OperationError(f"the text has characters that {encoding} has not", 0) from None
 
 
-@function("textdecodebase64", string("source"), string("encoding"))
+@function("textdecodebase64", string("source"), string("encoding"), result=STRING)
 def textdecodebase64(value: str, encoding: str) -> Value:
     """Return the text whose bytes in an encoding are given in Base64."""
     codec = _codec(encoding)
@@ -191,7 +194,7 @@ def textdecodebase64(value: str, encoding: str) -> Value:
         raise OperationError(f"the bytes are no text in {encoding}", 0) from None
 
 
-@function("urlencode", string("str"))
+@function("urlencode", string("str"), result=STRING)
 def urlencode(value: str) -> Value:
     """Return a text as it can stand in the query of a URL."""
     return quote_plus(_bytes(value), safe="~")

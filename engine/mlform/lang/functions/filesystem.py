@@ -13,11 +13,12 @@ from posixpath import dirname as all_but_last
 from posixpath import normpath
 
 from mlform.lang.graphemes import normal
-from mlform.lang.marks import unique
 from mlform.lang.operations import OperationError, shorten
 from mlform.lang.registry import World, check_size, function, string
+from mlform.types import BOOL, STRING, Collection
 from mlform.values import Value
 
+_STRING_SET = Collection("set", STRING)
 _LARGEST = 64 * 1024 * 1024
 
 
@@ -62,19 +63,19 @@ def read_text(world: World, path: str) -> str:
         ) from None
 
 
-@function("file", string("path"), world=True)
+@function("file", string("path"), result=STRING, world=True)
 def file(world: World, path: str) -> Value:
     """Return the text in a file."""
     return read_text(world, path)
 
 
-@function("filebase64", string("path"), world=True)
+@function("filebase64", string("path"), result=STRING, world=True)
 def filebase64(world: World, path: str) -> Value:
     """Return the bytes of a file in Base64."""
     return base64.b64encode(read(world, path)).decode()
 
 
-@function("fileexists", string("path"), world=True)
+@function("fileexists", string("path"), result=BOOL, world=True)
 def fileexists(world: World, path: str) -> Value:
     """Tell whether there is a file; what is there and is none, such as a folder, is an error."""
     try:
@@ -89,25 +90,25 @@ def fileexists(world: World, path: str) -> Value:
     return True
 
 
-@function("abspath", string("path"), world=True)
+@function("abspath", string("path"), result=STRING, world=True)
 def abspath(world: World, path: str) -> Value:
     """Return the absolute form of a path, without ``.`` and ``..``."""
     return normpath((Path.cwd() / world.base / path).as_posix())
 
 
-@function("dirname", string("path"))
+@function("dirname", string("path"), result=STRING)
 def dirname(path: str) -> Value:
     """Return a path without its last part."""
     return normpath(all_but_last(path)) if all_but_last(path) else "."
 
 
-@function("basename", string("path"))
+@function("basename", string("path"), result=STRING)
 def basename(path: str) -> Value:
     """Return the last part of a path."""
     return last_part(path.rstrip("/")) or ("/" if path.startswith("/") else ".")
 
 
-@function("pathexpand", string("path"))
+@function("pathexpand", string("path"), result=STRING)
 def pathexpand(path: str) -> Value:
     """Put the home folder in the place of a ``~`` at the start."""
     if not path.startswith("~"):
@@ -117,11 +118,11 @@ def pathexpand(path: str) -> Value:
     return str(Path.home()) + path[1:]
 
 
-@function("fileset", string("path"), string("pattern"), world=True)
+@function("fileset", string("path"), string("pattern"), result=_STRING_SET, world=True)
 def fileset(world: World, path: str, pattern: str) -> Value:
     """Return the files in a folder whose relative paths match a pattern, ``**`` going deeper."""
     shape = _glob(pattern)
-    return unique(p for p in _files(_place(world, path), pattern) if shape.fullmatch(p))
+    return [p for p in _files(_place(world, path), pattern) if shape.fullmatch(p)]
 
 
 def _files(folder: Path, pattern: str) -> Iterator[str]:

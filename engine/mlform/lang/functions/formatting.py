@@ -9,9 +9,20 @@ from typing import Any, Final
 
 from mlform.lang.functions.encoding import to_json
 from mlform.lang.graphemes import clusters, normal
-from mlform.lang.operations import MATH, OperationError, boolean, integer, kind_of, number, text
-from mlform.lang.registry import anything, check_size, function, string
-from mlform.values import Value
+from mlform.lang.marks import bare, mark
+from mlform.lang.operations import MATH, OperationError, boolean, integer, number, text
+from mlform.lang.registry import (
+    STRINGS,
+    absent,
+    anything,
+    check_size,
+    function,
+    is_sequence,
+    string,
+    whole,
+)
+from mlform.types import STRING, TupleType
+from mlform.values import SetValue, Unknown, Value
 
 _VERB: Final = re.compile(
     r"%(?P<flags>[ +\-#0]*)(?P<width>[1-9][0-9]*)?(?:\.(?P<precision>[0-9]*))?"
@@ -61,7 +72,7 @@ def _small(digits: str | None) -> int:
 
 
 def _any(verb: Verb, value: Any) -> str:
-    if value is None:
+    if absent(value):
         return verb.pad("null")
     if "#" in verb.flags or not isinstance(value, str | bool | int | float | Decimal):
         return verb.pad(to_json(value))
@@ -196,7 +207,7 @@ def render(template: str, values: Sequence[Any]) -> str:
 
 
 def _shown(verb: Verb, value: Any, position: int) -> str:
-    if value is None and verb.verb != "v":
+    if absent(value) and verb.verb != "v":
         raise OperationError(f"{verb.written} cannot show null", position)
     try:
         return _VERBS[verb.verb](verb, value)
@@ -204,25 +215,55 @@ def _shown(verb: Verb, value: Any, position: int) -> str:
         raise OperationError(f"for {verb.written}, {error}", position) from None
 
 
-@function("format", string("format"), rest=anything("args"))
+_VALUES: Final = anything("args", null=True, unknown=True)
+
+
+@function(
+    "format",
+    string("format"),
+    rest=anything("args", null=True),
+    result=STRING,
+)
 def format_(template: str, *values: Any) -> Value:
     """Fill values into a template with verbs such as ``%s`` and ``%05.2f``."""
     return render(template, values)
 
 
-@function("formatlist", string("format"), rest=anything("args"))
+def _length(value: Any) -> int | None:
+    """Return how many elements a value gives, ``None`` if that is open or it is no list."""
+    if isinstance(value, Unknown) and isinstance(value.type, TupleType):
+        return len(value.type.elements)
+    return len(value) if isinstance(value, list | tuple) and _ordered(value) else None
+
+
+def _ordered(value: Any) -> bool:
+    """Tell whether it is known which element comes when; so it is of all that is no list."""
+    if isinstance(value, Unknown):
+        return not is_sequence(value.type)
+    return not isinstance(value, SetValue) or whole(value)
+
+
+@function("formatlist", string("format"), rest=_VALUES, result=STRINGS, nested=True)
 def formatlist(template: str, *values: Any) -> Value:
     """Fill the elements of lists into a template, one result for each; what is no list repeats."""
-    lengths = {len(v) for v in values if isinstance(v, list | tuple)}
+    given, marked = bare(list(values))
+    lengths = {n for n in map(_length, given) if n is not None}
     if len(lengths) > 1:
         shown = " and ".join(map(str, sorted(lengths)))
         raise OperationError(f"the lists must be of one length, and are of {shown}")
+    if not all(map(_ordered, given)):
+        return mark(Unknown(STRINGS), marked=marked)
     count = lengths.pop() if lengths else 1
     check_size(count * max(len(template), 1), "characters")
-    for position, value in enumerate(values):
-        if isinstance(value, Mapping) and "%v" not in template:
-            raise OperationError(f"a string is required, not {kind_of(value)}", position + 1)
-    return [
-        render(template, [v[i] if isinstance(v, list | tuple) else v for v in values])
-        for i in range(count)
-    ]
+    found: list[Value] = []
+    size = 0
+    for i in range(count):
+        row = [v[i] if isinstance(v, list | tuple) else v for v in given]
+        if not whole(row):
+            found.append(Unknown(STRING))
+            continue
+        shown = render(template, row)
+        size += len(shown)
+        check_size(size, "characters")
+        found.append(shown)
+    return mark(found, marked=marked)

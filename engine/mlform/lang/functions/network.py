@@ -7,7 +7,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, TypeAlias
 
 from mlform.lang.operations import OperationError, shorten
-from mlform.lang.registry import check_size, function, string, whole_number
+from mlform.lang.registry import STRINGS, check_size, function, string, whole_number
+from mlform.types import STRING
 from mlform.values import Value
 
 _Network: TypeAlias = IPv4Network | IPv6Network
@@ -42,7 +43,7 @@ def _shown(network: _Network, value: int, length: int | None = None) -> str:
     return str(address) if length is None else f"{address}/{length}"
 
 
-@function("cidrhost", string("prefix"), whole_number("hostnum"))
+@function("cidrhost", string("prefix"), whole_number("hostnum", bounded=False), result=STRING)
 def cidrhost(prefix: str, host: int) -> Value:
     """Return the address of a host; a negative number counts from the end."""
     network = _network(prefix)
@@ -52,7 +53,7 @@ def cidrhost(prefix: str, host: int) -> Value:
     return _shown(network, int(network.network_address) + host % count)
 
 
-@function("cidrnetmask", string("prefix"))
+@function("cidrnetmask", string("prefix"), result=STRING)
 def cidrnetmask(prefix: str) -> Value:
     """Return the netmask of an IPv4 network."""
     network = _network(prefix)
@@ -61,7 +62,13 @@ def cidrnetmask(prefix: str) -> Value:
     return str(network.netmask)
 
 
-@function("cidrsubnet", string("prefix"), whole_number("newbits"), whole_number("netnum"))
+@function(
+    "cidrsubnet",
+    string("prefix"),
+    whole_number("newbits"),
+    whole_number("netnum", bounded=False),
+    result=STRING,
+)
 def cidrsubnet(prefix: str, new_bits: int, number: int) -> Value:
     """Return one of the networks that longer prefixes divide a network into."""
     network = _network(prefix)
@@ -85,7 +92,7 @@ def _longer(network: _Network, new_bits: int, argument: int) -> int:
     return length
 
 
-@function("cidrsubnets", string("prefix"), rest=whole_number("newbits"))
+@function("cidrsubnets", string("prefix"), rest=whole_number("newbits"), result=STRINGS)
 def cidrsubnets(prefix: str, *new_bits: int) -> Value:
     """Return networks of the given additional prefix lengths, one after the other."""
     network = _network(prefix)
@@ -94,8 +101,8 @@ def cidrsubnets(prefix: str, *new_bits: int) -> Value:
     end = at + network.num_addresses
     found: list[Value] = []
     for position, bits in enumerate(new_bits, 1):
-        if bits < 1:
-            raise OperationError(f"at least one more bit is required, not {bits}", position)
+        if not 1 <= bits <= 32:
+            raise OperationError(f"from 1 to 32 more bits are possible, not {bits}", position)
         length = _longer(network, bits, position)
         size = 1 << (network.max_prefixlen - length)
         at = (at + size - 1) // size * size

@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, DecimalException
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Final
 
-from mlform.lang.operations import DIGITS, MATH, OperationError, kind_of, rounded, text, whole
-from mlform.lang.registry import Parameter, function, num, whole_number
+from mlform.lang.numbers import Double
+from mlform.lang.operations import ARITHMETIC, DIGITS, OperationError, kind_of, rounded, text, whole
+from mlform.lang.registry import Parameter, function, num, open_type, whole_number
+from mlform.types import ANY, NUMBER, STRING
 from mlform.values import Value
 
 _Number = int | Decimal
 
 
-@function("abs", num("num"))
+@function("abs", num("num"), result=NUMBER)
 def abs_(value: _Number) -> Value:
     """Return the distance from zero."""
-    return -value if value < 0 else value
+    # Not abs(): that would round to the digits of the default context.
+    return value.copy_abs() if isinstance(value, Decimal) else abs(value)
 
 
-@function("ceil", num("num"))
+@function("ceil", num("num"), result=NUMBER)
 def ceil(value: _Number) -> Value:
     """Return the next whole number that is not smaller."""
     return whole(Decimal(value).to_integral_value(ROUND_CEILING))
 
 
-@function("floor", num("num"))
+@function("floor", num("num"), result=NUMBER)
 def floor(value: _Number) -> Value:
     """Return the next whole number that is not larger."""
     return whole(Decimal(value).to_integral_value(ROUND_FLOOR))
 
 
-@function("max", rest=num("numbers"))
+@function("max", rest=num("numbers"), result=NUMBER)
 def max_(*numbers: _Number) -> Value:
     """Return the largest."""
     found: Value = max(_some(numbers))
     return found
 
 
-@function("min", rest=num("numbers"))
+@function("min", rest=num("numbers"), result=NUMBER)
 def min_(*numbers: _Number) -> Value:
     """Return the smallest."""
     found: Value = min(_some(numbers))
@@ -51,11 +54,11 @@ def _some(numbers: tuple[_Number, ...]) -> tuple[_Number, ...]:
     return numbers
 
 
-@function("pow", num("num"), num("power"))
+@function("pow", num("num"), num("power"), result=NUMBER)
 def pow_(base: _Number, exponent: _Number) -> Value:
     """Return a power, of 64-bit floats as in Terraform."""
     try:
-        return _float(math.pow(float(base), float(exponent)))
+        return _float(_power(float(base), float(exponent)))
     except OverflowError:
         raise OperationError("the result is too large") from None
     except ValueError:
@@ -64,32 +67,87 @@ def pow_(base: _Number, exponent: _Number) -> Value:
         ) from None
 
 
-@function("log", num("num"), num("base"))
+def _power(base: float, exponent: float) -> float:
+    """Return a power by repeated squaring, whose rounding is that of Go."""
+    if abs(exponent) == 0.5 and base > 0:
+        return math.sqrt(base) if exponent > 0 else 1 / math.sqrt(base)
+    special = base in {0, 1} or exponent == 0 or abs(exponent) >= 2.0**31
+    if special or not (math.isfinite(base) and math.isfinite(exponent)):
+        return math.pow(base, exponent)
+    part, whole_ = math.modf(abs(exponent))
+    if part and base < 0:
+        raise ValueError("no real number")
+    times = int(whole_)
+    if part > 0.5:
+        part, times = part - 1, times + 1
+    found, scale = (math.exp(part * _logarithm(base)) if part else 1.0), 0
+    square, shift = math.frexp(base)
+    while times and abs(shift) <= 2**12:
+        if times & 1:
+            found, scale = found * square, scale + shift
+        square, shift = square * square, shift * 2
+        if square < 0.5:
+            square, shift = square * 2, shift - 1
+        times >>= 1
+    scale += shift if times else 0
+    return math.ldexp(1 / found, -scale) if exponent < 0 else math.ldexp(found, scale)
+
+
+@function("log", num("num"), num("base"), result=NUMBER)
 def log(value: _Number, base: _Number) -> Value:
     """Return the logarithm, of 64-bit floats as in Terraform."""
     try:
         found, scale = float(value), float(base)
         if scale == 0 and found > 0:
             return 0
-        return _float(math.log(found) / math.log(scale))
+        return _float(_logarithm(found) / _logarithm(scale))
     except (ValueError, ZeroDivisionError, OverflowError):
         raise OperationError(f"{text(value)} has no logarithm to base {text(base)}") from None
+
+
+# The coefficients of fdlibm's e_log.c, by which Go takes logarithms.
+_LN2: Final = (6.93147180369123816490e-01, 1.90821492927058770002e-10)
+_EVEN: Final = (3.999999999940941908e-01, 2.222219843214978396e-01, 1.531383769920937332e-01)
+_ODD: Final = (
+    6.666666666666735130e-01,
+    2.857142874366239149e-01,
+    1.818357216161805012e-01,
+    1.479819860511658591e-01,
+)
+
+
+def _logarithm(value: float) -> float:
+    """Return the natural logarithm by fdlibm's method, so that its last digit is Terraform's."""
+    if value <= 0:
+        raise ValueError("no logarithm")
+    fraction, exponent = math.frexp(value)
+    if fraction < math.sqrt(0.5):
+        fraction, exponent = fraction * 2, exponent - 1
+    f = fraction - 1
+    s = f / (2 + f)
+    s2 = s * s
+    s4 = s2 * s2
+    odd = s2 * (_ODD[0] + s4 * (_ODD[1] + s4 * (_ODD[2] + s4 * _ODD[3])))
+    even = s4 * (_EVEN[0] + s4 * (_EVEN[1] + s4 * _EVEN[2]))
+    half = 0.5 * f * f
+    rest = half - (s * (half + (odd + even)) + exponent * _LN2[1])
+    return exponent * _LN2[0] - (rest - f)
 
 
 def _float(value: float) -> Value:
     if math.isinf(value) or math.isnan(value):
         raise OperationError("the result is no finite number")
-    return whole(Decimal(repr(value)))
+    return whole(Double.of(value))
 
 
-@function("signum", whole_number("number"))
+@function("signum", whole_number("number"), result=NUMBER)
 def signum(value: int) -> Value:
     """Return -1, 0 or 1."""
     return (value > 0) - (value < 0)
 
 
-def _written(value: Value) -> str:
-    if isinstance(value, str):
+def _written(value: Value) -> Value:
+    if isinstance(value, str) or open_type(value) in {ANY, STRING}:
         return value
     raise OperationError(f"a string is required, not {kind_of(value)}")
 
@@ -99,7 +157,7 @@ _DIGITS: Final = {
 }
 
 
-@function("parseint", Parameter("number", _written), whole_number("base"))
+@function("parseint", Parameter("number", check=_written), whole_number("base"), result=NUMBER)
 def parseint(written: str, base: int) -> Value:
     """Return the whole number written in a base from 2 to 62."""
     if not 2 <= base <= 62:
@@ -120,12 +178,8 @@ def parseint(written: str, base: int) -> Value:
 
 def total(numbers: list[Any]) -> Value:
     """Return the exact sum of numbers."""
-    if all(isinstance(n, int) for n in numbers):
-        return rounded(Decimal(sum(numbers)))
-    found = Decimal()
-    try:
-        for value in numbers:
-            found = MATH.add(found, Decimal(value))
-    except DecimalException:
-        raise OperationError("the sum is too large") from None
-    return whole(found)
+    found: Any = 0
+    for value in numbers:
+        found = ARITHMETIC["+"](found, value)
+    result: Value = found
+    return result

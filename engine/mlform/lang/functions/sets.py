@@ -1,111 +1,101 @@
-"""Sets, and what compares elements whole: marks anywhere inside reach the result."""
+"""Sets."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Sequence
 from itertools import product
 from math import prod
 from typing import Any
 
-from mlform.lang.conversion import same
+from mlform.lang.conversion import type_of
+from mlform.lang.functions.collections import elements, is_set, unified
 from mlform.lang.marks import bare, identity_of, mark, unique
-from mlform.lang.operations import OperationError, kind_of
-from mlform.lang.registry import (
-    anything,
-    as_sequence,
-    check_size,
-    function,
-    mapping,
-    sequence,
-    strings,
-)
-from mlform.values import UNKNOWN, SetValue, Value, is_known
+from mlform.lang.operations import OperationError, equal
+from mlform.lang.registry import anything, as_set, check_size, function, sequence, whole
+from mlform.types import ANY, BOOL, Collection, TupleType, Type
+from mlform.values import Unknown, Value
 
 
-@function("contains", sequence("list"), anything("value", null=False), nested=True)
-def contains(value: list[Value], wanted: Value) -> Value:
+@function("contains", sequence("list"), anything("value"), result=BOOL, nested=True)
+def contains(value: Sequence[Value], wanted: Value) -> Value:
     """Tell whether an element equals a value."""
-    plain, marked = bare([value, wanted])
-    elements, sought = plain
-    found: Value = is_known(sought) and identity_of(sought) in map(identity_of, elements)
-    if not found and not (is_known(sought) and is_known(elements)):
-        found = UNKNOWN
+    plain, marked = bare([list(value), wanted])
+    items, sought = plain
+    found: Value = False
+    if whole(plain):
+        found = identity_of(sought) in map(identity_of, items)
+    else:
+        answers = [equal(item, sought) for item in items]
+        if True in answers:
+            found = True
+        elif any(isinstance(a, Unknown) for a in answers):
+            found = Unknown(BOOL)
     return mark(found, marked=marked)
 
 
-def _alike(sets: tuple[list[Value], ...]) -> list[list[Value]]:
-    if not sets:
-        raise OperationError("at least one set is required")
-    converted = iter(same([v for one in sets for v in one]))
-    return [[next(converted) for _ in one] for one in sets]
+def _common_type(*sets: Any) -> Type:
+    found = []
+    for one in sets:
+        type_ = type_of(one)
+        assert isinstance(type_, Collection), "arguments are converted to sets"
+        if type_.element != ANY or isinstance(one, Unknown) or one:
+            found.append(type_.element)
+    return Collection("set", unified(found, "the elements of all sets"))
 
 
-@function("setunion", rest=sequence("sets"))
-def setunion(*sets: list[Value]) -> Value:
+@function("setunion", as_set("a"), rest=as_set("others"), result=_common_type, nested=True)
+def setunion(type_: Type, *sets: Value) -> Value:
     """Return what is in any of the sets."""
-    return unique(v for one in _alike(sets) for v in one)
+    assert isinstance(type_, Collection), "the result is a set"
+    found = [v for one in sets for v in elements(one, type_)]
+    if type_.element == ANY and len(set(map(type_of, found))) > 1:
+        raise OperationError("the elements of all sets must be of one type")
+    return unique(found, type_.element)
 
 
-@function("setintersection", rest=sequence("sets"))
-def setintersection(*sets: list[Value]) -> Value:
+@function("setintersection", as_set("a"), rest=as_set("others"), result=_common_type)
+def setintersection(type_: Type, first: Value, *others: Value) -> Value:
     """Return what is in all of the sets."""
-    first, *others = _alike(sets)
-    looked_up = [set(map(identity_of, other)) for other in others]
-    return unique(v for v in first if all(identity_of(v) in other for other in looked_up))
+    looked_up = [set(map(identity_of, elements(other, type_))) for other in others]
+    return [
+        v for v in elements(first, type_) if all(identity_of(v) in other for other in looked_up)
+    ]
 
 
-@function("setsubtract", sequence("a"), sequence("b"))
-def setsubtract(left: list[Value], right: list[Value]) -> Value:
+@function("setsubtract", as_set("a"), as_set("b"), result=_common_type)
+def setsubtract(type_: Type, left: Value, right: Value) -> Value:
     """Return what is in the first set and not in the second."""
-    first, second = _alike((left, right))
-    gone = set(map(identity_of, second))
-    return unique(v for v in first if identity_of(v) not in gone)
+    gone = set(map(identity_of, elements(right, type_)))
+    return [v for v in elements(left, type_) if identity_of(v) not in gone]
 
 
-@function("setproduct", rest=sequence("sets"))
-def setproduct(*sets: list[Value]) -> Value:
-    """Return all combinations of an element of each; a set if all are sets, a list otherwise."""
+def _product_type(*sets: Any) -> Type:
     if len(sets) < 2:
         raise OperationError("at least two sets are required")
-    check_size(prod(map(len, sets)), "combinations")
-    alike = [same(one) for one in sets]
-    found: list[Any] = [list(row) for row in product(*alike)]
-    return unique(found) if all(isinstance(s, SetValue) for s in sets) else found
+    found: list[Type] = []
+    for one in sets:
+        type_ = type_of(one)
+        if isinstance(type_, TupleType):
+            found.append(unified(type_.elements, "the elements of each set"))
+        elif isinstance(type_, Collection):
+            found.append(type_.element)
+    name = "set" if any(is_set(type_of(one)) for one in sets) else "list"
+    return Collection(name, TupleType(tuple(found)))
 
 
-@function("transpose", mapping("map"))
-def transpose(value: Mapping[str, Value]) -> Value:
-    """Swap the keys and the elements of a map of lists of strings."""
-    found: dict[str, list[Value]] = {}
-    for key in sorted(value):
-        for item in as_sequence(value[key]):
-            if not isinstance(item, str):
-                raise OperationError(f"lists of strings are required, not of {kind_of(item)}", 0)
-            found.setdefault(item, []).append(key)
-    return {k: found[k] for k in sorted(found)}
-
-
-@function("matchkeys", sequence("values"), sequence("keys"), sequence("searchset"))
-def matchkeys(found: list[Value], names: list[Value], wanted: list[Value]) -> Value:
-    """Return the values whose keys are in a set."""
-    if len(found) != len(names):
-        raise OperationError(f"there are {len(names)} keys and {len(found)} values")
-    both = same([*names, *wanted])
-    search = {identity_of(v) for v in both[len(names) :]}
-    pairs = zip(same(found), both, strict=False)
-    return [v for v, k in pairs if identity_of(k) in search]
-
-
-@function("sort", strings("list"))
-def sort(value: list[str]) -> Value:
-    """Sort strings by their code points."""
-    return sorted(value)
-
-
-@function("distinct", sequence("list"))
-def distinct(value: list[Value]) -> Value:
-    """Return each element once, in the order of first appearance."""
-    found: dict[Hashable, Value] = {}
-    for item in same(value):
-        found.setdefault(identity_of(item), item)
-    return list(found.values())
+@function("setproduct", rest=sequence("sets"), result=_product_type, nested=True)
+def setproduct(type_: Type, *sets: Sequence[Value]) -> Value:
+    """Return all combinations of an element of each; a set if one is a set, a list otherwise."""
+    check_size(prod(map(len, sets)) * len(sets))
+    assert isinstance(type_, Collection), "the result is a list or a set"
+    assert isinstance(type_.element, TupleType), "of tuples"
+    plain, marked = bare([list(one) for one in sets]) if is_set(type_) else (sets, False)
+    if is_set(type_) and any(len(one) > 1 and not whole(one) for one in plain):
+        return mark(Unknown(type_), marked=marked)
+    if not all(plain):
+        return mark([], marked=marked)
+    alike = [
+        elements(list(one), Collection("list", element))
+        for one, element in zip(plain, type_.element.elements, strict=True)
+    ]
+    return mark([list(row) for row in product(*alike)], marked=marked)

@@ -12,11 +12,12 @@ from mlform.lang.functions.filesystem import read_text
 from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.operations import OperationError, kind_of, text
 from mlform.lang.references import references
-from mlform.lang.registry import World, special
+from mlform.lang.registry import World, absent, special
 from mlform.syntax.expressions import ExpressionScanner
 from mlform.syntax.problems import SyntaxProblem
 from mlform.syntax.tree import Call, Expr, Literal, Source
-from mlform.values import UNKNOWN, Handle, Value, is_known
+from mlform.types import STRING
+from mlform.values import UNKNOWN, Handle, Unknown, Value, is_known
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 _FAILED: Final = "Error in function call"
@@ -31,7 +32,7 @@ def templatefile(ev: Evaluator, call: Call, bound: Bound) -> Value:
     path, path_marked = reveal(ev.value(call.arguments[0], bound))
     variables, marked = reveal(ev.value(call.arguments[1], bound))
     secret = path_marked or marked
-    if path is UNKNOWN or variables is UNKNOWN:
+    if isinstance(path, Unknown) or isinstance(variables, Unknown):
         return mark(UNKNOWN, marked=secret)
     try:
         file = _string(path)
@@ -59,8 +60,8 @@ def templatestring(ev: Evaluator, call: Call, bound: Bound) -> Value:
     template, template_marked = reveal(ev.value(call.arguments[0], bound))
     variables, marked = reveal(ev.value(call.arguments[1], bound))
     secret = template_marked or marked
-    if template is UNKNOWN or variables is UNKNOWN:
-        return mark(UNKNOWN, marked=secret)
+    if isinstance(template, Unknown) or isinstance(variables, Unknown):
+        return mark(Unknown(STRING), marked=secret)
     try:
         content = _string(template)
     except OperationError as error:
@@ -73,7 +74,7 @@ def templatestring(ev: Evaluator, call: Call, bound: Bound) -> Value:
 
 
 def _string(value: Value) -> str:
-    if value is None:
+    if absent(value):
         raise OperationError("a string is required, not null")
     return text(value)
 
@@ -124,8 +125,8 @@ def _as_text(ev: Evaluator, call: Call, value: Value, *, secret: bool) -> Value:
         return mark(plain.digest, marked=marked)
     if call.name.endswith("templatefile"):
         return value
-    if plain is UNKNOWN or not is_known(plain):
-        return mark(UNKNOWN, marked=marked)
+    if not is_known(plain):
+        return mark(Unknown(STRING), marked=marked)
     try:
         return mark(_string(plain), marked=marked)
     except OperationError as error:

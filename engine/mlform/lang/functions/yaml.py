@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from mlform.lang.operations import OperationError, kind_of, text
-from mlform.lang.registry import anything, function
+from mlform.lang.registry import absent, anything, function
+from mlform.types import STRING
 from mlform.values import Handle, Value
 
 _ESCAPES: Final = {
@@ -27,11 +28,16 @@ _ESCAPES: Final = {
     "\u2028": r"\L",
     "\u2029": r"\P",
 }
-_SPECIAL: Final = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]')
-_FOLDABLE: Final = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]*")
+# Like libyaml, the encoder does not take what is beyond the basic plane for printable.
+_SPECIAL: Final = re.compile(
+    r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\U00010000-\U0010ffff]'
+)
+_FOLDABLE: Final = re.compile(
+    r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\U00010000-\U0010ffff]*"
+)
 
 
-@function("yamlencode", anything("value"))
+@function("yamlencode", anything("value", null=True, dynamic=True), result=STRING)
 def yamlencode(value: Value) -> Value:
     """Return a value as a YAML document, in the layout of Terraform."""
     if isinstance(value, Mapping | list | tuple) and value:
@@ -93,13 +99,16 @@ def _quote(value: str) -> str:
 def _escape(char: str) -> str:
     if char in _ESCAPES:
         return _ESCAPES[char]
-    return f"\\x{ord(char):02X}" if ord(char) <= 0xFF else f"\\u{ord(char):04X}"
+    code = ord(char)
+    if code > 0xFFFF:
+        return f"\\U{code:08X}"
+    return f"\\x{code:02X}" if code <= 0xFF else f"\\u{code:04X}"
 
 
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
         return _quote(value)
-    if value is None:
+    if absent(value):
         return "null"
     if isinstance(value, bool | int | float | Decimal):
         return text(value)

@@ -1,0 +1,243 @@
+"""The types of values, which converts to which, and the one type that several become.
+
+The rules are those of cty, on which HCL stands: what a person may take for one list is a tuple, and
+becomes a list where one is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+from mlform.types import (
+    ANY,
+    BOOL,
+    NUMBER,
+    RESOURCE,
+    STRING,
+    Collection,
+    ObjectType,
+    Primitive,
+    TupleType,
+    Type,
+)
+from mlform.values import Handle, ListValue, MapValue, Null, Sensitive, SetValue, Unknown, Value
+
+_TEXTUAL: Final = frozenset({(NUMBER, STRING), (BOOL, STRING), (STRING, NUMBER), (STRING, BOOL)})
+_SIMPLE: Final[Mapping[type, Type]] = {
+    bool: BOOL,
+    int: NUMBER,
+    float: NUMBER,
+    Decimal: NUMBER,
+    str: STRING,
+    Handle: RESOURCE,
+    type(None): ANY,
+}
+
+
+def type_of(value: Value) -> Type:
+    """Return the type of a value; ``any`` for the null and the unknown value of no known type."""
+    found = _SIMPLE.get(type(value))
+    if found is not None:
+        return found
+    match value:
+        case Sensitive(value=inner):
+            return type_of(inner)
+        case Unknown(type=type_) | Null(type=type_):
+            return type_
+        case ListValue(element=element):
+            return Collection("list", element)
+        case SetValue(element=element):
+            return Collection("set", element)
+        case MapValue(element=element):
+            return Collection("map", element)
+        case Mapping():
+            return _object(tuple([(k, type_of(v)) for k, v in value.items()]))
+        case list() | tuple():
+            return TupleType(tuple(map(type_of, value)))
+        case _:
+            return ANY
+
+
+@lru_cache(maxsize=4096)
+def _object(attributes: tuple[tuple[str, Type], ...]) -> ObjectType:
+    # Many objects are alike; that they share a type makes their types quick to compare.
+    return ObjectType(dict(attributes))
+
+
+def is_a(type_: Type, name: str) -> bool:
+    """Tell whether a type is of collections of a name."""
+    return isinstance(type_, Collection) and type_.name == name
+
+
+def is_open(type_: Type) -> bool:
+    """Tell whether a type has ``any`` in it."""
+    match type_:
+        case Collection(element=element):
+            return is_open(element)
+        case ObjectType(attributes=attributes):
+            return any(map(is_open, attributes.values()))
+        case TupleType(elements=elements):
+            return any(map(is_open, elements))
+        case _:
+            return type_ == ANY
+
+
+def plain_type(type_: Type) -> Type:
+    """Return the type that values of a constraint have: without optional attributes."""
+    match type_:
+        case Collection(name=name, element=element):
+            return Collection(name, plain_type(element))
+        case ObjectType(attributes=attributes):
+            return ObjectType({k: plain_type(t) for k, t in attributes.items()})
+        case TupleType(elements=elements):
+            return TupleType(tuple(map(plain_type, elements)))
+        case _:
+            return type_
+
+
+def convertible(given: Type, wanted: Type) -> bool:
+    """Tell whether values of one type may convert to another; a text may still say no number."""
+    if given == wanted or ANY in {given, wanted}:
+        return True
+    match wanted, given:
+        case Primitive(), Primitive():
+            return (given, wanted) in _TEXTUAL
+        case Collection(name="map", element=element), Collection(name="map", element=inner):
+            return convertible(inner, element)
+        case Collection(name="map", element=element), ObjectType(attributes=attributes):
+            return _all_convertible(attributes.values(), element)
+        case Collection(name="list" | "set", element=element), TupleType(elements=elements):
+            return _all_convertible(elements, element)
+        case Collection(name="list" | "set", element=element), Collection(name="list" | "set"):
+            return convertible(given.element, element)
+        case TupleType(elements=wants), TupleType(elements=elements):
+            return len(wants) == len(elements) and all(map(convertible, elements, wants))
+        case ObjectType(), ObjectType(attributes=attributes):
+            return all(
+                convertible(attributes[name], type_)
+                if name in attributes
+                else name in wanted.optional
+                for name, type_ in wanted.attributes.items()
+            )
+        case ObjectType(attributes=attributes), Collection(name="map", element=inner):
+            return all(convertible(inner, type_) for type_ in attributes.values())
+        case _:
+            return False
+
+
+def _all_convertible(types: Iterable[Type], element: Type) -> bool:
+    given = list(types)
+    if element == ANY:
+        return unify(given) is not None
+    return all(convertible(t, element) for t in given)
+
+
+def became(given: Type, wanted: Type) -> Type:
+    """Return the type that a null or unknown value has after its conversion."""
+    if ANY in {given, wanted}:
+        return plain_type(given if wanted == ANY else wanted)
+    match wanted, given:
+        case Collection(name=name, element=element), Collection(element=inner):
+            return Collection(name, became(inner, element))
+        case Collection(name=name, element=element), TupleType(elements=types) if element == ANY:
+            return Collection(name, unify(types) or ANY)
+        case Collection(name=name, element=element), ObjectType() if element == ANY:
+            return Collection(name, unify(given.attributes.values()) or ANY)
+        case TupleType(elements=wants), TupleType(elements=types):
+            return TupleType(tuple(map(became, types, wants)))
+        case ObjectType(attributes=wants), ObjectType(attributes=types):
+            return ObjectType({k: became(types.get(k, t), t) for k, t in wants.items()})
+        case ObjectType(attributes=wants), Collection(element=inner):
+            return ObjectType({k: became(inner, t) for k, t in wants.items()})
+        case _:
+            return plain_type(wanted)
+
+
+def unify(types: Iterable[Type]) -> Type | None:
+    """Return the one type that values of all these types convert to, or ``None``.
+
+    ``any``, the type of null and of what is not known yet, goes with every primitive type. With
+    others it leaves open what they become.
+    """
+    given = list(types)
+    found = list(dict.fromkeys(given))
+    if len(found) <= 1:
+        return found[0] if found else ANY
+    known = [t for t in found if t != ANY]
+    if all(isinstance(t, ObjectType | Collection | TupleType) for t in known):
+        made = _structural(known, open_=len(known) < len(found))
+        if made is not None:
+            return made
+        if not all(isinstance(t, Collection) for t in known) and not _mixed(known):
+            return None
+    return _preferred(found)
+
+
+def _mixed(types: Sequence[Type]) -> bool:
+    """Tell whether one is a collection: then that is what the others may become."""
+    return any(isinstance(t, Collection) for t in types)
+
+
+def _structural(types: Sequence[Type], *, open_: bool) -> Type | None:
+    for name in ("map", "list", "set"):
+        if all(is_a(t, name) for t in types):
+            return ANY if open_ else _collected(name, [t.element for t in types])  # type: ignore[union-attr]
+    if all(isinstance(t, ObjectType) or is_a(t, "map") for t in types):
+        return ANY if open_ and not _mixed(types) else _keyed(types)
+    if all(isinstance(t, TupleType) or is_a(t, "list") for t in types):
+        return ANY if open_ and not _mixed(types) else _ordered(types)
+    return None
+
+
+def _collected(name: str, elements: Iterable[Type]) -> Type | None:
+    element = unify(elements)
+    return None if element is None else Collection(name, element)
+
+
+def _keyed(types: Sequence[Type]) -> Type | None:
+    objects = [t for t in types if isinstance(t, ObjectType)]
+    if len(objects) == len(types):
+        names = objects[0].attributes.keys()
+        if all(o.attributes.keys() == names for o in objects):
+            found = {n: unify(o.attributes[n] for o in objects) for n in names}
+            sound = {n: t for n, t in found.items() if t is not None}
+            return ObjectType(sound) if len(sound) == len(found) else None
+    inner = [t.element for t in types if isinstance(t, Collection)]
+    inner += [a for o in objects for a in o.attributes.values()]
+    return _collected("map", inner)
+
+
+def _ordered(types: Sequence[Type]) -> Type | None:
+    tuples = [t for t in types if isinstance(t, TupleType)]
+    if len(tuples) == len(types) and len({len(t.elements) for t in tuples}) == 1:
+        found = [unify(column) for column in zip(*(t.elements for t in tuples), strict=True)]
+        sound = [t for t in found if t is not None]
+        return TupleType(tuple(sound)) if len(sound) == len(found) else None
+    inner = [t.element for t in types if isinstance(t, Collection)]
+    inner += [e for t in tuples for e in t.elements]
+    return _collected("list", inner)
+
+
+def _rank(type_: Type) -> int:
+    """Order types by which of them is taken first for all."""
+    if type_ == ANY:
+        return 9
+    match type_:
+        case Collection(name="list"):
+            return 1
+        case Collection():
+            return 2
+        case ObjectType() | TupleType():
+            return 3
+        case _:
+            return 0 if type_ == STRING else 4
+
+
+def _preferred(types: Sequence[Type]) -> Type | None:
+    for wanted in sorted(types, key=_rank):
+        if wanted != ANY and all(convertible(t, wanted) for t in types):
+            return wanted
+    return None

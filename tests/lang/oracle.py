@@ -1,0 +1,168 @@
+"""Random expressions, ours against Terraform's: `python -m tests.lang.oracle --count 10000`.
+
+A tool for development: it asks a `terraform` on the PATH. What both agree on can be kept as a
+sample (`--keep FILE`), so that the tests need none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.lang.sampling import Sampler
+
+from mlform.diagnostics import Diagnostics
+from mlform.lang import evaluate
+from mlform.render.console import console, console_type
+from mlform.syntax import parse_expression
+from mlform.values import UNKNOWN, Value
+
+SETTING = """\
+resource "terraform_data" "x" {}
+locals {
+  template = "a $${a} b"
+  unknown  = terraform_data.x.id
+}
+"""
+SCOPE: dict[str, Value] = {
+    "local": {"template": "a ${a} b", "unknown": UNKNOWN},
+}
+LONGEST_KEPT = 300
+_BETWEEN = "{zz = 1}"
+_TEXT_BREAK = re.compile(r'^  \{\n    "zz" = 1\n  \},\n', re.MULTILINE)
+_NEGATIVE_ZERO = re.compile(r"(?<![\w.])-0(?![\w.])")
+_TYPE_BREAK = re.compile(r"^    object\(\{\n        zz: number,\n    \}\),\n", re.MULTILINE)
+
+
+class Answer(NamedTuple):
+    """What the console prints for a list of one value, and its type; ``None`` for an error."""
+
+    text: str | None
+    type: str | None
+
+
+ERROR = Answer(None, None)
+
+
+def ours(text: str) -> Answer:
+    """Return our answer."""
+    diagnostics = Diagnostics()
+    expr, source = parse_expression(text, "test.hcl", diagnostics)
+    if diagnostics.errors:
+        return ERROR
+    value = evaluate(expr, SCOPE, diagnostics, source)
+    if diagnostics.errors:
+        return ERROR
+    return Answer(console([value]), console_type([value]))
+
+
+class Terraform:
+    """A folder in which `terraform console` can answer."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "main.tf").write_text(SETTING)
+        self.environment = os.environ | {"TF_CLI_CONFIG_FILE": "/dev/null", "HOME": str(folder)}
+        self._run("init")
+
+    def _run(self, command: str, given: str = "") -> str | None:
+        done = subprocess.run(
+            ["terraform", command, "-no-color"],
+            cwd=self.folder,
+            env=self.environment,
+            input=given.encode(),
+            capture_output=True,
+        )
+        return done.stdout.decode() if done.returncode == 0 else None
+
+    def answers(self, texts: Sequence[str]) -> list[Answer]:
+        """Return Terraform's answers; a text that it cannot take at all is an error."""
+        found = self._answers(texts)
+        if found is not None:
+            return found
+        if len(texts) == 1:
+            return [ERROR]
+        half = len(texts) // 2
+        return [*self.answers(texts[:half]), *self.answers(texts[half:])]
+
+    def _answers(self, texts: Sequence[str]) -> list[Answer] | None:
+        asked = ", ".join(f"nonsensitive(can({t}))" for t in texts)
+        able = self._run("console", f"[{asked}]\n")
+        if able is None:
+            return None
+        sound = [line.strip() != "false," for line in able.split("\n")[1:-2]]
+        assert len(sound) == len(texts), (able, texts)
+        asked = "[" + "".join(f"{t}, {_BETWEEN}, " for t, s in zip(texts, sound, strict=True) if s)
+        shown = self._run("console", f"{asked}]\n")
+        types = self._run("console", f"type({asked}])\n")
+        if shown is None or types is None:
+            return None
+        pieces = _TEXT_BREAK.split(shown.removeprefix("[\n"))
+        kinds = _TYPE_BREAK.split(types.removeprefix("tuple([\n"))
+        pairs = iter(zip(pieces, kinds, strict=True))
+        return [_answer(*next(pairs)) if s else ERROR for s in sound]
+
+
+def _answer(piece: str, kind: str) -> Answer:
+    return Answer(f"[\n{piece}]", f"tuple([\n{kind}])")
+
+
+def _meant(mine: Answer, theirs: Answer) -> bool:
+    """Tell whether answers differ as they are meant to: ours have no infinity, and no -0."""
+    if theirs.text is not None and "Inf" in theirs.text:
+        return mine == ERROR
+    return mine == theirs._replace(text=theirs.text and _NEGATIVE_ZERO.sub("0", theirs.text))
+
+
+def batches(seed: int, count: int, size: int = 60) -> Iterator[list[str]]:
+    """Yield random texts in lots."""
+    sampler = Sampler(seed)
+    seen: set[str] = set()
+    while count > 0:
+        lot: list[str] = []
+        while len(lot) < min(size, count):
+            text = sampler.expression()
+            if text not in seen and len(text) < 400:
+                seen.add(text)
+                lot.append(text)
+        count -= len(lot)
+        yield lot
+
+
+def main() -> None:
+    """Compare, and say where the answers differ."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path)
+    given = parser.parse_args()
+    kept: list[list[str]] = []
+    differ = errors = 0
+    with tempfile.TemporaryDirectory() as folder:
+        terraform = Terraform(Path(folder))
+        for lot in batches(given.seed, given.count):
+            for text, theirs in zip(lot, terraform.answers(lot), strict=True):
+                mine = ours(text)
+                errors += theirs == ERROR
+                if mine == theirs or _meant(mine, theirs):
+                    kept.append([text, *(part for part in mine if part is not None)])
+                    continue
+                differ += 1
+                sys.stdout.write(f"{text}\n  ours:      {mine}\n  terraform: {theirs}\n")
+    sys.stdout.write(f"{given.count} expressions, {errors} errors, {differ} differences\n")
+    if given.keep:
+        lines = [json.dumps(one, ensure_ascii=False) for one in kept]
+        lines = [line for line in lines if len(line) < LONGEST_KEPT]
+        given.keep.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
