@@ -82,6 +82,8 @@ class _Frame:
 
 def assemble(pieces: Sequence[Piece], max_depth: int) -> tuple[Expr, ...]:
     """Return the parts of a template of these pieces: texts joined, directives nested."""
+    if not any(isinstance(piece, Directive) for piece in pieces):
+        return _joined(pieces)
     frames = [_Frame(None)]
     text: list[Text] = []
     for piece in pieces:
@@ -107,8 +109,25 @@ def assemble(pieces: Sequence[Piece], max_depth: int) -> tuple[Expr, ...]:
     return tuple(frames[0].parts)
 
 
+def _joined(pieces: Sequence[Piece]) -> tuple[Expr, ...]:
+    """Return the parts of a template without directives."""
+    parts: list[Expr] = []
+    text: list[Text] = []
+    for piece in pieces:
+        if isinstance(piece, Text):
+            text.append(piece)
+        else:
+            _flush(text, parts)
+            assert piece.expr is not None, "an interpolation has an expression"
+            parts.append(piece.expr)
+    _flush(text, parts)
+    return tuple(parts)
+
+
 def _flush(text: list[Text], parts: list[Expr]) -> None:
-    if value := "".join(piece.value for piece in text):
+    if not text:
+        return
+    if value := text[0].value if len(text) == 1 else "".join(piece.value for piece in text):
         parts.append(Literal(text[0].start, text[-1].end, value))
     text.clear()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from typing import NoReturn
 
+from mlform.syntax.patterns import GAPS
 from mlform.syntax.problems import BAD_FOR, MISSING_COMMA, MISSING_EQUALS
 from mlform.syntax.templates import TemplateScanner
 from mlform.syntax.tree import Expr, ForObject, ForTuple, Literal, ObjectExpr, TupleExpr
@@ -12,6 +14,16 @@ from mlform.syntax.tree import Expr, ForObject, ForTuple, Literal, ObjectExpr, T
 
 class CollectionScanner(TemplateScanner):
     """Reads what stands in square brackets and braces."""
+
+    @abstractmethod
+    def simple(self, found: re.Match[str], group: int) -> Expr:
+        """Return what a match holds from its ``group`` on: a string, a number or a reference."""
+
+    def elements(self, items: list[Expr]) -> None:
+        """Read into ``items`` as many elements of a bracket as are simple, with their commas."""
+        text, element, simple = self.text, self.grammar.element, self.simple
+        while found := element(text, self.pos):
+            items.append(simple(found, 1))
 
     @abstractmethod
     def close(self, opener: int, bracket: str) -> None:
@@ -24,20 +36,23 @@ class CollectionScanner(TemplateScanner):
     def list(self, start: int) -> Expr:
         """Read a tuple, ``[…]``, from after its bracket at ``start``."""
         mode, self.mode = self.mode, self.grammar.loose
+        text = self.text
         if self._at_for():
             node = self._for(start, "[")
         else:
-            items = []
-            self.skip_gap()
-            while self.text[self.pos] != "]":
+            items: list[Expr] = []
+            self.elements(items)
+            while text[self.pos] != "]":
                 if self.pos >= self.end:
                     self.close(start, "[")
                 items.append(self.expression())
-                self.skip_gap()
-                if self.text[self.pos] == ",":
-                    self.pos += 1
+                if text[self.pos] in GAPS:
                     self.skip_gap()
-                elif self.text[self.pos] != "]":
+                if text[self.pos] == ",":
+                    self.pos += 1
+                    if text[self.pos] in GAPS:
+                        self.skip_gap()
+                elif text[self.pos] != "]":
                     self.missing_comma(start, "[", "the items of a list")
             self.pos += 1
             node = TupleExpr(start, self.pos, (*items,))
@@ -52,20 +67,26 @@ class CollectionScanner(TemplateScanner):
             self.mode = mode
             return node
         self.mode = self.grammar.line
-        items = []
+        text = self.text
+        items: list[tuple[Expr, Expr]] = []
         while True:
-            if blank := self.grammar.blank(self.text, self.pos):
+            if text[self.pos] in GAPS and (blank := self.grammar.blank(text, self.pos)):
                 self.pos = blank.end()
-            if self.text[self.pos] == "}":
+            if text[self.pos] == "}":
                 break
             if self.pos >= self.end:
                 self.close(start, "{")
-            key = self._key()
+            found = self.grammar.entry(text, self.pos)
+            key = self._key(found) if found else self._unusual_key()
+            if found and (found.lastindex or 0) > 2:
+                items.append((key, self.simple(found, 3)))
+                continue
             items.append((key, self.expression()))
-            self.skip_gap()
-            if self.text[self.pos] == ",":
+            if text[self.pos] in GAPS:
+                self.skip_gap()
+            if text[self.pos] == ",":
                 self.pos += 1
-            elif self.text[self.pos] != "}" and not self.grammar.line_end(self.text, self.pos):
+            elif text[self.pos] != "}" and not self.grammar.line_end(text, self.pos):
                 self.fail_between_items()
         self.pos += 1
         self.mode = mode
@@ -77,12 +98,19 @@ class CollectionScanner(TemplateScanner):
             MISSING_COMMA, 'a comma or a line break between the items of an object, or "}"'
         )
 
-    def _key(self) -> Expr:
-        if found := self.mode.key(self.text, self.pos):
-            start, end = found.span(1)
+    def _key(self, found: re.Match[str]) -> Expr:
+        """Return the key of an item, which is a name or a string, and go past its sign."""
+        self.pos = found.end()
+        quoted = found[2]
+        if quoted is not None:
+            start, end = found.span(2)
+            return Literal(start - 1, end + 1, quoted)
+        start, end = found.span(1)
+        if not self.ascii_only:
             self.check_name(start, end)
-            self.pos = found.end()
-            return Literal(start, end, found[1])
+        return Literal(start, end, found[1])
+
+    def _unusual_key(self) -> Expr:
         key = self.expression()
         self.skip_gap()
         if self.text[self.pos] not in "=:" or self.text.startswith(("=>", "=="), self.pos):
@@ -97,9 +125,11 @@ class CollectionScanner(TemplateScanner):
 
     def _at_for(self) -> bool:
         """Go to the next token and tell whether it is the keyword ``for``."""
-        self.skip_gap()
-        found = self.grammar.name(self.text, self.pos)
-        return bool(found and found[0] == "for")
+        found = self.mode.at_for(self.text, self.pos)
+        assert found, "the pattern fits any text"
+        start = found.start(1)
+        self.pos = found.end() if start < 0 else start
+        return start >= 0
 
     def for_intro(self, start: int, summary: str) -> tuple[str | None, str]:
         """Read ``k, v in`` of a ``for`` that begins at ``start``: the names, the first optional."""
@@ -112,7 +142,8 @@ class CollectionScanner(TemplateScanner):
                 start,
                 self.token_end(self.pos),
             )
-        self.check_name(*found.span(1))
+        if not self.ascii_only:
+            self.check_name(*found.span(1))
         if found[2] is None:
             self.pos = found.end()
             return None, found[1]
@@ -124,13 +155,15 @@ class CollectionScanner(TemplateScanner):
         self.pos += len("for")
         key, value = self.for_intro(self.pos - len("for"), BAD_FOR)
         collection = self.expression()
-        self.skip_gap()
+        if self.text[self.pos] in GAPS:
+            self.skip_gap()
         if self.text[self.pos] != ":":
             self.unexpected(BAD_FOR, '":" after the collection')
         self.pos += 1
         result = self.expression()
         made: Expr | None = None
-        self.skip_gap()
+        if self.text[self.pos] in GAPS:
+            self.skip_gap()
         if self.text.startswith("=>", self.pos):
             if bracket == "[":
                 self.fail(
@@ -166,12 +199,10 @@ class CollectionScanner(TemplateScanner):
         return ForObject(start, self.pos, key, value, collection, result, made, group, condition)
 
     def _condition(self) -> Expr | None:
-        self.skip_gap()
-        found = self.grammar.name(self.text, self.pos)
-        if found is None or found[0] != "if":
-            return None
+        found = self.mode.at_if(self.text, self.pos)
+        assert found, "the pattern fits any text"
         self.pos = found.end()
-        return self.expression()
+        return self.expression() if found[1] else None
 
     def _end_for(self, start: int, bracket: str) -> None:
         self.skip_gap()

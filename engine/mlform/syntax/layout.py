@@ -6,11 +6,11 @@ it means. The result is what ``terraform fmt`` gives.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from mlform.diagnostics import Diagnostics
+from mlform.syntax.columns import columns
 from mlform.syntax.limits import uncollected
 from mlform.syntax.parse import parse
 from mlform.syntax.tokens import Token, tokens
@@ -20,9 +20,10 @@ _OPEN: Final = frozenset({"open", "begin"})
 _CLOSE: Final = frozenset({"close", "end"})
 _TEMPLATE_LEFT: Final = frozenset({"literal", "quote", "heredoc"})
 _TEMPLATE_RIGHT: Final = frozenset({"literal", "unquote", "unheredoc"})
-_VALUE: Final = frozenset({"name", "number", "close", "unquote", "unheredoc"})
 _INDEXED: Final = frozenset({"name", "number", "close"})
-_KEYWORDS: Final = frozenset({"in"})
+_BEFORE_SIGN: Final = frozenset(
+    "( [ { = : , ? + - * / % == != < > <= >= && || !".split()  # noqa: SIM905 - one line
+)
 
 
 def layout(text: str, file: str, diagnostics: Diagnostics) -> str:
@@ -82,12 +83,33 @@ def _unwrapped(expr: TemplateWrap, text: str) -> str:
     while isinstance(outer.inner, TemplateWrap):
         outer = outer.inner
     value = text[outer.start + 3 : outer.end - 2].removeprefix("~").removesuffix("~")
-    if "\n" not in value:
-        return value.strip()
-    if any(mark in value for mark in ("#", "//", "<<")):
-        return f"({value})"
-    value = value.strip()
-    return f"({value})" if "\n" in value else value
+    value = value.strip(" \t\r\n")
+    if "\n" not in value and "#" not in value and "//" not in value:
+        return value
+    found = list(tokens(value))
+    if any(token.inside and token.kind == "begin" for token in found):
+        return text[expr.start : expr.end]
+    if found[-1].kind in ("remark", "unheredoc"):
+        return f"({value}\n)"
+    return f"({value})" if _needs_parentheses(found) else value
+
+
+def _needs_parentheses(found: Sequence[Token]) -> bool:
+    """Tell whether an expression of several lines stands only in parentheses.
+
+    As ``terraform fmt`` does, all get them whose lines do not end in comments only; but not those
+    that begin and end with one, unless it is not one pair.
+    """
+    depth, several = 0, False
+    before: Token | None = None
+    for token in found:
+        depth += (token.kind in _OPEN) - (token.kind in _CLOSE)
+        if token.kind == "newline":
+            if depth == 0:
+                return True
+            several = several or before is None or before.kind != "remark"
+        before = token
+    return several and not (found[0].text == "(" and found[-1].text == ")")
 
 
 def _split(text: str) -> Iterator[list[Token]]:
@@ -112,7 +134,7 @@ class _Line:
         self.assign: list[Token] = []
         for at, token in enumerate(line):
             if at and token.kind == "op" and token.text == "=":
-                if _net(line[at:], whole=True) == 0:
+                if _net(line[at:]) == 0:
                     self.lead, self.assign = line[:at], line[at:]
                 break
 
@@ -136,20 +158,22 @@ class _Line:
         return "".join(" " * token.before + token.text for token in line) + self.newline
 
 
-def _net(line: Sequence[Token], *, whole: bool = False) -> int:
-    """Count the brackets a line leaves open; those inside heredocs only of the ``whole`` line."""
-    return sum(
-        (token.kind in _OPEN) - (token.kind in _CLOSE)
-        for token in line
-        if whole or not token.inside
-    )
+def _net(line: Sequence[Token]) -> int:
+    """Count the brackets a line leaves open."""
+    return sum((token.kind in _OPEN) - (token.kind in _CLOSE) for token in line)
+
+
+def _before_heredoc(line: Sequence[Token]) -> Sequence[Token]:
+    """Return the tokens that count for the indentation of the lines that follow."""
+    kinds = [token.kind for token in line]
+    return line[: kinds.index("heredoc")] if "heredoc" in kinds else line
 
 
 def _indent(lines: Sequence[_Line]) -> None:
     """Indent by the lines that opened brackets: each counts once, however many it opened."""
     opened: list[int] = []
     for line in lines:
-        net = _net(line.tokens)
+        net = _net(_before_heredoc(line.lead)) + _net(_before_heredoc(line.assign))
         for_this = len(opened)
         if net > 0:
             opened.append(net)
@@ -162,7 +186,7 @@ def _indent(lines: Sequence[_Line]) -> None:
                 if not opened[-1]:
                     opened.pop()
             for_this = len(opened)
-        if line.lead and not line.lead[0].inside and line.lead[0].kind != "unheredoc":
+        if line.lead:
             line.lead[0].before = 2 * for_this
 
 
@@ -180,12 +204,14 @@ def _spaced(before: Token | None, left: Token, right: Token) -> bool:
         return True
     if left.kind == "name" and right.text == "(":
         return False
-    if right.text == "[" and left.kind in _INDEXED and left.text not in _KEYWORDS:
+    if left.text == "in" and left.kind == "name" and before and before.kind == "name":
+        return True
+    if right.text == "[" and left.kind in _INDEXED:
         return False
     if left.text == "!":
         return False
     if left.text == "-" and left.kind == "op":
-        return before is not None and before.kind in _VALUE
+        return before is not None and not _before_sign(before)
     if left.text == "{" or (right.text == "}" and right.kind == "close"):
         return not (left.text == "{" and right.text == "}")
     if left.kind == "begin":
@@ -193,6 +219,11 @@ def _spaced(before: Token | None, left: Token, right: Token) -> bool:
     if right.kind == "end":
         return left.text == "}" and left.kind == "close"
     return not (left.kind in _OPEN or right.kind in _CLOSE)
+
+
+def _before_sign(token: Token) -> bool:
+    """Tell whether a minus after this token is the sign of what follows."""
+    return token.kind in ("op", "open") and token.text in _BEFORE_SIGN
 
 
 def _two_numbers(line: Sequence[Token], at: int) -> bool:
@@ -228,11 +259,4 @@ def _chains(lines: Sequence[_Line], wanted: Callable[[_Line], bool]) -> Iterator
 
 
 def _width(line: Sequence[Token]) -> int:
-    return sum(token.before + _columns(token.text) for token in line)
-
-
-def _columns(text: str) -> int:
-    """Count what people see as characters: combining marks stand on the one before."""
-    if text.isascii():
-        return len(text)
-    return sum(not unicodedata.combining(char) for char in text)
+    return sum(token.before + columns(token.text) for token in line)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
 from mlform.diagnostics import Diagnostics
 from mlform.syntax.expressions import ExpressionScanner
 from mlform.syntax.limits import too_deep, too_large, uncollected
+from mlform.syntax.patterns import GAPS
 from mlform.syntax.problems import (
     BAD_BLOCK_LINE,
     BAD_ITEM,
@@ -21,9 +22,11 @@ from mlform.syntax.problems import (
     SyntaxProblem,
 )
 from mlform.syntax.recover import resume
+from mlform.syntax.steps import SAFE_LINKS
 from mlform.syntax.tree import Attribute, Block, Body, Expr, Label, Literal, Source
 
 _BOM: Final = "\ufeff"
+_new: Final = tuple.__new__
 
 
 def parse(text: str, file: str, diagnostics: Diagnostics) -> Body:
@@ -44,18 +47,33 @@ def parse_expression(text: str, file: str, diagnostics: Diagnostics) -> tuple[Ex
 
     After an error, which is noted, the expression is a null literal.
     """
-    source = Source(file, text.removeprefix(_BOM))
-    nothing = Literal(0, len(source.text), None)
+    return _parse_one(text.removeprefix(_BOM), file, diagnostics, FileScanner.only_expression)
+
+
+def parse_template(text: str, file: str, diagnostics: Diagnostics) -> tuple[Expr, Source]:
+    """Read a whole text as a template without quotes, as a template file is.
+
+    A text without sequences is a string literal, one ``${ }`` and nothing else a
+    ``TemplateWrap``. After an error, which is noted, the expression is a null literal.
+    """
+    return _parse_one(text, file, diagnostics, FileScanner.whole_template)
+
+
+def _parse_one(
+    text: str, file: str, diagnostics: Diagnostics, read: Callable[[FileScanner], Expr]
+) -> tuple[Expr, Source]:
+    source = Source(file, text)
+    nothing = Literal(0, len(text), None)
     if too_large(source, diagnostics):
         return nothing, source
     scanner = FileScanner(source, diagnostics)
     with uncollected(len(text)):
         try:
-            return scanner.only_expression(), source
+            return read(scanner), source
         except SyntaxProblem as problem:
             scanner.note(problem)
         except RecursionError:
-            scanner.note(too_deep(0, len(source.text)))
+            scanner.note(too_deep(0, len(text)))
     return nothing, source
 
 
@@ -121,29 +139,43 @@ class FileScanner(ExpressionScanner):
 
     def _item(self, attributes: dict[str, Attribute], blocks: list[Block]) -> None:
         found = self.grammar.item(self.text, self.pos)
-        if found is None or found.end() > self.end:
+        if found is None:
             self._irregular_item(blocks)
             return
         start, end = found.span(1)
-        self.check_name(start, end)
+        if not self.ascii_only:
+            self.check_name(start, end)
         self.pos = found.end()
-        if found[2]:
-            if simple := self.grammar.simple(self.text, self.pos):
-                self.links = 0
-                self._set(start, end, self.walkable(self._simple(simple)), attributes)
-                self.pos = simple.end()
-                return
-            self._set(start, end, self.whole_expression(), attributes)
-            self._line_end("argument")
+        self.links = 0
+        group = found.lastindex
+        if group == 1:
+            expr = self.expression()
+            if self.links > SAFE_LINKS:
+                self.walkable(expr)
+        elif group == 7:
+            labels = self._labels(*found.span(6))
+            header_end = labels[-1].end if labels else end
+            blocks.append(self._block(start, header_end, found[1], labels, found.start(7)))
+            self._line_end("block")
             return
+        else:
+            expr = self.simple(found, 2)
+            if self.links > SAFE_LINKS:
+                self.walkable(expr)
+        name = found[1]
+        if name in attributes:
+            self._set_twice(start, end, name, attributes)
+        else:
+            attributes[name] = _new(Attribute, (start, expr[1], name, expr, self.source))
+        if group == 1:
+            self._line_end("argument")
+
+    def _labels(self, at: int, end: int) -> tuple[Label, ...]:
         labels: list[Label] = []
-        at = found.start(3)
-        while at < found.end(3) and (label := self.grammar.label(self.text, at)):
+        while at < end and (label := self.grammar.label(self.text, at)):
             labels.append(self._plain_label(*label.span(1), *label.span(2)))
             at = label.end()
-        header_end = labels[-1].end if labels else end
-        blocks.append(self._block(start, header_end, found[1], tuple(labels), found.start(4)))
-        self._line_end("block")
+        return tuple(labels)
 
     def _plain_label(self, start: int, end: int, bare: int, bare_end: int) -> Label:
         if start >= 0:
@@ -151,46 +183,39 @@ class FileScanner(ExpressionScanner):
         self.check_name(bare, bare_end)
         return Label(bare, bare_end, self.text[bare:bare_end])
 
-    def _simple(self, found: re.Match[str]) -> Expr:
-        """Return a value that stands alone on its line and needs no look at what follows."""
-        match found.lastindex:
-            case 1:
-                return Literal(found.start(1) - 1, found.end(), found[1])
-            case 2:
-                return Literal(found.start(2), found.end(), int(found[2]))
-            case _:
-                return self.reference(found.start(3), found[3], found[4])
-
-    def _set(self, start: int, end: int, expr: Expr, attributes: dict[str, Attribute]) -> None:
-        name = self.text[start:end]
-        if first := attributes.get(name):
-            line = self.source.span(first.start, first.end).line
-            self.note(
-                SyntaxProblem(
-                    DUPLICATE,
-                    f'"{name}" is set on line {line} already. An argument is set once: remove one '
-                    "of them.",
-                    start,
-                    end,
-                )
+    def _set_twice(
+        self, start: int, end: int, name: str, attributes: Mapping[str, Attribute]
+    ) -> None:
+        first = attributes[name]
+        line = self.source.span(first.start, first.end).line
+        self.note(
+            SyntaxProblem(
+                DUPLICATE,
+                f'"{name}" is set on line {line} already. An argument is set once: remove one '
+                "of them.",
+                start,
+                end,
             )
-            return
-        attributes[name] = Attribute(start, expr.end, name, expr, self.source)
+        )
 
     def _line_end(self, thing: str) -> None:
-        end = self.grammar.line_end(self.text, self.pos)
-        if end is None:
-            self.skip_gap()
-            hint = {
-                ",": "Arguments are separated by line breaks, not by commas.",
-                "=": "An argument is set with a single =.",
-                "}": "The closing brace stands on its own line.",
-                ")": 'There is no open "(" to close.',
-                "]": 'There is no open "[" to close.',
-            }.get(self.text[self.pos], "")
-            self.check_operator(self.pos)
-            self.unexpected(MISSING_NEWLINE, f"the end of the line after this {thing}", hint)
-        self.pos = end.end()
+        """Go past the end of the line, and all that is blank after it."""
+        found = self.grammar.line_end(self.text, self.pos)
+        if found is None:
+            self._no_line_end(thing)
+        self.pos = found.end()
+
+    def _no_line_end(self, thing: str) -> NoReturn:
+        self.skip_gap()
+        hint = {
+            ",": "Arguments are separated by line breaks, not by commas.",
+            "=": "An argument is set with a single =.",
+            "}": "The closing brace stands on its own line.",
+            ")": 'There is no open "(" to close.',
+            "]": 'There is no open "[" to close.',
+        }.get(self.text[self.pos], "")
+        self.check_operator(self.pos)
+        self.unexpected(MISSING_NEWLINE, f"the end of the line after this {thing}", hint)
 
     def _block(
         self, start: int, header_end: int, kind: str, labels: tuple[Label, ...], brace: int
@@ -199,7 +224,7 @@ class FileScanner(ExpressionScanner):
         self.open.append(brace)
         if self.grammar.line_end(self.text, self.pos):
             self.depth += 1
-            self._check_depth()
+            self.check_depth()
             body = self._body(start, header_end, brace)
             self.depth -= 1
         else:
@@ -212,7 +237,7 @@ class FileScanner(ExpressionScanner):
         blocks: list[Block] = []
         text, blank = self.text, self.grammar.blank
         while True:
-            if gap := blank(text, self.pos):
+            if text[self.pos] in GAPS and (gap := blank(text, self.pos)):
                 self.pos = gap.end()
             if text[self.pos] == "}":
                 break
@@ -241,15 +266,18 @@ class FileScanner(ExpressionScanner):
         self.skip_gap()
         if self.text[self.pos] != "}":
             found = self.grammar.item(self.text, self.pos)
-            if found is None or not found[2]:
+            if found is None or found.lastindex == 7:
                 self.unexpected(
                     BAD_BLOCK_LINE,
                     'one argument or "}" after "{" on the same line',
                     "Put nested blocks and several arguments on lines of their own.",
                 )
             self.check_name(*found.span(1))
-            self.pos = found.end()
-            self._set(*found.span(1), self.whole_expression(), attributes)
+            self.pos = found.end(1)
+            self.skip_gap()
+            self.pos += 1
+            start, expr = found.start(1), self.whole_expression()
+            attributes[found[1]] = Attribute(start, expr.end, found[1], expr, self.source)
             self.skip_gap()
             if self.text[self.pos] != "}":
                 self.unexpected(

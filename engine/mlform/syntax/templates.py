@@ -15,8 +15,9 @@ from mlform.syntax.assemble import (
     dedent,
     strip_end,
 )
-from mlform.syntax.patterns import SPACES
+from mlform.syntax.patterns import BLANKS, GAPS, PLAIN, SPACES
 from mlform.syntax.problems import (
+    BAD_CHARACTER,
     BAD_DIRECTIVE,
     BAD_ESCAPE,
     BAD_HEREDOC,
@@ -34,16 +35,19 @@ _MARKS: Final = (
     r"|(?P<doubled>\$\$++\{|%%++\{)"
     r"|(?P<opener>[$%]\{)"
 )
+_PLAIN: Final = re.compile(rf'({PLAIN})("|[$%]\{{)?+', re.ASCII).match
 _QUOTED: Final = re.compile(
-    r'(?P<plain>(?:[^"\\$%\r\n]|\r(?!\n))++)'
+    r'(?P<plain>[^"\\$%\r\n]++)'
     r'|\\(?P<escape>[nrt"\\])'
     r"|\\(?P<code>u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})|" + _MARKS
 ).match
 _BARE: Final = re.compile(r"(?P<plain>[^$%\n]++)|(?P<newline>\n)|" + _MARKS).match
+_LONE_RETURN: Final = re.compile(r"\r(?!\n)").search
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+_new: Final = tuple.__new__
 _CLOSER: Final = re.compile(r"(~?)\}").match
 _KEYWORD: Final = re.compile(r"(if|else|endif|for|endfor)(?![\w-])").match
-_INDENTED: Final = re.compile(r"[ \t]*+").match
+_INDENTED: Final = re.compile(f"[{BLANKS}]*+").match
 
 
 class TemplateScanner(Scanner):
@@ -54,13 +58,22 @@ class TemplateScanner(Scanner):
         """Read one expression at the position, of operators above ``floor``."""
 
     @abstractmethod
+    def reference(self, start: int, name: str, tail: str | None) -> Expr:
+        """Return what a name means, with the ``.name`` steps of ``tail``."""
+
+    @abstractmethod
     def for_intro(self, start: int, summary: str) -> tuple[str | None, str]:
         """Read ``k, v in`` of a ``for`` that begins at ``start``: the names, the first optional."""
 
     def quoted(self, start: int) -> Expr:
         """Read the quoted string whose opening quote is at ``start``."""
         self.pos = start + 1
-        pieces: list[Piece] = []
+        parts = self._segments()
+        if parts:
+            plain = _PLAIN(self.text, self.pos)
+            if plain and plain[2] == '"':
+                return self._simple_template(start, plain, parts)
+        pieces: list[Piece] = [_piece(part) for part in parts]
         strip = False
         while self.text[self.pos] != '"':
             if text := self._quoted_text(start):
@@ -72,6 +85,27 @@ class TemplateScanner(Scanner):
                 strip = self._sequence(pieces)
         self.pos += 1
         return _template(start, self.pos, pieces, whole=True)
+
+    def _segments(self) -> list[Expr]:
+        """Read as much of a quoted string as is plain text and references in ``${ }``."""
+        parts: list[Expr] = []
+        text, segment = self.text, self.grammar.segment
+        while found := segment(text, self.pos):
+            start, end = found.span(1)
+            if end > start:
+                parts.append(_new(Literal, (start, end, found[1])))
+            parts.append(self.reference(found.start(2), found[2], found[3]))
+            self.pos = found.end()
+        return parts
+
+    def _simple_template(self, start: int, rest: re.Match[str], parts: list[Expr]) -> Expr:
+        """Return the string at ``start`` whose last part, plain text, is ``rest``."""
+        self.pos = end = rest.end()
+        if rest[1]:
+            parts.append(_new(Literal, (*rest.span(1), rest[1])))
+        elif len(parts) == 1:
+            return TemplateWrap(start, end, parts[0])
+        return Template(start, end, (*parts,))
 
     def quoted_literal(self, start: int) -> str:
         """Read the quoted string at ``start``, in which no sequence may stand: a label."""
@@ -90,7 +124,12 @@ class TemplateScanner(Scanner):
 
     def _quoted_text(self, quote: int) -> Text | None:
         """Read up to the next sequence or the closing quote."""
-        start, values = self.pos, list[str]()
+        start = self.pos
+        plain = _PLAIN(self.text, start)
+        if plain and plain[2]:
+            self.pos = plain.end(1)
+            return Text(start, self.pos, plain[1]) if self.pos > start else None
+        values: list[str] = []
         while True:
             found = _QUOTED(self.text, self.pos)
             if found is None:
@@ -135,12 +174,27 @@ class TemplateScanner(Scanner):
                         'are \\n, \\r, \\t, \\", \\\\, \\uXXXX and \\UXXXXXXXX.'
                     )
                 self.fail(BAD_ESCAPE, hint, start, start + 2)
+        if self.text[start] == "\r" and self.text[start + 1] != "\n":
+            self._lone_return(start)
         self.fail(
             UNCLOSED_STRING,
             "This string is not closed before the end of its line. Add the closing quote, write "
             "\\n for a line break, or use a heredoc (<<EOT) for text of several lines.",
             quote,
             min(start, self.end),
+        )
+
+    def _check_returns(self, text: Text) -> None:
+        """Give up at a carriage return that ends no line."""
+        if found := _LONE_RETURN(self.text, text.start, text.end):
+            self._lone_return(found.start())
+
+    def _lone_return(self, at: int) -> NoReturn:
+        self.fail(
+            BAD_CHARACTER,
+            "A carriage return stands only before a line feed. Write \\r in a quoted string for "
+            "the character itself.",
+            at,
         )
 
     def heredoc(self, start: int) -> Expr:
@@ -171,6 +225,8 @@ class TemplateScanner(Scanner):
                     intro.end(2),
                 )
             text = self._bare_text()
+            if text and "\r" in text.value:
+                self._check_returns(text)
             fresh = bool(text and text.value.endswith("\n"))
             if text:
                 if strip:
@@ -180,19 +236,21 @@ class TemplateScanner(Scanner):
             if not fresh and self.pos < self.end:
                 strip = self._sequence(pieces)
         self.pos = end
+        end = start + len(self.text[start:end].rstrip(BLANKS))
         if intro[1]:
             dedent(pieces)
         return _template(start, end, pieces, whole=False)
 
     def _heredoc_end(self, marker: str) -> int | None:
-        """Return where the closing marker on the line at hand ends, if that is what the line is."""
-        indent = _INDENTED(self.text, self.pos)
-        at = indent.end() if indent else self.pos
-        if not self.text.startswith(marker, at):
+        """Return where the line at hand ends, if it is the closing marker and nothing else."""
+        stop = self.text.find("\n", self.pos)
+        if stop >= self.end or not (indent := _INDENTED(self.text, self.pos)):
             return None
-        end = at + len(marker)
-        stop = self.text.find("\n", end)
-        return end if stop < self.end and not self.text[end:stop].strip(" \t\r") else None
+        if not self.text.startswith(marker, indent.end()):
+            return None
+        stop -= self.text[stop - 1] == "\r"
+        rest = self.text[indent.end() + len(marker) : stop]
+        return None if rest.strip(BLANKS) else stop
 
     def _bare_text(self) -> Text | None:
         """Read up to the next sequence, or to the end of the line and with its break."""
@@ -237,7 +295,8 @@ class TemplateScanner(Scanner):
             keyword, expr, key, value = self._directive(start)
         else:
             expr = self.expression()
-        self.skip_gap()
+        if self.text[self.pos] in GAPS:
+            self.skip_gap()
         closer = _CLOSER(self.text, self.pos)
         if closer is None or self.pos >= self.end:
             self._not_closed(start)
@@ -278,6 +337,12 @@ class TemplateScanner(Scanner):
         self.unexpected(
             UNCLOSED_SEQUENCE, f'"}}" to close {opener}', "One expression stands between them."
         )
+
+
+def _piece(part: Expr) -> Piece:
+    if isinstance(part, Literal) and isinstance(part.value, str):
+        return Text(part.start, part.end, part.value)
+    return Interpolation(part.start, part.end, part)
 
 
 def _template(start: int, end: int, pieces: list[Piece], *, whole: bool) -> Expr:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from mlform.syntax.patterns import NUMBER
+from mlform.syntax.patterns import BLANKS, NUMBER
 
 
 class Token:
@@ -125,11 +125,10 @@ def _heredoc(
 ) -> tuple[Token | None, int]:
     if text[at - 1] == "\n":
         stop = text.find("\n", at)
-        line = text[at : stop if stop >= 0 else len(text)]
-        if line.strip(" \t\r") == marker:
+        line = text[at : stop if stop >= 0 else len(text)].removesuffix("\r")
+        if line.strip(BLANKS) == marker:
             modes.pop()
-            end = at + len(line.rstrip(" \t\r"))
-            return Token("unheredoc", text[at:end]), end
+            return Token("unheredoc", line), at + len(line)
     found = _LINE(text, at)
     if found and found.end() > at:
         return Token("literal", found[0]), found.end()

@@ -1,0 +1,116 @@
+"""A sample of random texts with Terraform's verdicts, as ``compare.py`` found and stored them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.syntax.generator import Maker
+from tests.syntax.trees import bare, body, errors
+
+from mlform.diagnostics import Diagnostics
+from mlform.syntax import layout, parse
+
+CASES: dict[str, list[dict[str, Any]]] = defaultdict(list)
+for case in json.loads((Path(__file__).parent / "found.json").read_text(encoding="utf-8")):
+    CASES[case["verdict"]].append(case)
+
+# Where our first error stands elsewhere than Terraform's, on purpose: what is never closed is
+# shown where it begins, not where the text ends; what cannot stand somewhere is shown itself, not
+# what is before it; a byte order mark is no column; a whole `for` is shown, or a whole function
+# name. After an error we read on at the next item, and Terraform says the first it finds by lexing.
+ELSEWHERE = {
+    "Argument set twice",
+    "Expected an argument or a block",
+    "Incomplete conditional",
+    "Invalid block label",
+    "Invalid character",
+    "Invalid escape sequence",
+    "Invalid expression",
+    "Invalid for expression",
+    "Invalid function call",
+    "Invalid heredoc",
+    "Invalid name",
+    "Invalid number",
+    "Invalid one-line block",
+    "Invalid reference",
+    "Invalid template directive",
+    "Missing comma",
+    "Missing equals sign",
+    "Missing line break",
+    "Unclosed block",
+    "Unclosed bracket",
+    "Unclosed comment",
+    "Unclosed heredoc",
+    "Unclosed string",
+    "Unclosed template sequence",
+    "Unsupported operator",
+}
+
+
+def first_error(text: str) -> tuple[list[int], str] | None:
+    diagnostics = Diagnostics()
+    parse(text, "spec.hcl", diagnostics)
+    found = [([x.subject.line, x.subject.column], x.summary) for x in diagnostics if x.subject]
+    return min(found) if found else None
+
+
+def test_no_text_is_accepted_by_one_side_only() -> None:
+    assert set(CASES) == {
+        "same layout",
+        "another layout",
+        "same position",
+        "same line",
+        "another line",
+    }
+
+
+@pytest.mark.parametrize("verdict", ["same layout", "another layout"])
+def test_layouts(verdict: str) -> None:
+    for case in CASES[verdict]:
+        diagnostics = Diagnostics()
+        laid_out = layout(case["text"], "spec.hcl", diagnostics)
+        assert not diagnostics.errors
+        assert laid_out == case["layout"]
+        assert bare(body(laid_out)) == bare(body(case["text"]))
+
+
+@pytest.mark.parametrize("verdict", ["same position", "same line", "another line"])
+def test_first_errors(verdict: str) -> None:
+    wrong = [
+        (case["text"], first_error(case["text"]))
+        for case in CASES[verdict]
+        if first_error(case["text"]) != (case["at"], case["summary"])
+    ]
+    assert wrong == []
+
+
+def test_only_these_problems_stand_elsewhere() -> None:
+    cases = CASES["same line"] + CASES["another line"]
+    assert {case["summary"] for case in cases} <= ELSEWHERE
+
+
+@pytest.mark.parametrize("seed", range(0, 400, 40))
+def test_valid_texts_keep_their_meaning(seed: int) -> None:
+    for number in range(seed, seed + 40):
+        text = Maker(number).spec()
+        if errors(text):
+            continue
+        laid_out = layout(text, "spec.hcl", Diagnostics())
+        assert layout(laid_out, "spec.hcl", Diagnostics()) == laid_out
+        assert bare(body(laid_out)) == bare(body(text))
+
+
+@pytest.mark.parametrize("seed", range(0, 400, 40))
+def test_mutated_texts_give_errors_with_places_or_a_layout(seed: int) -> None:
+    for number in range(seed, seed + 40):
+        text = Maker(number).mutated()
+        diagnostics = Diagnostics()
+        laid_out = layout(text, "spec.hcl", diagnostics)
+        lines = text.count("\n") + 1
+        assert all(x.subject and 1 <= x.subject.line <= lines for x in diagnostics)
+        if not diagnostics.errors:
+            assert layout(laid_out, "spec.hcl", Diagnostics()) == laid_out
