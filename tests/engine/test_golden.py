@@ -1,46 +1,95 @@
-"""What people read: mistakes and plans, as text. Rewrite with ``pytest --golden=update``."""
+"""What people read: mistakes and plans, as text. Rewrite with ``pytest --golden=update``.
+
+A golden spec may hold several files, each after a line ``# --- file NAME``, and a history: what
+stands before ``# --- then`` is applied first.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from tests.engine.world import TARGET, World
 
+from mlform.commands.explaining import ordered
 from mlform.commands.queries import validate
-from mlform.commands.session import Session
+from mlform.commands.session import PlanOptions, Session
 from mlform.config import Given
-from mlform.diagnostics import DiagnosedError
+from mlform.diagnostics import DiagnosedError, Diagnostic
 from mlform.plan import Plan
 from mlform.registry import Registry
-from mlform.render.diagnostics import diagnostic
+from mlform.render.diagnostics import as_data, diagnostic
 from mlform.render.plan import plan as shown
 from mlform.render.style import paint
 
 GOLDEN = Path(__file__).parent / "golden"
 MISTAKES = sorted((GOLDEN / "mistakes").glob("*.mlf.hcl"))
+REFUSED = sorted((GOLDEN / "refused").glob("*.mlf.hcl"))
 PLANS = sorted((GOLDEN / "plans").glob("*.mlf.hcl"))
+SCHEMA = Path(__file__).parents[2] / "schema" / "diagnostics.schema.json"
 THEN = "# --- then\n"
 """Parts a plan's history: each stage is applied, and the last is planned."""
+FILE = re.compile(r"^# --- file (\S+)\n", re.MULTILINE)
+GIVEN = re.compile(r"^# --- given (\S+)\n", re.MULTILINE)
+"""A value for a variable as ``-var`` gives it."""
 
 
 def stem(path: Path) -> str:
     return path.name.removesuffix(".mlf.hcl")
 
 
-def compare(path: Path, told: str, *, update: bool) -> None:
-    wanted = path.with_name(f"{stem(path)}.txt")
+def compare(path: Path, told: str, *, update: bool, suffix: str = "txt") -> None:
+    wanted = path.with_name(f"{stem(path)}.{suffix}")
     if update:
         wanted.write_text(told, encoding="utf-8")
     assert told == wanted.read_text(encoding="utf-8")
 
 
-def mistakes(root: Path, spec: str) -> str:
-    (root / "main.mlf.hcl").write_text(spec)
-    session = Session(root, Given((), {}), Registry({"toy": TARGET}))
+def write(root: Path, spec: str) -> str:
+    """Write the further files that a golden spec holds; return what stands in the first."""
+    first, *others = FILE.split(spec)
+    for name, text in zip(others[::2], others[1::2], strict=True):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return first
+
+
+@cache
+def schema() -> Draft202012Validator:
+    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def check(
+    path: Path, problems: Iterable[Diagnostic], session: Session, root: Path, *, update: bool
+) -> None:
+    """Compare problems with the golden files: the text for people, the data for machines."""
+    known = ordered(problems, session.texts)
+    assert known, "every golden spec has a mistake"
+
+    def tidy(text: str) -> str:
+        return text.replace(version("mlform"), "VERSION").replace(str(root), "FOLDER")
+
+    said = [paint(diagnostic(p, session.texts), colour=False) for p in known]
+    compare(path, tidy("\n".join(said)), update=update)
+    data = {"type": "diagnostics", "diagnostics": as_data(known)}
+    schema().validate(data)
+    lines = ",\n".join(json.dumps(d, ensure_ascii=False) for d in data["diagnostics"])
+    compare(path, tidy(f"[\n{lines}\n]\n"), update=update, suffix="json")
+
+
+@pytest.mark.parametrize("path", MISTAKES, ids=stem)
+def test_mistakes(path: Path, tmp_path: Path, golden_update: bool) -> None:
+    spec = path.read_text(encoding="utf-8")
+    given = [("var", text) for text in GIVEN.findall(spec)]
+    (tmp_path / "main.mlf.hcl").write_text(write(tmp_path, GIVEN.sub("", spec)))
+    session = Session(tmp_path, Given(given, {}), Registry({"toy": TARGET}))
     try:
         validate(session)
         assert session.graph.needs is not None
@@ -48,15 +97,23 @@ def mistakes(root: Path, spec: str) -> str:
         problems = error.diagnostics
     else:
         problems = session.diagnostics
-    said = [paint(diagnostic(p, session.texts), colour=False) for p in problems]
-    return "\n".join(said).replace(version("mlform"), "VERSION")
+    check(path, problems, session, tmp_path, update=golden_update)
 
 
-@pytest.mark.parametrize("path", MISTAKES, ids=stem)
-def test_mistakes(path: Path, tmp_path: Path, golden_update: bool) -> None:
-    told = mistakes(tmp_path, path.read_text(encoding="utf-8"))
-    assert told, "every golden spec has a mistake"
-    compare(path, told, update=golden_update)
+@pytest.mark.parametrize("path", REFUSED, ids=stem)
+def test_refused(path: Path, world: World, golden_update: bool) -> None:
+    """What is wrong with specs that are valid, as planning finds it: errors and warnings."""
+    *before, last = path.read_text(encoding="utf-8").split(THEN)
+    world.root.mkdir()
+    for stage in before:
+        world.apply(write(world.root, stage))
+    session = world.session(write(world.root, last))
+    problems = session.diagnostics
+    try:
+        session.plan(session.store.snapshot(), PlanOptions())
+    except DiagnosedError as error:
+        problems = error.diagnostics
+    check(path, problems, session, world.root, update=golden_update)
 
 
 def readable(plan: Plan) -> str:

@@ -9,6 +9,7 @@ from mlform.address import Address
 from mlform.diagnostics import Diagnostics, stop
 from mlform.lang import ConversionError, convert, evaluate, parse_type
 from mlform.plan import Condition, Deferred, Step
+from mlform.plan.typed import Typed
 from mlform.refresh.recorded import Recorded
 from mlform.registry import KINDS
 from mlform.registry.places import place
@@ -40,9 +41,11 @@ class Settler:
         return roots
 
     def value(self, argument: Any, roots: Roots) -> Value:
-        """Return the value of one argument, plain or deferred."""
+        """Return the value of one argument: plain, typed or deferred."""
         if isinstance(argument, Deferred):
             return self._deferred(argument, roots)
+        if isinstance(argument, Typed):
+            return convert(self.revive(argument.data), argument.type)
         if isinstance(argument, Mapping) and handle_in(argument) is None:
             return {k: self.value(v, roots) for k, v in argument.items()}
         if isinstance(argument, list):

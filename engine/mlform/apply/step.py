@@ -338,7 +338,7 @@ class Stepper:
         if arguments.problems and not self._held_upstream(step):
             problem = arguments.problems[0]
             at = step.at.get(problem.argument, "")
-            raise StepFailed("Invalid argument", f"{problem.argument}: {problem.message}.", at)
+            raise StepFailed("Invalid argument", problem.text, at)
         return arguments
 
     def _facts(self, step: Step, offer: Offer, arguments: Wanted) -> Facts:

@@ -203,6 +203,7 @@ def _approval(*, quiet: bool, json: bool) -> Any:
 
 def finish(applied: Applied, session: Session, *, json: bool) -> None:
     """Say what came of an apply, and exit with the code that means it."""
+    from mlform.commands.explaining import ordered
     from mlform.render.diagnostics import diagnostic
     from mlform.render.events import outcome, outcome_data, problem, warnings
     from mlform.render.plan import plan as shown
@@ -220,11 +221,10 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
             cut = ", ".join(applied.unfinished)
             say(f"\nAn earlier run was cut off in {cut}; this one went on from there.")
         say("\n")
-        for failure in applied.outcome.failures:
-            cause = problem(failure, session.texts)
-            say([*diagnostic(cause, session.texts), ("", "\n")], error=True)
-        for warning in warnings(applied.outcome, session.texts):
-            say([*diagnostic(warning, session.texts), ("", "\n")], error=True)
+        told = [problem(failure, session.texts) for failure in applied.outcome.failures]
+        told += warnings(applied.outcome, session.texts)
+        for it in ordered(told, session.texts):
+            say([*diagnostic(it, session.texts), ("", "\n")], error=True)
         say(outcome(applied.outcome))
     if applied.outcome.interrupted:
         raise typer.Exit(130)

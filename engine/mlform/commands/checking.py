@@ -37,10 +37,8 @@ def _check(project: Project, diagnostics: Diagnostics) -> None:
     for address, resource in {**project.resources, **project.rests.samples}.items():
         values = scope.arguments(resource)
         for problem in wanted(resource.offer.resource, values).problems:
-            written = resource.arguments.get(problem.argument)
-            at = written.value_span if written else resource.span
-            name = f"{problem.argument}: " if problem.argument else ""
-            detail = f"{address}: {name}{problem.message.rstrip('.')}."
+            at = problem.span(resource.arguments, resource.span)
+            detail = f"{address}: {problem.text}"
             diagnostics.error("Invalid argument", detail, at=at, within=resource.span, of=address)
         for field in written_as(resource.offer.resource.arguments, Written.CODE):
             value: Value = values.get(field)

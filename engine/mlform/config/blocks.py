@@ -9,7 +9,7 @@ from typing import Any
 from mlform.diagnostics import Diagnostics, Span, did_you_mean
 from mlform.lang import Type, evaluate
 from mlform.syntax.tree import Attribute, Block
-from mlform.values import Sensitive, Value
+from mlform.values import Sensitive, Unknown, Value
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class Reader:
             return default
         value = self.constant(attribute)
         if not isinstance(value, bool):
-            if not self.diagnostics.errors:
-                detail = f"`{attribute.name}` is true or false."
+            if not isinstance(value, Unknown):
+                detail = f"`{attribute.name}` is true or false, written without quotes."
                 self.diagnostics.error("Invalid argument", detail, at=attribute.value_span)
             return default
         return value
@@ -104,11 +104,10 @@ class Reader:
         if attribute is None:
             return default
         value = self.constant(attribute, scope)
-        if not isinstance(value, str):
+        if not isinstance(value, str) and not isinstance(value, Unknown):
             detail = f"`{attribute.name}` is a string, and known when the spec is read."
             self.diagnostics.error("Invalid argument", detail, at=attribute.value_span)
-            return default
-        return value
+        return value if isinstance(value, str) else default
 
     def rules(self, block: Block, *kinds: str) -> Iterator[tuple[str, Rule]]:
         """Yield the conditions that a block holds, each with the kind of block it stands in."""
@@ -122,7 +121,7 @@ class Reader:
         """Return the one inner block of a kind, noting a second."""
         found = [inner for inner in block.body.blocks if inner.kind == kind]
         for second in found[1:]:
-            detail = f"There is one {kind} block already, at {found[0].header_span}."
+            detail = f"There is one {kind} block already, at {found[0].header_span}. Keep one."
             self.diagnostics.error("Duplicate block", detail, at=second.header_span)
         return found[0] if found else None
 

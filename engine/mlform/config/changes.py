@@ -53,19 +53,22 @@ class _Changes:
         if source is None or target is None:
             return
         if (_parsed(source) is None) != (_parsed(target) is None):
-            detail = f"{source} and {target}: a resource moves to a resource, a module to a module."
+            detail = (
+                f"{source} and {target}: a resource moves to a resource, a module to a module. "
+                "Mend `to`."
+            )
             self.diagnostics.error("Invalid move", detail, at=block.header_span)
         elif source == target:
-            detail = f"{source} would move to where it is."
+            detail = f"{source} would move to where it is. Mend `to`, or take the block away."
             self.diagnostics.error("Invalid move", detail, at=block.header_span)
         elif _kind(source) != _kind(target):
-            detail = f"{source} and {target} are of different kinds."
+            detail = f"{source} and {target} are of different kinds; what moves keeps its kind."
             self.diagnostics.error("Invalid move", detail, at=block.header_span)
         elif self._still(source, len(path)):
             detail = f"{source} is still declared, so it has not moved. Take one block away."
             self.diagnostics.error("Invalid move", detail, at=given[0].value_span)
         elif clash := next((m for m in self.moves if m.source == source), None):
-            detail = f"{source} moves to {clash.target} already, at {clash.span}."
+            detail = f"{source} moves to {clash.target} already, at {clash.span}. Keep one."
             self.diagnostics.error("Invalid move", detail, at=block.header_span)
         else:
             self.moves.append(Move(source, target, block.header_span, len(path)))
@@ -99,7 +102,7 @@ class _Changes:
             return
         identifier = self.reader.constant(given[1], {"var": dict(self.project.variables)})
         if isinstance(identifier, Sensitive) or not isinstance(identifier, str) or not identifier:
-            detail = "`id` is a string: what the provider knows the thing by."
+            detail = f"`id` is a string, what the provider knows the thing by, not {given[1].text}."
             self.diagnostics.error("Invalid import", detail, at=given[1].value_span)
             return
         address = _parsed(target)

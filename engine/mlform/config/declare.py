@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Final, Protocol
 
 from mlform.address import Address
 from mlform.config.blocks import Reader, Rule, Variable, is_name
 from mlform.config.model import Check, Output
 from mlform.config.variables import read_variable
-from mlform.diagnostics import Diagnostics, Span, did_you_mean
+from mlform.diagnostics import Diagnostics, Span
 from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute, Block, Body
 
@@ -93,40 +94,51 @@ class Folder:
         if len(block.labels) == wanted:
             return True
         shape = " ".join([block.kind, *['"TYPE"', '"NAME"'][2 - wanted :]])
-        detail = f"A {block.kind} block has {wanted} label(s), not {len(block.labels)}: {shape}."
+        detail = (
+            f"{block.kind} takes {_labels(wanted)}, and this has {_labels(len(block.labels))}. "
+            f"Write `{shape} {{ … }}`."
+        )
         self.diagnostics.error("Wrong number of labels", detail, at=block.header_span)
         return False
 
     def _unknown(self, block: Block) -> None:
-        detail = f'There is no block "{block.kind}".{did_you_mean(block.kind, LABELS)}'
-        if block.kind == "resource" and len(block.labels) == 2:
+        known = [*LABELS, "resource"]
+        close = next(iter(get_close_matches(block.kind, known, n=1)), "")
+        hint = f' Did you mean "{close}"?' if close in LABELS else ""
+        detail = f'There is no block "{block.kind}".{hint}'
+        if close == "resource":
             detail += f' A resource is written KIND "TYPE" "NAME"; kinds: {", ".join(KINDS)}.'
         if block.kind in {"data", "terraform", "ephemeral"}:
             other = {"terraform": "`mlform`", "data": '`dataset "TYPE" "NAME"`'}.get(block.kind)
             detail += f" Here that is {other}." if other else ""
         self.diagnostics.error("Unknown block", detail, at=block.header_span)
 
-    def _named(self, block: Block, what: str, known: Mapping[str, _Placed]) -> str | None:
+    def _named(self, block: Block, summary: str, known: Mapping[str, _Placed]) -> str | None:
         """Return the name of a block, unless it is none or was given before."""
         label = block.labels[-1]
         if not is_name(label.text):
-            detail = f'"{label.text}" is no name: letters, digits, "_" and "-", not first a digit.'
+            detail = (
+                f'"{label.text}" is no name. A name has letters, digits, "_" and "-", and begins '
+                "with a letter or _."
+            )
             at = block.source.span(label.start, label.end)
             self.diagnostics.error("Invalid name", detail, at=at)
             return None
         if label.text in known:
-            first = known[label.text].span
-            detail = f'{what} "{label.text}" was already declared at {first}.'
-            self.diagnostics.error(f"Duplicate {what.lower()}", detail, at=block.header_span)
+            detail = (
+                f'{block.kind.capitalize()} "{label.text}" was already declared at '
+                f"{known[label.text].span}. Rename one, or take it away."
+            )
+            self.diagnostics.error(summary, detail, at=block.header_span)
             return None
         return label.text
 
     def _variable(self, block: Block) -> None:
-        if name := self._named(block, "Variable", self.variables):
+        if name := self._named(block, "Duplicate variable", self.variables):
             self.variables[name] = read_variable(block, self.diagnostics)
 
     def _module(self, block: Block) -> None:
-        if name := self._named(block, "Module", self.calls):
+        if name := self._named(block, "Duplicate module", self.calls):
             self.calls[name] = block
 
     def _import(self, block: Block) -> None:
@@ -145,14 +157,15 @@ class Folder:
                 "its kind, whatever the type."
             )
             self.diagnostics.error("Duplicate resource", detail, at=block.header_span)
-        elif self._named(block, "Resource", {}):
+        elif self._named(block, "Duplicate resource", {}):
             self.blocks[address] = block
 
     def _locals(self, block: Block) -> None:
         Reader(self.diagnostics).only(block, block.body.attributes)
         for name, attribute in block.body.attributes.items():
             if name in self.locals:
-                detail = f'Local value "{name}" was already set at {self.locals[name].name_span}.'
+                first = self.locals[name].name_span
+                detail = f'Local value "{name}" was already set at {first}. Keep one.'
                 self.diagnostics.error("Duplicate local value", detail, at=attribute.name_span)
             self.locals[name] = attribute
 
@@ -160,7 +173,7 @@ class Folder:
         reader, attributes = Reader(self.diagnostics), block.body.attributes
         reader.only(block, _OUTPUT, ("precondition",))
         known = {name: output.value for name, output in self.outputs.items()}
-        name = self._named(block, "Output", known)
+        name = self._named(block, "Duplicate output", known)
         given = reader.required(block, "value")
         if name is None or given is None:
             return
@@ -186,5 +199,9 @@ class Folder:
         if not rules and not block.body.blocks:
             detail = 'A check block holds at least one block "assert".'
             self.diagnostics.error("Missing block", detail, at=block.header_span)
-        if name := self._named(block, "Check", self.checks):
+        if name := self._named(block, "Duplicate check", self.checks):
             self.checks[name] = Check(name, rules, block.header_span)
+
+
+def _labels(number: int) -> str:
+    return {0: "no label", 1: "1 label"}.get(number, f"{number} labels")

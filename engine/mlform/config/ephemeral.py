@@ -27,7 +27,9 @@ class Ephemerals:
         for output in module.outputs.values():
             if not output.ephemeral:
                 what = f'output "{output.name}" keeps what it is given'
-                mend = "" if not module.path else " Write `ephemeral = true` there."
+                mend = " Write `ephemeral = true` there."
+                if not module.path:
+                    mend = " Outputs of the root module are recorded: give it something else."
                 self._refuse(names, output.value, what, mend)
         for name, call in module.calls.items():
             for given, attribute in call.inputs.items():
@@ -41,11 +43,14 @@ class Ephemerals:
         fields = offered.arguments.model_fields
         classes = field_classes(offered.arguments)
         secret = {(fields[n].alias or n) for n, c in classes.items() if c is FieldClass.SECRET}
+        mend = f" Only secrets may take it: {', '.join(sorted(secret)) or 'it has none'}."
         for name, attribute in arguments.items():
             if name not in secret:
-                self._refuse(names, attribute, f'"{name}" is recorded in the state')
+                self._refuse(names, attribute, f'"{name}" is recorded in the state', mend)
 
     def _refuse(self, names: Names, attribute: Attribute, why: str, mend: str = "") -> None:
+        if not names.ephemeral:
+            return
         for what in reached(names, attribute):
             detail = f"{what} is ephemeral, and {why}.{mend}"
             self.diagnostics.error(_SUMMARY, detail, at=attribute.value_span)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mlform.config.blocks import Variable
 from mlform.diagnostics import Diagnostics, Span
 from mlform.lang import ConversionError, convert, evaluate
-from mlform.values import Null, Sensitive, Value, is_sensitive
+from mlform.values import UNKNOWN, Null, Sensitive, Value, is_sensitive
 
 _SUMMARY = "Invalid variable value"
 
@@ -37,6 +37,7 @@ class Inputs:
                 "not allow, and there is no default."
             )
             self.diagnostics.error(_SUMMARY, detail, at=at or variable.span)
+            return UNKNOWN
         if variable.type is None:
             return Sensitive(value) if secret else value
         try:
@@ -50,5 +51,5 @@ class Inputs:
                 f"{variable.written}{why}."
             )
             self.diagnostics.error(_SUMMARY, detail, at=at or variable.span)
-            value = None
+            value = UNKNOWN  # whatever else uses it is not to blame
         return Sensitive(value) if secret else value

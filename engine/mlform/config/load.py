@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -39,7 +39,7 @@ _NESTED: Final = {
     "backend": 1,
     "dynamic": 1,
 }
-_ALL: Final = {**LABELS, **_NESTED}
+BLOCKS: Final = {**LABELS, **_NESTED}
 _CALL: Final = ("source", "version", "providers", "count", "for_each", "depends_on")
 
 
@@ -57,9 +57,11 @@ def load(
     ``as_of`` is the time the plan is made as of.
     """
     reader = _Modules(sources, registry, diagnostics)
-    reader.parse(sources.files)
+    bodies = reader.parse(sources.files)
+    if diagnostics.errors:
+        reader.parse_others(bodies)
     diagnostics.stop_on_errors()
-    root = Folder.read(reader.parse(sources.files), diagnostics)
+    root = Folder.read(bodies, diagnostics)
     values = Variables(root.variables, sources, given, diagnostics).values()
     module = reader.module(root, ".", (), values)
     names = Names(module, diagnostics)
@@ -117,7 +119,7 @@ def called(
 
     With ``root``, where the values of its variables come from, a source may use them.
     """
-    bodies = [parse_file(name, text, diagnostics, _ALL) for name, text in files.items()]
+    bodies = [parse_file(name, text, diagnostics, BLOCKS) for name, text in files.items()]
     folder = Folder.read(bodies, Diagnostics())
     scope: dict[str, Value] = {}
     if root is not None:
@@ -144,8 +146,23 @@ class _Modules:
         """Return the syntax trees of some files, each parsed once."""
         for name, text in files.items():
             if name not in self._bodies:
-                self._bodies[name] = parse_file(name, text, self.diagnostics, _ALL)
+                self._bodies[name] = parse_file(name, text, self.diagnostics, BLOCKS)
         return [self._bodies[name] for name in files]
+
+    def parse_others(self, bodies: Iterable[Body], place: str = ".") -> None:
+        """Note the syntax errors of all other files of a spec that cannot be read further."""
+        if place == ".":
+            for name, text in self.sources.values.items():
+                parse_file(name, text, self.diagnostics, {})
+        for block in (b for body in bodies for b in body.blocks if b.kind == "module"):
+            match block.body.attributes.get("source"):
+                case Attribute(expr=Literal(value=str() as source)) if is_local(source):
+                    folder = local_folder(place, source)
+                    if folder not in self.sources.modules:
+                        files = self.sources.module(folder, self.diagnostics)
+                        self.parse_others(self.parse(files), folder)
+                case _:
+                    pass
 
     def module(
         self,
@@ -159,10 +176,13 @@ class _Modules:
         ``values`` are the variables that a source may use: those of the root module.
         """
         self.changes += [(path, block) for block in folder.changes]
-        calls = {}
+        calls: dict[str, Call] = {}
+        unread: set[str] = set()
         for name, block in folder.calls.items():
             call = self._call(name, block, (place, path), {"var": values or {}})
-            if call is not None:
+            if call is None:
+                unread.add(name)
+            else:
                 calls[name] = call
         return Module(
             path=path,
@@ -173,6 +193,7 @@ class _Modules:
             checks=folder.checks,
             blocks=folder.blocks,
             calls=calls,
+            unread=frozenset(unread),
         )
 
     def _call(
@@ -196,17 +217,24 @@ class _Modules:
         if where is None:
             return None
         if len(inside) > DEEPEST:
-            detail = f"Modules call each other more than {DEEPEST} deep: does one call itself?"
+            detail = (
+                f"Modules call each other more than {DEEPEST} deep: {'.'.join(inside[:3])}… "
+                f'Does "{where}" call itself?'
+            )
             self.diagnostics.error("Modules too deep", detail, at=block.header_span)
             return None
         files = self.sources.module(where, self.diagnostics)
         if not files:
-            detail = f'There is no spec file in "{where}", where module "{name}" should be.'
+            detail = (
+                f'There is no spec file in "{where}", where module "{name}" should be. Mend '
+                "`source`, or write the module there."
+            )
             self.diagnostics.error("Module not found", detail, at=given[0].value_span)
             return None
         errors = len(self.diagnostics.errors)
         bodies = self.parse(files)
         if len(self.diagnostics.errors) > errors:
+            self.parse_others(bodies, where)
             return None
         folder = Folder.read(bodies, self.diagnostics, inside)
         self._child_settings(folder)

@@ -115,6 +115,8 @@ class Module:
     blocks: Mapping[Address, Block]
     """Resource blocks by kind and name; the addresses have the path without instance keys."""
     calls: Mapping[str, Call]
+    unread: frozenset[str] = frozenset()
+    """Calls of modules that could not be read, which is told where that was found."""
 
     def tree(self) -> Iterator[Module]:
         """Yield this module and every one it calls, outermost first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import cached_property
 
 from mlform.address import Address
 from mlform.config.model import Call, Module
@@ -41,6 +42,14 @@ class Names:
             name: Names(call.module, diagnostics, (self, call))
             for name, call in module.calls.items()
         }
+
+    @cached_property
+    def ephemeral(self) -> bool:
+        """Whether any variable here is ephemeral, or any output of a module called from here."""
+        module = self.module
+        outputs = (o for c in module.calls.values() for o in c.module.outputs.values())
+        variables = (v.ephemeral for v in module.variables.values())
+        return any(variables) or any(o.ephemeral for o in outputs)
 
     def at(self, path: tuple[str, ...]) -> Names:
         """Return the names of a module further in, by the names of the calls to it."""
@@ -147,6 +156,8 @@ class Names:
         return frozenset(found)
 
     def _call(self, reference: Reference, source: Source) -> Call | None:
+        if reference.steps and reference.steps[0] in self.module.unread:
+            return None
         if self._known(reference, source, "module", self.module.calls):
             return self.module.calls[str(reference.steps[0])]
         return None
@@ -211,7 +222,7 @@ class Names:
                 f"{others} A reference is KIND.NAME, without the type."
             )
             if self.module.path:
-                detail += f" This is the module {'.'.join(self.module.path)}: it sees its own."
+                detail += f" A module sees its own resources only, those of {self.module.folder}."
             self._error("Unknown reference", detail, reference, source)
             return None
         return block

@@ -89,7 +89,7 @@ class _Nested:
                 expr = Call(first.start, last.end, "concat", tuple(parts), expand=False)
         else:
             for second, _, _ in items[1:]:
-                detail = f"There is one {name} block already, at {first.header_span}."
+                detail = f"There is one {name} block already, at {first.header_span}. Keep one."
                 self.diagnostics.error("Duplicate block", detail, at=second.header_span)
             expr = items[0][1]
             if items[0][2]:

@@ -48,7 +48,7 @@ class ModuleScope:
             dict(variables) if caller is None else Lazy(module.variables, self._input)
         )
         self.roots["local"] = Lazy(module.locals, lambda n: self.value(module.locals[n]))
-        self.roots["module"] = Lazy(module.calls, self._call)
+        self.roots["module"] = Lazy([*module.calls, *module.unread], self._call)
         self.roots["path"] = {"module": module.folder, "root": ".", "cwd": str(where.root)}
         self.roots["mlform"] = self.roots["terraform"] = {"workspace": where.workspace}
         self.roots["plan"] = {"as_of": where.as_of}
@@ -101,6 +101,8 @@ class ModuleScope:
         return inputs.accept(variable, value, f"module.{call.name}", given.value_span)
 
     def _call(self, name: str) -> Value:
+        if name in self.module.unread:
+            return UNKNOWN
         made = {
             key: Lazy(scope.module.outputs, scope.output)
             for key, scope in self.children(name).items()

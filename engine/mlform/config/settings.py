@@ -62,18 +62,27 @@ class SettingsBlock:
             return Settings()
         path = self.backend.body.attributes.get("path")
         value = Settings.backend_path if path is None else self.settled(path)
-        return Settings("sqlite", str(value))
+        if not isinstance(value, str):
+            if not self.diagnostics.errors:
+                detail = "`path` is a string, and known before anything is planned."
+                at = None if path is None else path.value_span
+                self.diagnostics.error("Invalid argument", detail, at=at)
+            return Settings()
+        return Settings("sqlite", value)
 
     def _backend(self, block: Block) -> None:
         labels = [label.text for label in block.labels]
         if labels != ["sqlite"]:
             written = " ".join(labels) or "none"
-            detail = f'The backend is "{written}"; this version has "sqlite".'
+            detail = (
+                f'The backend is "{written}"; this version has "sqlite" only. Write '
+                '`backend "sqlite" {}`.'
+            )
             self.diagnostics.error("Unknown backend", detail, at=block.header_span)
             return
         for attribute in block.body.attributes.values():
             if attribute.name != "path":
-                detail = f'The sqlite backend takes "path", not "{attribute.name}".'
+                detail = f'The sqlite backend takes "path" only, not "{attribute.name}".'
                 self.diagnostics.error("Unknown argument", detail, at=attribute.name_span)
         self.backend = block
 

@@ -13,7 +13,7 @@ from mlform.lang import evaluate, parse_type
 from mlform.syntax import parse_expression
 from mlform.syntax.tree import Block
 from mlform.types import Primitive
-from mlform.values import Value
+from mlform.values import UNKNOWN, Value
 
 _ARGUMENTS = ("type", "default", "description", "sensitive", "nullable", "ephemeral")
 
@@ -97,7 +97,7 @@ class Variables:
         body = parse_file(file, self.sources.values[file], self.diagnostics, {})
         found = {}
         for block in body.blocks:
-            detail = "A file of values holds only `name = value`."
+            detail = "A file of values holds only `name = value`, and no block."
             self.diagnostics.error("Unexpected block", detail, at=block.header_span)
         for name, attribute in body.attributes.items():
             if name not in self.declared:
@@ -111,7 +111,7 @@ class Variables:
         note = self.diagnostics.error if error else self.diagnostics.warning
         detail = (
             f'{origin} gives a value for "{name}", which no variable block declares.'
-            f"{did_you_mean(name, self.declared)}"
+            f"{did_you_mean(name, self.declared)} Declare it, or take the value away."
         )
         note("Undeclared variable", detail, at=at)
 
@@ -126,18 +126,21 @@ class Variables:
                 "mlform.mlfvars.hcl."
             )
             self.diagnostics.error("Variable not set", detail, at=variable.span)
-            return None
+            return UNKNOWN
         value = candidate.value
         if candidate.raw and isinstance(value, str):
             value, problems = self._read(variable, value, candidate.origin)
             if problems.errors:
                 shown = "(sensitive value)" if variable.secret else f'"{candidate.value}"'
                 written = "string" if variable.written == "any" else variable.written
+                why = "" if variable.secret else f" {problems.errors[0].detail}"
                 detail = (
-                    f'{candidate.origin}: {shown} is no {written} for variable "{variable.name}".'
+                    f"{candidate.origin}: {shown} is no {written} for variable "
+                    f'"{variable.name}".{why}'
                 )
-                self.diagnostics.error("Invalid variable value", detail, at=candidate.at)
-                return None
+                at = candidate.at or variable.span
+                self.diagnostics.error("Invalid variable value", detail, at=at)
+                return UNKNOWN
         return inputs.accept(variable, value, candidate.origin, candidate.at)
 
     def _read(self, variable: Variable, text: str, origin: str) -> tuple[Value, Diagnostics]:

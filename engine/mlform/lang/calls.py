@@ -84,7 +84,8 @@ def _result(ev: Evaluator, function: Function, taken: list[Any]) -> Value:
     type_ = function.type_for(taken)
     parameters = map(function.parameter, range(len(taken)))
     if all(_ready(function, p, value) for p, value in zip(parameters, taken, strict=True)):
-        return function.apply(World.of(ev.scope), type_, taken)
+        world = World.of(ev.scope) if function.world else None
+        return function.apply(world, type_, taken)
     return Unknown(type_)
 
 

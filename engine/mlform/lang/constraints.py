@@ -22,12 +22,18 @@ from mlform.values import Value
 
 _PRIMITIVES: Final = {t.name: t for t in (STRING, NUMBER, BOOL, ANY)}
 _COLLECTIONS: Final = ("list", "set", "map")
-_WORDS: Final = (*_PRIMITIVES, *_COLLECTIONS, "object", "tuple")
+_SHAPES: Final = {"object": "{name = T}", "tuple": "[T]"} | dict.fromkeys(_COLLECTIONS, "T")
+_WORDS: Final = (*_PRIMITIVES, *_SHAPES)
 _SUMMARY: Final = "Invalid type"
 
 
 def parse_type(expr: Expr, source: Source, diagnostics: Diagnostics) -> Type | None:
-    """Return the type that an expression such as ``list(string)`` names, or note why it is none."""
+    """Return the type that an expression such as ``list(string)`` names, or note why it is none.
+
+    ``list`` and ``map`` alone are of any one type, as Terraform once wrote them.
+    """
+    if isinstance(expr, Name) and expr.name in {"list", "map"}:
+        return Collection(expr.name, ANY)
     return _Reader(source, diagnostics).read(expr)
 
 
@@ -39,10 +45,8 @@ class _Reader:
         match expr:
             case Name(name=name) if name in _PRIMITIVES:
                 return _PRIMITIVES[name]
-            case Name(name="list" | "set" | "map" as name):
-                return Collection(name, ANY)
-            case Name(name="object" | "tuple" as name):
-                shape = "{name = T}" if name == "object" else "[T]"
+            case Name(name=name) if name in _SHAPES:
+                shape = _SHAPES[name]
                 return self.error(f"Say what is inside: {name}({shape}).", expr)
             case Call(name=name) if name in _COLLECTIONS:
                 return self.collection(expr)
@@ -99,8 +103,12 @@ class _Reader:
         optional: dict[str, Value] = {}
         sound = True
         for key, written in items:
-            if not isinstance(key, Literal) or not isinstance(key.value, str):
-                self.error("The name of an attribute is a plain word, not an expression.", key)
+            quoted = self.source.text.startswith('"', key[0])
+            if not isinstance(key, Literal) or not isinstance(key.value, str) or quoted:
+                self.error(
+                    "The name of an attribute is a plain word: no text in quotes, no expression.",
+                    key,
+                )
                 sound = False
                 continue
             if key.value in attributes:

@@ -60,7 +60,8 @@ def convert(value: Value, type_: Type, path: str = "") -> Value:
     if isinstance(value, Null | Unknown):
         if not convertible(value.type, type_):
             raise ConversionError(path, f"{type_} is required, not {value.type}")
-        return type(value)(became(value.type, type_))
+        found = became(value.type, type_)
+        return Null(found) if isinstance(value, Null) else _counted(value.type, found)
     match type_:
         case Primitive(name=name):
             return _scalar(value, name, path)
@@ -72,6 +73,23 @@ def convert(value: Value, type_: Type, path: str = "") -> Value:
             return _tuple(value, elements, path)
         case ObjectType():
             return _object(value, type_, path)
+
+
+def _counted(given: Type, found: Type) -> Value:
+    """Return what an unknown value of a type becomes: what has a length keeps it."""
+    match found, given:
+        case Collection(name="map", element=element), ObjectType(attributes=attributes):
+            if not attributes:
+                return MapValue({}, element)
+        case Collection(name=name, element=element), TupleType(elements=elements):
+            # A set of several unknown elements may turn out to have fewer.
+            if name == "list":
+                return ListValue([Unknown(element) for _ in elements], element)
+            if len(elements) <= 1:
+                return SetValue([Unknown(element) for _ in elements], element)
+        case _:
+            pass
+    return Unknown(found)
 
 
 def _scalar(value: Value, name: str, path: str) -> Value:
@@ -151,7 +169,8 @@ def _tuple(value: Value, elements: tuple[Type, ...], path: str) -> Value:
     if not isinstance(value, list | tuple) or isinstance(value, ListValue | SetValue):
         raise _wrong(value, "a tuple", path)
     if len(value) != len(elements):
-        raise ConversionError(path, f"{len(elements)} elements are required, not {len(value)}")
+        needed = "1 element is" if len(elements) == 1 else f"{len(elements)} elements are"
+        raise ConversionError(path, f"{needed} required, not {len(value)}")
     pairs = enumerate(zip(value, elements, strict=True))
     return [convert(v, t, f"{path}[{i}]") for i, (v, t) in pairs]
 

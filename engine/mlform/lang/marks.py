@@ -35,7 +35,7 @@ def bare(value: Value) -> tuple[Any, bool]:
     """Return a value with no mark anywhere inside, and whether there was one."""
     if isinstance(value, Sensitive):
         return bare(value.value)[0], True
-    if isinstance(value, str) or not isinstance(value, list | tuple | Mapping):
+    if not isinstance(value, list | tuple | dict | Mapping):
         return value, False
     if isinstance(value, Mapping):
         pairs = {k: bare(v) for k, v in value.items()}

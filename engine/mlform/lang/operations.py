@@ -195,8 +195,8 @@ _SCALARS: Final[Mapping[Primitive, Callable[[Value], Any]]] = {
 }
 
 
-def equal(left: Value, right: Value) -> Value:
-    """Compare two values, marked or not; types are never converted."""
+def equal(left: Value, right: Value, *, alike: bool = False) -> Value:
+    """Compare two values, marked or not, perhaps ``alike`` in type; none is converted."""
     left, right = reveal(left)[0], reveal(right)[0]
     if isinstance(left, Handle) and isinstance(right, Handle):
         if isinstance(left.digest, Unknown) or isinstance(right.digest, Unknown):
@@ -209,20 +209,21 @@ def equal(left: Value, right: Value) -> Value:
     if isinstance(left, str | bool) or isinstance(right, str | bool):
         return type(left) is type(right) and left == right
     if isinstance(left, list | tuple | Mapping):
-        return _same_parts(left, right)
+        return _same_parts(left, right, alike=alike)
     if isinstance(left, int | float | Decimal) and isinstance(right, int | float | Decimal):
         return rounded(Decimal(number(left))) == rounded(Decimal(number(right)))
     return False
 
 
-def _same_parts(left: Any, right: Any) -> Value:
+def _same_parts(left: Any, right: Any, *, alike: bool) -> Value:
     """Compare a list, set, map, tuple or object with a known value."""
-    one, other = type_of(left), type_of(right)
-    if _untyped(left) or _untyped(right):
-        fits = _conforms(one, other) or _conforms(other, one)
-        return Unknown(BOOL) if fits else False
-    if one != other:
-        return False
+    if not alike:
+        one, other = type_of(left), type_of(right)
+        if _untyped(left) or _untyped(right):
+            fits = _conforms(one, other) or _conforms(other, one)
+            return Unknown(BOOL) if fits else False
+        if one != other:
+            return False
     if isinstance(left, SetValue):
         if not (is_known(left) and is_known(right)):
             return Unknown(BOOL)
@@ -232,9 +233,9 @@ def _same_parts(left: Any, right: Any) -> Value:
     if isinstance(left, Mapping):
         if left.keys() != right.keys():
             return False
-        found = [equal(left[k], right[k]) for k in left]
+        found = [equal(left[k], right[k], alike=True) for k in left]
         return False if False in found else _first_open(found)
-    return _first_open(equal(a, b) for a, b in zip(left, right, strict=True))
+    return _first_open(equal(a, b, alike=True) for a, b in zip(left, right, strict=True))
 
 
 def _first_open(found: Iterable[Value]) -> Value:

@@ -206,6 +206,8 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
 
 def _aside(ev: Evaluator, expr: Expr, bound: Bound) -> Value:
     """Return a result that may not be needed: what is wrong with it is no error here."""
+    if isinstance(expr, tree.Literal):
+        return ev.value(expr, bound)
     with ev.aside() as problems:
         value = ev.value(expr, bound)
     ev.keep_mistakes(problems)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
+from mlform.syntax import tree
 from mlform.syntax.tree import (
     Expr,
     ForObject,
@@ -18,6 +19,7 @@ from mlform.syntax.tree import (
     TemplateFor,
 )
 
+_BINDING: Final = frozenset({Name, GetAttr, Index, ForTuple, ForObject, TemplateFor, Splat})
 _Waiting: TypeAlias = "list[tuple[Expr, frozenset[str]]]"
 
 
@@ -39,9 +41,12 @@ def references(expr: Expr) -> Iterator[Reference]:
     waiting: _Waiting = [(expr, frozenset())]
     while waiting:
         node, bound = waiting.pop()
-        if type(node) is Literal:
+        kind = type(node)
+        if kind is Literal:
             continue
-        if isinstance(node, Name | GetAttr | Index):
+        if kind not in _BINDING:
+            waiting.extend([(part, bound) for part in reversed(_INSIDE[kind](node))])
+        elif isinstance(node, Name | GetAttr | Index):
             found, inside = _traversal(node)
             if found is not None and found.root not in bound:
                 yield found
@@ -53,8 +58,6 @@ def references(expr: Expr) -> Iterator[Reference]:
             waiting.append((node.collection, bound))
         elif isinstance(node, Splat):
             waiting += [(node.each, bound), (node.source, bound)]
-        else:
-            waiting.extend((part, bound) for part in reversed(_children(node)))
 
 
 def _traversal(expr: Name | GetAttr | Index) -> tuple[Reference | None, list[Expr]]:
@@ -89,20 +92,33 @@ def _constant(step: GetAttr | Index) -> str | int | None:
     return None
 
 
-def _children(expr: Expr) -> list[Expr]:
-    found: list[Expr] = []
-    for field in expr[2:]:
-        if isinstance(field, tuple):
-            _collect(field, found)
-    return found
+def _children(expr: Expr) -> Sequence[Expr]:
+    return _INSIDE[type(expr)](expr)
 
 
-def _collect(field: tuple[object, ...], found: list[Expr]) -> None:
-    if type(field) is Literal:
-        return
-    if hasattr(field, "_fields"):
-        found.append(field)  # type: ignore[arg-type]  # a named tuple in a tree is a node
-        return
-    for item in field:
-        if isinstance(item, tuple):
-            _collect(item, found)
+def _optional(first: Sequence[Expr], last: Expr | None) -> Sequence[Expr]:
+    return first if last is None else (*first, last)
+
+
+_INSIDE: Final[Mapping[type, Callable[[Any], Sequence[Expr]]]] = {
+    tree.Literal: lambda _: (),
+    tree.SplatItem: lambda _: (),
+    tree.Template: lambda e: e.parts,
+    tree.TemplateWrap: lambda e: (e.inner,),
+    tree.TemplateIf: lambda e: (e.condition, *e.then, *e.otherwise),
+    tree.TemplateFor: lambda e: (e.collection, *e.parts),
+    tree.Name: lambda _: (),
+    tree.GetAttr: lambda e: (e.target,),
+    tree.Index: lambda e: (e.target, e.key),
+    tree.Splat: lambda e: (e.source, e.each),
+    tree.TupleExpr: lambda e: e.items,
+    tree.ObjectExpr: lambda e: [part for item in e.items for part in item],
+    tree.ForTuple: lambda e: _optional((e.collection, e.result), e.condition),
+    tree.ForObject: lambda e: _optional((e.collection, e.key_result, e.result), e.condition),
+    tree.Call: lambda e: e.arguments,
+    tree.Unary: lambda e: (e.operand,),
+    tree.Binary: lambda e: (e.left, e.right),
+    tree.Conditional: lambda e: (e.condition, e.then, e.otherwise),
+    tree.Parens: lambda e: (e.inner,),
+}
+"""What stands inside an expression, in the order written."""

@@ -133,7 +133,7 @@ class Function:
         """Return the type of the result for arguments. Raises ``OperationError``."""
         return self.result(*arguments) if callable(self.result) else self.result
 
-    def apply(self, world: World, type_: Type, arguments: list[Any]) -> Value:
+    def apply(self, world: World | None, type_: Type, arguments: list[Any]) -> Value:
         """Return the result for arguments that are known. Raises ``OperationError``."""
         first: list[object] = [world] if self.world else []
         if callable(self.result):

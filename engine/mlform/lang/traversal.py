@@ -12,7 +12,7 @@ from mlform.lang.operations import OperationError, integer, kind_of, scalar
 from mlform.lang.unification import type_of
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
-from mlform.types import ANY, NUMBER, STRING, Collection, ObjectType, TupleType, Type
+from mlform.types import ANY, BOOL, NUMBER, STRING, Collection, ObjectType, TupleType, Type
 from mlform.values import UNKNOWN, Handle, ListValue, Null, SetValue, Unknown, Value
 
 _NO_ATTRIBUTE = "Unknown attribute"
@@ -46,6 +46,9 @@ def index(ev: Evaluator, expr: tree.Index, bound: Bound) -> Value:
 
 def _indexed(ev: Evaluator, target: Any, key: Value, expr: tree.Index, *, marked: bool) -> Value:
     type_ = type_of(target) if isinstance(target, Unknown) or isinstance(key, Unknown) else None
+    if type_ is not None and _bars_all(target, type_, key):
+        detail = f"It is {kind_of(target)}, and has nothing inside to be had by an index."
+        return ev.fault(_BAD_INDEX, detail, expr)
     if type_ == ANY:
         return UNKNOWN
     if isinstance(target, list | tuple) or isinstance(type_, TupleType) or _listed(type_):
@@ -55,9 +58,17 @@ def _indexed(ev: Evaluator, target: Any, key: Value, expr: tree.Index, *, marked
     except OperationError as error:
         return ev.error(_BAD_INDEX, f"As a key, {error}.", expr.key, marked=marked)
     if isinstance(step, Unknown):
-        sure = isinstance(type_, Collection) and type_of(key) != ANY
-        return Unknown(type_.element) if sure else UNKNOWN
+        if isinstance(type_, Collection) and type_of(key) != ANY:
+            return Unknown(type_.element)
+        return UNKNOWN
     return _member(ev, target, step, expr, marked=marked)
+
+
+def _bars_all(target: Value, type_: Type, key: Value) -> bool:
+    """Tell whether no index is one of a value, whatever turns out to be the index."""
+    if target is None or isinstance(target, Null):
+        return True
+    return type_ in {STRING, NUMBER, BOOL} and type_of(key) != ANY
 
 
 def _listed(type_: Type | None) -> bool:

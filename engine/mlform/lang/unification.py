@@ -57,6 +57,10 @@ def type_of(value: Value) -> Type:
             return _object(tuple([(k, type_of(v)) for k, v in value.items()]))
         case list() | tuple():
             return TupleType(tuple(map(type_of, value)))
+        case int() | float() | Decimal():
+            return NUMBER
+        case str():
+            return STRING
         case _:
             return ANY
 

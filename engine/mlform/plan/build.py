@@ -324,11 +324,8 @@ class _Builder:
 
     def _report(self, resource: ResourceConfig, arguments: Wanted) -> None:
         for problem in arguments.problems:
-            written = resource.arguments.get(problem.argument)
-            at = written.value_span if written else resource.span
-            detail = f"{resource.address}: {problem.argument}: {problem.message.rstrip('.')}."
-            if not problem.argument:
-                detail = f"{resource.address}: {problem.message.rstrip('.')}."
+            at = problem.span(resource.arguments, resource.span)
+            detail = f"{resource.address}: {problem.text}"
             self.diagnostics.error(
                 "Invalid argument", detail, at=at, within=resource.span, of=resource.address
             )

@@ -44,8 +44,9 @@ QUIET: Final = frozenset({Action.NO_OP, Action.HELD})
 class Deferred:
     """An argument that only applying can settle: the expression, and the values it mentions.
 
-    ``bindings`` has root → name → value: plain, ``Typed``, or deferred itself (a local value). ``secrets``
-    are sensitive variables it mentions: they are in no plan and must be given again at apply.
+    ``bindings`` has root → name → value: plain, ``Typed``, or deferred itself (a local value).
+    ``secrets`` are sensitive variables it mentions: they are in no plan and must be given again at
+    apply.
     """
 
     text: str

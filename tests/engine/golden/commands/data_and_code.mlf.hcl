@@ -1,0 +1,13 @@
+dataset "file" "fixed" {
+  path    = "d.csv"
+  version = "sha256:0123"
+}
+dataset "file" "missing" {
+  path = "nowhere.csv"
+}
+# --- file d.csv
+a,b
+1,2
+# --- steps
+# --- run plan
+# --- run validate

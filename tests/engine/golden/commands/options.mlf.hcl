@@ -1,0 +1,32 @@
+dataset "file" "d" {
+  path = "d.csv"
+}
+output "rows" {
+  value = dataset.d.rows
+}
+output "all" {
+  value = [dataset.d.rows]
+}
+# --- file d.csv
+a,b
+1,2
+# --- steps
+# --- run output rows
+# --- run state show dataset.d
+# --- run apply
+# --- run apply --auto-approve
+# --- run plan --target=dataset.e
+# --- run plan --as-of=tomorrow
+# --- tell graph --format=png
+# --- run show nowhere.plan
+# --- run apply nowhere.plan
+# --- run output row
+# --- run output --raw
+# --- run output all --raw
+# --- run state show dataset.e
+# --- run state show dataset
+# --- run why dataset.e
+# --- tell taint dataset.e
+# --- tell force-unlock lease-1
+# --- run monitor run monitor.m
+# --- run monitor run

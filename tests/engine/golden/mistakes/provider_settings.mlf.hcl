@@ -1,0 +1,4 @@
+provider "toy" {
+  greting = 3
+}
+training_job "node" "a" {}

@@ -1,0 +1,3 @@
+training_job "node" "a" {}
+# --- file .mlform.lock.hcl
+pins = 3

@@ -1,0 +1,71 @@
+"""What commands say when they cannot do what they are asked: as text, and as JSON.
+
+A golden spec holds files (see ``test_golden``) and steps: ``# --- run COMMAND``,
+``# --- tell COMMAND`` for one that has no ``-json``, and ``# --- bytes NAME HEX``, which writes a
+file between two commands.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from tests.engine.test_golden import GOLDEN, compare, schema, stem, write
+
+from mlform.cli.app import app
+
+COMMANDS = sorted((GOLDEN / "commands").glob("*.mlf.hcl"))
+STEP = re.compile(r"^# --- (run|tell|bytes) (.*)\n", re.MULTILINE)
+DIAGNOSTICS = '{"type": "diagnostics"'
+ALIKE = (
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b"), "ID"),
+    (re.compile(r"\b[0-9a-f]{12,}\b"), "DIGEST"),
+    (re.compile(re.escape(version("mlform"))), "VERSION"),
+)
+"""What no two runs agree on."""
+
+
+def told(line: str, capsys: pytest.CaptureFixture[str], *, as_json: bool) -> str:
+    """Run a command in this process; return the problems it tells."""
+    arguments = [*shlex.split(line), *(["--json"] if as_json else [])]
+    app(args=arguments, prog_name="mlform", standalone_mode=False)
+    said = capsys.readouterr()
+    if not as_json:
+        return said.err
+    return "".join(f"{x}\n" for x in said.out.splitlines() if x.startswith(DIAGNOSTICS))
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+@pytest.mark.parametrize("path", COMMANDS, ids=stem)
+def test_commands(
+    path: Path,
+    as_json: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    golden_update: bool,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    *files, spec = re.split(r"^# --- steps\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    if files and (first := write(tmp_path, files[0])).strip():
+        (tmp_path / "main.mlf.hcl").write_text(first)
+    found = []
+    _, *steps = STEP.split(spec)
+    for how, what in zip(steps[::3], steps[1::3], strict=True):
+        if how == "bytes":
+            name, _, data = what.partition(" ")
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(bytes.fromhex(data))
+        elif how == "run" or not as_json:
+            said = told(what, capsys, as_json=as_json).replace(str(tmp_path), "FOLDER")
+            for pattern, name in ALIKE:
+                said = pattern.sub(name, said)
+            if said and as_json:
+                schema().validate(json.loads(said))
+            if said:
+                found.append(said if as_json else f"$ mlform {what}\n\n{said}")
+    compare(path, "\n".join(found), update=golden_update, suffix="json" if as_json else "txt")

@@ -1,0 +1,103 @@
+"""Every kind of problem the engine can tell of is shown by a golden file, or says why not."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+ENGINE: Final = ROOT / "engine" / "mlform"
+SINKS: Final = {
+    **dict.fromkeys(("error", "warning", "fault", "note", "_error", "_rules", "_plain_error"), 0),
+    **dict.fromkeys(("stop", "StepFailed", "CodeError", "ResourceError", "Failure"), 0),
+    **dict.fromkeys(("SyntaxProblem", "FunctionError", "Problem"), 0),
+    **dict.fromkeys(("_named", "Diagnostic", "_fail"), 1),
+}
+"""What takes a summary, and the how-manieth argument that is."""
+
+SUMMARY: Final = re.compile(r"[A-Z][^.{}:`]*")
+UNSHOWN: Final = {
+    "Lost the lock": "takes another process that breaks the lease while an apply runs",
+    "Worker lost": "takes a worker process that dies; tests/execute kills one",
+    "No worker process": "takes a machine that can start no process",
+    "Provider error": "takes a provider with a bug; tests/execute has one",
+    "System error": "takes a full or broken disk",
+    "Internal error": "takes a bug",
+    "Example needs scikit-learn": "takes an installation without scikit-learn",
+    "State backend is not supported": "takes a caller that is not the command line",
+}
+"""Summary → why no golden file can show it."""
+
+
+@cache
+def constants(path: Path) -> dict[str, str]:
+    """Return the texts that a file names at its top level or imports from the engine."""
+    found: dict[str, str] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str() as text))
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str() as text))
+            ):
+                found[name] = text
+            case ast.ImportFrom(module=str() as module, names=names) if module.startswith("mlform."):
+                source = ROOT / "engine" / Path(*module.split("."))
+                source = source.with_suffix(".py") if not source.is_dir() else source / "__init__.py"
+                known = constants(source) if source != path else {}
+                found |= {a.asname or a.name: known[a.name] for a in names if a.name in known}
+    return found
+
+
+def summaries() -> Iterator[tuple[str, str]]:
+    """Yield every summary with the place it is written at."""
+    for path in sorted(ENGINE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
+            place = SINKS.get(called)
+            if place is None or len(node.args) <= place:
+                continue
+            at = f"{path.relative_to(ENGINE)}:{node.lineno}"
+            match node.args[place]:
+                case ast.Constant(value=str() as text):
+                    pass
+                case ast.Name(id=name) if name in constants(path):
+                    text = constants(path)[name]
+                case _:
+                    continue
+            if SUMMARY.fullmatch(text):
+                yield text, at
+
+
+@cache
+def shown() -> frozenset[str]:
+    """Return the summaries that stand in golden files."""
+    texts = [p.read_text(encoding="utf-8") for p in (ROOT / "tests").rglob("golden/**/*.txt")]
+    pattern = re.compile(r"(?:^|\s)(?:Error|Warning): ([^.{}:`\n]+)", re.MULTILINE)
+    return frozenset(s.strip() for text in texts for s in pattern.findall(text))
+
+
+def test_every_summary_is_shown() -> None:
+    missing = {s: at for s, at in summaries() if s not in shown() and s not in UNSHOWN}
+    assert missing == {}, "write a golden spec for each, under tests/engine/golden"
+
+
+def test_what_is_unshown_is_still_said() -> None:
+    said = {s for s, _ in summaries()}
+    assert set(UNSHOWN) - said - {"Internal error"} == set()
+    assert set(UNSHOWN) & shown() == set()
+
+
+@pytest.mark.parametrize("path", sorted(ENGINE.rglob("*.py")), ids=lambda p: str(p.relative_to(ENGINE)))
+def test_summaries_are_constant(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.JoinedStr):
+            called = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
+            assert called not in {"stop", "warning", "StepFailed", "CodeError"}, node.lineno
