@@ -78,12 +78,13 @@ def _problems(session: Session, diagnostics: Diagnostics, *, as_json: bool) -> N
     from mlform.commands.explaining import ordered
     from mlform.render.diagnostics import as_data, diagnostic
 
-    problems = ordered(diagnostics, session.texts)
+    texts = session.texts
+    problems = ordered(diagnostics, texts)
     if as_json:
         say_json({"type": "diagnostics", "diagnostics": as_data(problems)}, lines=True)
         return
     for number, problem in enumerate(problems):
-        say([("", "\n" if number else ""), *diagnostic(problem, session.texts)], error=True)
+        say([("", "\n" if number else ""), *diagnostic(problem, texts)], error=True)
 
 
 def _plain_error(summary: str, detail: str, *, as_json: bool) -> None:

@@ -66,7 +66,8 @@ def _placed(problem: Diagnostic, outlines: Mapping[str, _Outline]) -> Diagnostic
         return problem
     span, block = found
     address = problem.address
-    if address is None and "/" not in subject.file and KINDS.get(block.kind) == len(block.labels):
+    named = not subject.file.endswith(".json") and "/" not in subject.file
+    if address is None and named and KINDS.get(block.kind) == len(block.labels):
         address = f"{block.kind}.{block.labels[-1].text}"
     return replace(problem, context=span, address=address)
 

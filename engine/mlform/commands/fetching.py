@@ -22,7 +22,7 @@ from mlform.config.modules import (
     is_local,
     local_folder,
 )
-from mlform.diagnostics import stop
+from mlform.diagnostics import DiagnosedError, stop
 from mlform.syntax.tree import Attribute
 
 _SECRET: Final = re.compile(r"(://)[^/@]+@")
@@ -47,8 +47,8 @@ def get(session: Session, *, update: bool = False) -> list[Got]:
     """
     fetcher = _Fetcher(session, update=update)
     found = list(fetcher.folder(".", session.sources.files, ()))
-    session.diagnostics.stop_on_errors()
     fetcher.keep(found)
+    session.diagnostics.stop_on_errors()
     session.sources.modules.clear()
     return found
 
@@ -70,7 +70,11 @@ class _Fetcher:
             if is_local(source):
                 where = local_folder(folder, source)
             else:
-                got = self._fetched(".".join(inside), source, written)
+                try:
+                    got = self._fetched(".".join(inside), source, written)
+                except DiagnosedError as error:
+                    diagnostics.extend(error.diagnostics)  # and go on: others may fail too
+                    continue
                 where = str(self.entries[got.place]["folder"])
                 yield got
             yield from self.folder(where, self.session.sources.module(where, diagnostics), inside)
@@ -162,7 +166,8 @@ def _git(folder: Path, written: Attribute, *arguments: str) -> str:
         raise stop("Module not fetched", detail, at=written.value_span) from None
     if done.returncode:
         lines = _shown(done.stderr.strip()).splitlines() or [f"exit code {done.returncode}"]
-        raise _GitError(lines[-1])
+        fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
+        raise _GitError([*fatal, lines[-1]][0])
     return done.stdout.strip()
 
 

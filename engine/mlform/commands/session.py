@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mlform.address import Address
 from mlform.commands.checking import check
 from mlform.config import Given, Names, Project, Settings, Sources, load, settings
-from mlform.diagnostics import DiagnosedError, Diagnostics, stop
+from mlform.diagnostics import DiagnosedError, Diagnostics, did_you_mean, stop
 from mlform.registry import Registry
 from mlform.values import Value, is_sensitive
 
@@ -64,8 +64,16 @@ class Session:
     @property
     def texts(self) -> Mapping[str, str]:
         """The text of each spec file, as far as this command has read any."""
-        sources = self.__dict__.get("sources")
-        return {} if sources is None else sources.texts
+        sources: Sources | None = self.__dict__.get("sources")
+        if sources is None:
+            return {}
+        from mlform.refresh.pins import LOCK_FILE
+
+        lock = self.root / LOCK_FILE
+        try:
+            return {**sources.texts, LOCK_FILE: lock.read_text(encoding="utf-8")}
+        except (OSError, UnicodeDecodeError):
+            return sources.texts
 
     @cached_property
     def configured(self) -> tuple[Project, Names]:
@@ -229,8 +237,9 @@ class Session:
             chosen = [a for a in sorted(known) if a.within(text)]
             if not chosen:
                 detail = (
-                    f"There is no {text} in the spec or the state. An address is written KIND.NAME "
-                    "or module.NAME, with an instance key if need be."
+                    f"There is no {text} in the spec or the state."
+                    f"{did_you_mean(text, map(str, sorted(known)))} An address is written "
+                    "KIND.NAME or module.NAME, with an instance key if need be."
                 )
                 raise stop("Invalid target", detail)
             found += chosen
