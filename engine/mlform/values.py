@@ -100,10 +100,14 @@ Value: TypeAlias = (
 )
 
 _HANDLE = "$handle"
+_PLAIN: Final = frozenset({str, int, float, bool, Decimal, type(None)})
+"""The types of most values: told apart first, as nothing is inside of them."""
 
 
 def is_known(value: Value) -> TypeGuard[Known]:
     """Tell whether nothing inside ``value`` is unknown."""
+    if type(value) in _PLAIN:
+        return True
     match value:
         case Sensitive(value=inner):
             return is_known(inner)
@@ -121,6 +125,8 @@ def is_known(value: Value) -> TypeGuard[Known]:
 
 def is_sensitive(value: Value) -> bool:
     """Tell whether anything inside ``value`` is marked sensitive."""
+    if type(value) in _PLAIN:
+        return False
     match value:
         case Sensitive():
             return True

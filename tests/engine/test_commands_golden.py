@@ -1,8 +1,9 @@
 """What commands say when they cannot do what they are asked: as text, and as JSON.
 
 A golden spec holds files (see ``test_golden``) and steps: ``# --- run COMMAND``,
-``# --- tell COMMAND`` for one that has no ``-json``, and ``# --- bytes NAME HEX``, which writes a
-file between two commands.
+``# --- tell COMMAND`` for one that has no ``-json``, ``# --- bytes NAME HEX``, which writes a file
+between two commands, ``# --- sql STATEMENT``, which does damage to the state, and ``# --- lock``,
+which holds its lock from there on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,13 +21,16 @@ import pytest
 from tests.engine.test_golden import GOLDEN, compare, schema, stem, write
 
 from mlform.cli.app import app
+from mlform.commands.session import Session
 
 COMMANDS = sorted((GOLDEN / "commands").glob("*.mlf.hcl"))
-STEP = re.compile(r"^# --- (run|tell|bytes) (.*)\n", re.MULTILINE)
+STEP = re.compile(r"^# --- (run|tell|bytes|sql|lock) ?(.*)\n", re.MULTILINE)
 DIAGNOSTICS = '{"type": "diagnostics"'
 ALIKE = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b"), "ID"),
     (re.compile(r"\b[0-9a-f]{12,}\b"), "DIGEST"),
+    (re.compile(r"[\w.-]+@[\w.-]+ \(process \d+\)"), "USER@HOST (process 1)"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "2026-01-31 06:00:00 UTC"),
     (re.compile(re.escape(version("mlform"))), "VERSION"),
 )
 """What no two runs agree on."""
@@ -39,6 +46,12 @@ def told(line: str, capsys: pytest.CaptureFixture[str], *, as_json: bool) -> str
     return "".join(f"{x}\n" for x in said.out.splitlines() if x.startswith(DIAGNOSTICS))
 
 
+@pytest.fixture
+def locks() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
 @pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
 @pytest.mark.parametrize("path", COMMANDS, ids=stem)
 def test_commands(
@@ -48,6 +61,7 @@ def test_commands(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     golden_update: bool,
+    locks: ExitStack,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     *files, spec = re.split(r"^# --- steps\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
@@ -60,6 +74,12 @@ def test_commands(
             name, _, data = what.partition(" ")
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(bytes.fromhex(data))
+        elif how == "sql":
+            with closing(sqlite3.connect(tmp_path / ".mlform" / "state.db")) as state:
+                state.execute(what)
+                state.commit()
+        elif how == "lock":
+            locks.enter_context(Session(tmp_path).store.lock("apply"))
         elif how == "run" or not as_json:
             said = told(what, capsys, as_json=as_json).replace(str(tmp_path), "FOLDER")
             for pattern, name in ALIKE:

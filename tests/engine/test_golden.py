@@ -32,6 +32,7 @@ from mlform.render.style import paint
 GOLDEN = Path(__file__).parent / "golden"
 MISTAKES = sorted((GOLDEN / "mistakes").glob("*.mlf.hcl"))
 REFUSED = sorted((GOLDEN / "refused").glob("*.mlf.hcl"))
+SYNTAX = sorted((Path(__file__).parents[1] / "syntax" / "golden").glob("*.hcl"))
 PLANS = sorted((GOLDEN / "plans").glob("*.mlf.hcl"))
 SCHEMA = Path(__file__).parents[2] / "schema" / "diagnostics.schema.json"
 THEN = "# --- then\n"
@@ -98,6 +99,18 @@ def test_mistakes(path: Path, tmp_path: Path, golden_update: bool) -> None:
     else:
         problems = session.diagnostics
     check(path, problems, session, tmp_path, update=golden_update)
+
+
+@pytest.mark.parametrize("path", SYNTAX, ids=lambda p: str(p.stem))
+def test_syntax(path: Path, tmp_path: Path, golden_update: bool) -> None:
+    """What tests/syntax has as a line each, the way a user sees it."""
+    (tmp_path / "main.mlf.hcl").write_bytes(path.read_bytes())
+    session = Session(tmp_path, Given((), {}), Registry({"toy": TARGET}))
+    with pytest.raises(DiagnosedError) as caught:
+        validate(session)
+    place = GOLDEN / "syntax" / f"{path.stem}.mlf.hcl"
+    place.parent.mkdir(exist_ok=True)
+    check(place, caught.value.diagnostics, session, tmp_path, update=golden_update)
 
 
 @pytest.mark.parametrize("path", REFUSED, ids=stem)

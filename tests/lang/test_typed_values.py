@@ -116,6 +116,12 @@ def test_what_is_refused(text: str, summary: str, says: str) -> None:
     assert says in found.detail
 
 
+def test_what_is_decoded_is_no_deeper_than_what_can_be_written() -> None:
+    deep = '["a", ' * 150 + "{}" + "]" * 150
+    assert value("jsondecode(t)[1][1][0]", {"t": deep}) == "a"
+    assert "150 levels" in problem("jsondecode(t)", {"t": f"[{deep}]"}).detail
+
+
 HANDLE = Handle("dataset.loans", "rows", "sha256:0123456789abcdef")
 
 

@@ -127,3 +127,9 @@ def test_a_template_that_is_wrong_is_noted_with_its_place() -> None:
         "$${ for the characters themselves."
     )
     assert (expr.start, expr.end, source.file) == (0, 7, "x.tpl")
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("a = [b)\n", '"]"'), ("a = f(b]\n", '")"')])
+def test_a_bracket_closed_by_another_is_named(text: str, wanted: str) -> None:
+    (found,) = errors(text)
+    assert f"Unclosed bracket: Expected {wanted} to close" in found

@@ -235,25 +235,6 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
 
 
 @app.command()
-def graph(
-    directory: opt.Directory = opt.HERE,
-    format_: Annotated[str, typer.Option("--format", help="dot or mermaid.")] = "dot",
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
-) -> None:
-    """Write the graph: who takes what from whom."""
-    from mlform.diagnostics import stop
-    from mlform.render.graph import dot, mermaid
-
-    session = opt.open_session(directory, var, var_file)
-    with explained(session):
-        if format_ not in {"dot", "mermaid"}:
-            raise stop("Unknown format", f'-format is dot or mermaid, not "{format_}".')
-        needs = session.graph.needs
-        say(dot(needs) if format_ == "dot" else mermaid(needs))
-
-
-@app.command()
 def why(address: str, directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
     """Explain why a resource last ran: the chain of causes down to its leaf."""
     from mlform.commands.queries import why as explain
@@ -298,9 +279,10 @@ def version(json: opt.Json = False) -> None:
         say(f"mlform {number}\nproviders: {', '.join(providers) or 'none'}\n")
 
 
-from mlform.cli import console, loop, modules, recorded  # noqa: E402 - their commands join the app above
+from mlform.cli import console, loop, modules, providers, recorded  # noqa: E402 - their commands join the app above
 
 console.register(app)
 loop.register(app, monitor_app)
 modules.register(app)
+providers.register(app)
 recorded.register(app, state_app)

@@ -151,14 +151,32 @@ def _settings(session: Session, plan: Plan) -> Mapping[str, Mapping[str, Value]]
 
 
 def _secrets(session: Session, plan: Plan) -> Mapping[str, Value]:
-    from mlform.plan import Deferred
 
-    found = [v for s in plan.steps for v in s.arguments.values()]
+    found: list[object] = [s.arguments for s in plan.steps]
     found += [o.value for o in plan.outputs.values()]
-    wanted = {name for v in found if isinstance(v, Deferred) for name in v.secrets}
-    if not wanted:
+    found += [c for s in plan.steps for c in (*s.before, *s.after)]
+    found += [c for o in plan.outputs.values() for c in o.before]
+    found += [c for cs in plan.checks.values() for c in cs]
+    if not any(map(_mentions_secrets, found)):
         return {}
     return {n: v for n, v in session.configured[0].variables.items() if is_sensitive(v)}
+
+
+def _mentions_secrets(value: object) -> bool:
+    """Tell whether anything inside needs a sensitive variable."""
+    from mlform.plan import Condition, Deferred
+
+    match value:
+        case Deferred(secrets=secrets, bindings=bindings):
+            return bool(secrets) or _mentions_secrets(bindings)
+        case Condition(condition=condition, message=message):
+            return _mentions_secrets(condition) or _mentions_secrets(message)
+        case Mapping():
+            return any(map(_mentions_secrets, value.values()))
+        case list() | tuple():
+            return any(map(_mentions_secrets, value))
+        case _:
+            return False
 
 
 def _preload(session: Session, plan: Plan) -> list[str]:

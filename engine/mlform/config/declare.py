@@ -13,7 +13,7 @@ from mlform.config.model import Check, Output
 from mlform.config.variables import read_variable
 from mlform.diagnostics import Diagnostics, Span
 from mlform.registry import KINDS
-from mlform.syntax.tree import Attribute, Block, Body
+from mlform.syntax.tree import Attribute, Block, Body, ObjectExpr
 
 LABELS: Final[Mapping[str, int]] = {
     **KINDS,
@@ -65,7 +65,9 @@ class Folder:
         readers = found._readers()
         for body in bodies:
             for attribute in body.attributes.values():
-                detail = f'"{attribute.name}" stands outside any block. Put it into one.'
+                like_block = isinstance(attribute.expr, ObjectExpr)
+                hint = _suggested(attribute.name) if like_block else " Put it into one."
+                detail = f'"{attribute.name}" stands outside any block.{hint}'
                 diagnostics.error("Misplaced argument", detail, at=attribute.name_span)
             for block in body.blocks:
                 if (read := readers.get(block.kind)) is None:
@@ -102,12 +104,7 @@ class Folder:
         return False
 
     def _unknown(self, block: Block) -> None:
-        known = [*LABELS, "resource"]
-        close = next(iter(get_close_matches(block.kind, known, n=1)), "")
-        hint = f' Did you mean "{close}"?' if close in LABELS else ""
-        detail = f'There is no block "{block.kind}".{hint}'
-        if close == "resource":
-            detail += f' A resource is written KIND "TYPE" "NAME"; kinds: {", ".join(KINDS)}.'
+        detail = f'There is no block "{block.kind}".{_suggested(block.kind)}'
         if block.kind in {"data", "terraform", "ephemeral"}:
             other = {"terraform": "`mlform`", "data": '`dataset "TYPE" "NAME"`'}.get(block.kind)
             detail += f" Here that is {other}." if other else ""
@@ -205,3 +202,11 @@ class Folder:
 
 def _labels(number: int) -> str:
     return {0: "no label", 1: "1 label"}.get(number, f"{number} labels")
+
+
+def _suggested(written: str) -> str:
+    """Say what block may have been meant, for people who know Terraform's too."""
+    close = get_close_matches(written, [*LABELS, "resource"], n=1)
+    if close == ["resource"]:
+        return f' A resource is written KIND "TYPE" "NAME"; kinds: {", ".join(KINDS)}.'
+    return f' Did you mean "{close[0]}"?' if close else ""

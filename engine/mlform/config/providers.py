@@ -47,6 +47,15 @@ def read_providers(
             a.name: settled(scope, names, a) for a in attributes.values() if a.name != "alias"
         }
     registry.settings = {**registry.settings, **given}
+    for full in given:
+        written = known[full]
+        assert isinstance(written, Block), "what has settings has a block"
+        for name, why in registry.refused(full):
+            attribute = written.body.attributes.get(name)
+            at = attribute.name_span if attribute else written.header_span
+            detail = f'Provider "{full}": {name}: {why}' if name else f'Provider "{full}": {why}'
+            diagnostics.error("Invalid provider settings", detail, at=at)
+            registry.settings.pop(full, None)
     return known
 
 

@@ -13,7 +13,7 @@ from mlform.config.names import Names
 from mlform.config.nested import with_blocks
 from mlform.config.repetition import NotYetError, Repetition, unknown_bindings
 from mlform.config.scope import ModuleScope
-from mlform.diagnostics import Diagnostics, did_you_mean
+from mlform.diagnostics import DiagnosedError, Diagnostics, did_you_mean
 from mlform.registry import KINDS, Offer, Registry
 from mlform.sdk.fields import Written, written_as
 from mlform.syntax.tree import Attribute, Block
@@ -50,7 +50,11 @@ class Resources:
         Where they cannot be told yet there are none; ``rests`` is told so.
         """
         if address not in self._declared:
-            self._declared[address] = self._declare(address, block)
+            try:
+                self._declared[address] = self._declare(address, block)
+            except DiagnosedError as error:  # its provider refuses its settings
+                self.diagnostics.extend(error.diagnostics)
+                self._declared[address] = None
         declared, names = self._declared[address], self.root.of(address)
         if declared is None:
             return

@@ -127,7 +127,7 @@ def convertible(given: Type, wanted: Type) -> bool:
                 for name, type_ in wanted.attributes.items()
             )
         case ObjectType(attributes=attributes), Collection(name="map", element=inner):
-            return all(convertible(inner, type_) for type_ in attributes.values())
+            return all(n in wanted.optional or convertible(inner, t) for n, t in attributes.items())
         case _:
             return False
 

@@ -60,7 +60,8 @@ def parse(text: str, name: str = "the plan") -> Plan:
     try:
         return _plan(data)
     except (KeyError, TypeError, ValueError) as error:
-        raise stop("Invalid plan file", f"{name} is damaged ({error!r}). Plan anew.") from None
+        why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise stop("Invalid plan file", f"{name} is damaged: {why}. Plan anew.") from None
 
 
 def _plan(data: Mapping[str, Any]) -> Plan:

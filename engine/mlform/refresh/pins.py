@@ -49,7 +49,7 @@ def read_pins(root: Path) -> dict[Address, Pin]:
     diagnostics.stop_on_errors()
     for attribute in body.attributes.values():
         detail = f"An entry is a `pin` block, not `{attribute.name} = …`. {_MEND}"
-        raise stop("Lock file is damaged", detail, at=attribute.span)
+        diagnostics.error("Lock file is damaged", detail, at=attribute.span)
     pins: dict[Address, Pin] = {}
     for block in body.blocks:
         try:
@@ -61,9 +61,11 @@ def read_pins(root: Path) -> dict[Address, Pin]:
             pin = Pin(values["source"], dict(values["parts"]), values.get("rows"))
             _check(values["version"], pin)
         except (KeyError, ValueError, IndexError, TypeError) as error:
-            detail = f"The entry cannot be read ({error}). {_MEND}"
-            raise stop("Lock file is damaged", detail, at=block.header_span) from None
-        pins[address] = pin
+            why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            detail = f"The entry cannot be read: {why}. {_MEND}"
+            diagnostics.error("Lock file is damaged", detail, at=block.header_span)
+        else:
+            pins[address] = pin
     diagnostics.stop_on_errors()
     return pins
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from mlform.address import Address
+from mlform.refresh.problems import Problem, problems
 from mlform.sdk import AnyResource, Arguments, Stored
 from mlform.sdk.fields import Artifact, FieldClass, field_classes
 from mlform.state.model import Record
@@ -87,14 +88,6 @@ def _artifact(address: str, name: str, value: Any) -> Value:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Why an argument is refused, by name."""
-
-    argument: str
-    message: str
-
-
-@dataclass(frozen=True)
 class Wanted:
     """The arguments of one resource, as far as they are known.
 
@@ -132,22 +125,22 @@ def wanted(
     if open_secrets:
         name = min(open_secrets)
         message = "is a secret: pass it through a variable with `sensitive = true`"
-        return Wanted({}, open_, None, {}, [Problem(name, message)])
+        return Wanted({}, open_, None, {}, [Problem((name,), message)])
     raw = {n: plain(v, reveal=True) for n, v in filled.items() if n not in vague}
     given = {n: _fill(v, full) for n, v in raw.items()} if full else raw
     if vague:
-        data, problems = _by_field(resource, given, vague, secret)
+        data, wrong = _by_field(resource, given, vague, secret)
         model: Arguments | None = None
     else:
         try:
             model = resource.arguments.model_validate(given)
         except ValidationError as error:
-            return Wanted(raw, open_, None, given, _problems(error, secret))
+            return Wanted(raw, open_, None, given, problems(error, secret))
         # What is recorded has handles by digest alone, in fields of any type.
         bare = model if full is None else resource.arguments.model_validate(raw)
-        data, problems = bare.model_dump(mode="json", by_alias=True), []
+        data, wrong = bare.model_dump(mode="json", by_alias=True), []
     shown = {n: conceal(v) if n in secret and v is not None else v for n, v in data.items()}
-    return Wanted(shown, open_, model, given, problems)
+    return Wanted(shown, open_, model, given, wrong)
 
 
 def _triggered(
@@ -214,7 +207,7 @@ def _by_field(
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Normalise field by field, where some values are unknown and no whole model can be made."""
     data: dict[str, Any] = {}
-    problems: list[Problem] = []
+    wrong: list[Problem] = []
     for name, info in resource.arguments.model_fields.items():
         written = info.alias or name
         if written in vague:
@@ -229,28 +222,12 @@ def _by_field(
             value = adapter.validate_python(given[written])
         except ValidationError as error:
             hidden = {written, ""} if written in secret else secret
-            problems += [Problem(written, p.message) for p in _problems(error, hidden)]
+            wrong += problems(error, hidden, (written,))
         else:
             data[written] = adapter.dump_python(value, mode="json", by_alias=True)
-    return data, problems
+    return data, wrong
 
 
 @cache
 def _adapter(model: type[Arguments], field: str) -> TypeAdapter[Any]:
     return TypeAdapter(model.model_fields[field].annotation or Any)
-
-
-def _problems(error: ValidationError, secret: set[str]) -> list[Problem]:
-    found: list[Problem] = []
-    for item in error.errors(include_url=False):
-        if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-            continue  # reading the block has told of it
-        location = [str(part) for part in item["loc"]] or [""]
-        path = ".".join(location[1:])
-        message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-        given = item.get("input")
-        shown = isinstance(given, str | int | float | bool) and location[0] not in secret
-        value = f" (it is {given!r})" if shown else ""
-        text = f"{path}: {message}{value}" if path else f"{message}{value}"
-        found.append(Problem(location[0], text))
-    return found

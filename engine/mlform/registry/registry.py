@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mlform.diagnostics import did_you_mean, stop
 from mlform.registry.kinds import Trigger
@@ -94,6 +94,25 @@ class Registry:
             + "".join(f" {name} could not be loaded: {why}." for name, why in self._broken.items())
         )
 
+    def refused(self, full: str) -> list[tuple[str, str]]:
+        """Say what is wrong with the settings of a provider: which of them, and why."""
+        target = self.providers().get(full.partition(".")[0])
+        if target is None:
+            return []
+        written = self.settings.get(full, {})
+        given = _plain(written)
+        try:
+            fields = _imported(target).settings
+        except (ImportError, AttributeError):
+            return []  # `missing` tells it, if anything of it is asked for
+        try:
+            fields.model_validate(given)
+        except ValidationError as error:
+            unknown = written.keys() - given.keys()
+            found = [(str(e["loc"][0]) if e["loc"] else "", e) for e in error.errors()]
+            return [(n, _why(e, fields)) for n, e in found if n not in unknown]
+        return []
+
     def _load(self, name: str) -> None:
         if name not in self._loaded:
             self._loaded.add(name)
@@ -105,7 +124,7 @@ class Registry:
         if full not in self._aliased:
             name = full.partition(".")[0]
             target, written = self.providers().get(name), self.settings.get(full, {})
-            given = {n: plain(v, reveal=True) for n, v in written.items() if is_known(v)}
+            given = _plain(written)
             found: dict[tuple[str, str], Offer] = {}
             try:
                 for resource in _resources(full, target, given) if target else ():
@@ -117,9 +136,28 @@ class Registry:
         return self._aliased[full]
 
 
-def _resources(name: str, target: str, given: Mapping[str, Any]) -> Sequence[AnyResource]:
+def _plain(settings: Mapping[str, Value]) -> dict[str, Any]:
+    return {n: plain(v, reveal=True) for n, v in settings.items() if is_known(v)}
+
+
+def _imported(target: str) -> type[Provider]:
     module, _, attribute = target.partition(":")
     provider: type[Provider] = getattr(importlib.import_module(module), attribute)
+    return provider
+
+
+def _why(error: Mapping[str, Any], settings: type[BaseModel]) -> str:
+    known = sorted(settings.model_fields)
+    if error["type"] == "extra_forbidden":
+        hint = did_you_mean(str(error["loc"][0]), known)
+        return f"there is no such setting.{hint} It takes {', '.join(known) or 'none'}."
+    if error["type"] == "missing":
+        return "it is required."
+    return f"{error['msg']}."
+
+
+def _resources(name: str, target: str, given: Mapping[str, Any]) -> Sequence[AnyResource]:
+    provider = _imported(target)
     try:
         settings = provider.settings.model_validate(given)
     except ValidationError as error:

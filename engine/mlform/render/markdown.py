@@ -43,9 +43,7 @@ def _table(steps: list[Step]) -> str:
     for step in steps:
         why = "<br>".join(_cell(line) for line in reasons(step.reasons))
         last = seconds(step.seconds) if step.seconds and step.action not in QUIET else ""
-        rows.append(
-            f"| `{step.address}` | {step.action.value} | {why} | {last} |"
-        )
+        rows.append(f"| `{step.address}` | {step.action.value} | {why} | {last} |")
     return "\n".join(rows)
 
 

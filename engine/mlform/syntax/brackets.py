@@ -9,7 +9,7 @@ from typing import NoReturn
 from mlform.syntax.patterns import GAPS
 from mlform.syntax.problems import BAD_FOR, MISSING_COMMA, MISSING_EQUALS
 from mlform.syntax.templates import TemplateScanner
-from mlform.syntax.tree import Expr, ForObject, ForTuple, Literal, ObjectExpr, TupleExpr
+from mlform.syntax.tree import Expr, ForObject, ForTuple, Literal, ObjectExpr, TupleExpr, make
 
 
 class CollectionScanner(TemplateScanner):
@@ -19,11 +19,18 @@ class CollectionScanner(TemplateScanner):
     def simple(self, found: re.Match[str], group: int) -> Expr:
         """Return what a match holds from its ``group`` on: a string, a number or a reference."""
 
-    def elements(self, items: list[Expr]) -> None:
-        """Read into ``items`` as many elements of a bracket as are simple, with their commas."""
+    def elements(self, items: list[Expr], opener: int, bracket: str) -> None:
+        """Read into ``items`` as many elements of ``bracket`` as are simple, with their commas."""
         text, element, simple = self.text, self.grammar.element, self.simple
         while found := element(text, self.pos):
-            items.append(simple(found, 1))
+            if found.lastindex == 1:
+                self.pos = found.end()
+                start, end = found.span(1)
+                items.append(make(Literal, (start - 1, end + 1, found[1])))
+            else:
+                items.append(simple(found, 1))
+        if items and text[self.pos] == (")" if bracket == "[" else "]"):
+            self.close(opener, bracket)
 
     @abstractmethod
     def close(self, opener: int, bracket: str) -> None:
@@ -41,7 +48,7 @@ class CollectionScanner(TemplateScanner):
             node = self._for(start, "[")
         else:
             items: list[Expr] = []
-            self.elements(items)
+            self.elements(items, start, "[")
             while text[self.pos] != "]":
                 if self.pos >= self.end:
                     self.close(start, "[")
@@ -55,7 +62,7 @@ class CollectionScanner(TemplateScanner):
                 elif text[self.pos] != "]":
                     self.missing_comma(start, "[", "the items of a list")
             self.pos += 1
-            node = TupleExpr(start, self.pos, (*items,))
+            node = make(TupleExpr, (start, self.pos, (*items,)))
         self.mode = mode
         return node
 
@@ -90,7 +97,7 @@ class CollectionScanner(TemplateScanner):
                 self.fail_between_items()
         self.pos += 1
         self.mode = mode
-        return ObjectExpr(start, self.pos, (*items,))
+        return make(ObjectExpr, (start, self.pos, (*items,)))
 
     def fail_between_items(self) -> NoReturn:
         """Give up between two items of an object."""
@@ -104,11 +111,11 @@ class CollectionScanner(TemplateScanner):
         quoted = found[2]
         if quoted is not None:
             start, end = found.span(2)
-            return Literal(start - 1, end + 1, quoted)
+            return make(Literal, (start - 1, end + 1, quoted))
         start, end = found.span(1)
         if not self.ascii_only:
             self.check_name(start, end)
-        return Literal(start, end, found[1])
+        return make(Literal, (start, end, found[1]))
 
     def _unusual_key(self) -> Expr:
         key = self.expression()

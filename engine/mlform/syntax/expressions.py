@@ -28,6 +28,7 @@ from mlform.syntax.tree import (
     Name,
     Parens,
     Unary,
+    make,
 )
 
 _CONSTANTS: Final[dict[str, None | bool]] = {"true": True, "false": False, "null": None}
@@ -35,7 +36,6 @@ _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
 _CALL: Final = 5
 _OPENED: Final = 6
 _SHORT: Final = 18
-_new: Final = tuple.__new__
 _NO_STEP: Final = frozenset("=!<>&|+-*%?:,)]}")
 
 
@@ -91,7 +91,7 @@ class ExpressionScanner(StepScanner):
                 left = self._conditional(left, found.start(1))
                 break
             right = self.expression(rank)
-            left = Binary(left.start, right.end, op, left, right)
+            left = make(Binary, (left[0], right[1], op, left, right))
         self.depth -= 1
         return left
 
@@ -101,12 +101,12 @@ class ExpressionScanner(StepScanner):
         which = found.lastindex or group
         if which == group:
             start, end = found.span(which)
-            return _new(Literal, (start - 1, end + 1, found[which]))
+            return make(Literal, (start - 1, end + 1, found[which]))
         if which == group + 1:
             start, end = found.span(which)
             written = found[which]
             plain = end - start < _SHORT and written.isdigit()
-            return _new(Literal, (start, end, int(written) if plain else self.number(start, end)))
+            return make(Literal, (start, end, int(written) if plain else self.number(start, end)))
         name = found[group + 2]
         return self.reference(found.start(group + 2), name, found[group + 3])
 
@@ -124,7 +124,7 @@ class ExpressionScanner(StepScanner):
             )
         self.pos += 1
         otherwise = self.expression()
-        return Conditional(condition.start, otherwise.end, condition, then, otherwise)
+        return make(Conditional, (condition[0], otherwise[1], condition, then, otherwise))
 
     def _operand(self, found: re.Match[str]) -> Expr:
         """Read the value that begins with ``found``, with all that is applied to it."""
@@ -145,13 +145,13 @@ class ExpressionScanner(StepScanner):
         if name in _CONSTANTS:
             node = Literal(start, at, _CONSTANTS[name])
         else:
-            node = _new(Name, (start, at, name))
+            node = make(Name, (start, at, name))
         if tail:
             parts = tail.split(".")
             del parts[0]
             for part in parts:
                 at += 1 + len(part)
-                node = _new(GetAttr, (start, at, node, part))
+                node = make(GetAttr, (start, at, node, part))
             self.links += len(parts)
         return node
 
@@ -237,14 +237,14 @@ class ExpressionScanner(StepScanner):
         mode, self.mode = self.mode, self.grammar.loose
         arguments, expand = self._arguments(bracket)
         self.mode = mode
-        return Call(start, self.pos, name, arguments, expand)
+        return make(Call, (start, self.pos, name, arguments, expand))
 
     def _arguments(self, bracket: int) -> tuple[tuple[Expr, ...], bool]:
         arguments: list[Expr] = []
         expand = False
         if self.text[self.pos] in GAPS:
             self.skip_gap()
-        self.elements(arguments)
+        self.elements(arguments, bracket, "(")
         while True:
             if self.text[self.pos] in GAPS:
                 self.skip_gap()

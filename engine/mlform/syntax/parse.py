@@ -23,10 +23,9 @@ from mlform.syntax.problems import (
 )
 from mlform.syntax.recover import resume
 from mlform.syntax.steps import SAFE_LINKS
-from mlform.syntax.tree import Attribute, Block, Body, Expr, Label, Literal, Source
+from mlform.syntax.tree import Attribute, Block, Body, Expr, Label, Literal, Source, make
 
 _BOM: Final = "\ufeff"
-_new: Final = tuple.__new__
 
 
 def parse(text: str, file: str, diagnostics: Diagnostics) -> Body:
@@ -166,7 +165,7 @@ class FileScanner(ExpressionScanner):
         if name in attributes:
             self._set_twice(start, end, name, attributes)
         else:
-            attributes[name] = _new(Attribute, (start, expr[1], name, expr, self.source))
+            attributes[name] = make(Attribute, (start, expr[1], name, expr, self.source))
         if group == 1:
             self._line_end("argument")
 
@@ -179,7 +178,7 @@ class FileScanner(ExpressionScanner):
 
     def _plain_label(self, start: int, end: int, bare: int, bare_end: int) -> Label:
         if start >= 0:
-            return Label(start - 1, end + 1, self.text[start:end])
+            return make(Label, (start - 1, end + 1, self.text[start:end]))
         self.check_name(bare, bare_end)
         return Label(bare, bare_end, self.text[bare:bare_end])
 
@@ -222,7 +221,8 @@ class FileScanner(ExpressionScanner):
     ) -> Block:
         self.pos = brace + 1
         self.open.append(brace)
-        if self.grammar.line_end(self.text, self.pos):
+        if line_end := self.grammar.line_end(self.text, self.pos):
+            self.pos = line_end.end()
             self.depth += 1
             self.check_depth()
             body = self._body(start, header_end, brace)
@@ -230,7 +230,7 @@ class FileScanner(ExpressionScanner):
         else:
             body = self._body_on_line(brace)
         self.open.pop()
-        return Block(start, self.pos, header_end, kind, labels, body, self.source)
+        return make(Block, (start, self.pos, header_end, kind, labels, body, self.source))
 
     def _body(self, start: int, header_end: int, brace: int) -> Body:
         attributes: dict[str, Attribute] = {}
@@ -247,7 +247,7 @@ class FileScanner(ExpressionScanner):
             if self.errors >= MAX_ERRORS:
                 self.fail(UNCLOSED_BLOCK, "The rest of the block was not read.", self.end)
         self.pos += 1
-        return Body(brace + 1, self.pos - 1, attributes, (*blocks,), self.source)
+        return make(Body, (brace + 1, self.pos - 1, attributes, (*blocks,), self.source))
 
     def _never_closed(self, header: str, brace: int) -> NoReturn:
         hint = ""

@@ -117,7 +117,7 @@ def grammar(*, ascii_only: bool) -> Grammar:
             rf"(?:{GAP}(?:{simple})(?:{line_end}|{GAP},{LOOSE_GAP}|{GAP}(?=\}})))?+"
         ),
         element=_matcher(rf"(?:{simple}){LOOSE_GAP}(?:,{LOOSE_GAP}|(?=[\])]))"),
-        label=_matcher(rf'{GAP}(?:"({PLAIN})"|({name}))'),
+        label=_matcher(rf'(?:"({PLAIN})"|({name})){GAP}'),
         name=_matcher(name),
         segment=_matcher(rf"({PLAIN})\$\{{[ ]*+({name})((?:\.{name})*+)[ ]*+\}}"),
         heredoc=_matcher(rf"<<(-?)({name})\r?\n"),

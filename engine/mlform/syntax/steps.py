@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 
 from mlform.syntax.brackets import CollectionScanner
 from mlform.syntax.problems import BAD_TRAVERSAL, MAX_DEPTH, TOO_DEEP
-from mlform.syntax.tree import Expr, GetAttr, Index, Literal, Splat, SplatItem
+from mlform.syntax.tree import Expr, GetAttr, Index, Literal, Splat, SplatItem, make
 
 SAFE_LINKS: Final = 50
 """So many levels need no closer look: no recursion over them comes near a limit."""
@@ -43,7 +43,7 @@ class StepScanner(CollectionScanner):
             match found.lastindex:
                 case 1:
                     self.check_name(*found.span(1))
-                    node = GetAttr(node.start, self.pos, node, found[1])
+                    node = make(GetAttr, (node[0], self.pos, node, found[1]))
                 case 2:
                     node = Index(node.start, self.pos, node, self._legacy_key(*found.span(2)))
                 case 3:
@@ -100,7 +100,7 @@ class StepScanner(CollectionScanner):
         key = self.expression()
         self.close(bracket, "[")
         self.mode = mode
-        return Index(target.start, self.pos, target, key)
+        return make(Index, (target[0], self.pos, target, key))
 
     def _bad_step(self) -> NoReturn:
         """Give up after a dot."""

@@ -28,7 +28,7 @@ from mlform.syntax.problems import (
     UNCLOSED_STRING,
 )
 from mlform.syntax.scanner import Scanner, describe
-from mlform.syntax.tree import Expr, Literal, Template, TemplateWrap
+from mlform.syntax.tree import Expr, Literal, Template, TemplateWrap, make
 
 _MARKS: Final = (
     r"(?P<sign>\$++(?!\{)|%++(?!\{))"
@@ -44,7 +44,6 @@ _QUOTED: Final = re.compile(
 _BARE: Final = re.compile(r"(?P<plain>[^$%\n]++)|(?P<newline>\n)|" + _MARKS).match
 _LONE_RETURN: Final = re.compile(r"\r(?!\n)").search
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
-_new: Final = tuple.__new__
 _CLOSER: Final = re.compile(r"(~?)\}").match
 _KEYWORD: Final = re.compile(r"(if|else|endif|for|endfor)(?![\w-])").match
 _INDENTED: Final = re.compile(f"[{BLANKS}]*+").match
@@ -93,7 +92,7 @@ class TemplateScanner(Scanner):
         while found := segment(text, self.pos):
             start, end = found.span(1)
             if end > start:
-                parts.append(_new(Literal, (start, end, found[1])))
+                parts.append(make(Literal, (start, end, found[1])))
             parts.append(self.reference(found.start(2), found[2], found[3]))
             self.pos = found.end()
         return parts
@@ -102,7 +101,7 @@ class TemplateScanner(Scanner):
         """Return the string at ``start`` whose last part, plain text, is ``rest``."""
         self.pos = end = rest.end()
         if rest[1]:
-            parts.append(_new(Literal, (*rest.span(1), rest[1])))
+            parts.append(make(Literal, (*rest.span(1), rest[1])))
         elif len(parts) == 1:
             return TemplateWrap(start, end, parts[0])
         return Template(start, end, (*parts,))

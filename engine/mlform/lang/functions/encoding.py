@@ -22,6 +22,9 @@ from mlform.types import ANY, STRING, ObjectType
 from mlform.values import Handle, ListValue, Value
 
 _ESCAPED: Final = re.compile(r"[<>&\u2028\u2029]")
+_PARTED: Final = (list, dict)
+_DEEPEST: Final = 150
+"""How deep a value may be nested: as deep as one that is written in an expression."""
 
 
 def to_json(value: Value) -> str:
@@ -79,7 +82,17 @@ def jsondecode(value: str) -> Value:
         ) from None
     except ValueError as error:
         raise OperationError(f"the text is no JSON: {error}", 0) from None
+    if value.count("[") + value.count("{") > _DEEPEST and _too_deep(found):
+        raise OperationError(f"the text has values more than {_DEEPEST} levels deep", 0)
     return found if value.isascii() and "\\u" not in value else _normal(found)
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        parts = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, _PARTED)]
+        level = [inner for part in parts for inner in part]
+    return bool(level)
 
 
 def _normal(value: Any) -> Any:

@@ -1,6 +1,6 @@
 dataset "file" "fixed" {
   path    = "d.csv"
-  version = "sha256:0123"
+  version = { mode = "fixed", value = "sha256:0123" }
 }
 dataset "file" "missing" {
   path = "nowhere.csv"

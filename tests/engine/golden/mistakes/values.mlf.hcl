@@ -24,4 +24,10 @@ locals {
   regex   = regex("(", "a")
   object  = { [1] = 2 }
   negate  = -"x"
+  unclear = { local.keys = 1 }
+  deep    = tolist([{ a = 1 }, { a = 2 }])[*].a
+  nothing = tolist(null)[*].a
+  mixed   = tolist([[1], [2, 3]])[*][0]
+  template = templatestring(local.pattern, { x = [1] })
+  pattern  = "$${x}"
 }

@@ -1,9 +1,9 @@
-variable "keys" {
-  default   = { a = "hush" }
+variable "key" {
+  default   = "hush"
   sensitive = true
 }
 training_job "node" "a" {}
 training_job "node" "b" {
-  for_each = var.keys
-  note     = "${each.value} ${training_job.a.parity}"
+  for_each = { a = var.key }
+  token    = "${each.value} ${training_job.a.parity}"
 }

@@ -1,0 +1,89 @@
+"""What there is to a spec: ``providers``, ``providers schema``, ``graph``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlform.cli import options as opt
+from mlform.cli.terminal import explained, say, say_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this page to the program."""
+    group = typer.Typer(help="The providers that are installed.", invoke_without_command=True)
+    group.callback()(providers)
+    group.command("schema")(schema)
+    app.add_typer(group, name="providers")
+    app.command()(graph)
+
+
+def providers(
+    ctx: typer.Context, directory: opt.Directory = opt.HERE, json: opt.Json = False
+) -> None:
+    """Show which types of which provider the spec uses, and where."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from mlform.commands.providing import used
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        found = used(session)
+        if json:
+            say_json(found)
+            return
+        for name, types in sorted(found.items()):
+            say([("bold", f"{name}"), ("", "\n" if types else "  not used here\n")])
+            for type_, addresses in sorted(types.items()):
+                say(f"  {type_}  {', '.join(addresses)}\n")
+
+
+def schema(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
+    """Write everything that installed providers offer: kinds, types, arguments, attributes."""
+    from mlform.commands.providing import schema as offered
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        found = offered(session.registry)
+        if json:
+            say_json(found)
+            return
+        for name, provider in sorted(found["providers"].items()):
+            for type_, resource in sorted(provider["resources"].items()):
+                say([("bold", f"{type_}"), ("dim", f"  ({name} {provider['version']})\n")])
+                say(f"  {resource['description'].splitlines()[0]}\n")
+                for argument, field in resource["arguments"].items():
+                    needed = ", required" if field["required"] else ""
+                    said = "".join(f"  {line}" for line in field["description"].splitlines()[:1])
+                    say(f"    {argument}  {field['class']}{needed}{said}\n")
+
+
+def graph(
+    directory: opt.Directory = opt.HERE,
+    format_: Annotated[str, typer.Option("--format", help="dot, mermaid or json.")] = "dot",
+    type_: Annotated[
+        str,
+        typer.Option(
+            "--type", help="instances, config (blocks) or plan (with what would be done)."
+        ),
+    ] = "instances",
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """Write the graph: who takes what from whom."""
+    from mlform.commands.drawing import TYPES, drawn
+    from mlform.diagnostics import stop
+    from mlform.render.graph import as_data, dot, mermaid
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session):
+        if format_ not in {"dot", "mermaid", "json"}:
+            raise stop("Unknown format", f'-format is dot, mermaid or json, not "{format_}".')
+        if type_ not in TYPES:
+            raise stop("Unknown graph", f'-type is {", ".join(TYPES)}, not "{type_}".')
+        made = drawn(session, type_)
+        if format_ == "json":
+            say_json(as_data(made))
+        else:
+            say(dot(made) if format_ == "dot" else mermaid(made))

@@ -1,0 +1,154 @@
+"""Why arguments are refused: in words of the language, and exactly where."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from pydantic import ValidationError
+
+from mlform.diagnostics import Span, did_you_mean
+from mlform.syntax.tree import Attribute, Call, Expr, Literal, ObjectExpr, TupleExpr
+
+Path: TypeAlias = tuple[str | int, ...]
+
+_LITERAL: Final = re.compile(r"'([^']*)'")
+
+_WANTED: Final[Mapping[str, str]] = {
+    "string": "a string is required",
+    "int": "a whole number is required",
+    "float": "a number is required",
+    "decimal": "a number is required",
+    "bool": "true or false is required",
+    "list": "a list is required",
+    "tuple": "a list is required",
+    "set": "a list is required",
+    "dict": "an object is required",
+    "mapping": "an object is required",
+    "model": "an object is required",
+}
+"""What a type error of pydantic, named ``TYPE_…``, asks for."""
+
+_LIMITS: Final[Mapping[str, tuple[str, str]]] = {
+    "greater_than_equal": ("ge", "must be at least {}"),
+    "greater_than": ("gt", "must be more than {}"),
+    "less_than_equal": ("le", "must be at most {}"),
+    "less_than": ("lt", "must be less than {}"),
+    "multiple_of": ("multiple_of", "must be a multiple of {}"),
+    "string_pattern_mismatch": ("pattern", "must match the pattern {}"),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an argument is refused. ``path`` leads from the argument to the part of it to blame."""
+
+    path: Path
+    message: str
+    extra: bool = False
+    """Whether the part is one that should not be there at all."""
+
+    @property
+    def argument(self) -> str:
+        """The argument by name; empty where it is about several."""
+        return str(self.path[0]) if self.path else ""
+
+    @property
+    def text(self) -> str:
+        """What is wrong, after its place, as in ``shape.size: a number is required``."""
+        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.path)[1:]
+        message = self.message if self.message.endswith((".", "?")) else f"{self.message}."
+        return f"{place}: {message}" if place else message
+
+    def span(self, arguments: Mapping[str, Attribute], otherwise: Span) -> Span:
+        """Return where the part to blame is written, as far as it is there."""
+        attribute = arguments.get(self.argument)
+        if attribute is None:
+            return otherwise
+        expr = attribute.expr
+        for part in self.path[1:]:
+            found = _inside(expr, part)
+            if found is None:
+                break
+            key, expr = found
+            if self.extra and part == self.path[-1]:
+                return attribute.source.span(key[0], key[1])
+        if isinstance(expr, ObjectExpr) and not attribute.source.text.startswith("{", expr[0]):
+            return _header(attribute, expr)
+        return attribute.source.span(expr[0], expr[1])
+
+
+def problems(error: ValidationError, secret: Collection[str], within: Path = ()) -> list[Problem]:
+    """Return what a model finds wrong; values of arguments in ``secret`` are not shown."""
+    found: list[Problem] = []
+    for item in error.errors(include_url=False):
+        if item["type"] == "extra_forbidden" and len(item["loc"]) == 1 and not within:
+            continue  # reading the block has told of it
+        path = (*within, *_named(item["loc"]))
+        kind, extra = item["type"], item["type"] == "extra_forbidden"
+        message, given = _message(item), item.get("input")
+        hidden = (str(path[0]) if path else "") in secret
+        if isinstance(given, str | int | float) and not hidden and not extra:
+            message = f"{message} (it is {json.dumps(given, ensure_ascii=False)})"
+            if kind == "literal_error" and isinstance(given, str):
+                message += f".{did_you_mean(given, _LITERAL.findall(item['msg']))}"
+        if item["type"] == "missing":
+            message, path = f'needs "{path[-1]}"', path[:-1]
+        found.append(Problem(path, message, extra=extra))
+    return found
+
+
+def _named(location: Path) -> Path:
+    """Return a location without the names of types that pydantic puts in for unions."""
+    return tuple(p for p in location if isinstance(p, int) or p.replace("-", "_").isidentifier())
+
+
+def _message(item: Mapping[str, Any]) -> str:
+    kind, context = str(item["type"]), item.get("ctx", {})
+    if kind == "extra_forbidden":
+        return "there is no such argument here"
+    if kind in {"literal_error", "enum"}:
+        names = _LITERAL.findall(str(context["expected"]))
+        known = " or ".join(f'"{name}"' for name in names) or str(context["expected"])
+        return f"must be {known}"
+    if kind in _LIMITS:
+        name, wanted = _LIMITS[kind]
+        return wanted.format(context[name])
+    if kind in {"too_short", "too_long"}:
+        bound = "at least" if kind == "too_short" else "at most"
+        number = context.get("min_length", context.get("max_length"))
+        return f"must have {bound} {number} element(s), and has {context['actual_length']}"
+    family, _, rest = kind.partition("_")
+    if rest in {"type", "parsing", "from_float", "attributes_type"} and family in _WANTED:
+        return _WANTED[family]
+    return str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+
+
+def _inside(expr: Expr, part: str | int) -> tuple[Expr, Expr] | None:
+    """Return the key and the value of a part of an expression, if it is written out."""
+    match expr:
+        case TupleExpr(items=items) if isinstance(part, int) and part < len(items):
+            return items[part], items[part]
+        case Call(name="concat", arguments=lists) if isinstance(part, int):
+            flat = [i for a in lists if isinstance(a, TupleExpr) for i in a.items]
+            whole = all(isinstance(a, TupleExpr) for a in lists)
+            return (flat[part], flat[part]) if whole and part < len(flat) else None
+        case ObjectExpr(items=pairs):
+            for key, value in pairs:
+                if isinstance(key, Literal) and key.value == part:
+                    return key, value
+            return None
+        case _:
+            return None
+
+
+def _header(attribute: Attribute, body: Expr) -> Span:
+    """Return the header of the block whose body an object was made from."""
+    text = attribute.source.text
+    begin = text.rfind("\n", 0, body[0]) + 1
+    head = text[begin : body[0]].rstrip().removesuffix("{").rstrip()
+    start = begin + len(head) - len(head.lstrip())
+    return attribute.source.span(start, begin + len(head))
