@@ -51,6 +51,8 @@ def own(path: Path) -> dict[str, str]:
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str() as text))
             ):
                 found[name] = text
+            case _:
+                pass
     return found
 
 
@@ -66,13 +68,21 @@ def constants(path: Path) -> dict[str, str]:
     return found
 
 
+def name_of(called: ast.expr) -> str:
+    match called:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case _:
+            return ""
+
+
 def summaries() -> Iterator[tuple[str, str]]:
     """Yield every summary with the place it is written at."""
     for path in sorted(ENGINE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
-            called = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
+            called = name_of(node.func)
             place = SINKS.get(called)
             if place is None or len(node.args) <= place:
                 continue
@@ -113,5 +123,5 @@ def test_what_is_unshown_is_still_said() -> None:
 def test_summaries_are_constant(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.JoinedStr):
-            called = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
+            called = name_of(node.func)
             assert called not in {"stop", "warning", "StepFailed", "CodeError"}, node.lineno

@@ -47,12 +47,11 @@ def _spelling(argument: str) -> list[str]:
 
 
 def _explain(error: Exception) -> int:
-    import click
-
-    if isinstance(error, click.exceptions.Abort):
+    if type(error).__name__ == "Abort":
         return INTERRUPTED
-    if isinstance(error, click.ClickException):
-        error.show()
+    # Typer has brought a copy of click's exceptions since 0.29: known by name, not by class.
+    if any(base.__name__ == "ClickException" for base in type(error).__mro__):
+        error.show()  # type: ignore[attr-defined]
         return ERROR
     if os.environ.get("MLFORM_TRACE"):
         raise error

@@ -195,6 +195,8 @@ def pin_new(session: Session) -> None:
     from mlform.refresh.observe import source_of, version_mode
     from mlform.refresh.pins import Pin, read_pins, write_pins
 
+    if not session.keeps_pins:
+        return
     pins = read_pins(session.root)
     before = dict(pins)
     for address, record in session.store.snapshot().records.items():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlform.plan import Plan
     from mlform.refresh import Looker, Observations
     from mlform.refresh.pins import Pin
+    from mlform.refresh.scope import Scope
     from mlform.state.model import Realisation, Snapshot, Store
 
 
@@ -55,6 +56,8 @@ class Session:
     registry: Registry = field(default_factory=Registry)
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
     as_of: str | None = None
+    scope: Scope | None = None
+    """What everything is worth by the last plan made."""
 
     @cached_property
     def sources(self) -> Sources:
@@ -80,7 +83,11 @@ class Session:
         """The project. Raises ``DiagnosedError`` with everything that is wrong with it."""
         found = load(self.sources, self.registry, self.given, self.diagnostics, as_of=self.as_of)
         if self.diagnostics.errors:
-            check(found[0], self.diagnostics)  # all that is wrong, not just what was found first
+            from mlform.graph import build
+
+            # All that is wrong, not just what was found first.
+            check(found[0], self.diagnostics)
+            build(*found, self.diagnostics)
         self.diagnostics.stop_on_errors()
         return found
 
@@ -128,6 +135,11 @@ class Session:
         graph = build(project, names, self.diagnostics)
         self.diagnostics.stop_on_errors()
         return graph
+
+    @property
+    def keeps_pins(self) -> bool:
+        """Whether the lock file may be written."""
+        return True
 
     @property
     def local(self) -> Path:
@@ -178,7 +190,7 @@ class Session:
 
     def plan(self, snapshot: Snapshot, options: PlanOptions | None = None) -> Plan:
         """Look at the world and plan. Raises ``DiagnosedError`` with all that is wrong."""
-        from mlform.plan import Unplanned, build
+        from mlform.plan import Unplanned, walk
         from mlform.refresh.moves import moved_pins, moves, relocated
         from mlform.refresh.pins import lock_digest, read_pins
 
@@ -202,7 +214,9 @@ class Session:
             destroy=options.destroy,
             moves=moved,
         )
-        plan = build(project, names, graph, snapshot, self.registry, given, self.diagnostics)
+        plan, self.scope = walk(
+            project, names, graph, snapshot, self.registry, given, self.diagnostics
+        )
         self.diagnostics.stop_on_errors()
         return plan
 

@@ -54,16 +54,19 @@ class Reader:
         self.arguments(block.body.attributes.values(), known, what)
         for inner in block.body.blocks:
             if inner.kind not in blocks:
-                detail = f'{what} holds no block "{inner.kind}".{did_you_mean(inner.kind, blocks)}'
+                detail = f'{what} holds no block "{inner.kind}".'
                 if inner.kind in known:
                     detail += f" It is an argument: write `{inner.kind} = …`."
+                else:
+                    detail += _instead(inner.kind, blocks, "It holds", "no blocks")
                 self.diagnostics.error("Unexpected block", detail, at=inner.header_span)
 
     def arguments(self, attributes: Iterable[Attribute], known: Collection[str], what: str) -> None:
         """Note every argument that is not among the known ones."""
         for attribute in attributes:
             if attribute.name not in known:
-                detail = f'{what} has no "{attribute.name}".{did_you_mean(attribute.name, known)}'
+                hint = _instead(attribute.name, known, "It takes", "no arguments")
+                detail = f'{what} has no "{attribute.name}".{hint}'
                 self.diagnostics.error("Unknown argument", detail, at=attribute.name_span)
 
     def required(self, block: Block, *names: str) -> list[Attribute] | None:
@@ -124,6 +127,11 @@ class Reader:
             detail = f"There is one {kind} block already, at {found[0].header_span}. Keep one."
             self.diagnostics.error("Duplicate block", detail, at=second.header_span)
         return found[0] if found else None
+
+
+def _instead(written: str, known: Collection[str], it: str, nothing: str) -> str:
+    """Say what may have been meant, or else all there is."""
+    return did_you_mean(written, known) or f" {it} {', '.join(known) or nothing}."
 
 
 def _article(kind: str) -> str:

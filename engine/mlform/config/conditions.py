@@ -64,7 +64,8 @@ def check_variable(
     said = "(sensitive value)" if hidden else shown(value)
     called = "".join(f"module.{name}." for name in scope.module.path)
     detail = f'Variable "{called}{variable.name}" is {said}. {verdict.message}'
-    diagnostics.error("Invalid variable value", detail, at=rule.condition.value_span)
+    of = f"{called}var.{variable.name}"
+    diagnostics.error("Invalid variable value", detail, at=rule.condition.value_span, of=of)
 
 
 def waits(attribute: Attribute, names: Names, bound: Bindings | None = None) -> bool:

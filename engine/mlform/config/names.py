@@ -17,6 +17,9 @@ from mlform.syntax.tree import Attribute, Source
 _FREE = frozenset({"path", "mlform", "terraform"})
 _ROOTS = (*KINDS, "var", "local", "module", "prior", "path", "mlform", "each", "count")
 _NOTHING: frozenset[Address] = frozenset()
+_SHOWN = 10
+"""How many names an error lists."""
+
 _REPEATED = frozenset({"each", "count"})
 
 
@@ -216,7 +219,9 @@ class Names:
         block = Address(root, str(steps[0]), module=self.module.spot)
         if block not in self.module.blocks:
             names = [b.name for b in self.module.blocks if b.kind == root]
-            others = f" Declared: {', '.join(f'{root}.{n}' for n in names)}." if names else ""
+            shown = [f"{root}.{n}" for n in names[:_SHOWN]]
+            more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+            others = f" Declared: {', '.join(shown)}{more}." if names else ""
             detail = (
                 f"There is no {replace(block, module=())}.{did_you_mean(block.name, names)}"
                 f"{others} A reference is KIND.NAME, without the type."

@@ -11,6 +11,7 @@ from mlform.config.written import as_written
 from mlform.diagnostics import Diagnostics, stop
 from mlform.syntax import parse
 from mlform.syntax.tree import Body
+from mlform.values import Value
 
 SUFFIX = ".mlf.hcl"
 JSON_SUFFIX = ".mlf.json"
@@ -26,6 +27,8 @@ class Given:
     items: Sequence[tuple[str, str]] = ()
     """``("var", "name=value")`` or ``("file", path)``."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    values: Mapping[str, Value] = field(default_factory=dict)
+    """Values worked out already, which beat all others: those that a test gives."""
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,11 @@ class Variables:
                 self._undeclared(name, f"-var {name}", None, error=True)
             else:
                 found[name] = _Candidate(text, None, f"-var {name}", raw=True)
+        for name, value in self.given.values.items():
+            if name in self.declared:
+                found[name] = _Candidate(value, None, "The test", raw=False)
+            else:
+                self._undeclared(name, "The test", None, error=True)
         return found
 
     def _from_file(self, file: str) -> dict[str, _Candidate]:

@@ -55,7 +55,9 @@ def build(project: Project, names: Names, diagnostics: Diagnostics) -> Graph:
     needs = {
         a: frozenset(_instances(r, mentions[a], project)) for a, r in project.resources.items()
     }
-    if cycle := _cycle(needs):
+    cyclic = False
+    for cycle in _cycles(needs):
+        cyclic = True
         path = " → ".join(map(str, [*cycle, cycle[0]]))
         detail = (
             f"{path}. Each waits for the next. To compare with what served before, refer to it "
@@ -63,8 +65,7 @@ def build(project: Project, names: Names, diagnostics: Diagnostics) -> Graph:
         )
         at = project.resources[cycle[0]].span
         diagnostics.error("Cycle", detail, at=at, of=cycle[0])
-        return Graph({})
-    return Graph(needs, mentions)
+    return Graph({}) if cyclic else Graph(needs, mentions)
 
 
 def _blocks(resource: ResourceConfig, project: Project, names: Names) -> set[Address]:
@@ -92,15 +93,15 @@ def _instances(
                 yield instance
 
 
-def _cycle(needs: Mapping[Address, Iterable[Address]]) -> list[Address]:
-    """Return one cycle, the same one every time, or nothing."""
-    try:
-        edges = nx.find_cycle(_digraph(needs), source=sorted(needs))
-    except nx.NetworkXNoCycle:
-        return []
-    cycle = [edge[0] for edge in edges]
-    first = cycle.index(min(cycle))
-    return cycle[first:] + cycle[:first]
+def _cycles(needs: Mapping[Address, Iterable[Address]]) -> Iterator[list[Address]]:
+    """Yield one cycle of each group of resources that wait for each other, always the same one."""
+    graph = _digraph(needs)
+    for group in sorted(map(sorted, nx.strongly_connected_components(graph))):
+        if len(group) > 1 or graph.has_edge(group[0], group[0]):
+            edges = nx.find_cycle(graph.subgraph(group), source=group)
+            cycle = [edge[0] for edge in edges]
+            first = cycle.index(min(cycle))
+            yield cycle[first:] + cycle[:first]
 
 
 def _digraph(needs: Mapping[Address, Iterable[Address]]) -> nx.DiGraph[Address]:

@@ -1,6 +1,6 @@
 """Wanted against recorded → steps with reasons. Pure: no clock, no random, no network."""
 
-from mlform.plan.build import Unplanned, build
+from mlform.plan.build import Unplanned, build, walk
 from mlform.plan.codec import dump, parse
 from mlform.plan.decide import Decision, Facts, decide, severity
 from mlform.plan.model import QUIET, Action, Condition, Deferred, Note, Output, Plan, Reason, Step
@@ -23,4 +23,5 @@ __all__ = [
     "dump",
     "parse",
     "severity",
+    "walk",
 ]

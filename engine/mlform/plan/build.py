@@ -53,6 +53,19 @@ def build(
     diagnostics: Diagnostics,
 ) -> Plan:
     """Return the plan that turns what the snapshot records into what the project declares."""
+    return walk(project, names, graph, snapshot, registry, given, diagnostics)[0]
+
+
+def walk(
+    project: Project,
+    names: Names,
+    graph: Graph,
+    snapshot: Snapshot,
+    registry: Registry,
+    given: Unplanned,
+    diagnostics: Diagnostics,
+) -> tuple[Plan, Scope]:
+    """Return the plan, and what everything will be worth once it is applied, as far as known."""
     builder = _Builder(project, names, graph, snapshot, given, diagnostics)
     chosen = graph.upstream(given.targets) if given.targets else set(graph.needs)
     chosen -= graph.downstream(given.exclude)
@@ -68,7 +81,7 @@ def build(
     checks = builder.conditions.checks() if whole else {}
     if whole:
         builder.conditions.validations()
-    return Plan(
+    plan = Plan(
         lineage=snapshot.lineage,
         serial=snapshot.serial,
         spec=_spec_digest(project),
@@ -87,6 +100,7 @@ def build(
         checks=checks,
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
     )
+    return plan, builder.scope
 
 
 def _gone(project: Project, snapshot: Snapshot, given: Unplanned) -> list[Record]:

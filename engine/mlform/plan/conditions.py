@@ -79,7 +79,7 @@ class Conditions:
             elif not verdict.holds:
                 detail = f"output.{name}: {verdict.message}"
                 at = rule.condition.value_span
-                self.diagnostics.error("Precondition failed", detail, at=at)
+                self.diagnostics.error("Precondition failed", detail, at=at, of=f"output.{name}")
         return tuple(kept)
 
     def checks(self) -> dict[str, tuple[Condition, ...]]:

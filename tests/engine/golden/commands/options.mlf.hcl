@@ -18,6 +18,7 @@ a,b
 # --- run plan --target=dataset.e
 # --- run plan --as-of=tomorrow
 # --- tell graph --format=png
+# --- tell graph --type=modules
 # --- run show nowhere.plan
 # --- run apply nowhere.plan
 # --- run output row

@@ -10,3 +10,12 @@ training_job "node" "c" {
 locals {
   through = training_job.b.parity
 }
+training_job "node" "d" {
+  uses = [training_job.e.parity]
+}
+training_job "node" "e" {
+  depends_on = [training_job.d]
+}
+training_job "node" "waits_for_a_cycle" {
+  depends_on = [training_job.d]
+}

@@ -11,3 +11,9 @@ gate "most" "g" {
 output "o" {
   value = gate.g.passed && "maybe"
 }
+training_job "node" "x" {
+  uses = [training_job.y.parity]
+}
+training_job "node" "y" {
+  uses = [training_job.x.parity]
+}

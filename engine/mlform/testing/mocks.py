@@ -1,0 +1,109 @@
+"""Providers that make nothing: the schema is the real one, the attributes are given or made up."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from mlform.registry import Offer, Registry
+from mlform.sdk import AnyResource, Artifact, Context, Resource, ResourceError, Stored
+
+
+@dataclass
+class MockedRegistry(Registry):
+    """A registry whose offers may be mocked: by provider, or by the address of a resource."""
+
+    mocked: frozenset[str] = frozenset()
+    defaults: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    _made: dict[int, Offer] = field(default_factory=dict)
+
+    def find(self, kind: str, type_: str, provider: str = "") -> Offer | None:
+        """Return what implements ``kind "type"``, mocked if that was asked for."""
+        offer = super().find(kind, type_, provider)
+        if offer is None or offer.target is None:
+            return offer
+        whole = offer.provider.partition(".")[0] in self.mocked
+        if not whole and not self.overrides:
+            return offer
+        if id(offer) not in self._made:
+            given = self.defaults.get((kind, type_), {})
+            resource = mocked(offer.resource, given, self, whole=whole)
+            self._made[id(offer)] = replace(offer, resource=resource, target=None)
+        return self._made[id(offer)]
+
+
+def mocked(
+    resource: AnyResource, defaults: Mapping[str, Any], registry: MockedRegistry, *, whole: bool
+) -> AnyResource:
+    """Return a resource of the same type that makes its attributes up."""
+
+    def apply(
+        _self: AnyResource, ctx: Context, new: Any, old: Stored[Any, Any] | None
+    ) -> BaseModel:
+        override = registry.overrides.get(ctx.address)
+        if override is None and not whole:
+            found: BaseModel = resource.apply(ctx, new, old)
+            return found
+        given = {**defaults, **(override or {})}
+        return _attributes(resource, ctx, given)
+
+    members: dict[str, Any] = {"apply": apply, "read": Resource.read}
+    if whole:
+        members |= {
+            "destroy": Resource.destroy,
+            "inputs": Resource.inputs,
+            "distributions": Resource.distributions,
+        }
+    made = copy.copy(resource)
+    made.__class__ = type(f"Mocked{type(resource).__name__}", (type(resource),), members)
+    return made
+
+
+def _attributes(resource: AnyResource, ctx: Context, given: Mapping[str, Any]) -> BaseModel:
+    model = resource.attributes
+    values = dict(given)
+    for name, info in model.model_fields.items():
+        if name not in values and info.is_required():
+            values[name] = _made_up(info.annotation, f"{ctx.address}.{name}", ctx)
+    try:
+        made: BaseModel = model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        detail = (
+            f'{ctx.address}: "{name}" of the mocked attributes: {first["msg"]}. Give it a value.'
+        )
+        raise ResourceError("Invalid mock", detail) from None
+    return made
+
+
+def _made_up(annotation: Any, name: str, ctx: Context) -> Any:
+    """Return a value of a type: the same for the same name, whenever and wherever."""
+    origin = get_origin(annotation)
+    if annotation is Artifact:
+        return ctx.artifacts.put_bytes(f"mock {name}".encode())
+    if origin is Literal:
+        return get_args(annotation)[0]
+    if origin in {Union, UnionType}:
+        options = get_args(annotation)
+        return None if type(None) in options else _made_up(options[0], name, ctx)
+    plain = {str: hashlib.sha256(name.encode()).hexdigest()[:8], int: 0, float: 0.0, bool: False}
+    for type_, value in plain.items():
+        if annotation is type_:
+            return value
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {
+            n: _made_up(i.annotation, f"{name}.{n}", ctx)
+            for n, i in annotation.model_fields.items()
+            if i.is_required()
+        }
+    if origin in {list, tuple, set, frozenset}:
+        return []
+    return {} if origin is not None else None

@@ -1,0 +1,40 @@
+"""A session whose state, store and work lie in a folder of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from mlform.commands.session import Session
+from mlform.state.model import Store
+from mlform.state.store import SqlStore
+
+
+@dataclass
+class Trial(Session):
+    """One run of a test: the spec is the user's, nothing else is."""
+
+    place: Path = field(default_factory=Path)
+    test_texts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def local(self) -> Path:
+        """The folder for local data."""
+        return self.place
+
+    @property
+    def keeps_pins(self) -> bool:
+        """Whether the lock file may be written: a test leaves it alone."""
+        return False
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """The text of each file, the tests' too."""
+        return {**super().texts, **self.test_texts}
+
+    @cached_property
+    def store(self) -> Store:
+        """The state."""
+        return SqlStore(f"sqlite:///{self.place / 'state.db'}")

@@ -1,0 +1,186 @@
+"""``mlform test``, through the installed command, on data that are really read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.scenarios.command import Folder
+
+SPEC = """
+variable "file" {
+  type = string
+}
+variable "least" {
+  type    = number
+  default = 1
+  validation {
+    condition     = var.least > 0
+    error_message = "At least one row."
+  }
+}
+variable "password" {
+  default   = "canary"
+  sensitive = true
+}
+dataset "file" "d" {
+  path    = var.file
+  version = { mode = "pin" }
+  lifecycle {
+    postcondition {
+      condition     = self.rows >= var.least
+      error_message = "Only ${self.rows} rows."
+    }
+  }
+}
+check "many" {
+  assert {
+    condition     = dataset.d.rows > 1
+    error_message = "One row is few."
+  }
+}
+output "rows" {
+  value = dataset.d.rows
+}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    (tmp_path / "main.mlf.hcl").write_text(SPEC)
+    (tmp_path / "one.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "two.csv").write_text("a,b\n1,2\n3,4\n")
+    (tmp_path / "tests").mkdir()
+    return Folder(tmp_path)
+
+
+def write(folder: Folder, text: str, name: str = "tests/a.mlftest.hcl") -> None:
+    (folder.path / name).write_text('variables {\n  file = "two.csv"\n}\n' + text)
+
+
+def run(name: str, inside: str) -> str:
+    return f'run "{name}" {{\n{inside}\n}}\n'
+
+
+def asserts(condition: str, message: str = '"It is not so."') -> str:
+    return f"assert {{\n  condition = {condition}\n  error_message = {message}\n}}\n"
+
+
+def test_runs_share_a_state_and_leave_nothing_behind(folder: Folder) -> None:
+    write(
+        folder,
+        run("first", asserts("output.rows == 2") + asserts('dataset.d.columns.a == "int64"'))
+        + run("again", "command = plan\n" + asserts("dataset.d.rows == 2"))
+        + run(
+            "fewer",
+            'variables {\n  file = "one.csv"\n  least = run.first.rows - 1\n}\n'
+             "expect_failures = [check.many]\n"
+            + asserts("output.rows == 1 && run.first.rows == 2"),
+        ),
+    )
+    said = folder.mlform("test")
+    assert said.out.endswith("\nSuccess! 3 passed, 0 failed.\n"), said.out + said.err
+    names = {p.name for p in folder.path.iterdir()}
+    assert names == {"main.mlf.hcl", "one.csv", "two.csv", "tests"}
+
+
+def test_a_failed_assert_shows_what_was_seen_and_the_rest_goes_on(folder: Folder) -> None:
+    write(
+        folder,
+        run("wrong", asserts("output.rows == 3 || var.password == 1", '"Three, please."'))
+        + run("right", asserts("output.rows == 2")),
+    )
+    said = folder.mlform("test", expect=1)
+    assert 'run "wrong" ... fail' in said.out
+    assert 'run "right" ... pass' in said.out
+    assert said.out.endswith("Failure! 1 passed, 1 failed.\n")
+    assert "on tests/a.mlftest.hcl:6:15" in said.err
+    assert "Three, please." in said.err
+    assert "output.rows is 2" in said.err
+    assert "var.password is (sensitive value)" in said.err
+    assert "canary" not in said.err
+
+
+def test_what_only_apply_knows_cannot_be_asserted_of_a_plan(folder: Folder) -> None:
+    write(folder, run("early", "command = plan\n" + asserts("output.rows == 2")))
+    assert "known only after apply" in folder.mlform("test", expect=1).err
+
+
+def test_expected_failures_must_come(folder: Folder) -> None:
+    write(
+        folder,
+        run("refused", "command = plan\nvariables {\n least = 0\n}\nexpect_failures = [var.least]")
+        + run("after", "variables {\n  least = 3\n}\nexpect_failures = [dataset.d]")
+        + run("none", "expect_failures = [dataset.d]"),
+    )
+    said = folder.mlform("test", expect=1)
+    assert 'run "refused" ... pass' in said.out
+    assert 'run "after" ... pass' in said.out
+    assert "dataset.d was expected to fail, and did not" in said.err
+
+
+def test_an_error_skips_what_follows(folder: Folder) -> None:
+    write(folder, run("lost", 'variables {\n  file = "none.csv"\n}') + run("later", ""))
+    said = folder.mlform("test", expect=1)
+    assert 'run "lost" ... error' in said.out
+    assert 'run "later" ... skip' in said.out
+    assert "none.csv names no data file" in said.err
+
+
+def test_mocks_make_nothing(folder: Folder) -> None:
+    mock = 'mock_provider "core" {\n  mock_resource "dataset" "file" {\n'
+    mock += "    defaults = { rows = 500 }\n  }\n}\n"
+    write(
+        folder,
+        mock
+        + run("mocked", 'variables {\n  file = "none.csv"\n}\n' + asserts("output.rows == 500"))
+        + run(
+            "overridden",
+            "override_resource {\n  target = dataset.d\n  values = { rows = 7 }\n}\n"
+             'variables {\n  file = "other.csv"\n}\n'
+            + asserts("output.rows == 7"),
+        ),
+    )
+    assert folder.mlform("test").out.endswith("Success! 2 passed, 0 failed.\n")
+
+
+def test_results_for_machines(folder: Folder) -> None:
+    write(folder, run("wrong", asserts("output.rows == 3")) + run("right", ""))
+    said = folder.mlform("test", "-json", "-junit-xml", "out.xml", expect=1)
+    assert [(x["type"], x.get("status")) for x in said.lines] == [
+        ("run", "fail"),
+        ("run", "pass"),
+        ("summary", None),
+    ]
+    assert 'tests="2" failures="1"' in (folder.path / "out.xml").read_text()
+
+
+def test_one_file_can_be_chosen(folder: Folder) -> None:
+    write(folder, run("a", ""))
+    write(folder, run("b", asserts("false")), "b.mlftest.hcl")
+    assert folder.mlform("test", "-filter", "tests/a.mlftest.hcl").code == 0
+    assert folder.mlform("test", expect=1).code == 1
+    assert "There is b.mlftest.hcl" in folder.mlform("test", "-filter", "c", expect=1).err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rnu {\n}\n", 'no block "rnu"'),
+        (run("x", "command = destroy"), "plan or apply"),
+        (run("x", "") + run("x", ""), 'a run "x"'),
+        (run("x", "assert {\n  condition = true\n}\n"), "error_message"),
+        (run("x", "variables {\n  files = 1\n}\n"), "no variable block declares"),
+        (
+            'mock_provider "core" {\n  mock_resource "dataset" {\n    defaults = {}\n  }\n}\n',
+            "KIND",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_test_is_said(folder: Folder, text: str, said: str) -> None:
+    write(folder, text)
+    assert said in folder.mlform("test", expect=1).err
+
+
+def test_no_tests_is_said(folder: Folder) -> None:
+    assert "There are no tests" in folder.mlform("test").out
