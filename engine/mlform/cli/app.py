@@ -279,10 +279,11 @@ def version(json: opt.Json = False) -> None:
         say(f"mlform {number}\nproviders: {', '.join(providers) or 'none'}\n")
 
 
-from mlform.cli import console, loop, modules, providers, recorded, testing  # noqa: E402 - their commands join the app above
+from mlform.cli import console, loop, lsp, modules, providers, recorded, testing  # noqa: E402 - their commands join the app above
 
 console.register(app)
 loop.register(app, monitor_app)
+lsp.register(app)
 modules.register(app)
 providers.register(app)
 testing.register(app)

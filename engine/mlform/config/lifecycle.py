@@ -17,7 +17,7 @@ from mlform.lang import references
 from mlform.syntax.tree import Attribute, Block, Name, TupleExpr
 from mlform.values import is_known
 
-_ARGUMENTS = (
+ARGUMENTS = (
     "create_before_destroy",
     "prevent_destroy",
     "ignore_changes",
@@ -61,7 +61,7 @@ class LifecycleBlock:
         reader = Reader(self.diagnostics)
         block = reader.once(self.owner, "lifecycle")
         if block is not None:
-            reader.only(block, _ARGUMENTS, _BLOCKS)
+            reader.only(block, ARGUMENTS, _BLOCKS)
         return block
 
     @cached_property

@@ -1,0 +1,81 @@
+"""Names in a spec: what stands at a place, where it is declared, and where it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlform.lang import Reference, references
+from mlform.lsp.workspace import Module
+from mlform.registry import KINDS
+from mlform.syntax.tree import Block, Source
+
+Place = tuple[str, int, int]
+"""File, and the offsets where something begins and ends."""
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """Something that has a name: ``var``, ``local``, ``module`` or a kind, and its name."""
+
+    root: str
+    name: str
+
+
+def symbol_at(module: Module, file: str, offset: int) -> Symbol | None:
+    """Return what the text at a place names, whether it is declared or used there."""
+    for symbol, place in declarations(module):
+        if place[0] == file and place[1] <= offset <= place[2]:
+            return symbol
+    for symbol, place in uses(module):
+        if place[0] == file and place[1] <= offset <= place[2]:
+            return symbol
+    return None
+
+
+def declarations(module: Module) -> Iterator[tuple[Symbol, Place]]:
+    """Yield every declared name, and where the name stands."""
+    for file, block in module.blocks():
+        if block.kind == "locals":
+            for name, attribute in block.body.attributes.items():
+                start = attribute.start
+                yield Symbol("local", name), (file, start, start + len(name))
+        elif block.labels and (root := _root(block)):
+            label = block.labels[-1]
+            inside = 1 if block.source.text[label.start : label.start + 1] == '"' else 0
+            yield Symbol(root, label.text), (file, label.start + inside, label.end - inside)
+
+
+def _root(block: Block) -> str:
+    if block.kind in KINDS or block.kind == "module":
+        return block.kind
+    return {"variable": "var", "output": "output", "check": "check"}.get(block.kind, "")
+
+
+def uses(module: Module) -> Iterator[tuple[Symbol, Place]]:
+    """Yield every use of a name in an expression, and where the name stands."""
+    for file, attribute in module.attributes():
+        for reference in references(attribute.expr):
+            found = _used(reference, attribute.source)
+            if found is not None:
+                yield found[0], (file, *found[1])
+
+
+def _used(reference: Reference, source: Source) -> tuple[Symbol, tuple[int, int]] | None:
+    root, steps, start = reference.root, list(reference.steps), reference.start
+    after = start + len(root)
+    if root == "prior" and steps:
+        root, after = str(steps.pop(0)), after + 1 + len(str(reference.steps[0]))
+    if not steps or not (root in KINDS or root in {"var", "local", "module"}):
+        return None
+    name = str(steps[0])
+    at = source.text.find(name, after, reference.end)
+    return (Symbol(root, name), (at, at + len(name))) if at >= 0 else None
+
+
+def declared(module: Module, symbol: Symbol) -> Block | None:
+    """Return the block that declares a name; locals have none of their own."""
+    for _, block in module.blocks():
+        if block.labels and (_root(block), block.labels[-1].text) == (symbol.root, symbol.name):
+            return block
+    return None

@@ -1,0 +1,224 @@
+"""The language server, asked by a real client over its pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types as lsp
+from pygls.lsp.client import LanguageClient
+
+SPEC = """\
+variable "least" {
+  description = "The least accuracy 🎯."
+  type        = number
+  default     = 0.9
+}
+
+locals {
+  target = "species"
+}
+
+dataset "file" "flowers" {
+  path = "flowers.csv"
+}
+
+training_job "sklearn" "job" {
+  data      = dataset.flowers
+  target    = local.target
+  estimator = "sklearn.linear_model.LogisticRegression"
+}
+
+output "result" {
+  value = "🎯${upper(local.target)}"
+}
+"""
+
+
+class Editor:
+    """A client with one folder open."""
+
+    def __init__(self, client: LanguageClient, root: Path) -> None:
+        self.client, self.root, self.version = client, root, 1
+        self.problems: asyncio.Queue[lsp.PublishDiagnosticsParams] = asyncio.Queue()
+
+    def document(self, name: str = "main.mlf.hcl") -> lsp.TextDocumentIdentifier:
+        return lsp.TextDocumentIdentifier((self.root / name).as_uri())
+
+    def open(self, text: str, name: str = "main.mlf.hcl") -> None:
+        item = lsp.TextDocumentItem(self.document(name).uri, "mlform", 1, text)
+        self.client.text_document_did_open(lsp.DidOpenTextDocumentParams(item))
+
+    def change(self, text: str) -> None:
+        self.version += 1
+        where = lsp.VersionedTextDocumentIdentifier(self.version, self.document().uri)
+        whole = lsp.TextDocumentContentChangeWholeDocument(text)
+        self.client.text_document_did_change(lsp.DidChangeTextDocumentParams(where, [whole]))
+
+    async def told(self, name: str = "main.mlf.hcl") -> list[lsp.Diagnostic]:
+        while True:
+            found = await asyncio.wait_for(self.problems.get(), 60)
+            if found.uri == self.document(name).uri:
+                return list(found.diagnostics)
+
+
+def at(text: str, before: str, nth: int = 1) -> lsp.Position:
+    """Return the position after the nth ``before``, counted as UTF-16 counts."""
+    end = -1
+    for _ in range(nth):
+        end = text.index(before, end + 1)
+    head = text[: end + len(before)]
+    line = head.rpartition("\n")[2]
+    return lsp.Position(head.count("\n"), len(line.encode("utf-16-le")) // 2)
+
+
+def with_editor(root: Path, ask: Callable[[Editor], Awaitable[Any]]) -> Any:
+    async def session() -> Any:
+        client = LanguageClient("tests", "1")
+        editor = Editor(client, root)
+
+        @client.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+        def told(params: lsp.PublishDiagnosticsParams) -> None:
+            editor.problems.put_nowait(params)
+
+        await client.start_io(sys.executable, "-m", "mlform", "lsp")
+        await client.initialize_async(
+            lsp.InitializeParams(lsp.ClientCapabilities(), root_uri=root.as_uri())
+        )
+        client.initialized(lsp.InitializedParams())
+        try:
+            return await ask(editor)
+        finally:
+            await client.shutdown_async(None)
+            client.exit(None)
+            await client.stop()
+
+    return asyncio.run(session())
+
+
+def test_problems_are_told_as_text_changes(tmp_path: Path) -> None:
+    async def ask(editor: Editor) -> None:
+        editor.open(SPEC)
+        assert await editor.told() == []
+        editor.change(SPEC.replace("${upper(local.target)}", "${uper(local.target)}"))
+        (problem,) = await editor.told()
+        assert 'Did you mean "upper"' in problem.message
+        line = problem.range.start
+        assert (line.line, line.character) == (21, len('  value = "') + 2 + 2)
+        editor.change(SPEC + 'training_job "skl')
+        assert [p.source for p in await editor.told()][:1] == ["mlform"]
+        editor.change(SPEC)
+        assert await editor.told() == []
+
+    with_editor(tmp_path, ask)
+
+
+def test_completion_knows_kinds_types_arguments_and_references(tmp_path: Path) -> None:
+    async def labels(editor: Editor, text: str, before: str) -> dict[str, lsp.CompletionItem]:
+        editor.change(text)
+        params = lsp.CompletionParams(editor.document(), at(text, before))
+        found = await editor.client.text_document_completion_async(params)
+        assert isinstance(found, lsp.CompletionList)
+        return {i.label: i for i in found.items}
+
+    async def ask(editor: Editor) -> None:
+        editor.open(SPEC)
+        assert {"dataset", "module", "variable"} <= (await labels(editor, SPEC + "da", "da")).keys()
+        typed = SPEC + 'training_job "'
+        assert "sklearn" in await labels(editor, typed, 'training_job "')
+        begun = SPEC.replace("  target    =", "  p\n  target    =")
+        found = await labels(editor, begun, "= dataset.flowers\n  p")
+        assert "params" in found
+        assert "estimator" not in found
+        assert "lifecycle" in found
+        written = SPEC.replace("= dataset.flowers\n", "= dataset.\n")
+        assert set(await labels(editor, written, "= dataset.")) == {"flowers"}
+        written = SPEC.replace("= dataset.flowers\n", "= dataset.flowers.\n")
+        assert "rows" in await labels(editor, written, "= dataset.flowers.")
+        written = SPEC.replace("local.target\n", "var.\n")
+        found = await labels(editor, written, "= var.")
+        assert str(found["least"].documentation) == "The least accuracy 🎯."
+        written = SPEC.replace("= local.target\n", "= up\n")
+        assert "upper" in await labels(editor, written, "= up")
+
+    with_editor(tmp_path, ask)
+
+
+def test_hover_definition_references_and_symbols(tmp_path: Path) -> None:
+    async def ask(editor: Editor) -> None:
+        editor.open(SPEC)
+        client, document = editor.client, editor.document()
+
+        async def shown(before: str, nth: int = 1) -> str:
+            params = lsp.HoverParams(document, at(SPEC, before, nth))
+            found = await client.text_document_hover_async(params)
+            assert found is not None
+            assert isinstance(found.contents, lsp.MarkupContent)
+            return found.contents.value
+
+        assert "A file, a glob or a folder" in await shown("  pat")
+        assert "upper(" in await shown("{upp")
+        assert '"species"' in await shown("upper(local.tar")
+        assert "dataset" in await shown('dataset "fi')
+
+        params = lsp.DefinitionParams(document, at(SPEC, "upper(local.targ"))
+        (place,) = await client.text_document_definition_async(params)  # type: ignore[misc, union-attr]
+        assert place.range.start == at(SPEC, "locals {\n  ")
+
+        context = lsp.ReferenceContext(include_declaration=True)
+        asked = lsp.ReferenceParams(context, document, at(SPEC, "dataset.flo"))
+        found = await client.text_document_references_async(asked)
+        assert found is not None
+        assert sorted(p.range.start.line for p in found) == [10, 15]
+
+        outline = await client.text_document_document_symbol_async(
+            lsp.DocumentSymbolParams(document)
+        )
+        assert outline is not None
+        assert "training_job sklearn job" in [s.name for s in outline]
+
+    with_editor(tmp_path, ask)
+
+
+def test_rename_reaches_every_file_and_refuses_what_is_no_name(tmp_path: Path) -> None:
+    other = 'output "o" {\n  value = "🎯${local.target}"\n}\n'
+    (tmp_path / "other.mlf.hcl").write_text(other)
+
+    async def ask(editor: Editor) -> None:
+        editor.open(SPEC)
+        where = at(SPEC, "upper(local.targ")
+
+        async def renamed(name: str) -> lsp.WorkspaceEdit | None:
+            params = lsp.RenameParams(editor.document(), where, name)
+            return await editor.client.text_document_rename_async(params)
+
+        edit = await renamed("label")
+        assert edit is not None
+        assert edit.changes is not None
+        assert {u.rpartition("/")[2]: len(e) for u, e in edit.changes.items()} == {
+            "main.mlf.hcl": 3,
+            "other.mlf.hcl": 1,
+        }
+        (change,) = edit.changes[editor.document("other.mlf.hcl").uri]
+        assert change.range.start == at(other, "local.")
+        assert await renamed("1x") is None
+        assert await renamed("target") is None
+
+    with_editor(tmp_path, ask)
+
+
+def test_formatting_gives_the_one_layout(tmp_path: Path) -> None:
+    async def ask(editor: Editor) -> None:
+        editor.open("a {\nb=1\n}\n")
+        options = lsp.FormattingOptions(2, insert_spaces=True)
+        params = lsp.DocumentFormattingParams(editor.document(), options)
+        edits = await editor.client.text_document_formatting_async(params)
+        assert edits is not None
+        assert [e.new_text for e in edits] == ["a {\n  b = 1\n}\n"]
+        editor.change("a {\n")
+        assert not await editor.client.text_document_formatting_async(params)
+
+    with_editor(tmp_path, ask)
