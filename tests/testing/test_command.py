@@ -74,8 +74,7 @@ def test_runs_share_a_state_and_leave_nothing_behind(folder: Folder) -> None:
         + run(
             "fewer",
             'variables {\n  file = "one.csv"\n  least = run.first.rows - 1\n}\n'
-             "expect_failures = [check.many]\n"
-            + asserts("output.rows == 1 && run.first.rows == 2"),
+            "expect_failures = [check.many]\n" + asserts("output.rows == 1 && run.first.rows == 2"),
         ),
     )
     said = folder.mlform("test")
@@ -137,8 +136,7 @@ def test_mocks_make_nothing(folder: Folder) -> None:
         + run(
             "overridden",
             "override_resource {\n  target = dataset.d\n  values = { rows = 7 }\n}\n"
-             'variables {\n  file = "other.csv"\n}\n'
-            + asserts("output.rows == 7"),
+            'variables {\n  file = "other.csv"\n}\n' + asserts("output.rows == 7"),
         ),
     )
     assert folder.mlform("test").out.endswith("Success! 2 passed, 0 failed.\n")
