@@ -337,3 +337,32 @@ def test_json_says_the_same(nested: World) -> None:
     ]
     moved = nested.session("").configured[0].moves
     assert [(m.source, m.target) for m in moved] == [("training_job.old", "training_job.last")]
+
+
+def test_a_block_without_instances_is_empty_not_unknown(nested: World) -> None:
+    spec = """
+    training_job "node" "counted" {
+      count = 0
+    }
+    training_job "node" "named" {
+      for_each = {}
+    }
+    training_job "node" "off" {
+      lifecycle {
+        enabled = false
+      }
+    }
+    training_job "node" "last" {
+      uses = concat([for n in training_job.counted : n.parity], [training_job.first.parity])
+    }
+    training_job "node" "first" {
+      value = 3
+    }
+    output "all" {
+      value = [length(training_job.counted), keys(training_job.named), training_job.off == null]
+    }
+    """
+    nested.apply(spec)
+    assert outputs(nested) == {"all": [0, [], True]}
+    assert nested.records()["training_job.last"].arguments["uses"] == [1]
+    assert nested.plan(spec).empty

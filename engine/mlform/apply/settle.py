@@ -86,7 +86,9 @@ class Settler:
         scope: dict[str, Value] = {"path": {"module": ".", "root": ".", "cwd": "."}}
         scope |= roots.get(argument.module) or {kind: {} for kind in KINDS}
         for root, names in argument.bindings.items():
-            scope[root] = {n: self.value(v, roots) for n, v in names.items()}
+            beside = scope.get(root) if root in KINDS else None
+            more = {n: self.value(v, roots) for n, v in names.items()}
+            scope[root] = {**beside, **more} if isinstance(beside, Mapping) else more
         if argument.secrets:
             given = scope.get("var", {})
             assert isinstance(given, dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,14 +60,14 @@ def validate(
     """Check the spec: everything that can be known without state, data or network."""
     from mlform.commands.explaining import ordered
     from mlform.commands.queries import validate as check
-    from mlform.render.diagnostics import as_data
+    from mlform.render.diagnostics import document
 
     session = opt.open_session(directory, var, var_file)
+    session.given = replace(session.given, partial=True)
     with explained(session, as_json=json):
         check(session)
         if json:
-            problems = as_data(ordered(session.diagnostics, session.texts))
-            say_json({"type": "diagnostics", "diagnostics": problems}, lines=True)
+            say_json(document(ordered(session.diagnostics, session.texts)), lines=True)
         else:
             count = len(session.configured[0].resources)
             say(f"The spec is valid: {count} resource(s).\n")

@@ -76,12 +76,12 @@ def explained(session: Session, *, as_json: bool = False) -> Iterator[None]:
 
 def _problems(session: Session, diagnostics: Diagnostics, *, as_json: bool) -> None:
     from mlform.commands.explaining import ordered
-    from mlform.render.diagnostics import as_data, diagnostic
+    from mlform.render.diagnostics import diagnostic, document
 
     texts = session.texts
     problems = ordered(diagnostics, texts)
     if as_json:
-        say_json({"type": "diagnostics", "diagnostics": as_data(problems)}, lines=True)
+        say_json(document(problems), lines=True)
         return
     for number, problem in enumerate(problems):
         say([("", "\n" if number else ""), *diagnostic(problem, texts)], error=True)
@@ -91,9 +91,9 @@ def _plain_error(summary: str, detail: str, *, as_json: bool) -> None:
     diagnostics = Diagnostics()
     diagnostics.error(summary, detail)
     if as_json:
-        from mlform.render.diagnostics import as_data
+        from mlform.render.diagnostics import document
 
-        say_json({"type": "diagnostics", "diagnostics": as_data(diagnostics)}, lines=True)
+        say_json(document(diagnostics), lines=True)
     else:
         say([("red bold", "Error"), ("bold", f": {summary}\n"), ("", f"\n{detail}\n")], error=True)
 

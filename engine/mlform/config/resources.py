@@ -62,10 +62,14 @@ class Resources:
         here = Address(address.kind, address.name, module=scope.path)
         if needed := repetition.needed(block):
             rests.blocks[here] = needed
+        errors, found = len(self.diagnostics.errors), False
         try:
             for key, bindings in repetition.instances(str(address), block):
+                found = True
                 if made := self._instance(declared, here, key, bindings, scope):
                     yield made.address, made
+            if not found and len(self.diagnostics.errors) > errors:
+                rests.later.add(here)  # so that what refers to it is no echo
         except NotYetError:
             rests.later.add(here)
             unknown = unknown_bindings(block)

@@ -13,7 +13,7 @@ from mlform.lang import evaluate, parse_type
 from mlform.syntax import parse_expression
 from mlform.syntax.tree import Block
 from mlform.types import Primitive
-from mlform.values import UNKNOWN, Value
+from mlform.values import UNKNOWN, Sensitive, Unknown, Value
 
 _ARGUMENTS = ("type", "default", "description", "sensitive", "nullable", "ephemeral")
 
@@ -125,6 +125,9 @@ class Variables:
         if candidate is None:
             if variable.default is not None:
                 return inputs.default(variable)
+            if self.given.partial:
+                open_ = UNKNOWN if variable.type is None else Unknown(variable.type)
+                return Sensitive(open_) if variable.secret else open_
             detail = (
                 f'Variable "{variable.name}" has no default and no value was given: pass '
                 f"-var {variable.name}=…, set {ENVIRONMENT}{variable.name}, or put it into "

@@ -17,7 +17,6 @@ from mlform.config.sources import JSON_SUFFIX, SUFFIX, parse_file
 from mlform.diagnostics import DiagnosedError, Diagnostic, Diagnostics, stop
 from mlform.registry import Registry
 from mlform.syntax.tree import Attribute, Block, Body
-from mlform.values import Unknown, Value
 
 
 @dataclass
@@ -51,11 +50,7 @@ class Module:
 
     def problems(self) -> list[Diagnostic]:
         """Return everything that is wrong, values of required variables left open."""
-        wanted = {v.name: v.type for v in self.folder.variables.values() if v.default is None}
-        values: dict[str, Value] = {
-            n: Unknown() if type_ is None else Unknown(type_) for n, type_ in wanted.items()
-        }
-        session = Session(self.root, Given((), {}, values), self.registry)
+        session = Session(self.root, Given((), {}, partial=True), self.registry)
         session.__dict__["sources"] = Sources(self.root, self.texts, {})
         found = session.diagnostics
         try:

@@ -180,10 +180,10 @@ class _Builder:
         rests = self.project.rests
         for place in rests.later:
             if isinstance(place, Address):
-                self.deferred[place] = tuple(str(b) for b in sorted(rests.blocks[place]))
+                self.deferred[place] = tuple(str(b) for b in sorted(rests.blocks.get(place, ())))
                 continue
             inside = tuple((name, None) for name, _ in place)
-            waits = tuple(str(b) for b in sorted(rests.calls[place]))
+            waits = tuple(str(b) for b in sorted(rests.calls.get(place, ())))
             for block in self.project.declared:
                 if block.module[: len(inside)] == inside:
                     self.deferred[replace(block, module=place + block.module[len(place) :])] = waits

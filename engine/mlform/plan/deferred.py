@@ -16,9 +16,10 @@ from mlform.plan.model import Condition, Deferred
 from mlform.plan.typed import keep
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import TRIGGERS, Wanted
+from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute
 from mlform.syntax.unparse import unparse
-from mlform.values import Handle, Value, conceal, is_known, is_sensitive, plain
+from mlform.values import UNKNOWN, Handle, Unknown, Value, conceal, is_known, is_sensitive, plain
 
 _WORLD: Final = ("path", "mlform", "terraform")
 
@@ -87,6 +88,11 @@ class Deferrer:
             elif root == "prior":
                 kinds = bindings.setdefault("prior", {}).setdefault(name, {})
                 kinds |= self._prior(reference, path)
+            elif root in KINDS:
+                kind = self.scope.modules[path].roots[root]
+                assert isinstance(kind, Mapping)
+                if not isinstance(kind.get(name, UNKNOWN), Handle | Unknown) and not kind[name]:
+                    bindings.setdefault(root, {})[name] = plain(kind[name])
             elif root in _WORLD:
                 bindings[root] = plain(self.scope.modules[path].roots[root])
         for root, value in bound.items():

@@ -27,6 +27,7 @@ class Scope:
         self.modules = {path: root.at(path) for path in project.modules}
         for scope in self.modules.values():
             scope.roots["prior"] = {kind: {} for kind in KINDS}
+        self._empty()
         for block in project.rests.later:
             if isinstance(block, Address) and block.module in self.modules:
                 self.put(block, UNKNOWN)
@@ -54,6 +55,18 @@ class Scope:
     def value(self, attribute: Attribute, path: ModulePath = ROOT) -> Value:
         """Return what an expression outside any resource is worth."""
         return self.modules[path].value(attribute)
+
+    def _empty(self) -> None:
+        """Say what blocks without any instance are worth: no elements, or null."""
+        made = {(a.kind, a.name, a.module) for a in self.project.resources}
+        for path, scope in self.modules.items():
+            for block, written in scope.module.blocks.items():
+                if (block.kind, block.name, path) not in made:
+                    kind = scope.roots[block.kind]
+                    assert isinstance(kind, dict)
+                    repeats = written.body.attributes
+                    none: Value = [] if "count" in repeats else None
+                    kind[block.name] = {} if "for_each" in repeats else none
 
     def _prior(self, snapshot: Snapshot) -> None:
         for address, resource in self.project.resources.items():

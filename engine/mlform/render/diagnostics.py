@@ -54,6 +54,19 @@ def _header(context: Span | None, span: Span, lines: list[str], width: int) -> S
     return said
 
 
+def document(problems: Iterable[Diagnostic]) -> dict[str, Any]:
+    """Return all problems of a command as one object, with whether any is an error."""
+    found = list(problems)
+    errors = sum(p.severity is Severity.ERROR for p in found)
+    return {
+        "type": "diagnostics",
+        "valid": not errors,
+        "error_count": errors,
+        "warning_count": len(found) - errors,
+        "diagnostics": as_data(found),
+    }
+
+
 def as_data(problems: Iterable[Diagnostic]) -> list[dict[str, Any]]:
     """Return problems as plain data, of the shape in ``schema/diagnostics.schema.json``."""
     return [

@@ -112,7 +112,8 @@ def diagnostics() -> Schema:
             "context": place,
         }
     )
-    body = _object({"type": {"const": "diagnostics"}, "diagnostics": _list(problem)})
+    counts = {"valid": _FLAG, "error_count": _WHOLE, "warning_count": _WHOLE}
+    body = _object({"type": {"const": "diagnostics"}, **counts, "diagnostics": _list(problem)})
     return {"$schema": _DRAFT, "title": "mlform diagnostics", **body}
 
 
