@@ -25,7 +25,7 @@ from mlform.config import Given
 from mlform.diagnostics import DiagnosedError, Diagnostic
 from mlform.plan import Plan
 from mlform.registry import Registry
-from mlform.render.diagnostics import as_data, diagnostic
+from mlform.render.diagnostics import diagnostic, document
 from mlform.render.plan import plan as shown
 from mlform.render.style import paint
 
@@ -79,7 +79,7 @@ def check(
 
     said = [paint(diagnostic(p, session.texts), colour=False) for p in known]
     compare(path, tidy("\n".join(said)), update=update)
-    data = {"type": "diagnostics", "diagnostics": as_data(known)}
+    data = document(known)
     schema().validate(data)
     lines = ",\n".join(json.dumps(d, ensure_ascii=False) for d in data["diagnostics"])
     compare(path, tidy(f"[\n{lines}\n]\n"), update=update, suffix="json")

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.client import LanguageClient
 
 SPEC = """\
@@ -124,6 +126,9 @@ def test_completion_knows_kinds_types_arguments_and_references(tmp_path: Path) -
         assert isinstance(found, lsp.CompletionList)
         return {i.label: i for i in found.items}
 
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "main.mlf.hcl").write_text('output "parity" {\n  value = 1\n}\n')
+
     async def ask(editor: Editor) -> None:
         editor.open(SPEC)
         assert {"dataset", "module", "variable"} <= (await labels(editor, SPEC + "da", "da")).keys()
@@ -141,6 +146,12 @@ def test_completion_knows_kinds_types_arguments_and_references(tmp_path: Path) -
         written = SPEC.replace("local.target\n", "var.\n")
         found = await labels(editor, written, "= var.")
         assert str(found["least"].documentation) == "The least accuracy 🎯."
+        begun = SPEC.replace("  type        = number", "  nu\n  type = number")
+        assert "nullable" in await labels(editor, begun, "  nu")
+        called = (
+            SPEC + 'module "m" {\n  source = "./inner"\n}\noutput "p" {\n  value = module.m.\n}\n'
+        )
+        assert set(await labels(editor, called, "value = module.m.")) == {"parity"}
         written = SPEC.replace("= local.target\n", "= up\n")
         assert "upper" in await labels(editor, written, "= up")
 
@@ -204,8 +215,9 @@ def test_rename_reaches_every_file_and_refuses_what_is_no_name(tmp_path: Path) -
         }
         (change,) = edit.changes[editor.document("other.mlf.hcl").uri]
         assert change.range.start == at(other, "local.")
-        assert await renamed("1x") is None
-        assert await renamed("target") is None
+        for name in ("1x", "target"):
+            with pytest.raises(JsonRpcException, match=name):
+                await renamed(name)
 
     with_editor(tmp_path, ask)
 

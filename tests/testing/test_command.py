@@ -182,3 +182,22 @@ def test_what_is_wrong_with_a_test_is_said(folder: Folder, text: str, said: str)
 
 def test_no_tests_is_said(folder: Folder) -> None:
     assert "There are no tests" in folder.mlform("test").out
+
+
+def test_only_conditions_can_be_expected_to_fail(folder: Folder) -> None:
+    lost = 'variables {\n  file = "none.csv"\n}\nexpect_failures = [dataset.d]'
+    write(folder, run("lost", lost) + run("later", ""))
+    said = folder.mlform("test", expect=1)
+    assert 'run "lost" ... error' in said.out
+    assert 'run "later" ... skip' in said.out
+
+
+def test_an_override_leaves_other_resources_real(folder: Folder) -> None:
+    more = 'dataset "file" "other" {\n  path = "two.csv"\n}\n'
+    (folder.path / "more.mlf.hcl").write_text(more)
+    override = "override_resource {\n  target = dataset.d\n  values = { rows = 7 }\n}\n"
+    condition = "dataset.d.rows == 7 && dataset.other.rows == 2"
+    keyed = f'state_key = "../out"\n{asserts(condition)}'
+    write(folder, override + run("both", asserts(condition)) + run("keyed", keyed))
+    assert folder.mlform("test").out.endswith("Success! 2 passed, 0 failed.\n")
+    assert not (folder.path.parent / "out").exists()

@@ -16,7 +16,9 @@ def serve() -> None:
     """Speak the Language Server Protocol over standard input and output."""
     try:
         from mlform.lsp.server import make
-    except ImportError:
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in {"pygls", "lsprotocol"}:
+            raise
         text = "The language server needs pygls. Install it: pip install 'mlform[lsp]'.\n"
         say([("red bold", "Error"), ("bold", ": Not installed\n\n"), ("", text)], error=True)
         raise typer.Exit(1) from None

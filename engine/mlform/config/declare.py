@@ -36,7 +36,7 @@ class _Placed(Protocol):
     def span(self) -> Span: ...
 
 
-_OUTPUT: Final = ("value", "description", "sensitive", "ephemeral", "depends_on")
+OUTPUT: Final = ("value", "description", "sensitive", "ephemeral", "depends_on")
 
 
 @dataclass
@@ -168,7 +168,7 @@ class Folder:
 
     def _output(self, block: Block) -> None:
         reader, attributes = Reader(self.diagnostics), block.body.attributes
-        reader.only(block, _OUTPUT, ("precondition",))
+        reader.only(block, OUTPUT, ("precondition",))
         known = {name: output.value for name, output in self.outputs.items()}
         name = self._named(block, "Duplicate output", known)
         given = reader.required(block, "value")

@@ -40,7 +40,7 @@ _NESTED: Final = {
     "dynamic": 1,
 }
 BLOCKS: Final = {**LABELS, **_NESTED}
-_CALL: Final = ("source", "version", "providers", "count", "for_each", "depends_on")
+CALL: Final = ("source", "version", "providers", "count", "for_each", "depends_on")
 
 
 def load(
@@ -238,7 +238,7 @@ class _Modules:
             return None
         folder = Folder.read(bodies, self.diagnostics, inside)
         self._child_settings(folder)
-        inputs = {n: a for n, a in attributes.items() if n not in _CALL}
+        inputs = {n: a for n, a in attributes.items() if n not in CALL}
         self._check_inputs(name, block, inputs, folder)
         module = self.module(folder, where, inside)
         return Call(name, block, module, inputs, self._providers(attributes.get("providers")))
@@ -274,7 +274,7 @@ class _Modules:
             if given not in folder.variables:
                 detail = (
                     f'Module "{name}" has no variable "{given}".'
-                    f"{did_you_mean(given, [*folder.variables, *_CALL])}"
+                    f"{did_you_mean(given, [*folder.variables, *CALL])}"
                 )
                 self.diagnostics.error("Unknown argument", detail, at=attribute.name_span)
         for variable in folder.variables.values():

@@ -56,12 +56,14 @@ class Sources:
                 f"There is no *{SUFFIX} file in {root}. Write one, or run `mlform init` for a "
                 "small example.",
             )
-        files = {n: text for n in names if (text := _text(root / n, n, diagnostics)) is not None}
+        files = {
+            n: text for n in names if (text := read_text(root / n, n, diagnostics)) is not None
+        }
         automatic = [name for name in VALUES if (root / name).is_file()]
         automatic += sorted(p.name for p in root.iterdir() if p.name.endswith(AUTO_VALUES))
-        values = {n: t for n in automatic if (t := _text(root / n, n, diagnostics)) is not None}
+        values = {n: t for n in automatic if (t := read_text(root / n, n, diagnostics)) is not None}
         for how, what in given.items if given else ():
-            if how == "file" and (text := _text(Path(what), what, diagnostics)) is not None:
+            if how == "file" and (text := read_text(Path(what), what, diagnostics)) is not None:
                 values[what] = text
         return cls(root, files, values)
 
@@ -70,7 +72,7 @@ class Sources:
         if folder not in self.modules:
             place = self.root / folder
             names = _spec_names(place) if place.is_dir() else []
-            read = {n: _text(place / n, f"{folder}/{n}", diagnostics) for n in names}
+            read = {n: read_text(place / n, f"{folder}/{n}", diagnostics) for n in names}
             self.modules[folder] = {
                 f"{folder}/{n}": text for n, text in read.items() if text is not None
             }
@@ -97,7 +99,8 @@ def _spec_names(folder: Path) -> list[str]:
     return sorted(p.name for p in found if p.is_file())
 
 
-def _text(path: Path, name: str, diagnostics: Diagnostics) -> str | None:
+def read_text(path: Path, name: str, diagnostics: Diagnostics) -> str | None:
+    """Return the text of a file, or note why it cannot be read."""
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:

@@ -15,13 +15,13 @@ from mlform.syntax.tree import Block
 from mlform.types import Primitive
 from mlform.values import UNKNOWN, Sensitive, Unknown, Value
 
-_ARGUMENTS = ("type", "default", "description", "sensitive", "nullable", "ephemeral")
+ARGUMENTS = ("type", "default", "description", "sensitive", "nullable", "ephemeral")
 
 
 def read_variable(block: Block, diagnostics: Diagnostics) -> Variable:
     """Read one ``variable`` block."""
     reader, attributes = Reader(diagnostics), block.body.attributes
-    reader.only(block, _ARGUMENTS, ("validation",))
+    reader.only(block, ARGUMENTS, ("validation",))
     written = attributes.get("type")
     type_ = None
     if written is not None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
-from mlform.config.declare import LABELS
+from mlform.config.declare import LABELS, OUTPUT
 from mlform.config.lifecycle import ARGUMENTS as LIFECYCLE
+from mlform.config.load import CALL
+from mlform.config.modules import is_local
 from mlform.config.resources import META
+from mlform.config.variables import ARGUMENTS as VARIABLE
 from mlform.lang import functions
 from mlform.lsp.symbols import Symbol, declared, symbol_at
 from mlform.lsp.workspace import Module
@@ -21,6 +24,26 @@ from mlform.syntax.tree import Block
 _REFERENCE: Final = re.compile(r"[\w-]+(?:\[[^\]]*\])?(?:\.[\w-]*(?:\[[^\]]*\])?)+$")
 _TYPE: Final = re.compile(r'^\s*(\w+)\s+"[^"]*$')
 _WORD: Final = re.compile(r"^\s*[\w-]*$")
+_RULE: Final = (("condition", "error_message"), ())
+_INSIDE: Final[Mapping[str, tuple[Sequence[str], Sequence[str]]]] = {
+    "lifecycle": (LIFECYCLE, ("precondition", "postcondition")),
+    "precondition": _RULE,
+    "postcondition": _RULE,
+    "validation": _RULE,
+    "assert": _RULE,
+    "variable": (VARIABLE, ("validation",)),
+    "output": (OUTPUT, ("precondition",)),
+    "check": ((), ("assert",)),
+    "module": (CALL, ()),
+    "mlform": (("required_version",), ("required_providers", "backend")),
+    "backend": (("path",), ()),
+    "provider": (("alias",), ()),
+    "moved": (("from", "to"), ()),
+    "removed": (("from",), ("lifecycle",)),
+    "import": (("to", "id"), ()),
+    "dynamic": (("for_each", "iterator"), ("content",)),
+}
+"""Block → the arguments and the blocks that it takes."""
 _ROOTS: Final = ("var", "local", "module", "prior", "path", "each", "count", "mlform")
 
 
@@ -65,9 +88,11 @@ def _statements(module: Module, around: list[Block]) -> Iterator[Item]:
         yield from (Item(name, "block") for name in LABELS)
         return
     block = around[-1]
-    if block.kind == "lifecycle":
-        yield from (Item(name, "argument", insert=f"{name} = ") for name in LIFECYCLE)
-        yield from (Item(name, "block") for name in ("precondition", "postcondition"))
+    if block.kind in _INSIDE:
+        arguments, blocks = _INSIDE[block.kind]
+        left = [n for n in arguments if n not in block.body.attributes]
+        yield from (Item(name, "argument", insert=f"{name} = ") for name in left)
+        yield from (Item(name, "block") for name in blocks)
         return
     offer = _offer(module, around[0])
     if offer is None or len(around) > 1:
@@ -100,6 +125,8 @@ def _members(module: Module, written: str) -> Iterator[Item]:
             yield from (Item(name, "variable", a.text[:80]) for name, a in folder.locals.items())
         case ["module"]:
             yield from (Item(name, "module") for name in folder.calls)
+        case ["module", name]:
+            yield from (Item(output, "attribute") for output in _outputs(module, name))
         case ["each"]:
             yield from (Item(name, "variable") for name in ("key", "value"))
         case ["count"]:
@@ -118,6 +145,16 @@ def _members(module: Module, written: str) -> Iterator[Item]:
                 yield Item(attribute, "attribute", docs.get(attribute, ""))
         case _:
             return
+
+
+def _outputs(module: Module, name: str) -> list[str]:
+    """Return the outputs of a module beside this one."""
+    block = module.folder.calls.get(name)
+    written = block.body.attributes.get("source") if block else None
+    source = written.text.strip('"') if written else ""
+    if not is_local(source):
+        return []
+    return list(Module.read(module.root / source, {}, module.registry).folder.outputs)
 
 
 def _offer(module: Module, block: Block) -> Offer | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 from pygls.uris import from_fs_path, to_fs_path
 
@@ -39,8 +40,8 @@ class Server(LanguageServer):
     def __init__(self) -> None:
         super().__init__("mlform", version("mlform"))
         self.registry = Registry()
-        self.told: set[str] = set()
-        """Files whose problems the editor shows now."""
+        self.told: dict[Path, set[str]] = {}
+        """Folder → files whose problems the editor shows now."""
 
     def module(self, uri: str) -> tuple[Module, str]:
         """Return the module that a document belongs to, and its name there."""
@@ -50,13 +51,13 @@ class Server(LanguageServer):
 
     def offset(self, module: Module, name: str, position: lsp.Position) -> int:
         """Return where a position is, in characters from the beginning of a file."""
-        lines = module.texts.get(name, "").splitlines(keepends=True)
+        lines = _lines(module.texts.get(name, ""))
         at = self.workspace.position_codec.position_from_client_units(lines, position)
         return sum(map(len, lines[: at.line])) + at.character
 
     def range(self, module: Module, name: str, span: Span) -> lsp.Range:
         """Return a span as the editor counts."""
-        lines = module.texts.get(name, "").splitlines(keepends=True)
+        lines = _lines(module.texts.get(name, ""))
         start = lsp.Position(span.line - 1, span.column - 1)
         end = lsp.Position(span.end_line - 1, span.end_column - 1)
         codec = self.workspace.position_codec
@@ -76,6 +77,9 @@ class Server(LanguageServer):
             if problem.subject is not None and problem.subject.file in found:
                 name = problem.subject.file
                 found[name].append(_diagnostic(problem, self.range(module, name, problem.subject)))
+        for gone in self.told.get(module.root, set()) - found.keys():
+            found[gone] = []
+        self.told[module.root] = {name for name, items in found.items() if items}
         for name, items in found.items():
             params = lsp.PublishDiagnosticsParams(_uri(module.root / name), items)
             self.text_document_publish_diagnostics(params)
@@ -91,6 +95,10 @@ def make() -> Server:
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
     def changed(params: lsp.DidChangeTextDocumentParams) -> None:
+        server.tell(params.text_document.uri)
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)
+    def closed(params: lsp.DidCloseTextDocumentParams) -> None:
         server.tell(params.text_document.uri)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_SAVE)
@@ -174,11 +182,12 @@ def _places(
 def _renamed(server: Server, params: lsp.RenameParams) -> lsp.WorkspaceEdit | None:
     module, name = server.module(params.text_document.uri)
     symbol = symbol_at(module, name, server.offset(module, name, params.position))
-    if symbol is None or not is_name(params.new_name):
+    if symbol is None:
         return None
-    taken = {s for s, _ in declarations(module)}
-    if Symbol(symbol.root, params.new_name) in taken:
-        return None
+    if not is_name(params.new_name):
+        raise JsonRpcInvalidParams(f'"{params.new_name}" is no name.')
+    if Symbol(symbol.root, params.new_name) in {s for s, _ in declarations(module)}:
+        raise JsonRpcInvalidParams(f"There is {symbol.root}.{params.new_name} already.")
     changes: dict[str, list[lsp.TextEdit]] = {}
     for found, place in [*declarations(module), *uses(module)]:
         if found == symbol:
@@ -195,6 +204,11 @@ def _diagnostic(problem: Diagnostic, where: lsp.Range) -> lsp.Diagnostic:
         severity=lsp.DiagnosticSeverity.Error if error else lsp.DiagnosticSeverity.Warning,
         source="mlform",
     )
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines as spans count them: they end with a line feed, and with nothing else."""
+    return [f"{line}\n" for line in text.split("\n")]
 
 
 def _path(uri: str) -> Path:

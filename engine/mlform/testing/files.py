@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mlform.config.blocks import Reader, Rule
+from mlform.config.sources import read_text
 from mlform.diagnostics import Diagnostics, Span, stop
 from mlform.lang import references
 from mlform.registry import KINDS
@@ -72,6 +73,8 @@ def read_files(
     Raises ``DiagnosedError`` where one cannot be read, or ``chosen`` names one that is not there.
     """
     found = sorted(root.glob(f"*{SUFFIX}"))
+    if not (root / folder).resolve().is_relative_to(root.resolve()):
+        raise stop("Invalid test folder", f'"{folder}" is not beneath the folder of the spec.')
     found += sorted((root / folder).glob(f"*{SUFFIX}"))
     names = {p.relative_to(root).as_posix(): p for p in found}
     for name in chosen:
@@ -80,9 +83,9 @@ def read_files(
             raise stop("No such test file", f"There is no test file {name}. There is {there}.")
     wanted = {Path(name).as_posix() for name in chosen} or set(names)
     files = [
-        _File(name, path.read_text("utf-8"), diagnostics).read()
+        _File(name, text, diagnostics).read()
         for name, path in names.items()
-        if name in wanted
+        if name in wanted and (text := read_text(path, name, diagnostics)) is not None
     ]
     diagnostics.stop_on_errors()
     return files

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from mlform.registry import Offer, Registry
-from mlform.sdk import AnyResource, Artifact, Context, Resource, ResourceError, Stored
+from mlform.sdk import AnyResource, Artifact, Context, Looking, Resource, ResourceError, Stored
 
 
 @dataclass
@@ -54,10 +54,20 @@ def mocked(
         given = {**defaults, **(override or {})}
         return _attributes(resource, ctx, given)
 
-    members: dict[str, Any] = {"apply": apply, "read": Resource.read}
+    def read(_self: AnyResource, ctx: Looking, old: Stored[Any, Any]) -> BaseModel | None:
+        if whole or ctx.address in registry.overrides:
+            kept: BaseModel = old.attributes
+            return kept
+        found: BaseModel | None = resource.read(ctx, old)
+        return found
+
+    def destroy(_self: AnyResource, ctx: Context, old: Stored[Any, Any]) -> str:
+        made_up = whole or ctx.address in registry.overrides
+        return "" if made_up else resource.destroy(ctx, old)
+
+    members: dict[str, Any] = {"apply": apply, "read": read, "destroy": destroy}
     if whole:
         members |= {
-            "destroy": Resource.destroy,
             "inputs": Resource.inputs,
             "distributions": Resource.distributions,
         }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from mlform.address import Address
 from mlform.commands.applying import Applied, apply
 from mlform.commands.session import PlanOptions
 from mlform.config import Given
@@ -52,6 +52,17 @@ class Outcome:
     """The plan as text, where it was asked for."""
 
 
+_CONDITIONS: Final = frozenset(
+    {"Invalid variable value", "Precondition failed", "Postcondition failed", "Check failed"}
+)
+_JUDGED: Final = _CONDITIONS | {
+    "Test assertion failed",
+    "Missing expected failure",
+    "Unknown condition",
+    "Invalid condition",
+}
+"""What makes a test fail; whatever else goes wrong is an error, after which nothing is sure."""
+
 Reporter: TypeAlias = Callable[[Outcome], None]
 
 
@@ -82,21 +93,23 @@ class _Runner:
 
     def outcomes(self) -> Iterator[Outcome]:
         broken = False
-        for run in self.file.runs:
-            if broken:
-                yield Outcome(self.file.name, run.name, Status.SKIP)
-                continue
-            outcome = self._outcome(run)
-            broken = outcome.status is Status.ERROR
-            yield outcome
-        yield from self._taken_down()
+        try:
+            for run in self.file.runs:
+                if broken:
+                    yield Outcome(self.file.name, run.name, Status.SKIP)
+                    continue
+                outcome = self._outcome(run)
+                broken = outcome.status is Status.ERROR
+                yield outcome
+        finally:
+            left = list(self._taken_down())
+        yield from left
 
     def _outcome(self, run: Run) -> Outcome:
         began = time.monotonic()
         try:
             problems, plan = self._carried_out(run)
-            failed = any(p.severity is Severity.ERROR for p in problems)
-            status = Status.FAIL if failed else Status.PASS
+            status = _status(problems)
         except DiagnosedError as error:
             problems, plan, status = list(error.diagnostics), "", Status.ERROR
         seconds = time.monotonic() - began
@@ -109,10 +122,13 @@ class _Runner:
         applied: Applied | None = None
         try:
             if run.apply:
+                self.trials.pop(run.state or run.module, None)
                 self.trials[run.state or run.module] = trial
                 applied = apply(trial, lambda _plan: True, lambda _event: None, options)
                 plan = applied.plan
                 failures += _failures(applied)
+                if applied.outcome is not None and applied.outcome.interrupted:
+                    raise KeyboardInterrupt
             else:
                 plan = trial.plan(trial.store.snapshot(), options)
         except DiagnosedError as error:
@@ -146,7 +162,7 @@ class _Runner:
         )
         diagnostics.stop_on_errors()
         state = run.state or run.module
-        place = self.folder / (Address("x", state or "main").name.replace("/", "_") or "main")
+        place = self.folder / hashlib.sha256(state.encode()).hexdigest()[:16]
         place.mkdir(exist_ok=True)
         return Trial(
             root=self.root / run.module if run.module else self.root,
@@ -189,6 +205,8 @@ class _Runner:
         left = []
         for failure in failures:
             about = next((e for e in run.expected if failure.address == e), None)
+            if failure.summary not in _CONDITIONS:
+                about = None
             if about is None:
                 left.append(failure)
             else:
@@ -216,6 +234,13 @@ class _Runner:
             if any(p.severity is Severity.ERROR for p in problems):
                 seconds = time.monotonic() - began
                 yield Outcome(self.file.name, "", Status.ERROR, seconds, problems)
+
+
+def _status(problems: list[Diagnostic]) -> Status:
+    errors = [p for p in problems if p.severity is Severity.ERROR]
+    if not errors:
+        return Status.PASS
+    return Status.FAIL if all(p.summary in _JUDGED for p in errors) else Status.ERROR
 
 
 def _data(attribute: Attribute | None, diagnostics: Diagnostics) -> Mapping[str, Any]:
