@@ -130,7 +130,7 @@ def test_what_is_recorded_can_be_looked_at(folder: Folder) -> None:
 def test_the_graph_is_drawn(folder: Folder) -> None:
     assert '"dataset.d";' in folder.mlform("graph").out
     assert 'n0["dataset.d"]' in folder.mlform("graph", "-format", "mermaid").out
-    assert "dot or mermaid" in folder.mlform("graph", "-format", "svg", expect=1).err
+    assert "dot, mermaid or json" in folder.mlform("graph", "-format", "svg", expect=1).err
 
 
 def test_targets_must_name_something(folder: Folder) -> None:

@@ -68,7 +68,8 @@ def test_outputs_are_given_by_name(world: World) -> None:
 def test_the_graph_quotes_the_keys_of_instances(world: World) -> None:
     session = world.session(SPEC)
     validate(session)
-    dot, mermaid = graph.dot(session.graph.needs), graph.mermaid(session.graph.needs)
+    drawing = drawn(session, "instances")
+    dot, mermaid = graph.dot(drawing), graph.mermaid(drawing)
     escaped = str(A).replace("\\", "\\\\").replace('"', '\\"')
     assert f'"{escaped}" -> "training_job.b"' in dot
     assert "n0 --> n1" in mermaid

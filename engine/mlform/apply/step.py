@@ -16,7 +16,7 @@ from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.provider import StepFailed, call
 from mlform.apply.settle import Roots, Settler
 from mlform.keys import CodeError, closure, environment
-from mlform.plan import Action, Condition, Decision, Deferred, Facts, Reason, Step, decide, severity
+from mlform.plan import Action, Condition, Decision, Deferred, Facts, Step, decide, severity
 from mlform.plan.decide import adopted, full_key
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.orphans import DESTROYED
@@ -278,7 +278,7 @@ class Stepper:
             "action": decision.action.value,
             "seconds": round(seconds, 3) if ran else before,
             "rows": step.rows,
-            "reasons": [_as_data(r) for r in decision.reasons],
+            "reasons": [r.as_data() for r in decision.reasons],
             "provider": step.provider,
             "home": self._home(step),
             "inputs": {
@@ -395,10 +395,3 @@ def _most(step: Step) -> int:
 
 def _same_type(record: Record, offer: Offer) -> bool:
     return record.type == offer.resource.type
-
-
-def _as_data(reason: Reason) -> dict[str, Any]:
-    kept = {"what": reason.what, "subject": reason.subject, "at": reason.at}
-    return {k: v for k, v in kept.items() if v} | {
-        k: v for k, v in (("before", reason.before), ("after", reason.after)) if v is not None
-    }

@@ -90,6 +90,13 @@ class Reason:
     at: str = ""
     """Where it is written: ``file:line``."""
 
+    def as_data(self) -> dict[str, Any]:
+        """Return it as plain data, without what it does not have: as receipts keep it."""
+        kept = {"what": self.what, "subject": self.subject, "at": self.at}
+        return {k: v for k, v in kept.items() if v} | {
+            k: v for k, v in (("before", self.before), ("after", self.after)) if v is not None
+        }
+
 
 @dataclass(frozen=True)
 class Step:
