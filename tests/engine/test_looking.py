@@ -8,6 +8,7 @@ import pytest
 from tests.engine.world import World
 
 from mlform.address import Address
+from mlform.commands.drawing import drawn
 from mlform.commands.queries import outputs, record, validate
 from mlform.diagnostics import DiagnosedError
 from mlform.render import graph

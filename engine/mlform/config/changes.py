@@ -111,6 +111,11 @@ class _Changes:
             self.diagnostics.error("Invalid import", detail, at=given[0].value_span)
             return
         self.imports.append(Import(address, identifier, block.header_span))
+        detail = (
+            f"{address} cannot take over what exists already in this version of mlform: no type "
+            "can. Take the block away; what is declared is made anew, or found by its key."
+        )
+        self.diagnostics.error("Not available yet", detail, at=block.header_span)
 
     def _written(self, attribute: Attribute, path: tuple[str, ...]) -> str | None:
         """Return the address that an expression writes, as seen from the root module."""

@@ -13,6 +13,10 @@ import {
 import {
   to = deployment.e
 }
+import {
+  to = deployment.e
+  id = "http://localhost:1"
+}
 # --- file modules/m/main.mlf.hcl
 import {
   to = deployment.inner
