@@ -109,6 +109,9 @@ def fmt(
     diff: Annotated[bool, typer.Option("--diff", help="Show what changes.")] = False,
     recursive: Annotated[bool, typer.Option("--recursive", help="Folders inside too.")] = False,
     write: Annotated[bool, typer.Option("--write/--no-write", help="Rewrite the files.")] = True,
+    list_: Annotated[
+        bool, typer.Option("--list/--no-list", help="Name the files that change.")
+    ] = True,
 ) -> None:
     """Lay spec files out in the one style."""
     from mlform.commands.formatting import files, lay_out
@@ -130,18 +133,26 @@ def fmt(
         if wanted == ["-"]:
             say(laid["<stdin>"])
         else:
-            _rewrite(texts, changed, diff=diff, write=write and not check)
+            _rewrite(texts, changed, diff=diff, write=write and not check, named=list_)
         if check and changed:
             raise typer.Exit(3)
 
 
 def _rewrite(
-    before: Mapping[str, str], changed: Mapping[str, str], *, diff: bool, write: bool
+    before: Mapping[str, str],
+    changed: Mapping[str, str],
+    *,
+    diff: bool,
+    write: bool,
+    named: bool,
 ) -> None:
+    from mlform.commands.formatting import replace_text
+
     for name, text in changed.items():
-        say(f"{name}\n")
+        if named:
+            say(f"{name}\n")
         if diff:
             old, new = before[name].splitlines(keepends=True), text.splitlines(keepends=True)
             say("".join(difflib.unified_diff(old, new, f"old/{name}", f"new/{name}")))
         if write:
-            Path(name).write_text(text, encoding="utf-8")
+            replace_text(Path(name), text)

@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 ERROR: Final = 1
 INTERRUPTED: Final = 130
 _SWITCH: Final = re.compile(r"--([a-z-]+)=(true|false)")
-_NEGATED: Final = frozenset({"refresh", "write", "example"})
+_NEGATED: Final = frozenset({"refresh", "write", "example", "list"})
 _SWITCHES: Final = _NEGATED | {"auto-approve", "json", "detailed-exitcode", "destroy", "check"}
 _SINGLE_DASH: Final = re.compile(r"-[a-zA-Z][a-zA-Z]+(?:-[a-zA-Z]+)*(?:=.*)?", re.DOTALL)
 
