@@ -257,6 +257,7 @@ def test_a_target_may_be_inside_a_module(nested: World) -> None:
         ('source = "./inner"\n value = 1\n valeu = 2', 'no variable "valeu"'),
         ('source = "./none"\n value = 1', "no spec file"),
         ('source = "inner"\n value = 1', '"./…"'),
+        ('source = ""\n value = 1', '"./…"'),
         ('source = "https://x.test/y.zip"\n value = 1', "git::"),
         ('source = "git::https://x.test/y.git"\n value = 1', "mlform get"),
         ('source = "./inner"\n value = 1\n for_each = ["a"]', "toset"),

@@ -209,8 +209,9 @@ class _Modules:
             detail = f'A module block holds no block "{inner.kind}".'
             self.diagnostics.error("Unexpected block", detail, at=inner.header_span)
         given = reader.required(block, "source")
+        errors = len(self.diagnostics.errors)
         source = reader.text(given[0], scope=scope) if given else ""
-        if given is None or not source:
+        if given is None or len(self.diagnostics.errors) > errors:
             return None
         inside = (*path, name)
         where = self._place(source, place, inside, given[0])
