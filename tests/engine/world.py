@@ -152,6 +152,37 @@ class Toy(Provider):
         assert isinstance(given, ToySettings)
         return [Node(given.greeting), Judge(), Service()]
 
+    @classmethod
+    def functions(cls) -> Sequence[Callable[..., Any]]:
+        return [slug, total, largest, described, broken, liar]
+
+
+def slug(text: str, mark: str) -> str:
+    """Return text in lower case, with a mark for each space."""
+    if len(mark) != 1:
+        raise ResourceError("Invalid mark", f'"{mark}" is not one character.', argument="mark")
+    return text.lower().replace(" ", mark)
+
+
+def total(first: int, *more: int) -> int:
+    return first + sum(more)
+
+
+def largest(of: dict[str, float], default: float | None) -> float | None:
+    return max(of.values(), default=default)
+
+
+def described(piece: Piece, extra: Any) -> dict[str, str]:
+    return {"name": piece.name, "size": str(piece.size), "extra": str(extra)}
+
+
+def broken(text: str) -> str:
+    return text[99]
+
+
+def liar(text: str) -> list[str]:
+    return text  # type: ignore[return-value]
+
 
 @dataclass
 class Inline:

@@ -160,7 +160,7 @@ def test_unknown(text: str, wanted: Value) -> None:
         ("[for x in 3 : x]", "3", "Not a collection", "not number"),
         ('{for t in ["a", "a"] : t => 1}', "t", "Duplicate object key", '"a"'),
         ("{(null) = 1}", "(null)", "Invalid object key", "null"),
-        ("uper(var.name)", "uper(var.name)", "Unknown function", 'Did you mean "upper"?'),
+        ("uper(var.name)", "uper", "Unknown function", 'Did you mean "upper"?'),
         ('upper("a", "b")', 'upper("a", "b")', "Wrong number of arguments", "was given 2"),
         ("upper(var.tags)", "var.tags", "Invalid function argument", "not list"),
         ("upper(dataset.loans)", "dataset.loans", "Invalid function argument", "dataset.loans"),

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from mlform.address import Address
 from mlform.diagnostics import Diagnostics, stop
 from mlform.lang import ConversionError, convert, evaluate, parse_type
+from mlform.lang.provided import Provided, provided_root
 from mlform.plan import Condition, Deferred, Step
 from mlform.plan.typed import Typed
 from mlform.refresh.recorded import Recorded
@@ -25,6 +26,7 @@ class Settler:
 
     def __init__(self, records: Recorded, secrets: Mapping[str, Value]) -> None:
         self.records, self.secrets = records, secrets
+        self.provided = Provided(records.registry.providers, records.registry.functions)
 
     def values(self, step: Step) -> dict[str, Value]:
         """Return every argument's value. Raises ``DiagnosedError`` where there is none."""
@@ -96,7 +98,8 @@ class Settler:
         diagnostics = Diagnostics()
         expr, source = parse_expression(argument.text, argument.at or "plan", diagnostics)
         diagnostics.stop_on_errors()
-        value = evaluate(expr, {**scope, **(bound or {})}, diagnostics, source)
+        scope |= {**provided_root(self.provided), **(bound or {})}
+        value = evaluate(expr, scope, diagnostics, source)
         diagnostics.stop_on_errors()
         return self._as_variable(argument, value)
 

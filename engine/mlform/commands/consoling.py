@@ -11,6 +11,7 @@ from mlform.commands.session import Session
 from mlform.config.sources import JSON_SUFFIX, SUFFIX
 from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate, functions
+from mlform.lang.provided import Provided, provided_root
 from mlform.lang.registry import LIVE
 from mlform.syntax import parse_expression
 from mlform.syntax.problems import UNCLOSED_BRACKET, UNCLOSED_HEREDOC, UNCLOSED_SEQUENCE
@@ -34,7 +35,9 @@ class Console:
         names = (p.name for p in session.root.iterdir())
         if not any(name.endswith((SUFFIX, JSON_SUFFIX)) for name in names):
             place: dict[str, Value] = {"module": ".", "root": ".", "cwd": str(session.root)}
-            return {"path": place, "mlform": {"workspace": "default"}, LIVE: True}
+            provided = Provided(session.registry.providers, session.registry.functions)
+            roots: dict[str, Value] = {"path": place, "mlform": {"workspace": "default"}}
+            return {**roots, **provided_root(provided), LIVE: True}
         from mlform.refresh.scope import Scope
         from mlform.refresh.world import known_handle, pending_handle
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from mlform.commands.session import Session
+from mlform.lang.provided import PREFIX, made
+from mlform.lang.registry import Function, Parameter
 from mlform.registry import ENGINE, Offer, Registry
 from mlform.sdk.docs import field_docs
 from mlform.sdk.fields import field_classes
@@ -32,22 +33,35 @@ def schema(registry: Registry) -> dict[str, Any]:
     """Return everything that installed providers offer, as plain data."""
     providers: dict[str, Any] = {}
     for offer in registry.offers():
-        given = providers.setdefault(offer.provider, {"version": _version(offer), "resources": {}})
+        given = providers.setdefault(offer.provider, _provider(offer.provider, registry))
         kind, type_ = offer.resource.kind, offer.resource.type
         given["resources"][f"{kind}.{type_}" if type_ else kind] = _resource(offer)
     return {"format": FORMAT, "providers": providers}
 
 
-def _version(offer: Offer) -> str:
-    distribution = "mlform" if offer.target is None else _distribution(offer.target)
-    return version(distribution)
+def _provider(name: str, registry: Registry) -> dict[str, Any]:
+    offered = registry.functions(name) if name in registry.providers() else {}
+    functions = {n: made(f"{PREFIX}{name}::{n}", offered[n]) for n in sorted(offered)}
+    return {
+        "version": registry.version(name),
+        "resources": {},
+        "functions": {n: _function(f) for n, f in functions.items()},
+    }
 
 
-def _distribution(target: str) -> str:
-    from importlib.metadata import packages_distributions
+def _function(function: Function) -> dict[str, Any]:
+    rest = function.rest
+    return {
+        "description": function.run.__doc__ or "",
+        "parameters": [_parameter(p) for p in function.parameters],
+        "variadic": None if rest is None else _parameter(rest),
+        "returns": str(function.result),
+    }
 
-    top = target.partition(":")[0].partition(".")[0]
-    return next(iter(packages_distributions().get(top, ["mlform"])))
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    type_, null = str(parameter.type), parameter.null
+    return {"name": parameter.name, "type": type_, "nullable": null}
 
 
 def _resource(offer: Offer) -> dict[str, Any]:

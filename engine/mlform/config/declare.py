@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from mlform.address import Address
 from mlform.config.blocks import Reader, Rule, Variable, is_name
 from mlform.config.model import Check, Output
+from mlform.config.overrides import overridden
 from mlform.config.variables import read_variable
 from mlform.diagnostics import Diagnostics, Span
 from mlform.registry import KINDS
@@ -35,6 +36,11 @@ class _Placed(Protocol):
     @property
     def span(self) -> Span: ...
 
+
+RESERVED: Final = frozenset(
+    {"source", "version", "providers", "count", "for_each", "depends_on", "lifecycle", "locals"}
+)
+"""What no variable can be called, as in Terraform."""
 
 OUTPUT: Final = ("value", "description", "sensitive", "ephemeral", "depends_on")
 
@@ -63,7 +69,7 @@ class Folder:
         """Read the blocks of all files of a folder."""
         found = cls(diagnostics, path)
         readers = found._readers()
-        for body in bodies:
+        for body in overridden(bodies, diagnostics):
             for attribute in body.attributes.values():
                 like_block = isinstance(attribute.expr, ObjectExpr)
                 hint = _suggested(attribute.name) if like_block else " Put it into one."
@@ -131,7 +137,15 @@ class Folder:
         return label.text
 
     def _variable(self, block: Block) -> None:
-        if name := self._named(block, "Duplicate variable", self.variables):
+        if block.labels[0].text in RESERVED:
+            detail = (
+                f'A module block has a meaning of its own for "{block.labels[0].text}", so no '
+                "variable can be called so. Choose another name."
+            )
+            label = block.labels[0]
+            at = block.source.span(label.start, label.end)
+            self.diagnostics.error("Invalid name", detail, at=at)
+        elif name := self._named(block, "Duplicate variable", self.variables):
             self.variables[name] = read_variable(block, self.diagnostics)
 
     def _module(self, block: Block) -> None:

@@ -21,6 +21,7 @@ from mlform.config.settings import SettingsBlock
 from mlform.config.sources import Given, Sources, parse_file
 from mlform.config.variables import Variables
 from mlform.diagnostics import Diagnostics, did_you_mean
+from mlform.lang.provided import Provided
 from mlform.registry import Registry
 from mlform.syntax.tree import Attribute, Block, Body, Literal, ObjectExpr
 from mlform.values import Value
@@ -40,7 +41,7 @@ _NESTED: Final = {
     "dynamic": 1,
 }
 BLOCKS: Final = {**LABELS, **_NESTED}
-CALL: Final = ("source", "version", "providers", "count", "for_each", "depends_on")
+CALL: Final = ("source", "providers", "count", "for_each", "depends_on")
 
 
 def load(
@@ -74,6 +75,7 @@ def load(
         resources={},
         declared={a: b.header_span for m in module.tree() for a, b in m.blocks.items()},
         as_of=as_of,
+        provided=Provided(registry.providers, registry.functions),
     )
     scope = unexpanded(project, names, diagnostics, recorded)
     project = replace(project, settings=_settings(root, scope, names, registry))
@@ -208,6 +210,13 @@ class _Modules:
         for inner in block.body.blocks:
             detail = f'A module block holds no block "{inner.kind}".'
             self.diagnostics.error("Unexpected block", detail, at=inner.header_span)
+        if (version := attributes.get("version")) is not None:
+            detail = (
+                "Modules come from folders and from git, which have no registry of versions: take "
+                '`version` away, and name a tag or commit in `source`: "git::https://host/path.git'
+                '//folder?ref=v1.2".'
+            )
+            self.diagnostics.error("Unknown argument", detail, at=version.name_span)
         given = reader.required(block, "source")
         errors = len(self.diagnostics.errors)
         source = reader.text(given[0], scope=scope) if given else ""
@@ -239,7 +248,7 @@ class _Modules:
             return None
         folder = Folder.read(bodies, self.diagnostics, inside)
         self._child_settings(folder)
-        inputs = {n: a for n, a in attributes.items() if n not in CALL}
+        inputs = {n: a for n, a in attributes.items() if n not in {*CALL, "version"}}
         self._check_inputs(name, block, inputs, folder)
         module = self.module(folder, where, inside)
         return Call(name, block, module, inputs, self._providers(attributes.get("providers")))

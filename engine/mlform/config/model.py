@@ -10,6 +10,7 @@ from typing import TypeAlias
 from mlform.address import Address, Key
 from mlform.config.blocks import Rule, Variable
 from mlform.diagnostics import Span
+from mlform.lang.provided import Provided
 from mlform.registry import Offer
 from mlform.syntax.tree import Attribute, Block
 from mlform.values import Value
@@ -225,6 +226,8 @@ class Where:
     root: Path
     workspace: str
     as_of: str | None
+    provided: Provided | None = None
+    """The functions that providers offer."""
 
 
 @dataclass(frozen=True)
@@ -248,11 +251,13 @@ class Project:
     workspace: str = "default"
     as_of: str | None = None
     """The time that a plan is made as of (RFC 3339): what ``plantimestamp`` is worth."""
+    provided: Provided | None = None
+    """The functions that providers offer."""
 
     @property
     def where(self) -> Where:
         """What expressions may know of the outside."""
-        return Where(self.root, self.workspace, self.as_of)
+        return Where(self.root, self.workspace, self.as_of, self.provided)
 
     @property
     def outputs(self) -> Mapping[str, Output]:

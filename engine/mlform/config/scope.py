@@ -11,6 +11,7 @@ from mlform.config.lazy import Lazy
 from mlform.config.model import ROOT, Bindings, Call, Module, ModulePath, Where
 from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate
+from mlform.lang.provided import provided_root
 from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute
 from mlform.values import UNKNOWN, Sensitive, Value
@@ -52,6 +53,7 @@ class ModuleScope:
         self.roots["path"] = {"module": module.folder, "root": ".", "cwd": str(where.root)}
         self.roots["mlform"] = self.roots["terraform"] = {"workspace": where.workspace}
         self.roots["plan"] = {"as_of": where.as_of}
+        self.roots |= provided_root(where.provided)
         self._children: dict[str, dict[Key, ModuleScope]] = {}
         self.later: set[str] = set()
         """The calls of which it cannot be told yet which instances they make."""

@@ -16,6 +16,10 @@ from mlform.values import Value
 _CONSTRAINT = re.compile(r"\s*(>=|<=|!=|~>|=|>|<)?\s*(\d+(?:\.\d+)*)\s*")
 
 
+_REQUIRED = ("version", "source")
+"""``source`` says in Terraform where a provider comes from; here it is installed with pip."""
+
+
 class SettingsBlock:
     """Reads the ``mlform`` block or blocks of one module."""
 
@@ -91,6 +95,14 @@ class SettingsBlock:
         for name, attribute in block.body.attributes.items():
             value = self._value(attribute)
             wanted = value.get("version") if isinstance(value, dict) else value
+            for key in value if isinstance(value, dict) else ():
+                if key not in _REQUIRED:
+                    detail = (
+                        f'What is required of a provider has no "{key}".'
+                        f'{did_you_mean(key, _REQUIRED)} Write {{ version = ">= 0.1" }}.'
+                    )
+                    at = attribute.value_span
+                    self.diagnostics.error("Unknown argument", detail, at=at)
             if name not in known:
                 detail = (
                     f'The spec requires provider "{name}", which is not installed.'
@@ -98,7 +110,7 @@ class SettingsBlock:
                 )
                 self.diagnostics.error("Unknown provider", detail, at=attribute.name_span)
             elif wanted is not None:
-                self._check(attribute, f'provider "{name}"', installed_version("mlform"), wanted)
+                self._check(attribute, f'provider "{name}"', self.registry.version(name), wanted)
 
     def _value(self, attribute: Attribute) -> Value:
         return evaluate(attribute.expr, {}, self.diagnostics, attribute.source)

@@ -13,7 +13,7 @@ from mlform.lang.evaluator import UNKNOWN_FUNCTION, WRONG_COUNT, Bound, Evaluato
 from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.operations import OperationError, kind_of
 from mlform.lang.registry import Function, Parameter, Special, World, is_sequence
-from mlform.syntax.tree import Call, Expr
+from mlform.syntax.tree import Call, Expr, Name
 from mlform.values import UNKNOWN, Unknown, Value, is_known
 
 _ARGUMENT: Final = "Invalid function argument"
@@ -37,7 +37,10 @@ def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
     """``name(arguments…)``."""
     function = _functions().get(expr.name.removeprefix("core::"))
     if function is None:
-        return _no_function(ev, expr, bound)
+        found = _provided(ev, expr)
+        if not isinstance(found, Function):
+            return _no_function(ev, expr, bound, found)
+        function = found
     if isinstance(function, Special):
         problem = function.wrong_count(len(expr.arguments), expand=expr.expand)
         if problem:
@@ -95,15 +98,33 @@ def _ready(function: Function, parameter: Parameter, value: Value) -> bool:
     return function.nested or value is None or isinstance(value, _SCALARS) or is_known(value)
 
 
-def _no_function(ev: Evaluator, expr: Call, bound: Bound) -> Value:
+def _provided(ev: Evaluator, expr: Call) -> Function | str:
+    """Return what a provider offers under a name, or why there is no such function."""
+    if not expr.name.startswith("provider::"):
+        return ""
+    from mlform.lang.provided import PROVIDED, Provided  # noqa: PLC0415 - few specs call any
+
+    provided: object = ev.scope.get(PROVIDED)
+    if not isinstance(provided, Provided):
+        return f"{expr.name} is a provider's function, and none of them can be called here."
+    try:
+        return provided.find(expr.name)
+    except TypeError as error:
+        return f"{error}. This is a bug of the provider."
+
+
+def _no_function(ev: Evaluator, expr: Call, bound: Bound, why: str) -> Value:
     for argument in expr.arguments:
         ev.value(argument, bound)
+    name = Name(expr.start, expr.start + len(expr.name), expr.name)
+    if why:
+        return ev.fault(UNKNOWN_FUNCTION, why, name)
     hint = did_you_mean(expr.name, _functions())
     detail = f'There is no function "{expr.name}".{hint}'
     if expr.name in {"list", "map"}:
         other = "[a, b]" if expr.name == "list" else "{ key = value }"
         detail = f"The function {expr.name} is gone: write {other}, or to{expr.name}({other})."
-    return ev.fault(UNKNOWN_FUNCTION, detail, expr)
+    return ev.fault(UNKNOWN_FUNCTION, detail, name)
 
 
 def _reveal(value: Value, function: Function) -> tuple[Any, bool]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -44,6 +44,7 @@ class Registry:
     settings: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     _offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
     _aliased: dict[str, dict[tuple[str, str], Offer]] = field(default_factory=dict)
+    _versions: dict[str, str] = field(default_factory=dict)
     _loaded: set[str] = field(default_factory=set)
     _broken: dict[str, str] = field(default_factory=dict)
 
@@ -55,6 +56,7 @@ class Registry:
         if self.targets is None:
             found = entry_points(group=GROUP)
             self.targets = {e.name: e.value for e in sorted(found, key=lambda e: e.name)}
+            self._versions |= {e.name: e.dist.version for e in found if e.dist is not None}
         return self.targets
 
     def find(self, kind: str, type_: str, provider: str = "") -> Offer | None:
@@ -82,6 +84,16 @@ class Registry:
         for name in self.providers():
             self._load(name)
         yield from self._offers.values()
+
+    def functions(self, provider: str) -> Mapping[str, Callable[..., Any]]:
+        """Return the functions of one installed provider by name. Raises ``ImportError``."""
+        found = _imported(self.providers()[provider]).functions()
+        return {function.__name__.rstrip("_"): function for function in found}
+
+    def version(self, provider: str) -> str:
+        """Return the version of the distribution that a provider comes in."""
+        self.providers()
+        return self._versions.get(provider) or version(ENGINE)
 
     def missing(self, kind: str, type_: str) -> str:
         """Say what to do about a type that nobody offers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -31,3 +31,15 @@ class Provider(ABC):
     @abstractmethod
     def resources(self) -> Sequence[AnyResource]:
         """Return one instance of each type. Must import no heavy library."""
+
+    @classmethod
+    def functions(cls) -> Sequence[Callable[..., Any]]:
+        """Return what specs can call as ``provider::NAME::FUNCTION(…)``: pure functions.
+
+        Their annotations are their types: ``str``, ``int``, ``float``, ``bool``, ``list[…]``,
+        ``set[…]``, ``dict[str, …]``, pydantic models, ``… | None`` where null is taken, ``Any``.
+        ``*args`` takes any number more. They are called while planning and again while applying,
+        under no settings, and never with an unknown value. Raise ``ResourceError`` for what the
+        user can mend, ``argument`` naming the parameter.
+        """
+        return ()

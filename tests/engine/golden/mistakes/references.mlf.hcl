@@ -11,3 +11,12 @@ training_job "node" "second" {
 output "o" {
   value = nowhere.at.all
 }
+output "provided" {
+  value = provider::toy::slugg("A B", "-")
+}
+output "of_nobody" {
+  value = provider::tory::slug("A B", "-")
+}
+output "refused" {
+  value = provider::toy::slug("A B", "--")
+}

@@ -2,6 +2,7 @@ mlform {
   required_version = "newest"
   required_providers {
     toy = 3
+    tory = ">= 1"
   }
   backend "sqlite" {
     path  = "elsewhere.db"
@@ -9,3 +10,8 @@ mlform {
   }
 }
 training_job "node" "a" {}
+mlform {
+  required_providers {
+    toy = { sorce = "mlform/toy", version = ">= 99" }
+  }
+}
