@@ -18,6 +18,7 @@ from mlform.apply.settle import Roots, Settler
 from mlform.keys import CodeError, closure, environment
 from mlform.plan import Action, Condition, Decision, Deferred, Facts, Step, decide, severity
 from mlform.plan.decide import adopted, full_key
+from mlform.plan.estimate import spent
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.orphans import DESTROYED
 from mlform.refresh.observe import artifacts_there
@@ -25,7 +26,7 @@ from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import TRIGGERS, Wanted, held_by, result_digest, wanted
 from mlform.registry import ENGINE, Offer
 from mlform.sdk import CancelledError, Doing, Inputs, Resource, ResourceError
-from mlform.state.model import Realisation, Record, folder_name, home_of
+from mlform.state.model import Realisation, Record, Spent, folder_name, home_of
 from mlform.values import Value
 
 if TYPE_CHECKING:
@@ -144,9 +145,10 @@ class Stepper:
         new = self._record(step, offer, arguments, facts, decision, attributes, seconds)
         if decision.action is Action.REPLACE and record is not None and step.create_first:
             self._destroy(step, offer, record)
-        with self.writing:
-            self._write(step, offer, new, decision)
         changed = record is None or record.digest != new.digest
+        took = spent(step, decision, seconds, differs=None if record is None else changed)
+        with self.writing:
+            self._write(step, offer, new, decision, took)
         self._finish(step, decision, seconds, new, changed=changed)
         roots = self.settler.resources(step.refers_to)
         itself = self.records.handle(step.address)
@@ -302,12 +304,15 @@ class Stepper:
             receipt=receipt,
         )
 
-    def _write(self, step: Step, offer: Offer, new: Record, decision: Decision) -> None:
+    def _write(
+        self, step: Step, offer: Offer, new: Record, decision: Decision, took: Spent | None
+    ) -> None:
         store, lease, run = self.world.store, self.world.lease, self.world.run
         if offer.resource.reusable and decision.action in {Action.RUN, Action.DECIDE}:
             for key in {new.key, full_key(new.key, new.decision_key)}:
                 store.realise(lease, Realisation(key, new.digest, new.attributes, new.receipt))
-        store.put(lease, run, new, {"action": decision.action.value})
+        detail = {"action": decision.action.value, "spent": took and took.as_data()}
+        store.put(lease, run, new, detail)
         self.records.put(new)
         self.outcome.done[step.address] = decision.action
 

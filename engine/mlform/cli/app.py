@@ -88,6 +88,7 @@ def plan(
     as_of: opt.AsOf = None,
     exclude: opt.Exclude = None,
     replace: opt.Replace = None,
+    parallelism: opt.Parallelism = 2,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
 ) -> None:
@@ -107,7 +108,7 @@ def plan(
         text = dump(made)
         if out is not None:
             out.write_text(text, encoding="utf-8")
-        say(text if json else as_markdown(made) if markdown else shown(made))
+        say(text if json else as_markdown(made) if markdown else shown(made, parallelism))
         if out is not None and not json and not markdown:
             say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")
         if detailed_exitcode and not made.empty:
@@ -144,7 +145,8 @@ def apply(
             if not saved.is_file():
                 raise stop("No such plan", f"There is no file {saved}.")
             given = parse(saved.read_text(encoding="utf-8"), str(saved))
-        approve = _approval(quiet=auto_approve or given is not None, json=json)
+        quiet = auto_approve or given is not None
+        approve = _approval(quiet=quiet, json=json, parallelism=parallelism)
         chosen = PlanOptions(
             tuple(target or ()),
             refresh,
@@ -175,7 +177,7 @@ def destroy(
 
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
-        approve = _approval(quiet=auto_approve, json=json)
+        approve = _approval(quiet=auto_approve, json=json, parallelism=parallelism)
         chosen = PlanOptions(tuple(target or ()), refresh=False, destroy=True)
         with reporter(json=json) as report:
             applied = carry_out(
@@ -184,13 +186,13 @@ def destroy(
     finish(applied, session, json=json)
 
 
-def _approval(*, quiet: bool, json: bool) -> Any:
+def _approval(*, quiet: bool, json: bool, parallelism: int) -> Any:
     from mlform.diagnostics import stop
     from mlform.render.plan import plan as shown
 
     def approve(made: Plan) -> bool:
         if not json:
-            say(shown(made))
+            say(shown(made, parallelism))
         if quiet:
             return True
         if json or not sys.stdin.isatty():

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlform.artifacts import LocalStore
     from mlform.graph import Graph
     from mlform.plan import Plan
+    from mlform.plan.estimate import History
     from mlform.refresh import Looker, Observations
     from mlform.refresh.pins import Pin
     from mlform.refresh.scope import Scope
@@ -213,12 +214,24 @@ class Session:
             again=frozenset(self.targets(options.replace, snapshot)),
             destroy=options.destroy,
             moves=moved,
+            past=partial(self._past, moved, snapshot.serial),
         )
         plan, self.scope = walk(
             project, names, graph, snapshot, self.registry, given, self.diagnostics
         )
         self.diagnostics.stop_on_errors()
         return plan
+
+    def _past(
+        self, moved: Mapping[Address, Address], serial: int, addresses: Sequence[str]
+    ) -> History:
+        """Return what earlier steps took, under the addresses that they will have."""
+        from mlform.plan.estimate import LAST, History
+
+        before = {str(new): str(old) for old, new in moved.items()}
+        found = self.store.history([before.get(a, a) for a in addresses], serial, LAST)
+        spent = {a: found[old] for a in addresses if (old := before.get(a, a)) in found}
+        return History(spent, self.store.estimated(serial, LAST))
 
     def look(self, snapshot: Snapshot, pins: Mapping[Address, Pin], *, read: bool) -> Observations:
         """Look at the world. Raises ``DiagnosedError`` with all that cannot be looked at."""

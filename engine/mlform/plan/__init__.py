@@ -3,14 +3,28 @@
 from mlform.plan.build import Unplanned, build, walk
 from mlform.plan.codec import dump, parse
 from mlform.plan.decide import Decision, Facts, decide, severity
-from mlform.plan.model import QUIET, Action, Condition, Deferred, Note, Output, Plan, Reason, Step
+from mlform.plan.model import (
+    QUIET,
+    Accuracy,
+    Action,
+    Condition,
+    Deferred,
+    Estimate,
+    Note,
+    Output,
+    Plan,
+    Reason,
+    Step,
+)
 
 __all__ = [
     "QUIET",
+    "Accuracy",
     "Action",
     "Condition",
     "Decision",
     "Deferred",
+    "Estimate",
     "Facts",
     "Note",
     "Output",

@@ -13,6 +13,7 @@ from mlform.graph import Graph
 from mlform.plan.conditions import Conditions
 from mlform.plan.decide import Decision, Facts, Lookup, decide
 from mlform.plan.deferred import Deferrer
+from mlform.plan.estimate import Past, estimated, no_past
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.model import QUIET, Action, Condition, Note, Output, Plan, Reason, Step
 from mlform.plan.orphans import orphans
@@ -41,6 +42,8 @@ class Unplanned:
     """Done whatever their keys say."""
     destroy: bool = False
     moves: Mapping[Address, Address] = field(default_factory=dict)
+    past: Past = no_past
+    """What earlier steps took, up to the serial of the snapshot: asked for where any is to run."""
 
 
 def build(
@@ -76,6 +79,7 @@ def walk(
         builder.defer_blocks()
     gone = [r for r in _gone(project, snapshot, given) if not builder.awaits(r.address)]
     steps += orphans(gone, snapshot, registry, steps, partial(removed, project), diagnostics)
+    timed, accuracy = estimated(steps, given.past)
     whole = not given.destroy and not given.targets and not given.exclude
     outputs = builder.outputs() if whole else {}
     checks = builder.conditions.checks() if whole else {}
@@ -88,7 +92,7 @@ def walk(
         observations=digest(as_data(given.observations)),
         lock=given.lock,
         as_of=given.as_of,
-        steps=tuple(steps),
+        steps=tuple(timed),
         outputs=outputs,
         notes=tuple(builder.notes),
         settings={
@@ -98,6 +102,7 @@ def walk(
         excluded=tuple(str(t) for t in given.exclude),
         moves={str(a): str(b) for a, b in sorted(given.moves.items())},
         checks=checks,
+        accuracy=accuracy,
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
     )
     return plan, builder.scope
@@ -225,7 +230,6 @@ class _Builder:
             code=code,
             environment=seen.environment,
             protected=resource.lifecycle.prevent_destroy,
-            seconds=None if record is None else record.receipt.get("seconds"),
             gone=not seen.present,
             moved=seen.attributes is not None,
             ignored=tuple(sorted(resource.lifecycle.ignore_changes)),

@@ -8,7 +8,19 @@ from typing import Any
 
 from mlform.address import Address
 from mlform.diagnostics import stop
-from mlform.plan.model import FORMAT, Action, Condition, Deferred, Note, Output, Plan, Reason, Step
+from mlform.plan.model import (
+    FORMAT,
+    Accuracy,
+    Action,
+    Condition,
+    Deferred,
+    Estimate,
+    Note,
+    Output,
+    Plan,
+    Reason,
+    Step,
+)
 from mlform.plan.typed import Typed, read_type, write_type
 
 _DEFERRED = "$deferred"
@@ -40,6 +52,7 @@ def dump(plan: Plan) -> str:
         "moves": dict(plan.moves),
         "deferred": {a: list(w) for a, w in plan.deferred.items()},
         "checks": {n: _conditions(c) for n, c in plan.checks.items()},
+        "accuracy": None if plan.accuracy is None else dict(vars(plan.accuracy)),
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
     }
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -83,6 +96,7 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         moves=data["moves"],
         deferred={a: tuple(w) for a, w in data["deferred"].items()},
         checks={n: _read_conditions(c) for n, c in data["checks"].items()},
+        accuracy=None if data["accuracy"] is None else Accuracy(**data["accuracy"]),
         notes=tuple(Note(n["what"], n["address"], n["text"]) for n in data["notes"]),
     )
 
@@ -107,7 +121,7 @@ def _step(step: Step) -> dict[str, Any]:
         "code": step.code,
         "environment": None if step.environment is None else dict(step.environment),
         "protected": step.protected,
-        "seconds": step.seconds,
+        "estimate": None if step.estimate is None else dict(vars(step.estimate)),
         "gone": step.gone,
         "moved": step.moved,
         "ignored": list(step.ignored),
@@ -136,7 +150,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         code=data["code"],
         environment=data["environment"],
         protected=data["protected"],
-        seconds=data["seconds"],
+        estimate=None if data["estimate"] is None else Estimate(**data["estimate"]),
         gone=data["gone"],
         moved=data["moved"],
         ignored=tuple(data["ignored"]),

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from mlform.address import Address
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of the plan file. Raised when an older mlform could not read it rightly."""
 
 
@@ -99,6 +99,37 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """How long a step is expected to take, and how often its output changed before.
+
+    ``expected`` and ``most`` are the p50 and p90 in seconds; ``None`` where it never ran. ``rows``
+    are those of the largest dataset it is made from, by which earlier durations were scaled.
+    """
+
+    expected: float | None = None
+    most: float | None = None
+    runs: int = 0
+    """How many earlier runs this is made from."""
+    rows: int | None = None
+    changed: int = 0
+    compared: int = 0
+    """Of so many runs that had an output before, ``changed`` gave a different one."""
+    chance: float = 1.0
+    """How likely it is to run at all."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How far earlier estimates were off. Factors are of p50, either way: 1 is exact."""
+
+    steps: int
+    median: float
+    worst: float
+    within: int
+    """How many took at most their p90."""
+
+
+@dataclass(frozen=True)
 class Step:
     """One action on one resource. ``needs`` are the steps that must be over before."""
 
@@ -119,8 +150,8 @@ class Step:
     """Argument → ``{"digest": …, "files": …}``."""
     environment: Mapping[str, str] | None = None
     protected: bool = False
-    seconds: float | None = None
-    """How long it took last time."""
+    estimate: Estimate | None = None
+    """How long it is expected to take; ``None`` where nothing is called."""
     gone: bool = False
     """What is recorded is not there any more."""
     moved: bool = False
@@ -185,6 +216,8 @@ class Plan:
     """What is planned once something else is applied: address → what its instances wait for."""
     checks: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
     """``check`` blocks to be judged once everything is applied, by address."""
+    accuracy: Accuracy | None = None
+    """How far the last estimates were off; ``None`` where there were none."""
 
     @property
     def changes(self) -> tuple[Step, ...]:

@@ -19,7 +19,7 @@ from mlform.apply import (
 )
 from mlform.diagnostics import Diagnostic, Severity, Span
 from mlform.plan import Action
-from mlform.render.plan import reason
+from mlform.render.reasons import reason
 from mlform.render.style import Styled
 from mlform.render.values import seconds, value
 from mlform.values import short

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from mlform.plan import QUIET, Action, Plan, Step
-from mlform.render.plan import reasons
-from mlform.render.values import seconds, value
+from mlform.plan import Action, Plan, Step
+from mlform.render.reasons import reasons
+from mlform.render.times import lasting
+from mlform.render.values import value
 from mlform.values import short
 
 
@@ -39,11 +40,10 @@ def _headline(it: Plan) -> str:
 
 
 def _table(steps: list[Step]) -> str:
-    rows = ["| resource | action | why | last time |", "|---|---|---|---|"]
+    rows = ["| resource | action | why | time |", "|---|---|---|---|"]
     for step in steps:
         why = "<br>".join(_cell(line) for line in reasons(step.reasons))
-        last = seconds(step.seconds) if step.seconds and step.action not in QUIET else ""
-        rows.append(f"| `{step.address}` | {step.action.value} | {why} | {last} |")
+        rows.append(f"| `{step.address}` | {step.action.value} | {why} | {lasting(step)} |")
     return "\n".join(rows)
 
 

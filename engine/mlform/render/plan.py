@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
-from mlform.plan import Action, Plan, Reason, Step
+from mlform.address import Address
+from mlform.plan import Action, Estimate, Plan, Step
+from mlform.render.reasons import reasons
 from mlform.render.style import Style, Styled
-from mlform.render.values import seconds, value
-from mlform.values import handle_in, short
+from mlform.render.times import lasting, together, totals
+from mlform.render.values import value
+from mlform.values import short
 
 _SIGNS: Final[dict[Action, tuple[Style, str]]] = {
     Action.CREATE: ("green", "+"),
@@ -32,18 +36,30 @@ _LEGEND: Final[dict[Action, str]] = {
     Action.HELD: "not done, on purpose; what serves keeps serving",
 }
 _ORDER: Final = [a for a in Action if a is not Action.NO_OP]
-_MOST_REASONS = 8
+_SINGLY: Final = frozenset({Action.REPLACE, Action.DESTROY, Action.FORGET})
+"""Actions that are never summed up: each is to be seen."""
+_ALIKE: Final = 4
+"""So many instances of one block with one action are shown as one."""
+_LARGE: Final = 20
+"""A plan that shows more than this has a line for a step with one reason."""
+_NAMED: Final = 3
 
 
-def plan(it: Plan) -> Styled:
-    """Show every step that does something or is held, and the totals."""
+def plan(it: Plan, parallelism: int = 2) -> Styled:
+    """Show every step that does something or is held, and the totals.
+
+    ``parallelism`` is how many steps are taken to run at once.
+    """
     said: Styled = []
-    shown = [s for s in it.steps if s.action is not Action.NO_OP]
-    width = max((len(str(s.address)) for s in shown), default=0)
-    for step in shown:
-        said += _step(step, width)
-    for before, after in it.moves.items():
-        said += [("cyan", "  → "), ("", f"{before} has moved to {after}: nothing is made anew\n")]
+    shown = list(_grouped(it))
+    width = max((len(g.name) for g in shown), default=0)
+    before = {str(s.address): s.estimate for s in it.steps if s.estimate is not None}
+    for group in shown:
+        said += group.told(width, before, brief=len(shown) > _LARGE)
+    if len(shown) > _LARGE:
+        said.append(("", "\n"))
+    for before_, after in it.moves.items():
+        said += [("cyan", "  → "), ("", f"{before_} has moved to {after}: nothing is made anew\n")]
     if it.moves:
         said.append(("", "\n"))
     for address, waits in it.deferred.items():
@@ -58,14 +74,96 @@ def plan(it: Plan) -> Styled:
         said += [("yellow", "  · "), ("", f"{note.address}: {note.text}\n")]
     if it.notes:
         said.append(("", "\n"))
-    if not it.changes:
-        said += _nothing(it)
-    else:
-        said += _totals(it)
+    said += _totals(it, parallelism) if it.changes else _nothing(it)
+    return [*said, ("dim", f"{header(it)}\n")]
+
+
+def header(it: Plan) -> str:
+    """Say what a plan is a function of."""
     head = f"state serial {it.serial} · spec {short(it.spec)} · observations "
     head += f"{short(it.observations)} · lock {short(it.lock)}"
-    head += f" · as of {it.as_of}" if it.as_of else ""
-    return [*said, ("dim", f"{head}\n")]
+    return head + (f" · as of {it.as_of}" if it.as_of else "")
+
+
+@dataclass
+class _Group:
+    """Steps that are shown as one: instances of one block with one action, or a single step."""
+
+    name: str
+    steps: list[Step] = field(default_factory=list)
+
+    def told(self, width: int, before: Mapping[str, Estimate], *, brief: bool) -> Styled:
+        """Show it. With ``brief`` a single reason stands in the same line."""
+        first = self.steps[0]
+        style, sign = _SIGNS[first.action]
+        many = len(self.steps)
+        last = together(self.steps) if many > 1 else lasting(first)
+        times = f"  × {many}" if many > 1 else ""
+        said: Styled = [
+            (style, f"{sign} "),
+            ("bold", f"{self.name:<{width}}"),
+            (style, f"  {first.action.value:<7}" if last else f"  {first.action.value}"),
+            ("bold", times),
+            ("dim", f"  {last}" if last else ""),
+        ]
+        lines = list(self._lines(before))
+        if brief and len(lines) == 1:
+            return [*said, ("", f"  {lines[0]}\n")]
+        said.append(("", "\n"))
+        said += [("", f"    {line}\n") for line in lines]
+        return said if brief else [*said, ("", "\n")]
+
+    def _lines(self, before: Mapping[str, Estimate]) -> Iterator[str]:
+        """Say why: what all have in common, then what only some do."""
+        told = [list(_why(s, before)) for s in self.steps]
+        if len(told) == 1:
+            yield from told[0]
+            return
+        names = [_instance(s.address) for s in self.steps]
+        yield f"{', '.join(names[:_NAMED])} … {names[-1]}"
+        common = [line for line in told[0] if all(line in lines for lines in told)]
+        yield from common
+        own = [
+            f"{name} {line}"
+            for name, lines in zip(names, told, strict=True)
+            for line in lines
+            if line not in common
+        ]
+        yield from own[:_NAMED]
+        if len(own) > _NAMED:
+            yield f"… and {len(own) - _NAMED} more such lines (-json has all)"
+
+
+def _grouped(it: Plan) -> Iterator[_Group]:
+    """Yield what is shown, in the order of the plan; a group stands where its first step does."""
+    counts = Counter((s.address.config, s.action) for s in it.steps)
+    groups: dict[tuple[Address, Action], _Group] = {}
+    found: list[_Group] = []
+    for step in it.steps:
+        if step.action is Action.NO_OP:
+            continue
+        alike = step.address.config, step.action
+        if counts[alike] < _ALIKE or step.action in _SINGLY:
+            found.append(_Group(str(step.address), [step]))
+        elif alike in groups:
+            groups[alike].steps.append(step)
+        else:
+            groups[alike] = _Group(str(alike[0]), [step])
+            found.append(groups[alike])
+    return iter(found)
+
+
+def _instance(address: Address) -> str:
+    """Name an instance beside its block: by its key, or whole where modules have keys too."""
+    if any(key is not None for _, key in address.module):
+        return str(address)
+    return str(address).removeprefix(str(address.config))
+
+
+def _why(step: Step, before: Mapping[str, Estimate]) -> Iterator[str]:
+    if any(r.what == "new" for r in step.reasons):
+        return (f"{n} = {value(step.arguments[n])}" for n in step.at)
+    return reasons(step.reasons, before)
 
 
 def _nothing(it: Plan) -> Styled:
@@ -79,109 +177,11 @@ def _nothing(it: Plan) -> Styled:
     return [("bold", "No changes. "), ("", "Everything declared is applied and up to date.\n")]
 
 
-def _step(step: Step, width: int) -> Styled:
-    style, sign = _SIGNS[step.action]
-    last = f"  {seconds(step.seconds)} last time" if _timed(step) and step.seconds else ""
-    said: Styled = [
-        (style, f"{sign} "),
-        ("bold", f"{step.address!s:<{width}}"),
-        (style, f"  {step.action.value:<7}" if last else f"  {step.action.value}"),
-        ("dim", f"{last}\n"),
-    ]
-    if any(r.what == "new" for r in step.reasons):
-        said += [("", f"    {n} = {value(step.arguments[n])}\n") for n in step.at]
-    else:
-        said += [("", f"    {line}\n") for line in reasons(step.reasons)]
-    return [*said, ("", "\n")]
-
-
-def reasons(found: tuple[Reason, ...]) -> Iterator[str]:
-    """Say why, a line a reason."""
-    for item in found[:_MOST_REASONS]:
-        yield reason(item)
-    if len(found) > _MOST_REASONS:
-        yield f"… and {len(found) - _MOST_REASONS} more"
-
-
-def reason(it: Reason) -> str:
-    """Say one reason."""
-    where = f"   ({it.at})" if it.at else ""
-    match it.what:
-        case "new":
-            return "not applied yet"
-        case "again":
-            return "asked for, whatever its key says"
-        case "trigger":
-            return "what it is to be replaced by has changed"
-        case "gone":
-            return "what was made is not there any more"
-        case "drift":
-            return f"{it.subject} is {value(it.after)}, recorded {value(it.before)}"
-        case "code":
-            return f"code changed: {it.subject}{where}"
-        case "environment":
-            return f"package {it.subject}: {it.before or 'none'} → {it.after or 'none'}"
-        case "input":
-            how = "new" if it.before is None else "gone" if it.after is None else "changed"
-            return f"data {how}: {it.subject}"
-        case "upstream":
-            return f"if {it.subject} comes out different"
-        case "held":
-            return it.subject
-        case "removed":
-            return "not declared any more"
-        case "version":
-            return "the type computes differently since it was last applied"
-        case "type":
-            return f'type "{it.before}" → "{it.after}"'
-        case _:
-            return _change(it, where)
-
-
-def _change(it: Reason, where: str) -> str:
-    if not it.subject:
-        return "its criteria changed"
-    before, after = handle_in(it.before), handle_in(it.after)
-    if before and after and (before.address, before.attribute) == (after.address, after.attribute):
-        name = after.address + (f".{after.attribute}" if after.attribute else "")
-        return f"{it.subject}: {name} {short(str(before.digest))} → {short(str(after.digest))}"
-    objects = isinstance(it.before, Mapping) and isinstance(it.after, Mapping)
-    if objects and not (before or after or "$sensitive" in {**it.before, **it.after}):
-        return _inner(it.subject, it.before, it.after) + where
-    left = "(none)" if it.before is None else value(it.before)
-    right = "(none)" if it.after is None else value(it.after)
-    return f"{it.subject}: {left} → {right}{where}"
-
-
-def _inner(subject: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Name only the entries of an object that differ."""
-    names = [n for n in {**before, **after} if before.get(n) != after.get(n)]
-    parts = []
-    for name in names:
-        left = value(before[name]) if name in before else "(none)"
-        right = value(after[name]) if name in after else "(none)"
-        parts.append(f"{subject}.{name}: {left} → {right}")
-    return ", ".join(parts)
-
-
-def _timed(step: Step) -> bool:
-    return step.action in {Action.RUN, Action.MAYBE, Action.ROLL}
-
-
-def _totals(it: Plan) -> Styled:
+def _totals(it: Plan, parallelism: int) -> Styled:
     counts = Counter(s.action for s in it.steps)
     said: Styled = [
         ("dim", f"{_SIGNS[a][1]} {a.value}: {text}\n") for a, text in _LEGEND.items() if counts[a]
     ]
     listed = ", ".join(f"{counts[a]} {a.value}" for a in _ORDER if counts[a])
-    unchanged = counts[Action.NO_OP]
-    said += [("bold", "Plan: "), ("", f"{listed}; {unchanged} unchanged.")]
-    certain = [s for s in it.changes if s.action in {Action.RUN, Action.ROLL}]
-    maybe = [s for s in it.changes if s.action is Action.MAYBE]
-    known = [s.seconds for s in certain if s.seconds is not None]
-    if known or any(s.seconds for s in maybe):
-        least = sum(known)
-        most = least + sum(s.seconds or 0.0 for s in maybe)
-        text = f" From the last runs: {seconds(least)}"
-        said.append(("", f"{text} … {seconds(most)}." if most > least else f"{text}."))
-    return [*said, ("", "\n")]
+    said += [("bold", "Plan: "), ("", f"{listed}; {counts[Action.NO_OP]} unchanged.\n")]
+    return [*said, *(("", f"{line}\n") for line in totals(it, parallelism))]

@@ -12,6 +12,7 @@ Schema = dict[str, Any]
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Final[Schema] = {"type": "string"}
 _WHOLE: Final[Schema] = {"type": "integer"}
+_NUMBER: Final[Schema] = {"type": "number"}
 _FLAG: Final[Schema] = {"type": "boolean"}
 _ANY: Final[Schema] = {}
 _DIGEST: Final[Schema] = {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"}
@@ -43,6 +44,20 @@ def _reason() -> Schema:
     return _object({"what": _TEXT}, {"subject": _TEXT, "before": _ANY, "after": _ANY, "at": _TEXT})
 
 
+def _estimate() -> Schema:
+    return _object(
+        {
+            "expected": _or_null(_NUMBER),
+            "most": _or_null(_NUMBER),
+            "runs": _WHOLE,
+            "rows": _or_null(_WHOLE),
+            "changed": _WHOLE,
+            "compared": _WHOLE,
+            "chance": _NUMBER,
+        }
+    )
+
+
 def plan() -> Schema:
     """Return the shape of a plan file."""
     conditions = _list(_list({"type": "object"}))
@@ -64,7 +79,7 @@ def plan() -> Schema:
             "code": {"type": "object"},
             "environment": _or_null(_map(_TEXT)),
             "protected": _FLAG,
-            "seconds": _or_null({"type": "number"}),
+            "estimate": _or_null(_estimate()),
             "gone": _FLAG,
             "moved": _FLAG,
             "ignored": _list(_TEXT),
@@ -92,6 +107,9 @@ def plan() -> Schema:
             "moves": _map(_TEXT),
             "deferred": _map(_list(_TEXT)),
             "checks": _map(conditions),
+            "accuracy": _or_null(
+                _object({"steps": _WHOLE, "median": _NUMBER, "worst": _NUMBER, "within": _WHOLE})
+            ),
             "notes": _list(_object({"what": _TEXT, "address": _TEXT, "text": _TEXT})),
         }
     )

@@ -55,4 +55,7 @@ def seconds(count: float) -> str:
     if count < 60:
         return f"{count:.1f} s"
     minutes, rest = divmod(round(count), 60)
-    return f"{minutes} min {rest} s"
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

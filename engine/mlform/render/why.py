@@ -7,7 +7,7 @@ from typing import Any
 
 from mlform.plan import Reason
 from mlform.plan.why import Link
-from mlform.render.plan import reason
+from mlform.render.reasons import reason
 from mlform.render.style import Styled
 
 

@@ -12,6 +12,7 @@ from mlform.state.model import (
     Realisation,
     Record,
     Snapshot,
+    Spent,
     Store,
     damaged,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Realisation",
     "Record",
     "Snapshot",
+    "Spent",
     "Store",
     "damaged",
 ]

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
+from mlform.state import history
 from mlform.state.codec import seal, sound, text
 from mlform.state.database import NAME, rot
 from mlform.state.journal import chain, lineage
-from mlform.state.tables import ALARMS, JOURNAL, REALISATIONS, RECORDS, STATE
+from mlform.state.tables import ALARMS, HISTORY, JOURNAL, REALISATIONS, RECORDS, STATE
 
 _PAGE: Final = 500
 
@@ -38,6 +39,8 @@ class _Told:
     records: dict[str, str] = field(default_factory=dict)
     """Address → the seal its record must have."""
     outputs: str = "{}"
+    history: dict[int, Any] = field(default_factory=dict)
+    """Serial → the line of the history that it must have."""
     whole: bool = False
     """Whether the journal held to its end, so that it may speak against the rows."""
 
@@ -62,7 +65,10 @@ class _Told:
     def _follow(self, row: Row[Any]) -> None:
         self.serial = row.serial or self.serial
         if row.operation == "done":
-            self.records[row.address] = seal(row.address, text(json.loads(row.detail)["record"]))
+            detail = json.loads(row.detail)
+            self.records[row.address] = seal(row.address, text(detail["record"]))
+            if (line := history.line(row.serial, row.address, detail)) is not None:
+                self.history[row.serial] = line
         elif row.operation == "forget":
             self.records.pop(row.address, None)
         elif row.operation == "moved":
@@ -71,6 +77,9 @@ class _Told:
                 self.records.pop(address, None)
             for data in records.values():
                 self.records[data["address"]] = seal(data["address"], text(data))
+            for serial, (_, old, *rest) in self.history.items():
+                if old in records:
+                    self.history[serial] = (serial, records[old]["address"], *rest)
         elif row.operation == "outputs":
             self.outputs = text(json.loads(row.detail)["outputs"])
 
@@ -82,6 +91,9 @@ class _Told:
             found.append(f"the state is at serial {state.serial}, its journal at {self.serial}")
         if (state.outputs, state.outputs_sha256) != (self.outputs, seal("outputs", self.outputs)):
             found.append("the outputs are not those of the journal")
+        lines = {line.serial: tuple(line) for line in connection.execute(select(HISTORY))}
+        if lines != self.history:
+            found.append("the history of durations is not that of the journal")
         rows = connection.execute(select(RECORDS.c.address, RECORDS.c.sha256))
         there = {row.address: row.sha256 for row in rows}
         for address in sorted(self.records.keys() | there.keys()):

@@ -99,8 +99,9 @@ class Database:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self._use_wal()
         with self._begin() as connection:
-            if not _is_state(connection):
-                METADATA.create_all(connection)
+            there = _is_state(connection)
+            METADATA.create_all(connection)
+            if not there:
                 values = {
                     "name": NAME,
                     "schema_version": SCHEMA,

@@ -119,6 +119,28 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What one step took, once: a line of the history that estimates are made from.
+
+    ``rows`` are those of the largest dataset it was made from. ``changed`` is whether its output
+    differed from the one before (``None``: there was none). ``expected`` and ``most`` are the p50
+    and p90 that its plan gave.
+    """
+
+    address: str
+    action: str
+    seconds: float
+    rows: int | None = None
+    changed: bool | None = None
+    expected: float | None = None
+    most: float | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as a journal entry keeps it, beside the address."""
+        return {n: v for n, v in vars(self).items() if n != "address"}
+
+
+@dataclass(frozen=True)
 class AlarmEvent:
     """An alarm as recorded: immutable, consumed once."""
 
@@ -171,6 +193,19 @@ class Store(Protocol):
 
     def put_outputs(self, lease: Lease, run: str, outputs: Mapping[str, Any]) -> None:
         """Write the outputs, if they differ from those recorded (no new serial if not)."""
+
+    def history(
+        self, addresses: Sequence[str], serial: int, most: int
+    ) -> Mapping[str, Sequence[Spent]]:
+        """Return what the steps at these addresses took up to a serial, the newest first.
+
+        At most ``most`` of each; an address without any is missing.
+        """
+        ...
+
+    def estimated(self, serial: int, most: int) -> Sequence[Spent]:
+        """Return the last steps up to a serial that had an estimate, newest first."""
+        ...
 
     def unfinished(self) -> Sequence[Entry]:
         """Return the intents that neither came off nor failed: a run was killed there."""

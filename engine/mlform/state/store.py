@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from mlform.address import Address
 from mlform.diagnostics import DiagnosedError
-from mlform.state import journal
+from mlform.state import history, journal
 from mlform.state.audit import audit
 from mlform.state.codec import checked_record, record_data, seal, sound
 from mlform.state.codec import text as write
@@ -28,6 +28,7 @@ from mlform.state.model import (
     Realisation,
     Record,
     Snapshot,
+    Spent,
     damaged,
 )
 from mlform.state.tables import ALARMS, CONSUMED, REALISATIONS, RECORDS, STATE
@@ -125,6 +126,7 @@ class SqlStore:
             connection.execute(delete(RECORDS).where(RECORDS.c.address == name))
             connection.execute(insert(RECORDS).values(row))
             journal.append(connection, serial, run, "done", name, {**detail, "record": data})
+            history.append(connection, serial, name, detail)
         return serial
 
     def move(self, lease: Lease, run: str, records: Mapping[Address, Record]) -> int:
@@ -139,6 +141,7 @@ class SqlStore:
                 row = {"address": name, "data": line, "sha256": seal(name, line)}
                 connection.execute(insert(RECORDS).values(row))
             journal.append(connection, serial, run, "moved", None, {"records": written})
+            history.move(connection, {a: data["address"] for a, data in written.items()})
         return serial
 
     def forget(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> int:
@@ -160,6 +163,20 @@ class SqlStore:
             values = {"outputs": written, "outputs_sha256": seal("outputs", written)}
             connection.execute(update(STATE).where(_OURS).values(values))
             journal.append(connection, serial, run, "outputs", None, {"outputs": dict(outputs)})
+
+    def history(
+        self, addresses: Sequence[str], serial: int, most: int
+    ) -> Mapping[str, Sequence[Spent]]:
+        """Return what the steps at these addresses took up to a serial, the newest first."""
+        with self._database.reading() as connection:
+            if connection is None:
+                return {}
+            return history.latest(connection, addresses, serial, most)
+
+    def estimated(self, serial: int, most: int) -> Sequence[Spent]:
+        """Return the last steps up to a serial that had an estimate, newest first."""
+        with self._database.reading() as connection:
+            return [] if connection is None else history.estimated(connection, serial, most)
 
     def unfinished(self) -> Sequence[Entry]:
         """Return the intents that neither came off nor failed: a run was killed there."""

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 SCHEMA: Final = 1
 """Version of the tables. A state with a higher one is refused."""
@@ -44,6 +55,20 @@ JOURNAL = Table(
     Column("sha256", String, nullable=False),
     Index("journal_of_address", "address", "operation", "sequence"),
 )
+HISTORY = Table(
+    "history",
+    METADATA,
+    Column("serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("address", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("rows", BigInteger),
+    Column("changed", Boolean),
+    Column("expected", Float),
+    Column("most", Float),
+    Index("history_of_address", "address", "serial"),
+)
+"""What each step that called a provider took: an index of the journal, narrow enough to plan by."""
 REALISATIONS = Table(
     "realisations",
     METADATA,

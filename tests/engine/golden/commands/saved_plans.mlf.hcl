@@ -16,7 +16,7 @@ not a plan
 # --- file newer.plan
 {"format": 999}
 # --- file half.plan
-{"format": 2}
+{"format": 3}
 # --- steps
 # --- run show text.plan
 # --- run apply newer.plan

@@ -1,0 +1,182 @@
+"""How long steps will take, from how long they took: pure, and honest about how little is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from statistics import median
+from typing import Final
+
+from mlform.plan.decide import Decision
+from mlform.plan.model import Accuracy, Action, Estimate, Step
+from mlform.state.model import Spent
+
+LAST: Final = 12
+"""How many earlier runs of a step are looked at: older ones ran other code on other machines."""
+SHORTEST: Final = 0.05
+"""Estimates of steps shorter than this many seconds say nothing about the estimator."""
+
+_WORK: Final = frozenset(
+    {Action.RUN, Action.CREATE, Action.ROLL, Action.REPLACE, Action.MAYBE, Action.UPDATE}
+)
+_LIKE: Final[Mapping[str, Action]] = {
+    Action.CREATE: Action.RUN,
+    Action.REPLACE: Action.RUN,
+    Action.ROLL: Action.RUN,
+    Action.MAYBE: Action.RUN,
+}
+"""Actions that do the same work as another."""
+_TIMED: Final = _WORK | {Action.DECIDE}
+
+_QUANTILES: Final = (3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397, 1.383, 1.372)
+"""The 0.9 quantile of Student's t with 1, 2, … degrees of freedom."""
+_PRIOR: Final = 2
+"""What is taken for granted weighs as much as this many runs ..."""
+_SPREAD: Final = 0.25
+"""... that differ by about a quarter, as runs of one thing on one machine do."""
+_TELLING: Final = 1.2
+"""Row counts that differ by less than this factor tell nothing of how time grows with rows."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What earlier steps took: by address, newest first, and the last ones with an estimate."""
+
+    spent: Mapping[str, Sequence[Spent]] = field(default_factory=dict)
+    estimated: Sequence[Spent] = ()
+
+
+Past = Callable[[Sequence[str]], History]
+"""Addresses → what their steps took up to the serial that a plan is made from."""
+
+
+def no_past(_addresses: Sequence[str]) -> History:
+    """Return no history."""
+    return History()
+
+
+def estimated(steps: Sequence[Step], past: Past) -> tuple[list[Step], Accuracy | None]:
+    """Return steps with their estimates. Asks for the past once, and not if nothing is done."""
+    timed = [str(s.address) for s in steps if _is_timed(s)]
+    if not timed:
+        return list(steps), None
+    history = past(timed)
+    rows: dict[str, int] = {}
+    made: dict[str, Step] = {}
+    for step in steps:
+        name = str(step.address)
+        known = [rows[str(a)] for a in step.refers_to if str(a) in rows]
+        size = step.rows if step.rows is not None else max(known, default=None)
+        if size is not None:
+            rows[name] = size
+        made[name] = step
+        if _is_timed(step):
+            found = estimate(history.spent.get(name, ()), step.action, size)
+            made[name] = replace(step, estimate=replace(found, chance=_chance(step, made)))
+    return list(made.values()), accuracy(history.estimated)
+
+
+def _is_timed(step: Step) -> bool:
+    return step.action in _TIMED and not step.quiet
+
+
+def estimate(spent: Sequence[Spent], action: Action, rows: int | None) -> Estimate:
+    """Estimate one step from its earlier runs, newest first.
+
+    ``most`` is a prediction limit: of a hundred such steps about ninety take no longer. With few
+    runs it is far off the middle, as what is known of one run's spread is mostly assumed.
+    """
+    like = _LIKE.get(action, action)
+    same = [s for s in spent if _LIKE.get(s.action, s.action) == like][:LAST]
+    compared = [s for s in spent if s.changed is not None and s.action in _TIMED]
+    changed = sum(bool(s.changed) for s in compared)
+    if not same:
+        return Estimate(rows=rows, changed=changed, compared=len(compared))
+    fitted, unsure = _fitted(same, rows)
+    middle = max(fitted(rows), 0.001)
+    residuals = [math.log(max(s.seconds, 0.001) / max(fitted(s.rows), 0.001)) for s in same]
+    freedom = _PRIOR + len(same) - 1
+    variance = (_PRIOR * _SPREAD**2 + sum(r * r for r in residuals)) / freedom
+    quantile = _QUANTILES[min(freedom, len(_QUANTILES)) - 1]
+    most = middle * unsure * math.exp(quantile * math.sqrt(variance * (1 + 1 / len(same))))
+    return Estimate(round(middle, 3), round(most, 3), len(same), rows, changed, len(compared))
+
+
+def _fitted(same: Sequence[Spent], rows: int | None) -> tuple[Callable[[int | None], float], float]:
+    """Return seconds as a function of rows, and a factor for what is not known of the relation."""
+    level = median(s.seconds for s in same)
+    sized = [(s.rows, s.seconds) for s in same if s.rows]
+    if not rows or len(sized) < len(same):
+        return lambda _rows: level, 1.0
+    counts = [r for r, _ in sized]
+    if max(counts) / min(counts) < _TELLING:
+        # All runs were of one size: time may grow with rows, or not at all. Stand in between.
+        ratio = rows / median(counts)
+        if max(ratio, 1 / ratio) < _TELLING:
+            return lambda _rows: level, 1.0
+        between = level * math.sqrt(ratio)
+        return lambda r: between if r == rows else level, max(1.0, math.sqrt(ratio))
+    slope, start = _line(sized)
+    flat = median(abs(t - level) for _, t in sized)
+    sloped = median(abs(t - start - slope * r) for r, t in sized)
+    if sloped >= flat:
+        return lambda _rows: level, 1.0
+    return lambda r: start + slope * (r or 0), 1.0
+
+
+def _line(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Fit seconds = start + slope × rows by the median of slopes (Theil and Sen), rising only."""
+    slopes = [(t - u) / (r - q) for (r, t), (q, u) in combinations(points, 2) if r != q]
+    slope = max(0.0, median(slopes))
+    return slope, max(0.0, median(t - slope * r for r, t in points))
+
+
+def _chance(step: Step, before: Mapping[str, Step]) -> float:
+    """Return how likely a step is to run: one of what it waits for must come out different."""
+    waits = [r.subject for r in step.reasons if r.what == "upstream"]
+    if step.action is not Action.MAYBE or not waits:
+        return 1.0
+    same = 1.0
+    for name in waits:
+        same *= 1.0 - differs(before.get(name))
+    return round(1.0 - same, 3)
+
+
+def differs(step: Step | None) -> float:
+    """Return how likely the output of a step is to change: certain where nothing tells."""
+    if step is None or step.estimate is None:
+        return 1.0
+    it = step.estimate
+    return it.chance * (it.changed + 1) / (it.compared + 1)
+
+
+def spent(step: Step, decision: Decision, seconds: float, *, differs: bool | None) -> Spent | None:
+    """Return what a step took beside what was expected of it; ``None`` where nothing was called.
+
+    ``differs`` is whether its output is another than before, ``None`` where there was none.
+    """
+    if decision.action is Action.REUSE or decision.quiet:
+        return None
+    estimate = step.estimate or Estimate()
+    return Spent(
+        address=str(step.address),
+        action=decision.action.value,
+        seconds=round(seconds, 3),
+        rows=step.rows if step.rows is not None else estimate.rows,
+        changed=differs,
+        expected=estimate.expected,
+        most=estimate.most,
+    )
+
+
+def accuracy(found: Sequence[Spent]) -> Accuracy | None:
+    """Return how far the last estimates were off."""
+    told = [s for s in found if s.expected and max(s.seconds, s.expected) >= SHORTEST]
+    if not told:
+        return None
+    factors = [max(s.seconds, 0.001) / (s.expected or 1.0) for s in told]
+    off = sorted(max(f, 1 / f) for f in factors)
+    within = sum(s.seconds <= (s.most or 0.0) for s in told)
+    return Accuracy(len(told), round(median(off), 2), round(off[-1], 2), within)

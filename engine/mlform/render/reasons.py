@@ -1,0 +1,99 @@
+"""Why a step does what it does, a line a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from mlform.plan import Estimate, Reason
+from mlform.render.values import value
+from mlform.values import handle_in, short
+
+_MOST_REASONS: Final = 8
+
+
+def reasons(
+    found: Sequence[Reason], before: Mapping[str, Estimate] = MappingProxyType({})
+) -> Iterator[str]:
+    """Say why, a line a reason.
+
+    ``before`` is what is known of upstream steps by address, so that it can be said how often
+    they came out different.
+    """
+    for item in found[:_MOST_REASONS]:
+        often = frequency(before.get(item.subject)) if item.what == "upstream" else ""
+        yield reason(item) + (f" ({often})" if often else "")
+    if len(found) > _MOST_REASONS:
+        yield f"… and {len(found) - _MOST_REASONS} more"
+
+
+def frequency(it: Estimate | None) -> str:
+    """Say how often an output changed before; ``""`` where that is not known."""
+    if it is None or not it.compared:
+        return ""
+    last = f"the last {it.compared} times" if it.compared > 1 else "the last time"
+    if not it.changed:
+        return f"it did not {last}"
+    return f"it did {it.changed} of {last}" if it.compared > 1 else f"it did {last}"
+
+
+def reason(it: Reason) -> str:
+    """Say one reason."""
+    where = f"   ({it.at})" if it.at else ""
+    match it.what:
+        case "new":
+            return "not applied yet"
+        case "again":
+            return "asked for, whatever its key says"
+        case "trigger":
+            return "what it is to be replaced by has changed"
+        case "gone":
+            return "what was made is not there any more"
+        case "drift":
+            return f"{it.subject} is {value(it.after)}, recorded {value(it.before)}"
+        case "code":
+            return f"code changed: {it.subject}{where}"
+        case "environment":
+            return f"package {it.subject}: {it.before or 'none'} → {it.after or 'none'}"
+        case "input":
+            how = "new" if it.before is None else "gone" if it.after is None else "changed"
+            return f"data {how}: {it.subject}"
+        case "upstream":
+            return f"if {it.subject} comes out different"
+        case "held":
+            return it.subject
+        case "removed":
+            return "not declared any more"
+        case "version":
+            return "the type computes differently since it was last applied"
+        case "type":
+            return f'type "{it.before}" → "{it.after}"'
+        case _:
+            return _change(it, where)
+
+
+def _change(it: Reason, where: str) -> str:
+    if not it.subject:
+        return "its criteria changed"
+    before, after = handle_in(it.before), handle_in(it.after)
+    if before and after and (before.address, before.attribute) == (after.address, after.attribute):
+        name = after.address + (f".{after.attribute}" if after.attribute else "")
+        return f"{it.subject}: {name} {short(str(before.digest))} → {short(str(after.digest))}"
+    objects = isinstance(it.before, Mapping) and isinstance(it.after, Mapping)
+    if objects and not (before or after or "$sensitive" in {**it.before, **it.after}):
+        return _inner(it.subject, it.before, it.after) + where
+    left = "(none)" if it.before is None else value(it.before)
+    right = "(none)" if it.after is None else value(it.after)
+    return f"{it.subject}: {left} → {right}{where}"
+
+
+def _inner(subject: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Name only the entries of an object that differ."""
+    names = [n for n in {**before, **after} if before.get(n) != after.get(n)]
+    parts = []
+    for name in names:
+        left = value(before[name]) if name in before else "(none)"
+        right = value(after[name]) if name in after else "(none)"
+        parts.append(f"{subject}.{name}: {left} → {right}")
+    return ", ".join(parts)

@@ -1,0 +1,60 @@
+"""How long things take, in words: of a step, of a plan, and how far that was off before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlform.plan import Plan, Step
+from mlform.plan.times import Times, times
+from mlform.render.values import seconds
+
+
+def lasting(step: Step) -> str:
+    """Say how long a step is expected to take, and how likely it is to run; ``""`` if unknown."""
+    it = step.estimate
+    if it is None or it.expected is None or it.most is None:
+        return ""
+    likely = "" if it.chance >= 1 else f", {it.chance:.0%} likely"
+    return f"{_range(it.expected, it.most)}{likely}"
+
+
+def together(steps: Sequence[Step]) -> str:
+    """Say how much work several steps are expected to be; ``""`` if none ran before."""
+    known = [s.estimate for s in steps if s.estimate is not None and s.estimate.runs]
+    if not known:
+        return ""
+    least = sum((e.expected or 0.0) * e.chance for e in known)
+    return f"{_range(least, sum(e.most or 0.0 for e in known))} together"
+
+
+def totals(plan: Plan, parallelism: int) -> list[str]:
+    """Say how long a plan takes, what that leaves out, and how good such words were before."""
+    it = times(plan, parallelism)
+    if it is None:
+        return []
+    if not it.timed:
+        return ["Time: nothing of this ran before, so there is no estimate."]
+    clock = _range(it.certain.clock, it.worst.clock) + _likely(it)
+    work = _range(it.certain.work, it.worst.work)
+    lines = [f"Time: {clock}."]
+    if work != _range(it.certain.clock, it.worst.clock):
+        lines = [f"Time: {clock} with {it.parallelism} at once; {work} of work."]
+    if it.unknown:
+        named = ", ".join(map(str, it.unknown[:3]))
+        more = f" and {len(it.unknown) - 3} more" if len(it.unknown) > 3 else ""
+        lines.append(f"Not counted, for want of a history: {named}{more}.")
+    if (was := plan.accuracy) is not None:
+        many = f"{was.steps} estimates were" if was.steps > 1 else "estimate was"
+        half = f", half of them within ×{was.median:g}" if was.steps > 1 else ""
+        lines.append(f"The last {many} within ×{was.worst:g}{half}.")
+    return lines
+
+
+def _range(least: float, most: float) -> str:
+    first, last = seconds(least), seconds(most)
+    return first if first == last else f"{first} … {last}"
+
+
+def _likely(it: Times) -> str:
+    text = seconds(it.likely.clock)
+    return "" if text == seconds(it.certain.clock) else f" (likely {text})"
