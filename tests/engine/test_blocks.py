@@ -149,7 +149,7 @@ def test_a_postcondition_judges_the_result(world: World) -> None:
     (failure,) = world.outcome.failures
     assert (failure.summary, failure.detail) == (
         "Postcondition failed",
-        "training_job.a: parity 1",
+        "training_job.a: parity 1\n  self.parity is 1",
     )
     assert "training_job.a" in world.records()
     with pytest.raises(DiagnosedError, match="parity 1"):
@@ -161,11 +161,12 @@ def test_a_check_warns_and_stops_nothing(world: World) -> None:
     spec += condition("assert", "training_job.a.parity == 0", '"It is odd."') + "}\n"
     assert world.apply(spec) == {"training_job.a": "run"}
     assert world.outcome is not None
-    assert [w[:2] for w in world.outcome.warnings] == [("Check failed", "check.even: It is odd.")]
+    said = "check.even: It is odd.\n  training_job.a.parity is 1"
+    assert [w[:2] for w in world.outcome.warnings] == [("Check failed", said)]
     session = world.session(spec)
     assert session.plan(session.store.snapshot()).empty
     warnings = [d for d in session.diagnostics if d.summary == "Check failed"]
-    assert [d.detail for d in warnings] == ["check.even: It is odd."]
+    assert [d.detail for d in warnings] == [said]
 
 
 def test_an_output_holds_to_its_precondition(world: World) -> None:

@@ -186,7 +186,8 @@ variable "v" {
 """
     assert values(tmp_path, spec, [("var", "v=3")])["v"] == 3
     [(summary, detail)] = mistakes(tmp_path, spec, [("var", "v=4")])
-    assert (summary, detail) == ("Invalid variable value", 'Variable "v" is 4. At most 3.')
+    said = 'Variable "v" is 4. At most 3.\n  var.most is 3'
+    assert (summary, detail) == ("Invalid variable value", said)
 
 
 def test_a_plan_shows_what_variables_made_of_it(world: World) -> None:

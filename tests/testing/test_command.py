@@ -201,3 +201,48 @@ def test_an_override_leaves_other_resources_real(folder: Folder) -> None:
     write(folder, override + run("both", asserts(condition)) + run("keyed", keyed))
     assert folder.mlform("test").out.endswith("Success! 2 passed, 0 failed.\n")
     assert not (folder.path.parent / "out").exists()
+
+
+JSON = """{
+  "variables": {"file": "two.csv"},
+  "run": {
+    "reads": {"assert": [{"condition": "${output.rows == 2}", "error_message": "Two."}]},
+    "is_refused": {"command": "plan", "variables": {"least": 0}, "expect_failures": ["var.least"]},
+    "is_wrong": {"assert": {"condition": "${output.rows == 3}", "error_message": "Three."}}
+  }
+}
+"""
+
+
+def test_files_in_json_say_the_same(folder: Folder) -> None:
+    (folder.path / "tests" / "a.mlftest.json").write_text(JSON)
+    said = folder.mlform("test", expect=1)
+    assert 'run "is_wrong" ... fail' in said.out
+    assert "2 passed, 1 failed" in said.out
+    assert "output.rows is 2" in said.err
+
+
+def test_an_override_of_a_block_is_for_all_instances(folder: Folder) -> None:
+    (folder.path / "more.mlf.hcl").write_text(
+        'dataset "file" "many" {\n  for_each = toset(["a", "b"])\n  path = "gone.csv"\n}\n'
+    )
+    write(
+        folder,
+        """
+override_resource {
+  target = dataset.many
+  values = { rows = 7 }
+}
+override_resource {
+  target = dataset.many["b"]
+  values = { rows = 8 }
+}
+run "rows" {
+  assert {
+    condition     = dataset.many["a"].rows == 7 && dataset.many["b"].rows == 8
+    error_message = "Not as given."
+  }
+}
+""",
+    )
+    assert "1 passed" in folder.mlform("test").out

@@ -9,6 +9,7 @@ from mlform.address import Address
 from mlform.diagnostics import Diagnostics, stop
 from mlform.lang import ConversionError, convert, evaluate, parse_type
 from mlform.lang.provided import Provided, provided_root
+from mlform.lang.worth import worth
 from mlform.plan import Condition, Deferred, Step
 from mlform.plan.typed import Typed
 from mlform.refresh.recorded import Recorded
@@ -65,7 +66,7 @@ class Settler:
             if held is False:
                 said = self._deferred(it.message, roots, bound)
                 shown = said if isinstance(said, str) else "(The message is sensitive.)"
-                return shown, it.condition.at
+                return shown + self._worth(it.condition, roots, bound), it.condition.at
         return None
 
     def revive(self, data: Any) -> Value:
@@ -82,9 +83,23 @@ class Settler:
         known_value: Value = data
         return known_value
 
+    def _worth(self, argument: Deferred, roots: Roots, bound: Mapping[str, Value]) -> str:
+        expr, source = parse_expression(argument.text, argument.at or "plan", Diagnostics())
+        return worth(expr, source, self._scope(argument, roots, bound))
+
     def _deferred(
         self, argument: Deferred, roots: Roots, bound: Mapping[str, Value] | None = None
     ) -> Value:
+        diagnostics = Diagnostics()
+        expr, source = parse_expression(argument.text, argument.at or "plan", diagnostics)
+        diagnostics.stop_on_errors()
+        value = evaluate(expr, self._scope(argument, roots, bound), diagnostics, source)
+        diagnostics.stop_on_errors()
+        return self._as_variable(argument, value)
+
+    def _scope(
+        self, argument: Deferred, roots: Roots, bound: Mapping[str, Value] | None
+    ) -> Mapping[str, Value]:
         scope: dict[str, Value] = {"path": {"module": ".", "root": ".", "cwd": "."}}
         scope |= roots.get(argument.module) or {kind: {} for kind in KINDS}
         for root, names in argument.bindings.items():
@@ -95,13 +110,7 @@ class Settler:
             given = scope.get("var", {})
             assert isinstance(given, dict)
             scope["var"] = {**given, **{n: self._secret(n) for n in argument.secrets}}
-        diagnostics = Diagnostics()
-        expr, source = parse_expression(argument.text, argument.at or "plan", diagnostics)
-        diagnostics.stop_on_errors()
-        scope |= {**provided_root(self.provided), **(bound or {})}
-        value = evaluate(expr, scope, diagnostics, source)
-        diagnostics.stop_on_errors()
-        return self._as_variable(argument, value)
+        return {**scope, **provided_root(self.provided), **(bound or {})}
 
     def _secret(self, name: str) -> Value:
         if name not in self.secrets:

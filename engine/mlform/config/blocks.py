@@ -89,7 +89,7 @@ class Reader:
         """Return an argument that is true or false, as written."""
         if attribute is None:
             return default
-        value = self.constant(attribute)
+        value = as_flag(self.constant(attribute))
         if not isinstance(value, bool):
             if not isinstance(value, Unknown):
                 detail = f"`{attribute.name}` is true or false, written without quotes."
@@ -136,6 +136,11 @@ def _instead(written: str, known: Collection[str], it: str, nothing: str) -> str
 
 def _article(kind: str) -> str:
     return "An" if kind[0] in "aeiou" else "A"
+
+
+def as_flag(value: Value) -> Value:
+    """Return a value as a bool where it converts to one: ``"true"`` and ``"false"`` do."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
 def is_name(text: str) -> bool:

@@ -13,6 +13,7 @@ from mlform.config.repetition import shown
 from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate, references
+from mlform.lang.worth import worth
 from mlform.syntax.tree import Attribute
 from mlform.values import Sensitive, Unknown, Value, is_known, is_sensitive
 
@@ -23,10 +24,22 @@ class Verdict:
 
     holds: bool | None
     message: str = ""
+    worth: str = ""
+    """What the references of a condition that is false are worth, a line each."""
+
+    @property
+    def said(self) -> str:
+        """The message, and why."""
+        return self.message + self.worth
 
 
-def judge(rule: Rule, roots: Mapping[str, Value], diagnostics: Diagnostics) -> Verdict:
-    """Evaluate a condition. Notes one that is neither true nor false."""
+def judge(
+    rule: Rule, roots: Mapping[str, Value], diagnostics: Diagnostics, but: str = ""
+) -> Verdict:
+    """Evaluate a condition. Notes one that is neither true nor false.
+
+    ``but`` is a reference whose value the caller tells itself.
+    """
     condition = rule.condition
     value = evaluate(condition.expr, roots, diagnostics, condition.source)
     value = value.value if isinstance(value, Sensitive) else value
@@ -40,7 +53,11 @@ def judge(rule: Rule, roots: Mapping[str, Value], diagnostics: Diagnostics) -> V
         return Verdict(None)
     if value:
         return Verdict(holds=True)
-    return Verdict(holds=False, message=_message(rule.message, roots, diagnostics))
+    return Verdict(
+        holds=False,
+        message=_message(rule.message, roots, diagnostics),
+        worth=worth(condition.expr, condition.source, roots, but=but),
+    )
 
 
 def _message(attribute: Attribute, roots: Mapping[str, Value], diagnostics: Diagnostics) -> str:
@@ -54,7 +71,7 @@ def check_variable(
     variable: Variable, rule: Rule, scope: ModuleScope, diagnostics: Diagnostics
 ) -> None:
     """Note a value of a variable that one of its validations does not let through."""
-    verdict = judge(rule, scope.roots, diagnostics)
+    verdict = judge(rule, scope.roots, diagnostics, f"var.{variable.name}")
     if verdict.holds is not False:
         return
     given = scope.roots["var"]
@@ -63,7 +80,7 @@ def check_variable(
     hidden = is_sensitive(value)
     said = "(sensitive value)" if hidden else shown(value)
     called = "".join(f"module.{name}." for name in scope.module.path)
-    detail = f'Variable "{called}{variable.name}" is {said}. {verdict.message}'
+    detail = f'Variable "{called}{variable.name}" is {said}. {verdict.said}'
     of = f"{called}var.{variable.name}"
     diagnostics.error("Invalid variable value", detail, at=rule.condition.value_span, of=of)
 

@@ -42,6 +42,15 @@ RESERVED: Final = frozenset(
 )
 """What no variable can be called, as in Terraform."""
 
+_TERRAFORM: Final = {
+    "terraform": " Here that is `mlform`.",
+    "data": ' Here that is `dataset "TYPE" "NAME"`, which is read where it is declared.',
+    "ephemeral": " Here variables and outputs of modules are `ephemeral`, and arguments that are "
+    "secrets take them.",
+    "action": " What runs is a `training_job`; what is to happen by itself, a `trigger`.",
+}
+"""What people who know Terraform's blocks may be looking for."""
+
 OUTPUT: Final = ("value", "description", "sensitive", "ephemeral", "depends_on")
 
 
@@ -110,10 +119,8 @@ class Folder:
         return False
 
     def _unknown(self, block: Block) -> None:
-        detail = f'There is no block "{block.kind}".{_suggested(block.kind)}'
-        if block.kind in {"data", "terraform", "ephemeral"}:
-            other = {"terraform": "`mlform`", "data": '`dataset "TYPE" "NAME"`'}.get(block.kind)
-            detail += f" Here that is {other}." if other else ""
+        hint = _TERRAFORM.get(block.kind) or _suggested(block.kind)
+        detail = f'There is no block "{block.kind}".{hint}'
         self.diagnostics.error("Unknown block", detail, at=block.header_span)
 
     def _named(self, block: Block, summary: str, known: Mapping[str, _Placed]) -> str | None:

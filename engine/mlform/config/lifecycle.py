@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mlform.config.blocks import Reader, Rule
+from mlform.config.blocks import Reader, Rule, as_flag
 from mlform.config.model import Bindings, Lifecycle
 from mlform.config.names import Names
 from mlform.config.repetition import shown
@@ -120,7 +120,7 @@ class LifecycleBlock:
             )
             self.diagnostics.error("Invalid argument", detail, at=attribute.value_span)
             return default
-        value = scope.value(attribute, bindings)
+        value = as_flag(scope.value(attribute, bindings))
         if not isinstance(value, bool):
             if is_known(value):
                 detail = f"`{attribute.name}` is true or false, not {shown(value)}."

@@ -21,6 +21,9 @@ _READ: Final[Mapping[str, tuple[str, ...]]] = {
     "import": ("to",),
     "lifecycle": ("ignore_changes", "replace_triggered_by"),
     "dynamic": ("iterator",),
+    "run": ("command", "expect_failures"),
+    "plan_options": ("target", "replace"),
+    "override_resource": ("target",),
 }
 """Block → its arguments that are no values but are read as they are written."""
 

@@ -56,7 +56,7 @@ class Conditions:
                 kept.append(self.deferrer.condition(rule, path, resource.bindings))
             elif not verdict.holds:
                 at, address = rule.condition.value_span, resource.address
-                detail = f"{address}: {verdict.message}"
+                detail = f"{address}: {verdict.said}"
                 self.diagnostics.error(summary, detail, at=at, of=address)
         return tuple(kept)
 
@@ -77,7 +77,7 @@ class Conditions:
             if verdict.holds is None:
                 kept.append(self.deferrer.condition(rule, ROOT, {}))
             elif not verdict.holds:
-                detail = f"output.{name}: {verdict.message}"
+                detail = f"output.{name}: {verdict.said}"
                 at = rule.condition.value_span
                 self.diagnostics.error("Precondition failed", detail, at=at, of=f"output.{name}")
         return tuple(kept)
@@ -95,7 +95,7 @@ class Conditions:
                         kept.append(self.deferrer.condition(rule, path, {}))
                     elif not verdict.holds:
                         at = rule.condition.value_span
-                        detail = f"{name}: {verdict.message}"
+                        detail = f"{name}: {verdict.said}"
                         self.diagnostics.warning("Check failed", detail, at=at, of=name)
                 if kept:
                     left[name] = tuple(kept)

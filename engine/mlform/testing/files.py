@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import Final
 
 from mlform.config.blocks import Reader, Rule
-from mlform.config.sources import read_text
+from mlform.config.sources import parse_file, read_text
 from mlform.diagnostics import Diagnostics, Span, stop
 from mlform.lang import references
 from mlform.registry import KINDS
-from mlform.syntax import parse
 from mlform.syntax.tree import Attribute, Block
 
-SUFFIX: Final = ".mlftest.hcl"
+SUFFIXES: Final = (".mlftest.hcl", ".mlftest.json")
+_LABELS: Final = {
+    "run": 1,
+    "mock_provider": 1,
+    "mock_resource": 2,
+    **dict.fromkeys(("variables", "assert", "plan_options", "module", "override_resource"), 0),
+}
+"""Block → how many labels it takes."""
 _BLOCKS: Final = ("variables", "run", "mock_provider", "override_resource")
 _RUN: Final = ("command", "expect_failures", "state_key")
-_PLAN: Final = ("mode", "refresh", "replace", "target")
+_PLAN: Final = ("refresh", "replace", "target")
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,10 @@ def read_files(
 
     Raises ``DiagnosedError`` where one cannot be read, or ``chosen`` names one that is not there.
     """
-    found = sorted(root.glob(f"*{SUFFIX}"))
+    found = _tests(root)
     if not (root / folder).resolve().is_relative_to(root.resolve()):
         raise stop("Invalid test folder", f'"{folder}" is not beneath the folder of the spec.')
-    found += sorted((root / folder).glob(f"*{SUFFIX}"))
+    found += _tests(root / folder)
     names = {p.relative_to(root).as_posix(): p for p in found}
     for name in chosen:
         if Path(name).as_posix() not in names:
@@ -91,13 +97,17 @@ def read_files(
     return files
 
 
+def _tests(folder: Path) -> list[Path]:
+    return sorted(p for suffix in SUFFIXES for p in folder.glob(f"*{suffix}"))
+
+
 class _File:
     def __init__(self, name: str, text: str, diagnostics: Diagnostics) -> None:
         self.name, self.text, self.diagnostics = name, text, diagnostics
         self.reader = Reader(diagnostics)
 
     def read(self) -> TestFile:
-        body = parse(self.text, self.name, self.diagnostics)
+        body = parse_file(self.name, self.text, self.diagnostics, _LABELS)
         for attribute in body.attributes.values():
             detail = f'"{attribute.name}" stands outside any block. Put it into one.'
             self.diagnostics.error("Misplaced argument", detail, at=attribute.name_span)

@@ -11,8 +11,19 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from mlform.address import Address
 from mlform.registry import Offer, Registry
-from mlform.sdk import AnyResource, Artifact, Context, Looking, Resource, ResourceError, Stored
+from mlform.sdk import (
+    AnyResource,
+    Artifact,
+    Context,
+    Inputs,
+    Looking,
+    Resource,
+    ResourceError,
+    Stored,
+)
+from mlform.values import digest
 
 
 @dataclass
@@ -22,7 +33,16 @@ class MockedRegistry(Registry):
     mocked: frozenset[str] = frozenset()
     defaults: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Address of an instance, or of a block for all of its instances → attributes."""
     _made: dict[int, Offer] = field(default_factory=dict)
+
+    def override(self, address: str) -> Mapping[str, Any] | None:
+        """Return the attributes that a test gives to an instance, ``None`` if it gives none."""
+        whole = Address.parse(address)
+        for wanted in (whole, replace(whole, key=None), whole.config):
+            if (found := self.overrides.get(str(wanted))) is not None:
+                return found
+        return None
 
     def find(self, kind: str, type_: str, provider: str = "") -> Offer | None:
         """Return what implements ``kind "type"``, mocked if that was asked for."""
@@ -47,7 +67,7 @@ def mocked(
     def apply(
         _self: AnyResource, ctx: Context, new: Any, old: Stored[Any, Any] | None
     ) -> BaseModel:
-        override = registry.overrides.get(ctx.address)
+        override = registry.override(ctx.address)
         if override is None and not whole:
             found: BaseModel = resource.apply(ctx, new, old)
             return found
@@ -55,22 +75,27 @@ def mocked(
         return _attributes(resource, ctx, given)
 
     def read(_self: AnyResource, ctx: Looking, old: Stored[Any, Any]) -> BaseModel | None:
-        if whole or ctx.address in registry.overrides:
+        if whole or registry.override(ctx.address) is not None:
             kept: BaseModel = old.attributes
             return kept
         found: BaseModel | None = resource.read(ctx, old)
         return found
 
     def destroy(_self: AnyResource, ctx: Context, old: Stored[Any, Any]) -> str:
-        made_up = whole or ctx.address in registry.overrides
+        made_up = whole or registry.override(ctx.address) is not None
         return "" if made_up else resource.destroy(ctx, old)
+
+    def inputs(_self: AnyResource, ctx: Looking, new: Any) -> Inputs:
+        override = registry.override(ctx.address)
+        if override is not None:  # a result of other attributes is another result
+            return Inputs({"attributes given by the test": digest(override)})
+        return Inputs() if whole else resource.inputs(ctx, new)
 
     members: dict[str, Any] = {"apply": apply, "read": read, "destroy": destroy}
     if whole:
-        members |= {
-            "inputs": Resource.inputs,
-            "distributions": Resource.distributions,
-        }
+        members |= {"inputs": Resource.inputs, "distributions": Resource.distributions}
+    if registry.overrides:
+        members["inputs"] = inputs
     made = copy.copy(resource)
     made.__class__ = type(f"Mocked{type(resource).__name__}", (type(resource),), members)
     return made

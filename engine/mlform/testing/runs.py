@@ -16,18 +16,18 @@ from mlform.commands.session import PlanOptions
 from mlform.config import Given
 from mlform.config.conditions import judge
 from mlform.diagnostics import DiagnosedError, Diagnostic, Diagnostics, Severity
-from mlform.lang import evaluate, references
+from mlform.lang import evaluate
+from mlform.lang.worth import worth
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import known_handle
 from mlform.render.console import console
 from mlform.render.plan import plan as shown
 from mlform.render.style import paint
-from mlform.syntax import parse_expression
 from mlform.syntax.tree import Attribute
 from mlform.testing.files import Run, TestFile
 from mlform.testing.mocks import MockedRegistry
 from mlform.testing.trial import Trial
-from mlform.values import Value, is_sensitive, plain
+from mlform.values import Value, plain
 
 
 class Status(StrEnum):
@@ -194,7 +194,8 @@ class _Runner:
                 detail = "The condition rests on what is known only after apply. " + _mend(run)
                 found.error("Unknown condition", detail, at=at)
             elif not verdict.holds:
-                seen = _values(rule.condition, roots)
+                written = rule.condition
+                seen = worth(written.expr, written.source, roots, lambda v: console(v, 2))
                 found.error("Test assertion failed", f"{verdict.message}{seen}", at=at)
         return list(found)
 
@@ -284,17 +285,3 @@ def _failures(applied: Applied) -> list[Diagnostic]:
 
 def _mend(run: Run) -> str:
     return "Apply in this run, or ask for what is known." if not run.apply else "It was never made."
-
-
-def _values(condition: Attribute, roots: Mapping[str, Value]) -> str:
-    """Return what the references in a condition are worth, a line each; secrets stay hidden."""
-    lines: list[str] = []
-    for reference in references(condition.expr):
-        written = condition.source.text[reference.start : reference.end]
-        expr, source = parse_expression(written, condition.source.file, Diagnostics())
-        value = evaluate(expr, roots, Diagnostics(), source)
-        text = "(sensitive value)" if is_sensitive(value) else console(value, 2)
-        line = f"  {written} is {text}"
-        if line not in lines:
-            lines.append(line)
-    return "".join(f"\n{line}" for line in lines)
