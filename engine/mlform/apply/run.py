@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event as Flag
@@ -11,11 +13,13 @@ from typing import Any
 from mlform.address import Address
 from mlform.apply.events import Failed, Held, Interrupted, Reporter, Skipped
 from mlform.apply.settle import Settler
+from mlform.apply.spared import Spared, untouched
 from mlform.apply.step import StepFailed, Stepper
 from mlform.apply.walk import walk
 from mlform.diagnostics import DiagnosedError
 from mlform.execute import Executor
 from mlform.plan import Action, Plan, Step
+from mlform.plan.times import times
 from mlform.refresh import Looker
 from mlform.refresh.moves import moved_pins, relocated, rename
 from mlform.refresh.pins import read_pins, write_pins
@@ -55,6 +59,10 @@ class Outcome:
     outputs: dict[str, Any] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     """What destroying left in place, in words."""
+    spent: dict[Address, float] = field(default_factory=dict)
+    """How many seconds each step took whose turn came."""
+    spared: list[Spared] = field(default_factory=list)
+    """Work that was not done, since its result was there or the same."""
     warnings: list[tuple[str, str, str]] = field(default_factory=list)
     """What does not hold and stopped nothing: summary, detail, ``file:line:column``."""
 
@@ -82,11 +90,13 @@ def apply(
 
     Nothing that is not in the plan is done, nor anything more severe than planned.
     """
+    began = time.monotonic()
     run = _Run(plan, _moved(plan, snapshot, world), world, report, stop or Flag())
     steps = {s.address: s for s in plan.steps}
     needs = {a: frozenset(s.needs) & steps.keys() for a, s in steps.items()}
     blocked = walk(needs, lambda a: run.step(steps[a]), workers=parallelism, stop=run.stop)
     run.close(blocked, steps)
+    run.note(time.monotonic() - began, parallelism)
     return run.outcome
 
 
@@ -169,6 +179,28 @@ class _Run:
         if self.outcome.complete and not partial:
             self._outputs()
             self._checks()
+
+    def note(self, seconds: float, parallelism: int) -> None:
+        """Journal what came of the run, if it came to anything."""
+        it = self.outcome
+        if not (it.done or it.spared or it.skipped or it.failures):
+            return
+        expected = times(self.plan, parallelism)
+        detail = {
+            "seconds": round(seconds, 3),
+            "worked": round(sum(it.spent.values()), 3),
+            "expected": expected and [expected.certain.clock, expected.worst.clock],
+            "spared": [[str(s.address), s.cause, s.seconds] for s in it.spared],
+            "untouched": untouched(self.plan.steps, self.records.now),
+            "held": {str(a): list(reasons) for a, reasons in it.held.items()},
+            "failed": [str(a) for a in it.failed],
+            "skipped": [str(a) for a in it.skipped],
+            "targets": list(self.plan.targets),
+            "excluded": list(self.plan.excluded),
+        }
+        kept = {n: v for n, v in detail.items() if v or n in {"seconds", "worked"}}
+        with suppress(LostLeaseError):
+            self.world.store.ran(self.world.lease, self.world.run, kept)
 
     def _broken_output(self, name: str, message: str, at: str) -> None:
         """Say that an output is not recorded, since its precondition does not hold."""

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlform.address import Address
 from mlform.apply.context import describe
+from mlform.apply.current import check_code
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.provider import StepFailed, call
 from mlform.apply.settle import Roots, Settler
-from mlform.keys import CodeError, closure, environment
+from mlform.apply.spared import spared
+from mlform.keys import environment
 from mlform.plan import Action, Condition, Decision, Deferred, Facts, Step, decide, severity
 from mlform.plan.decide import adopted, full_key
 from mlform.plan.estimate import spent
@@ -131,7 +133,7 @@ class Stepper:
         record: Record | None,
     ) -> tuple[str, ...]:
         began = time.monotonic()
-        self._check_code(step)
+        check_code(step, self.world.looker)
         self.report(Started(step.address, decision.action, decision.reasons))
         if decision.action is Action.REUSE:
             assert decision.realisation is not None, "reuse needs something to take again"
@@ -154,19 +156,6 @@ class Stepper:
         itself = self.records.handle(step.address)
         self._hold_to("postcondition", step, step.after, roots, itself)
         return new.held
-
-    def _check_code(self, step: Step) -> None:
-        """Refuse to run code that is not what was planned."""
-        looker = self.world.looker
-        for argument, fact in step.code.items():
-            reference = str(step.arguments[argument])
-            try:
-                now = closure(looker.root, reference, looker.closures).digest
-            except CodeError as error:
-                raise StepFailed(error.summary, error.detail, step.at.get(argument, "")) from None
-            if now != fact["digest"]:
-                detail = f"{reference} is not what it was when this was planned. Plan again."
-                raise StepFailed("Code changed since the plan", detail, step.at.get(argument, ""))
 
     def _apply(
         self,
@@ -327,6 +316,9 @@ class Stepper:
     ) -> None:
         digest = None if record is None else record.digest
         summary = "" if record is None else str(record.attributes.get("summary") or "")
+        self.outcome.spent[step.address] = seconds
+        if (saving := spared(step, decision, seconds, record)) is not None:
+            self.outcome.spared.append(saving)
         done = Finished(step.address, decision.action, seconds, digest, changed, summary)
         self.report(done)
 

@@ -15,6 +15,7 @@ def register(app: typer.Typer, state_app: typer.Typer) -> None:
     """Add the commands of this page to the program."""
     app.command()(show)
     app.command()(output)
+    app.command()(savings)
     state_app.command("list")(state_list)
     state_app.command("show")(state_show)
     state_app.command("history")(state_history)
@@ -73,6 +74,28 @@ def output(
             say_json(found[name] if name else found)
         else:
             say(shown(found) or "No outputs are recorded.\n")
+
+
+def savings(
+    directory: opt.Directory = opt.HERE,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only runs since 2026-01-31, 30d or 12h ago."),
+    ] = None,
+    json: opt.Json = False,
+) -> None:
+    """Show what was not computed, since its result was there or came out the same."""
+    from mlform.commands.saving import savings as added
+    from mlform.render.savings import savings as shown
+    from mlform.render.savings import savings_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        found = added(session, since)
+        if json:
+            say_json(savings_data(found))
+        else:
+            say(shown(found))
 
 
 def state_list(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:

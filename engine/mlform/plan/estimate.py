@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from statistics import median
 from typing import Final
 
 from mlform.plan.decide import Decision
@@ -169,6 +168,13 @@ def spent(step: Step, decision: Decision, seconds: float, *, differs: bool | Non
         expected=estimate.expected,
         most=estimate.most,
     )
+
+
+def median(values: Iterable[float]) -> float:
+    """Return the one in the middle. The library for it is loaded only where anything is to run."""
+    from statistics import median as middle  # noqa: PLC0415 - it takes longer to load than to plan
+
+    return float(middle(values))
 
 
 def accuracy(found: Sequence[Spent]) -> Accuracy | None:

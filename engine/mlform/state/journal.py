@@ -79,6 +79,13 @@ def unfinished(connection: Connection) -> list[Entry]:
     return [_entry(row) for row in connection.execute(query)]
 
 
+def runs(connection: Connection) -> list[Entry]:
+    """Return the entries that tell of whole runs, oldest first."""
+    about = JOURNAL.c.address.is_(None) & (JOURNAL.c.operation == "run")
+    rows = connection.execute(select(JOURNAL).where(about).order_by(JOURNAL.c.sequence))
+    return [_entry(row) for row in rows]
+
+
 def now() -> str:
     """Return this moment as it is written."""
     return datetime.now(UTC).isoformat()

@@ -207,6 +207,13 @@ class Store(Protocol):
         """Return the last steps up to a serial that had an estimate, newest first."""
         ...
 
+    def ran(self, lease: Lease, run: str, detail: Mapping[str, Any]) -> None:
+        """Journal that a run is over, and what came of what it did not do."""
+
+    def runs(self) -> Sequence[Entry]:
+        """Return the entry of each run that did anything, oldest first."""
+        ...
+
     def unfinished(self) -> Sequence[Entry]:
         """Return the intents that neither came off nor failed: a run was killed there."""
         ...

@@ -116,6 +116,15 @@ class SqlStore:
         """Journal that it did not come off."""
         self._note(lease, run, "failed", str(address), detail)
 
+    def ran(self, lease: Lease, run: str, detail: Mapping[str, Any]) -> None:
+        """Journal that a run is over, and what came of what it did not do."""
+        self._note(lease, run, "run", None, detail)
+
+    def runs(self) -> Sequence[Entry]:
+        """Return the entry of each run that did anything, oldest first."""
+        with self._database.reading() as connection:
+            return [] if connection is None else journal.runs(connection)
+
     def put(self, lease: Lease, run: str, record: Record, detail: Mapping[str, Any]) -> int:
         """Write one record in place of any older one; return the new serial."""
         data = record_data(record)
@@ -264,7 +273,7 @@ class SqlStore:
             journal.append(connection, 0, run, "consume", trigger, detail)
 
     def _note(
-        self, lease: Lease, run: str, operation: str, address: str, detail: Mapping[str, Any]
+        self, lease: Lease, run: str, operation: str, address: str | None, detail: Mapping[str, Any]
     ) -> None:
         with self._database.writing() as connection:
             _hold(connection, lease)
