@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.engine.world import World
 
-from mlform.commands.saving import Savings, moment, savings
+from mlform.commands.saving import moment, savings
 from mlform.diagnostics import DiagnosedError
 from mlform.render.savings import savings as shown
 from mlform.render.savings import savings_data
 from mlform.render.style import paint
+from mlform.state.savings import Savings
 
 SPEC = """
 variable "v" {

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mlform.render.style import Styled
 from mlform.render.values import seconds
-
-if TYPE_CHECKING:
-    from mlform.commands.saving import Savings
+from mlform.state.savings import Savings
 
 _MEANINGS: Final = {
     "reuse": "the result had been made before",
