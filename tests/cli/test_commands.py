@@ -91,7 +91,7 @@ def test_variables_may_hold_dashes_and_equals(folder: Folder) -> None:
     folder.edit("main.mlf.hcl", "type    = number\n  default = 1", 'default = ""')
     folder.edit("main.mlf.hcl", "rows_min = var.least", "rows_min = length(var.least)")
     said = folder.mlform("plan", "-var", "least=-json=true", "-json").data
-    assert said["steps"][0]["arguments"]["expect"]["rows_min"] == len("-json=true")
+    assert said["steps"][0]["after"]["expect"]["rows_min"] == len("-json=true")
 
 
 def test_plan_exit_codes(folder: Folder) -> None:

@@ -23,9 +23,10 @@ from mlform.commands.queries import validate
 from mlform.commands.session import PlanOptions, Session
 from mlform.config import Given
 from mlform.diagnostics import DiagnosedError, Diagnostic
-from mlform.plan import Plan, Step
+from mlform.plan import Plan, Step, dump, parse
 from mlform.registry import Registry
 from mlform.render.diagnostics import diagnostic, document
+from mlform.render.document import plan as document_of
 from mlform.render.plan import plan as shown
 from mlform.render.style import paint
 
@@ -34,7 +35,7 @@ MISTAKES = sorted((GOLDEN / "mistakes").glob("*.mlf.hcl"))
 REFUSED = sorted((GOLDEN / "refused").glob("*.mlf.hcl"))
 SYNTAX = sorted((Path(__file__).parents[1] / "syntax" / "golden").glob("*.hcl"))
 PLANS = sorted((GOLDEN / "plans").glob("*.mlf.hcl"))
-SCHEMA = Path(__file__).parents[2] / "schema" / "diagnostics.schema.json"
+SCHEMA = Path(__file__).parents[2] / "schema"
 THEN = "# --- then\n"
 """Parts a plan's history: each stage is applied, and the last is planned."""
 FILE = re.compile(r"^# --- file (\S+)\n", re.MULTILINE)
@@ -63,8 +64,9 @@ def write(root: Path, spec: str) -> str:
 
 
 @cache
-def schema() -> Draft202012Validator:
-    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+def schema(name: str = "diagnostics") -> Draft202012Validator:
+    path = SCHEMA / f"{name}.schema.json"
+    return Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
 
 
 def check(
@@ -148,4 +150,7 @@ def test_plans(path: Path, world: World, golden_update: bool) -> None:
     *before, last = path.read_text(encoding="utf-8").split(THEN)
     for stage in before:
         world.apply(stage)
-    compare(path, readable(world.plan(last)), update=golden_update)
+    plan = world.plan(last)
+    compare(path, readable(plan), update=golden_update)
+    schema("plan").validate(document_of(plan))
+    assert parse(dump(plan)) == plan

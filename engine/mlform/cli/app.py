@@ -96,6 +96,7 @@ def plan(
     from mlform.commands.queries import plan as make
     from mlform.commands.session import PlanOptions
     from mlform.plan import dump
+    from mlform.render.document import plan as document
     from mlform.render.markdown import plan as as_markdown
     from mlform.render.plan import plan as shown
 
@@ -105,10 +106,12 @@ def plan(
             tuple(target or ()), refresh, destroy, as_of, tuple(exclude or ()), tuple(replace or ())
         )
         made = make(session, chosen)
-        text = dump(made)
         if out is not None:
-            out.write_text(text, encoding="utf-8")
-        say(text if json else as_markdown(made) if markdown else shown(made, parallelism))
+            out.write_text(dump(made), encoding="utf-8")
+        if json:
+            say_json(document(made, parallelism))
+        else:
+            say(as_markdown(made) if markdown else shown(made, parallelism))
         if out is not None and not json and not markdown:
             say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")
         if detailed_exitcode and not made.empty:

@@ -29,7 +29,8 @@ def show(
 ) -> None:
     """Show a saved plan, or the whole state."""
     from mlform.diagnostics import stop
-    from mlform.plan import dump, parse
+    from mlform.plan import parse
+    from mlform.render.document import plan as document
     from mlform.render.markdown import plan as as_markdown
     from mlform.render.plan import plan as shown
     from mlform.render.records import record, snapshot_data
@@ -40,7 +41,10 @@ def show(
             if not saved.is_file():
                 raise stop("No such plan", f"There is no file {saved}.")
             made = parse(saved.read_text(encoding="utf-8"), str(saved))
-            say(dump(made) if json else as_markdown(made) if markdown else shown(made))
+            if json:
+                say_json(document(made))
+            else:
+                say(as_markdown(made) if markdown else shown(made))
             return
         snapshot = session.store.snapshot()
         if json:

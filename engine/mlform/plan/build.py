@@ -230,6 +230,7 @@ class _Builder:
             code=code,
             environment=seen.environment,
             protected=resource.lifecycle.prevent_destroy,
+            recorded=record.arguments if record and decision.action is not Action.NO_OP else None,
             gone=not seen.present,
             moved=seen.attributes is not None,
             ignored=tuple(sorted(resource.lifecycle.ignore_changes)),

@@ -108,10 +108,7 @@ def _step(step: Step) -> dict[str, Any]:
         "provider": step.provider,
         "action": step.action.value,
         "arguments": {n: _write(v) for n, v in step.arguments.items()},
-        "reasons": [
-            {k: v for k, v in vars(r).items() if k == "what" or v not in (None, "")}
-            for r in step.reasons
-        ],
+        "reasons": [r.as_data() for r in step.reasons],
         "refers_to": [str(a) for a in step.refers_to],
         "needs": [str(a) for a in step.needs],
         "at": dict(step.at),
@@ -122,6 +119,7 @@ def _step(step: Step) -> dict[str, Any]:
         "environment": None if step.environment is None else dict(step.environment),
         "protected": step.protected,
         "estimate": None if step.estimate is None else dict(vars(step.estimate)),
+        "recorded": None if step.recorded is None else dict(step.recorded),
         "gone": step.gone,
         "moved": step.moved,
         "ignored": list(step.ignored),
@@ -151,6 +149,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         environment=data["environment"],
         protected=data["protected"],
         estimate=None if data["estimate"] is None else Estimate(**data["estimate"]),
+        recorded=data["recorded"],
         gone=data["gone"],
         moved=data["moved"],
         ignored=tuple(data["ignored"]),

@@ -152,6 +152,8 @@ class Step:
     protected: bool = False
     estimate: Estimate | None = None
     """How long it is expected to take; ``None`` where nothing is called."""
+    recorded: Mapping[str, Any] | None = None
+    """Its arguments as they are recorded; ``None`` where nothing is, or nothing is to be done."""
     gone: bool = False
     """What is recorded is not there any more."""
     moved: bool = False

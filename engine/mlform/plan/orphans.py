@@ -56,6 +56,7 @@ def orphans(
                 action=Action.DESTROY if destroyed else Action.FORGET,
                 arguments={},
                 reasons=(Reason("removed"),),
+                recorded=record.arguments,
                 needs=tuple(sorted(dependants[record.address])),
                 protected=record.protected,
             )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mlform.plan import Action
-from mlform.plan.model import FORMAT
+from mlform.render.document import VERSION
 
 Schema = dict[str, Any]
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -40,80 +40,116 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _reason() -> Schema:
-    return _object({"what": _TEXT}, {"subject": _TEXT, "before": _ANY, "after": _ANY, "at": _TEXT})
+def _said(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description}
 
 
 def _estimate() -> Schema:
     return _object(
         {
-            "expected": _or_null(_NUMBER),
-            "most": _or_null(_NUMBER),
-            "runs": _WHOLE,
-            "rows": _or_null(_WHOLE),
-            "changed": _WHOLE,
-            "compared": _WHOLE,
-            "chance": _NUMBER,
+            "expected": _said(_or_null(_NUMBER), "p50; null where it never ran."),
+            "most": _said(_or_null(_NUMBER), "p90."),
+            "runs": _said(_WHOLE, "How many earlier runs it is made from."),
+            "rows": _said(_or_null(_WHOLE), "Of the largest dataset it is made from."),
+            "changed": _said(_WHOLE, "How often its output changed ..."),
+            "compared": _said(_WHOLE, "... of so many times."),
+            "chance": _said(_NUMBER, "How likely it is to run at all."),
         }
     )
 
 
 def plan() -> Schema:
-    """Return the shape of a plan file."""
-    conditions = _list(_list({"type": "object"}))
-    output = _object({"value": _ANY, "sensitive": _FLAG, "before": conditions})
+    """Return the shape of ``plan -json`` and ``show -json PLAN``."""
+    reason = _object(
+        {
+            "what": _TEXT,
+            "subject": _TEXT,
+            "before": _ANY,
+            "after": _ANY,
+            "at": _said(_or_null(_TEXT), "Where it is written: file:line:column."),
+            "text": _said(_TEXT, "The reason in words."),
+        }
+    )
+    anything: Schema = {"type": "object"}
+    key: Schema = {"type": ["string", "integer", "null"]}
     step = _object(
         {
             "address": _TEXT,
+            "module": _said(_or_null(_TEXT), "The module instance; null in the root module."),
+            "kind": _TEXT,
             "type": _TEXT,
+            "name": _TEXT,
+            "key": _said(key, "The key of the instance under count or for_each."),
             "provider": _TEXT,
             "action": _ACTION,
-            "arguments": {"type": "object"},
-            "reasons": _list(_reason()),
-            "refers_to": _list(_TEXT),
-            "needs": _list(_TEXT),
-            "at": _map(_TEXT),
-            "key": _or_null(_DIGEST),
-            "parts": _or_null(_map(_TEXT)),
+            "reasons": _list(reason),
+            "needs": _said(_list(_TEXT), "Steps that must be over before."),
+            "refers_to": _said(_list(_TEXT), "Resources that its arguments mention."),
+            "before": _said(_or_null(anything), "Arguments as recorded; null: nothing is."),
+            "after": _said(_or_null(anything), "Arguments as wanted, as far as known; null: gone."),
+            "unknown": _said(_map(_TEXT), "Arguments known after apply: their expressions."),
+            "written_at": _map(_TEXT),
+            "action_key": _or_null(_DIGEST),
+            "parts": _said(_or_null(_map(_TEXT)), "What lies at its source, by digest."),
             "rows": _or_null(_WHOLE),
-            "code": {"type": "object"},
-            "environment": _or_null(_map(_TEXT)),
             "protected": _FLAG,
             "estimate": _or_null(_estimate()),
-            "gone": _FLAG,
-            "moved": _FLAG,
-            "ignored": _list(_TEXT),
-            "quiet": _FLAG,
-            "before": conditions,
-            "after": conditions,
-            "again": _FLAG,
-            "create_first": _FLAG,
         }
     )
-    body = _object(
+    header = _object(
         {
-            "format": {"const": FORMAT},
+            "spec": _DIGEST,
             "lineage": _TEXT,
             "serial": _WHOLE,
-            "spec": _DIGEST,
             "observations": _DIGEST,
-            "lock": _DIGEST,
             "as_of": _or_null(_TEXT),
-            "targets": _list(_TEXT),
-            "excluded": _list(_TEXT),
-            "settings": {"type": "object"},
-            "steps": _list(step),
-            "outputs": _map(output),
-            "moves": _map(_TEXT),
-            "deferred": _map(_list(_TEXT)),
-            "checks": _map(conditions),
-            "accuracy": _or_null(
-                _object({"steps": _WHOLE, "median": _NUMBER, "worst": _NUMBER, "within": _WHOLE})
-            ),
-            "notes": _list(_object({"what": _TEXT, "address": _TEXT, "text": _TEXT})),
+            "lock": _DIGEST,
         }
     )
-    return {"$schema": _DRAFT, "title": "mlform plan", **body}
+    output = _object({"sensitive": _FLAG, "known": _FLAG, "value": _ANY})
+    body = _object(
+        {
+            "format_version": {"const": VERSION},
+            "header": _said(header, "What the plan is a function of: equal inputs, equal plan."),
+            "targets": _list(_TEXT),
+            "excluded": _list(_TEXT),
+            "steps": _said(_list(step), "In an order that works one at a time."),
+            "outputs": _map(output),
+            "moved": _list(_object({"from": _TEXT, "to": _TEXT})),
+            "deferred": _list(_object({"address": _TEXT, "waits_for": _list(_TEXT)})),
+            "checks": _list(_TEXT),
+            "notes": _list(_object({"what": _TEXT, "address": _TEXT, "text": _TEXT})),
+            "totals": _totals(),
+        }
+    )
+    said = (
+        'What `plan -json` and `show -json PLAN` print. In values, {"$handle": …} is a resource or '
+        'an artifact with its digest, {"$sensitive": true} a secret, {"$unknown": "…"} an '
+        "expression that applying settles. Durations are in seconds."
+    )
+    return {"$schema": _DRAFT, "title": "mlform plan", "description": said, **body}
+
+
+def _totals() -> Schema:
+    length = _object({"work": _NUMBER, "clock": _NUMBER})
+    time = _object(
+        {
+            "parallelism": _WHOLE,
+            "certain": _said(length, "What runs for certain, at p50."),
+            "likely": _said(length, "With what may run, by how likely that is."),
+            "worst": _said(length, "All that may run, at p90."),
+            "without_history": _said(_list(_TEXT), "Not counted: nothing like it ran before."),
+        }
+    )
+    accuracy = _object({"steps": _WHOLE, "median": _NUMBER, "worst": _NUMBER, "within": _WHOLE})
+    return _object(
+        {
+            "actions": _map(_WHOLE),
+            "empty": _said(_FLAG, "Whether applying would change nothing."),
+            "time": _or_null(time),
+            "accuracy": _said(_or_null(accuracy), "How far the last estimates were off."),
+        }
+    )
 
 
 def diagnostics() -> Schema:

@@ -1,0 +1,126 @@
+"""A plan as machines read it: of the shape in ``schema/plan.schema.json``, stable and documented.
+
+The file that ``plan -out`` writes is another thing: all that ``apply`` needs, for mlform's eyes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mlform.plan import Action, Deferred, Estimate, Plan, Reason, Step
+from mlform.plan.times import Length, times
+from mlform.render.reasons import frequency, reason
+from mlform.values import concealed
+
+VERSION: Final = "1.0"
+"""Of the document. The second number grows with every addition, the first with any other change."""
+
+
+def plan(it: Plan, parallelism: int = 2) -> dict[str, Any]:
+    """Return a plan as plain data; durations are in seconds."""
+    before = {str(s.address): s.estimate for s in it.steps if s.estimate is not None}
+    return {
+        "format_version": VERSION,
+        "header": {
+            "spec": it.spec,
+            "lineage": it.lineage,
+            "serial": it.serial,
+            "observations": it.observations,
+            "as_of": it.as_of,
+            "lock": it.lock,
+        },
+        "targets": list(it.targets),
+        "excluded": list(it.excluded),
+        "steps": [_step(s, before) for s in it.steps],
+        "outputs": {n: _output(o.value, sensitive=o.sensitive) for n, o in it.outputs.items()},
+        "moved": [{"from": a, "to": b} for a, b in it.moves.items()],
+        "deferred": [{"address": a, "waits_for": list(w)} for a, w in it.deferred.items()],
+        "checks": list(it.checks),
+        "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in it.notes],
+        "totals": _totals(it, parallelism),
+    }
+
+
+def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
+    address = step.address
+    known = {n: shown(v) for n, v in step.arguments.items() if not isinstance(v, Deferred)}
+    removed = step.action in {Action.DESTROY, Action.FORGET}
+    recorded = known if step.action is Action.NO_OP else step.recorded
+    return {
+        "address": str(address),
+        "module": address.spot.rstrip(".") or None,
+        "kind": address.kind,
+        "type": step.type,
+        "name": address.name,
+        "key": address.key,
+        "provider": step.provider,
+        "action": step.action.value,
+        "reasons": [_reason(r, before) for r in step.reasons],
+        "needs": [str(a) for a in step.needs],
+        "refers_to": [str(a) for a in step.refers_to],
+        "before": None if recorded is None else shown(recorded),
+        "after": None if removed else known,
+        "unknown": {n: v.text for n, v in step.arguments.items() if isinstance(v, Deferred)},
+        "written_at": dict(step.at),
+        "action_key": step.key,
+        "parts": None if step.parts is None else dict(step.parts),
+        "rows": step.rows,
+        "protected": step.protected,
+        "estimate": None if step.estimate is None else dict(vars(step.estimate)),
+    }
+
+
+def _reason(it: Reason, before: Mapping[str, Estimate]) -> dict[str, Any]:
+    often = frequency(before.get(it.subject)) if it.what == "upstream" else ""
+    return {
+        "what": it.what,
+        "subject": it.subject,
+        "before": shown(it.before),
+        "after": shown(it.after),
+        "at": it.at or None,
+        "text": reason(it) + (f" ({often})" if often else ""),
+    }
+
+
+def _output(value: Any, *, sensitive: bool) -> dict[str, Any]:
+    known = not isinstance(value, Deferred)
+    visible = known and not sensitive
+    return {"sensitive": sensitive, "known": known, "value": shown(value) if visible else None}
+
+
+def _totals(it: Plan, parallelism: int) -> dict[str, Any]:
+    counts = Counter(s.action for s in it.steps)
+    found = times(it, parallelism)
+    return {
+        "actions": {a.value: counts[a] for a in Action if counts[a]},
+        "empty": it.empty,
+        "time": None
+        if found is None
+        else {
+            "parallelism": found.parallelism,
+            "certain": _length(found.certain),
+            "likely": _length(found.likely),
+            "worst": _length(found.worst),
+            "without_history": [str(a) for a in found.unknown],
+        },
+        "accuracy": None if it.accuracy is None else dict(vars(it.accuracy)),
+    }
+
+
+def _length(it: Length) -> dict[str, float]:
+    return {"work": it.work, "clock": it.clock}
+
+
+def shown(value: Any) -> Any:
+    """Return plain data without what only stands for a secret, and with types left out."""
+    if concealed(value):
+        return {"$sensitive": True}
+    if isinstance(value, Deferred):
+        return {"$unknown": value.text}
+    if isinstance(value, Mapping):
+        return {n: shown(v) for n, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [shown(v) for v in value]
+    return value
