@@ -234,3 +234,167 @@ def test_formatting_gives_the_one_layout(tmp_path: Path) -> None:
         assert not await editor.client.text_document_formatting_async(params)
 
     with_editor(tmp_path, ask)
+
+
+INNER = """\
+variable "least" {
+  description = "The least that counts."
+  type        = number
+}
+variable "most" {
+  default = 1
+}
+output "parity" {
+  value = var.least
+}
+"""
+
+OUTER = """\
+module "m" {
+  source = "./inner"
+  for_each = toset(["x"])
+  least    = 0.5
+}
+output "p" {
+  value = "🎯${module.m["x"].parity}"
+}
+"""
+
+FILE = 'dataset "file" "d" {\n  '
+CALL = 'module "m" {\n  source = "./inner"\n'
+PLACES = [
+    (FILE + "pa|", {"path"}, {"module"}),
+    (FILE + 'path = "x"\n  |\n\nvariable "x" {}\n', {"split"}, {"path"}),
+    (FILE + 'split = {\n    by = "hash"\n    o|\n  }\n}\n', {"on"}, {"by", "path"}),
+    (FILE + "split = { | }\n}\n", {"by", "parts"}, {"path"}),
+    (FILE + "split {\n    |\n", {"by", "parts"}, {"path"}),
+    (FILE + 'version = { mode = "|" }\n}\n', {"pin", "float"}, {"abs"}),
+    (FILE + "version = { mode = | }\n}\n", {"pin", "abs"}, {"owner"}),
+    (FILE + "lifecycle {\n    pre|", {"precondition", "enabled"}, {"path"}),
+    (FILE + "lifecycle {\n    ignore_changes = [|]\n  }\n}\n", {"owner", "all"}, {"abs"}),
+    ("removed {\n  from = dataset.x\n  lifecycle {\n    |\n  }\n}\n", {"destroy"}, {"enabled"}),
+    ('variable "x" {\n  sensitive = |\n}\n', {"true", "false"}, {"owner"}),
+    (FILE + "lifecycle {\n    postcondition {\n      condition = self.|\n", {"rows"}, {"owner"}),
+    (CALL + "  |\n}\n", {"least", "most", "for_each"}, {"version"}),
+    (CALL + "}\nlocals {\n  x = module.m.|\n}\n", {"parity"}, set()),
+    ('mlform {\n  backend "|"\n}\n', {"sqlite"}, set()),
+    ("mlform {\n  required_providers {\n    |\n  }\n}\n", {"core", "sklearn"}, {"backend"}),
+    ("locals {\n  x = provider::|\n}\n", {"provider::core::"}, {"abs"}),
+    ('locals {\n  ä = "🎯"\n}\noutput "x" {\n  value = "🎯 ${local.|"\n}\n', {"ä"}, {"abs"}),
+    ('{"output": {"x": {"value": "${local.|}"}}, "locals": {"y": 1}}', {"y"}, set()),
+]
+
+
+def test_completion_in_objects_and_in_unfinished_text(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "main.mlf.hcl").write_text(INNER)
+
+    async def ask(editor: Editor) -> None:
+        editor.open("")
+        for number, (written, wanted, unwanted) in enumerate(PLACES):
+            head, _, tail = written.partition("|")
+            name = "main.mlf.hcl"
+            if written.startswith("{"):
+                name = f"json{number}.mlf.json"
+                editor.open(head + tail, name)
+            else:
+                editor.change(head + tail)
+            last = head.rpartition("\n")[2]
+            place = lsp.Position(head.count("\n"), len(last.encode("utf-16-le")) // 2)
+            params = lsp.CompletionParams(editor.document(name), place)
+            found = await editor.client.text_document_completion_async(params)
+            assert isinstance(found, lsp.CompletionList)
+            labels = {i.label for i in found.items}
+            assert wanted <= labels, written
+            assert not unwanted & labels, written
+
+    with_editor(tmp_path, ask)
+
+
+def test_names_are_followed_into_modules(tmp_path: Path) -> None:
+    inner = tmp_path / "inner" / "main.mlf.hcl"
+    inner.parent.mkdir()
+    inner.write_text(INNER)
+    (tmp_path / "main.mlf.hcl").write_text(OUTER)
+
+    async def ask(editor: Editor) -> None:
+        editor.open(OUTER)
+        client, document = editor.client, editor.document()
+
+        async def defined(before: str) -> tuple[str, int]:
+            params = lsp.DefinitionParams(document, at(OUTER, before))
+            found = await client.text_document_definition_async(params)
+            assert isinstance(found, list)
+            (place,) = found
+            assert isinstance(place, lsp.Location)
+            return place.uri, place.range.start.line
+
+        assert await defined("].par") == (inner.as_uri(), 7)
+        assert await defined("  lea") == (inner.as_uri(), 0)
+        assert await defined('"./inn') == (inner.as_uri(), 0)
+
+        async def edited(uri: str, place: lsp.Position, name: str) -> dict[str, list[str]]:
+            params = lsp.RenameParams(lsp.TextDocumentIdentifier(uri), place, name)
+            edit = await client.text_document_rename_async(params)
+            assert edit is not None
+            assert edit.changes is not None
+            return {
+                u.removeprefix(tmp_path.as_uri()): sorted(
+                    f"{e.range.start.line}:{e.range.start.character}" for e in edits
+                )
+                for u, edits in edit.changes.items()
+            }
+
+        wanted = {"/inner/main.mlf.hcl": ["7:8"], "/main.mlf.hcl": ["6:29"]}
+        assert await edited(document.uri, at(OUTER, "].par"), "evenness") == wanted
+        assert await edited(inner.as_uri(), at(INNER, 'output "par'), "evenness") == wanted
+        wanted = {"/inner/main.mlf.hcl": ["0:10", "8:14"], "/main.mlf.hcl": ["3:2"]}
+        assert await edited(inner.as_uri(), at(INNER, "var.lea"), "lowest") == wanted
+
+        async def shown(before: str) -> str:
+            found = await client.text_document_hover_async(
+                lsp.HoverParams(document, at(OUTER, before))
+            )
+            assert found is not None
+            assert isinstance(found.contents, lsp.MarkupContent)
+            return found.contents.value
+
+        assert "The least that counts." in await shown("  lea")
+        assert "each.key" in await shown("  for_")
+
+    with_editor(tmp_path, ask)
+
+
+def test_only_the_last_of_quick_changes_is_looked_at(tmp_path: Path) -> None:
+    async def ask(editor: Editor) -> None:
+        editor.open(SPEC)
+        for typed in ("u", "up", "upp", "uppe"):
+            editor.change(SPEC.replace("upper(", f"{typed}("))
+        (problem,) = await editor.told()
+        assert '"uppe"' in problem.message
+        editor.change(SPEC)
+        assert await editor.told() == []
+
+    with_editor(tmp_path, ask)
+
+
+def test_files_of_values_and_specs_in_json_are_looked_at(tmp_path: Path) -> None:
+    async def ask(editor: Editor) -> None:
+        editor.open(SPEC)
+        assert await editor.told() == []
+        values = "mlform.mlfvars.hcl"
+        editor.open('lest = "🎯"\nleast = "x"\n', values)
+        told = {d.message.partition(":")[0]: d for d in await editor.told(values)}
+        assert set(told) == {"Undeclared variable", "Invalid variable value"}
+        assert told["Undeclared variable"].severity == lsp.DiagnosticSeverity.Warning
+        assert told["Invalid variable value"].range.start == lsp.Position(1, 8)
+        params = lsp.CompletionParams(editor.document(values), lsp.Position(2, 0))
+        found = await editor.client.text_document_completion_async(params)
+        assert isinstance(found, lsp.CompletionList)
+        assert [i.label for i in found.items] == []
+        text = '{"output": {"x": {"value": "🎯${nope.x}"}}}\n'
+        editor.open(text, "more.mlf.json")
+        (problem,) = await editor.told("more.mlf.json")
+        assert problem.range.start == at(text, "${")
+
+    with_editor(tmp_path, ask)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -13,10 +14,18 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import from_fs_path, to_fs_path
 
 from mlform.config.blocks import is_name
+from mlform.config.sources import SUFFIX
 from mlform.diagnostics import Diagnostic, Diagnostics, Severity, Span
 from mlform.lsp.asking import complete, hover
-from mlform.lsp.symbols import Place, Symbol, declarations, symbol_at, uses
-from mlform.lsp.workspace import Module
+from mlform.lsp.symbols import (
+    Place,
+    Symbol,
+    declarations,
+    occurrences,
+    source_at,
+    target_at,
+)
+from mlform.lsp.workspace import Module, Parsed
 from mlform.registry import Registry
 from mlform.syntax import layout
 from mlform.syntax.tree import Source
@@ -31,7 +40,10 @@ _KINDS: Final[Mapping[str, lsp.CompletionItemKind]] = {
     "resource": lsp.CompletionItemKind.Reference,
     "module": lsp.CompletionItemKind.Module,
     "root": lsp.CompletionItemKind.Keyword,
+    "value": lsp.CompletionItemKind.EnumMember,
 }
+PAUSE: Final = 0.1
+"""Seconds without a change before problems are worked out: nobody reads while typing."""
 
 
 class Server(LanguageServer):
@@ -42,22 +54,37 @@ class Server(LanguageServer):
         self.registry = Registry()
         self.told: dict[Path, set[str]] = {}
         """Folder → files whose problems the editor shows now."""
+        self.asked: dict[Path, int] = {}
+        """Folder → how often its problems were asked for: only the last time is answered."""
+        self.looking = asyncio.Lock()
+        self.parsed: Parsed = {}
 
     def module(self, uri: str) -> tuple[Module, str]:
         """Return the module that a document belongs to, and its name there."""
         path = _path(uri)
         unsaved = {_path(u): d.source for u, d in self.workspace.text_documents.items()}
-        return Module.read(path.parent, unsaved, self.registry), path.name
+        return Module.read(path.parent, unsaved, self.registry, self.parsed), path.name
+
+    def callers(self, module: Module) -> list[Module]:
+        """Return the modules in the editor's folders that call some module."""
+        folders = {_path(f.uri) for f in self.workspace.folders.values()}
+        if self.workspace.root_path:
+            folders.add(Path(self.workspace.root_path))
+        places = {
+            p.parent for f in folders for p in f.rglob(f"*{SUFFIX}") if ".mlform" not in p.parts
+        }
+        found = [module.beside(p) for p in sorted(places - {module.root})]
+        return [m for m in found if m.folder.calls]
 
     def offset(self, module: Module, name: str, position: lsp.Position) -> int:
         """Return where a position is, in characters from the beginning of a file."""
-        lines = _lines(module.texts.get(name, ""))
+        lines = _lines(module.text(name))
         at = self.workspace.position_codec.position_from_client_units(lines, position)
         return sum(map(len, lines[: at.line])) + at.character
 
     def range(self, module: Module, name: str, span: Span) -> lsp.Range:
         """Return a span as the editor counts."""
-        lines = _lines(module.texts.get(name, ""))
+        lines = _lines(module.text(name))
         start = lsp.Position(span.line - 1, span.column - 1)
         end = lsp.Position(span.end_line - 1, span.end_column - 1)
         codec = self.workspace.position_codec
@@ -66,14 +93,28 @@ class Server(LanguageServer):
     def location(self, module: Module, place: Place) -> lsp.Location:
         """Return where something stands, as the editor counts."""
         name, start, end = place
-        span = Source(name, module.texts[name]).span(start, end)
+        span = Source(name, module.text(name)).span(start, end)
         return lsp.Location(_uri(module.root / name), self.range(module, name, span))
 
-    def tell(self, uri: str) -> None:
-        """Publish what is wrong in the folder of a document."""
-        module, _ = self.module(uri)
-        found: dict[str, list[lsp.Diagnostic]] = {n: [] for n in module.texts}
-        for problem in module.problems():
+    async def tell(self, uri: str) -> None:
+        """Publish what is wrong in the folder of a document, once nothing changes for a moment.
+
+        It is worked out beside whatever else the editor asks for in the meantime.
+        """
+        root = _path(uri).parent
+        mine = self.asked[root] = self.asked.get(root, 0) + 1
+        await asyncio.sleep(PAUSE)
+        async with self.looking:
+            if self.asked[root] != mine:
+                return
+            module, _ = self.module(uri)
+            problems = await asyncio.to_thread(module.problems)
+        if self.asked[root] == mine:
+            self._publish(module, problems)
+
+    def _publish(self, module: Module, problems: list[Diagnostic]) -> None:
+        found: dict[str, list[lsp.Diagnostic]] = {n: [] for n in (*module.texts, *module.values)}
+        for problem in problems:
             if problem.subject is not None and problem.subject.file in found:
                 name = problem.subject.file
                 found[name].append(_diagnostic(problem, self.range(module, name, problem.subject)))
@@ -90,22 +131,22 @@ def make() -> Server:
     server = Server()
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_OPEN)
-    def opened(params: lsp.DidOpenTextDocumentParams) -> None:
-        server.tell(params.text_document.uri)
+    async def opened(params: lsp.DidOpenTextDocumentParams) -> None:
+        await server.tell(params.text_document.uri)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
-    def changed(params: lsp.DidChangeTextDocumentParams) -> None:
-        server.tell(params.text_document.uri)
+    async def changed(params: lsp.DidChangeTextDocumentParams) -> None:
+        await server.tell(params.text_document.uri)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)
-    def closed(params: lsp.DidCloseTextDocumentParams) -> None:
-        server.tell(params.text_document.uri)
+    async def closed(params: lsp.DidCloseTextDocumentParams) -> None:
+        await server.tell(params.text_document.uri)
 
     @server.feature(lsp.TEXT_DOCUMENT_DID_SAVE)
-    def saved(params: lsp.DidSaveTextDocumentParams) -> None:
-        server.tell(params.text_document.uri)
+    async def saved(params: lsp.DidSaveTextDocumentParams) -> None:
+        await server.tell(params.text_document.uri)
 
-    options = lsp.CompletionOptions(trigger_characters=[".", '"'])
+    options = lsp.CompletionOptions(trigger_characters=[".", '"', ":"])
 
     @server.feature(lsp.TEXT_DOCUMENT_COMPLETION, options)
     def completed(params: lsp.CompletionParams) -> lsp.CompletionList:
@@ -132,14 +173,22 @@ def make() -> Server:
 
     @server.feature(lsp.TEXT_DOCUMENT_DEFINITION)
     def defined(params: lsp.DefinitionParams) -> list[lsp.Location]:
-        return [server.location(m, p) for m, p in _places(server, params, declared=True)]
+        module, name = server.module(params.text_document.uri)
+        offset = server.offset(module, name, params.position)
+        if (called := source_at(module, name, offset)) is not None:
+            first = next(iter(called.texts), None)
+            return [] if first is None else [server.location(called, (first, 0, 0))]
+        target = target_at(module, name, offset)
+        found = occurrences(target, ()) if target else ()
+        return [server.location(m, place) for m, place, declared in found if declared]
 
     @server.feature(lsp.TEXT_DOCUMENT_REFERENCES)
     def referred(params: lsp.ReferenceParams) -> list[lsp.Location]:
+        module, name = server.module(params.text_document.uri)
+        target = target_at(module, name, server.offset(module, name, params.position))
         both = params.context.include_declaration
-        found = list(_places(server, params, declared=False))
-        found += _places(server, params, declared=True) if both else []
-        return [server.location(m, p) for m, p in found]
+        found = occurrences(target, server.callers(target.module)) if target else ()
+        return [server.location(m, place) for m, place, declared in found if both or not declared]
 
     @server.feature(lsp.TEXT_DOCUMENT_RENAME)
     def renamed(params: lsp.RenameParams) -> lsp.WorkspaceEdit | None:
@@ -169,30 +218,20 @@ def make() -> Server:
     return server
 
 
-def _places(
-    server: Server, params: lsp.DefinitionParams | lsp.ReferenceParams, *, declared: bool
-) -> Iterator[tuple[Module, Place]]:
-    module, name = server.module(params.text_document.uri)
-    symbol = symbol_at(module, name, server.offset(module, name, params.position))
-    for found, place in declarations(module) if declared else uses(module):
-        if found == symbol:
-            yield module, place
-
-
 def _renamed(server: Server, params: lsp.RenameParams) -> lsp.WorkspaceEdit | None:
     module, name = server.module(params.text_document.uri)
-    symbol = symbol_at(module, name, server.offset(module, name, params.position))
-    if symbol is None:
+    target = target_at(module, name, server.offset(module, name, params.position))
+    if target is None:
         return None
     if not is_name(params.new_name):
         raise JsonRpcInvalidParams(f'"{params.new_name}" is no name.')
-    if Symbol(symbol.root, params.new_name) in {s for s, _ in declarations(module)}:
-        raise JsonRpcInvalidParams(f"There is {symbol.root}.{params.new_name} already.")
+    renamed = Symbol(target.symbol.root, params.new_name)
+    if renamed in {s for s, _ in declarations(target.module)}:
+        raise JsonRpcInvalidParams(f"There is {renamed.root}.{params.new_name} already.")
     changes: dict[str, list[lsp.TextEdit]] = {}
-    for found, place in [*declarations(module), *uses(module)]:
-        if found == symbol:
-            at = server.location(module, place)
-            changes.setdefault(at.uri, []).append(lsp.TextEdit(at.range, params.new_name))
+    for found, place, _ in occurrences(target, server.callers(target.module)):
+        at = server.location(found, place)
+        changes.setdefault(at.uri, []).append(lsp.TextEdit(at.range, params.new_name))
     return lsp.WorkspaceEdit(changes=changes)
 
 

@@ -90,6 +90,14 @@ class Registry:
         found = _imported(self.providers()[provider]).functions()
         return {function.__name__.rstrip("_"): function for function in found}
 
+    def settings_of(self, provider: str) -> type[BaseModel] | None:
+        """Return the shape of a provider's settings, ``None`` if it cannot be loaded."""
+        target = self.providers().get(provider)
+        try:
+            return _imported(target).settings if target else None
+        except (ImportError, AttributeError):
+            return None
+
     def version(self, provider: str) -> str:
         """Return the version of the distribution that a provider comes in."""
         self.providers()
