@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final, TypeAlias, TypeGuard
 
 from mlform.types import ANY, Type
@@ -84,13 +84,40 @@ class Handle:
 
     ``digest`` is ``UNKNOWN`` while what it names is still to be made. ``attributes`` serve
     traversal (``dataset.loans.rows``) and are no part of the identity: equal digests are equal
-    content.
+    content. ``covered`` are those that the digest covers, as plain data. ``used`` says what one
+    consumer takes of it, where that is less than all.
     """
 
     address: str
     attribute: str | None
     digest: str | Unknown
     attributes: Mapping[str, Value] = field(default_factory=dict, compare=False, repr=False)
+    covered: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    used: Used | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def counted(self) -> str | Unknown:
+        """The digest that counts for the consumer: of what it takes."""
+        return self.digest if self.used is None else self.used.digest
+
+
+@dataclass(frozen=True)
+class Used:
+    """The facets of an output that one consumer takes: the columns of a table, say.
+
+    ``digest`` covers ``facets``, each with its own digest, and nothing else; ``judged`` has those
+    that only a decision takes. ``parts`` is a short hash of all of them together in each part of
+    the output, so that a change can be named.
+    """
+
+    facets: Mapping[str, str]
+    judged: Mapping[str, str]
+    parts: Mapping[str, str]
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of these facets."""
+        return digest({"facets": dict(self.facets)})
 
 
 Scalar: TypeAlias = None | bool | int | float | Decimal | str
@@ -147,8 +174,8 @@ def plain(value: Value, *, reveal: bool = False) -> Any:
     only). Raises ``ValueError`` on an unknown value.
     """
     match value:
-        case Handle(address=address, attribute=attribute, digest=str() as content):
-            return {_HANDLE: {"address": address, "attribute": attribute, "digest": content}}
+        case Handle(digest=str()):
+            return tagged(value)
         case Sensitive(value=inner):
             shown = plain(inner, reveal=True)
             return shown if reveal else conceal(shown)
@@ -185,11 +212,29 @@ def concealed(data: object) -> bool:
     return isinstance(data, Mapping) and data.keys() == {"$sensitive"}
 
 
+def tagged(handle: Handle) -> dict[str, Any]:
+    """Return a handle with a known digest as plain data."""
+    inner: dict[str, Any] = {
+        "address": handle.address,
+        "attribute": handle.attribute,
+        "digest": handle.digest,
+    }
+    if handle.used is not None:
+        inner["used"] = {n: dict(part) for n, part in vars(handle.used).items() if n != "digest"}
+    return {_HANDLE: inner}
+
+
 def handle_in(data: object) -> Handle | None:
     """Return the handle that ``data``, one node of plain data, stands for, or ``None``."""
     if isinstance(data, Mapping) and data.keys() == {_HANDLE}:
-        tagged = data[_HANDLE]
-        return Handle(tagged["address"], tagged["attribute"], tagged["digest"])
+        inner = data[_HANDLE]
+        used = inner.get("used")
+        return Handle(
+            inner["address"],
+            inner["attribute"],
+            inner["digest"],
+            used=None if used is None else Used(**used),
+        )
     return None
 
 
@@ -205,9 +250,9 @@ def handles(data: object) -> list[Handle]:
 
 
 def identity(data: object) -> Any:
-    """Return plain data with each handle reduced to its digest: what keys are made of."""
+    """Return plain data with each handle reduced to the digest that counts, as keys have it."""
     if handle := handle_in(data):
-        return {"digest": handle.digest}
+        return {"digest": handle.counted}
     if isinstance(data, Mapping):
         return {k: identity(v) for k, v in data.items()}
     if isinstance(data, Sequence) and not isinstance(data, str):

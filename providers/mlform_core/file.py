@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,8 +11,10 @@ from mlform.sdk import (
     Arguments,
     Artifact,
     Attributes,
+    Carrier,
     Context,
     Decision,
+    Facets,
     Identity,
     Inputs,
     Looking,
@@ -25,13 +26,12 @@ from mlform.sdk import (
 )
 from mlform_core import expect as expecting
 from mlform_core.expect import Expectations
+from mlform_core.partitions import Partition, together
 from mlform_core.sources import Format, count_rows, files, format_of
 from mlform_core.splits import HashSplit, TimeSplit
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_VERSION: Final = 1
 
 
 class Version(BaseModel):
@@ -69,12 +69,16 @@ class FileArguments(Arguments):
 class FileAttributes(Attributes):
     """A table in the artifact store, partition by partition."""
 
-    partitions: dict[str, Artifact]
+    partitions: Carrier[dict[str, Artifact]]
     columns: dict[str, str]
     rows: int
     splits: dict[str, int]
     time: str | None
     key: list[str]
+    facets: Facets
+    """A digest for each column, and for each column in each partition."""
+    digests: Carrier[Artifact]
+    """The digests of each column by partition, in full, as JSON."""
     sources: Volatile[dict[str, Artifact]]
     """The files themselves, so that this version can be rebuilt when the source has moved on."""
     profile: Volatile[dict[str, Any]]
@@ -115,10 +119,13 @@ class File(Resource[FileArguments, FileAttributes], kind="dataset", type="file",
             sources[name] = ctx.artifacts.put_file(path)
             format_ = format_of(Path(name), new.format)
             assert format_ is not None, "a part has a format"
-            partition = _Partition(ctx, new, name, path, format_, digest)
+            partition = _partition(ctx, new, name, path, format_, digest)
             partitions[name] = partition.table()
             facts[name] = partition.facts()
-        return _attributes(new, partitions, sources, facts)
+        parts = () if new.split is None else new.split.parts
+        found = together(ctx, facts, parts, new.time, new.key)
+        expecting.judge(new.expect, found["profile"])
+        return FileAttributes(partitions=partitions, sources=sources, **found)
 
     def distributions(self, new: FileArguments) -> tuple[str, ...]:
         """Name what reads and writes the files."""
@@ -150,82 +157,41 @@ def _source(ctx: Context, path: Path | None, name: str, digest: str) -> Path:
         raise ResourceError("Version not available", detail, argument="path") from None
 
 
-class _Partition:
-    """One file: its table and its facts, each made once and kept by what it was made of."""
+def _partition(
+    ctx: Context, new: FileArguments, name: str, path: Path, format_: Format, digest: str
+) -> Partition:
+    what = {
+        "file": digest,
+        "format": format_,
+        "columns": new.columns,
+        "schema": new.schema_,
+        "time": new.time,
+        "split": None if new.split is None else new.split.model_dump(mode="json"),
+    }
+    return Partition(ctx, what, lambda: _table(new, name, path, format_))
 
-    def __init__(
-        self,
-        ctx: Context,
-        new: FileArguments,
-        name: str,
-        path: Path,
-        format_: Format,
-        digest: str,
-    ) -> None:
-        self.ctx, self.new, self.name = ctx, new, name
-        self.path, self.format = path, format_
-        self.what = {
-            "file": digest,
-            "format": format_,
-            "columns": new.columns,
-            "schema": new.schema_,
-            "time": new.time,
-            "split": None if new.split is None else new.split.model_dump(mode="json"),
-            "version": _VERSION,
-        }
-        self._read: pa.Table | None = None
 
-    def table(self) -> Artifact:
-        """Return the partition as Parquet."""
-        from mlform_core.tables import encode
+def _table(new: FileArguments, name: str, path: Path, format_: Format) -> pa.Table:
+    import pyarrow as pa
 
-        return self.ctx.memo({"partition": self.what}, lambda: encode(self._table()))
+    from mlform_core.sources import read
+    from mlform_core.splits import assign
+    from mlform_core.tables import canonical, check_schema, types_of, with_split
 
-    def facts(self) -> Any:
-        """Return columns, rows, parts and statistics."""
-        made = self.ctx.memo({"facts": self.what}, self._facts)
-        return json.loads(self.ctx.artifacts.read(made.digest))
-
-    def _facts(self) -> bytes:
-        import pyarrow.compute as pc
-
-        from mlform_core.tables import SPLIT, types_of
-
-        table = self._table()
-        counts = pc.value_counts(table[SPLIT]).to_pylist() if self.new.split else []
-        facts = {
-            "types": types_of(table),
-            "splits": {c["values"]: c["counts"] for c in counts},
-            "statistics": expecting.statistics(table.drop_columns([SPLIT])),
-        }
-        return json.dumps(facts, sort_keys=True, allow_nan=False, default=str).encode()
-
-    def _table(self) -> pa.Table:
-        if self._read is None:
-            self._read = self._make()
-        return self._read
-
-    def _make(self) -> pa.Table:
-        import pyarrow as pa
-
-        from mlform_core.sources import read
-        from mlform_core.splits import assign
-        from mlform_core.tables import SPLIT, canonical, check_schema, types_of
-
-        table = canonical(read(self.path, self.format, self.name))
-        try:
-            wanted = [*self.new.key, *([self.new.time] if self.new.time else [])]
-            _need(table.column_names, [*(self.new.columns or []), *wanted], self.name)
-            if self.new.columns is not None:
-                table = table.select(self.new.columns)
-            check_schema(types_of(table), self.new.schema_, "schema")
-        except ResourceError as error:
-            detail = f"In partition {self.name}:\n{error.detail}"
-            raise ResourceError(error.summary, detail, argument=error.argument) from None
+    table = canonical(read(path, format_, name))
+    try:
+        wanted = [*new.key, *([new.time] if new.time else [])]
+        _need(table.column_names, [*(new.columns or []), *wanted], name)
+        if new.columns is not None:
+            table = table.select(new.columns)
+        check_schema(types_of(table), new.schema_, "schema")
         parts = pa.nulls(table.num_rows, pa.string())
-        if self.new.split is not None:
-            parts = assign(table, self.new.split)
-        return table.append_column(SPLIT, parts)
+        if new.split is not None:
+            parts = assign(table, new.split)
+        return with_split(table, parts)
+    except ResourceError as error:
+        detail = f"In partition {name}:\n{error.detail}"
+        raise ResourceError(error.summary, detail, argument=error.argument) from None
 
 
 def _need(there: list[str], wanted: list[str], name: str) -> None:
@@ -233,34 +199,3 @@ def _need(there: list[str], wanted: list[str], name: str) -> None:
     if missing:
         detail = f"There is no column {', '.join(missing)} in {name}; there are {', '.join(there)}."
         raise ResourceError("Unknown column", detail)
-
-
-def _attributes(
-    new: FileArguments,
-    partitions: dict[str, Artifact],
-    sources: dict[str, Artifact],
-    facts: dict[str, Any],
-) -> FileAttributes:
-    columns: dict[str, str] = {}
-    splits: dict[str, int] = dict.fromkeys(new.split.parts if new.split else (), 0)
-    for name, fact in facts.items():
-        for column, type_ in fact["types"].items():
-            if {columns.setdefault(column, type_), type_} == {"int64", "float64"}:
-                columns[column] = "float64"
-            elif columns[column] != type_:
-                detail = f"Column {column} is {columns[column]} before, and {type_} in {name}."
-                raise ResourceError("Partitions do not agree", detail, argument="path")
-        for part, rows in fact["splits"].items():
-            splits[part] += rows
-    profile = expecting.merged({n: f["statistics"] for n, f in facts.items()})
-    expecting.judge(new.expect, profile)
-    return FileAttributes(
-        partitions=partitions,
-        columns=columns,
-        rows=profile["rows"],
-        splits=splits,
-        time=new.time,
-        key=new.key,
-        sources=sources,
-        profile=profile,
-    )

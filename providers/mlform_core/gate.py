@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -31,6 +31,7 @@ from mlform_core.gate_rules import (
     Slices,
     check_requirements,
 )
+from mlform_core.tables import SPLIT
 
 if TYPE_CHECKING:
     from mlform_core.gate_groups import Case
@@ -120,6 +121,23 @@ class Evaluation(
 
     preload = ("numpy", "pandas", "pyarrow.parquet")
 
+    def uses(self, new: EvaluationArguments) -> Mapping[str, Collection[str]]:
+        """Take the columns that the candidate needs, its target, and the part of each row."""
+        needs = needed(new.candidate)
+        against = () if new.baseline is None else needed(new.baseline)
+        if needs is None or against is None:
+            return {}
+        return {new.data.address: needs if new.split is None else needs | {SPLIT}}
+
+    def judges(self, new: EvaluationArguments) -> Mapping[str, Collection[str]]:
+        """Take what tells rows apart, slices and groups, and what only the baseline needs."""
+        columns = set() if new.slices is None else set(new.slices.columns())
+        if new.fairness is not None:
+            columns.add(new.fairness.attribute)
+        if new.baseline is not None:
+            columns |= needed(new.baseline) or set()
+        return {new.data.address: columns}
+
     def predict(self, new: EvaluationArguments) -> Mapping[str, Any]:
         return {"candidate": model_of(new.candidate, "candidate").digest}
 
@@ -174,6 +192,15 @@ def model_of(handle: Handle, argument: str) -> Artifact:
         kind = handle.kind
         detail = f"{handle.address} has no model. Write e.g. training_job.NAME.model, not a {kind}."
         raise ResourceError("Not a model", detail, argument=argument) from None
+
+
+def needed(handle: Handle) -> set[str] | None:
+    """Return the columns that a model says it needs; ``None`` where it says nothing."""
+    try:
+        about = model_of(handle, "candidate").about
+    except ResourceError:
+        return None
+    return {*about["features"], about["target"]} if about else None
 
 
 def _check_columns(new: EvaluationArguments, rows: Rows) -> None:

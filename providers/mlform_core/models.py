@@ -87,6 +87,11 @@ def predict(estimator: Any, task: str, conformed: pd.DataFrame) -> npt.NDArray[n
     return probabilities[:, 1] if task == "binary" else probabilities
 
 
+def about(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model says of itself to those who plan with it: the columns it needs."""
+    return {"features": [f["name"] for f in meta["features"]], "target": meta["target"]}
+
+
 def save(
     model: Any,
     meta: Mapping[str, Any],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.sdk import Artifact, Context, Handle, ResourceError
@@ -14,32 +15,86 @@ if TYPE_CHECKING:
 
 SPLIT: Final = "_split"
 """The reserved column that says which part a row is in; null where there is no split."""
+LAYOUT: Final = "_layout"
+"""The facet of what a whole table says: its time, its key and the names of its parts."""
+PARTITIONS: Final = "_partitions"
+"""The facet of the names of a table's partitions, in order."""
+RESERVED: Final = (SPLIT, LAYOUT, PARTITIONS)
 MEDIA_TYPE: Final = "application/vnd.apache.parquet"
 
 
 def read_table(
-    ctx: Context, handle: Handle, columns: Sequence[str] | None = None, split: str | None = None
+    ctx: Context,
+    handle: Handle,
+    columns: Sequence[str] | None = None,
+    split: str | None = None,
+    partitions: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Read the table of a dataset or feature view, all partitions in order, rows numbered anew.
+    """Read the table of a dataset or feature view, partitions in order, rows numbered anew.
 
-    ``split`` keeps one part. ``_split`` itself is left out unless ``columns`` names it.
+    ``split`` keeps one part, ``partitions`` only these. ``_split`` itself is left out unless
+    ``columns`` names it. A column is of one type throughout, missing in a partition that lacks it.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    partitions: Mapping[str, Any] = handle.attributes["partitions"]
-    wanted = None if columns is None else list(dict.fromkeys([*columns, SPLIT]))
+    there: Mapping[str, Any] = handle.attributes["partitions"]
+    types: Mapping[str, str] = handle.attributes["columns"]
+    asked = [n for n in types if n != SPLIT] if columns is None else columns
+    wanted = list(dict.fromkeys([*asked, *([] if split is None else [SPLIT])]))
+    _check_uses(handle, wanted)
     tables = []
-    for artifact in partitions.values():
-        table = pq.read_table(ctx.artifacts.path(artifact["digest"]), columns=wanted)
+    for name in there if partitions is None else partitions:
+        table = _read_partition(ctx.artifacts.path(there[name]["digest"]), wanted, types)
         if split is not None:
             table = table.filter(pc.equal(table[SPLIT], split))
         tables.append(table)
     table = pa.concat_tables(tables, promote_options="permissive")
-    if columns is None or SPLIT not in columns:
+    if SPLIT not in asked and split is not None:
         table = table.drop_columns([SPLIT])
     return to_frame(table)
+
+
+def _check_uses(handle: Handle, wanted: Sequence[str]) -> None:
+    """Refuse to read what is not in the key: a change of it would wake nobody."""
+    if handle.uses is None:
+        return
+    if more := [name for name in wanted if name not in handle.uses]:
+        raise AssertionError(f"{', '.join(more)} of {handle.address} is read and not in uses()")
+
+
+def _read_partition(path: Path, wanted: Sequence[str], types: Mapping[str, str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        found = file.read(columns=[n for n in wanted if n in file.schema_arrow.names])
+    columns: dict[str, Any] = {}
+    for name in wanted:
+        column = found[name] if name in found.column_names else None
+        named = "string" if name == SPLIT else types[name]
+        if column is None:
+            columns[name] = pa.nulls(found.num_rows, _arrow(named))
+        elif type_name(column.type) != named:
+            columns[name] = column.cast(_arrow(named))
+        else:
+            columns[name] = column
+    return pa.table(columns)
+
+
+def _arrow(name: str) -> pa.DataType:
+    import pyarrow as pa
+
+    kept = {"int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
+    return kept.get(name, pa.timestamp("us"))
+
+
+def with_split(table: pa.Table, parts: pa.Array) -> pa.Table:
+    """Return a table with the part each row is in. Raises ``ResourceError`` on a name of ours."""
+    if taken := [name for name in RESERVED if name in table.column_names]:
+        detail = f"The column {taken[0]} has a name that mlform keeps for itself. Rename it."
+        raise ResourceError("Reserved column name", detail)
+    return table.append_column(SPLIT, parts)
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -63,11 +118,14 @@ def from_frame(frame: pd.DataFrame) -> pa.Table:
 def canonical(table: pa.Table) -> pa.Table:
     """Return the same values in the types we keep: no dictionaries, no metadata, one chunk."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     columns, fields = [], []
     for field in table.schema:
         type_ = _kept(field.type)
-        columns.append(table[field.name].combine_chunks().cast(type_, safe=False))
+        column = table[field.name].combine_chunks().cast(type_, safe=False)
+        # Adding 0.0 makes 0.0 of -0.0: equal values are one value to all who read them.
+        columns.append(pc.add(column, 0.0) if type_ == pa.float64() else column)
         fields.append(pa.field(field.name, type_))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 

@@ -52,10 +52,11 @@ def train(ctx: Context, new: TrainingArguments) -> TrainingAttributes:
     ctx.progress(0, None, "profiling")
     reference = profile(_with_predictions(frame[list(raw.columns)], predictions, meta))
     file = models.save(model, meta, reference, ctx.workdir, new.format == "pickle")
+    artifact = ctx.artifacts.put_file(file, models.MEDIA_TYPE)
     fitted = models.Model(meta, reference, model)
     metrics = measure(ctx, new, chosen, fitted, {chosen.training_part: (frame, predictions)})
     return TrainingAttributes(
-        model=ctx.artifacts.put_file(file, models.MEDIA_TYPE),
+        model=artifact.model_copy(update={"about": models.about(meta)}),
         task=task,
         target=new.target,
         features=chosen.features,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -143,6 +143,14 @@ class Training(
 
         choose(new)
         return Inputs()
+
+    def uses(self, new: TrainingArguments) -> Mapping[str, Collection[str]]:
+        """Take the features and the target, and which rows are in which part."""
+        from mlform_sklearn.tables import choose
+
+        chosen = choose(new)
+        columns = {*(f["name"] for f in chosen.features), chosen.target}
+        return {new.data.address: columns if new.split is None else columns | {"_split"}}
 
     def predict(self, new: TrainingArguments) -> Mapping[str, Any]:
         """Give what the arguments say already."""

@@ -48,12 +48,12 @@ class Settler:
         if isinstance(argument, Deferred):
             return self._deferred(argument, roots)
         if isinstance(argument, Typed):
-            return convert(self.revive(argument.data), argument.type)
+            return convert(self.records.revive(argument.data), argument.type)
         if isinstance(argument, Mapping) and handle_in(argument) is None:
             return {k: self.value(v, roots) for k, v in argument.items()}
         if isinstance(argument, list):
             return [self.value(v, roots) for v in argument]
-        return self.revive(argument)
+        return self.records.revive(argument)
 
     def broken(
         self, conditions: Sequence[Condition], roots: Roots, itself: Value = None
@@ -68,20 +68,6 @@ class Settler:
                 shown = said if isinstance(said, str) else "(The message is sensitive.)"
                 return shown + self._worth(it.condition, roots, bound), it.condition.at
         return None
-
-    def revive(self, data: Any) -> Value:
-        """Return plain data as a value, its handles with their attributes."""
-        if handle := handle_in(data):
-            if handle.attribute is None:
-                known = self.records.handle(Address.parse(handle.address))
-                return known if known is not None and known == handle else handle
-            return handle
-        if isinstance(data, Mapping):
-            return {k: self.revive(v) for k, v in data.items()}
-        if isinstance(data, list):
-            return [self.revive(v) for v in data]
-        known_value: Value = data
-        return known_value
 
     def _worth(self, argument: Deferred, roots: Roots, bound: Mapping[str, Value]) -> str:
         expr, source = parse_expression(argument.text, argument.at or "plan", Diagnostics())

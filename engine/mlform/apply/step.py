@@ -74,7 +74,7 @@ class Stepper:
         arguments = self._wanted(step, offer, values)
         facts = self._facts(step, offer, arguments)
         if kept := adopted(offer.resource, facts, record):
-            values |= {n: self.settler.revive(v) for n, v in kept.items()}
+            values |= {n: self.records.revive(v) for n, v in kept.items()}
             arguments = self._wanted(step, offer, values)
         if blocked := self._blocked(step, offer, values, facts):
             return tuple(blocked)

@@ -41,7 +41,7 @@ def watch(
     stopping: Flag,
 ) -> tuple[Mapping[str, Any], list[AlarmEvent]]:
     """Run one recorded monitor. Raises ``DiagnosedError`` where it cannot look."""
-    values = {n: settler.revive(v) for n, v in record.arguments.items()}
+    values = {n: settler.records.revive(v) for n, v in record.arguments.items()}
     arguments = wanted(offer.resource, values, settler.records.full)
     address = str(record.address)
     context = describe(

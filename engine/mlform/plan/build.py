@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 from mlform.address import Address
 from mlform.config import Names, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.graph import Graph
 from mlform.plan.conditions import Conditions
-from mlform.plan.decide import Decision, Facts, Lookup, decide
+from mlform.plan.decide import Decision, Facts, Lookup, adopted, decide
 from mlform.plan.deferred import Deferrer
 from mlform.plan.estimate import Past, estimated, no_past
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.model import QUIET, Action, Condition, Note, Output, Plan, Reason, Step
 from mlform.plan.orphans import orphans
 from mlform.refresh import Observation, Observations
+from mlform.refresh.facets import overrides_uses
 from mlform.refresh.model import as_data
 from mlform.refresh.moves import removed
+from mlform.refresh.recorded import Recorded
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import TRIGGERS, Wanted, known_handle, pending_handle, wanted
 from mlform.registry import Registry
@@ -69,7 +71,7 @@ def walk(
     diagnostics: Diagnostics,
 ) -> tuple[Plan, Scope]:
     """Return the plan, and what everything will be worth once it is applied, as far as known."""
-    builder = _Builder(project, names, graph, snapshot, given, diagnostics)
+    builder = _Builder(project, names, graph, snapshot, registry, given, diagnostics)
     chosen = graph.upstream(given.targets) if given.targets else set(graph.needs)
     chosen -= graph.downstream(given.exclude)
     steps: list[Step] = []
@@ -146,6 +148,7 @@ class _Builder:
     names: Names
     graph: Graph
     snapshot: Snapshot
+    registry: Registry
     given: Unplanned
     diagnostics: Diagnostics
     notes: list[Note] = field(default_factory=list)
@@ -210,6 +213,9 @@ class _Builder:
         self._report(resource, arguments)
         seen = self.given.observations.get(address, Observation())
         facts = self._facts(resource, values, arguments, seen)
+        facts = self._adopting(resource, values, facts, seen)
+        if not facts.open:
+            self.diagnostics.extend(seen.trouble)
         decision = self._decision(resource, facts, record, values)
         self._see(resource, decision, record)
         self._note(resource, seen)
@@ -240,6 +246,23 @@ class _Builder:
             again=any(r.what == "again" for r in decision.reasons),
             create_first=resource.lifecycle.create_before_destroy,
         )
+
+    def _adopting(
+        self, resource: ResourceConfig, values: Mapping[str, Value], facts: Facts, seen: Observation
+    ) -> Facts:
+        """Return the facts with what is taken of inputs once recorded arguments are kept."""
+        offered, record = resource.offer.resource, self.snapshot.records.get(resource.address)
+        kept = adopted(offered, facts, record) if overrides_uses(offered) else {}
+        if not kept:
+            return facts
+        again = {**values, **{n: self.recorded.revive(v) for n, v in kept.items()}}
+        return self._facts(resource, again, wanted(offered, again), seen)
+
+    @cached_property
+    def recorded(self) -> Recorded:
+        offered = self.registry.find
+        records = self.snapshot.records.items()
+        return Recorded({a: r for a, r in records if offered(a.kind, r.type)}, self.registry)
 
     def _values(self, resource: ResourceConfig) -> dict[str, Value]:
         values = self.scope.arguments(resource)

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from mlform.keys import action_key, changed_code
 from mlform.plan.model import Action, Reason
+from mlform.plan.moved import moved_facets, moved_judged
+from mlform.refresh.facets import overrides_uses, without_used
 from mlform.refresh.world import TRIGGERS, aliased_classes
 from mlform.sdk import AnyResource
 from mlform.sdk.fields import FieldClass
@@ -152,18 +154,26 @@ def _semantic(resource: AnyResource) -> Action:
 
 
 def _differences(resource: AnyResource, facts: Facts, record: Record) -> list[Reason]:
-    classes = aliased_classes(resource)
+    classes, partly = aliased_classes(resource), overrides_uses(resource)
     reasons = []
     for name in sorted({*facts.arguments, *record.arguments}):
         if name in facts.open or name in facts.code or name == TRIGGERS:
             continue
         before, after = record.arguments.get(name), facts.arguments.get(name)
+        at = facts.at.get(name, "")
+        if partly:
+            reasons += moved_judged(before, after, at)
         if _same(before, after):
             continue
         what = _WORDS[classes.get(name, FieldClass.SEMANTIC)]
         if classes.get(name) is FieldClass.BASELINE and facts.open:
             continue  # what it is compared with matters once there is something to compare
-        reasons.append(Reason(what, name, before, after, facts.at.get(name, "")))
+        if facts.open and _untold(before, after):
+            continue  # what is taken of it is known once everything else is
+        if what == "argument" and _whole(before) == _whole(after):
+            continue  # more or less of the same is taken: other arguments say why
+        moved = moved_facets(before, after, at) if what == "argument" else []
+        reasons += moved or [Reason(what, name, before, after, at)]
     reasons += [*_trigger_reasons(facts, record), *_code_reasons(facts, record)]
     if facts.environment is not None:
         for name in sorted({*facts.environment, *record.environment}):
@@ -244,7 +254,19 @@ def _judged(classes: Mapping[str, FieldClass], arguments: Mapping[str, Any]) -> 
 
 
 def _same(before: Any, after: Any) -> bool:
-    return canonical(identity(before)) == canonical(identity(after))
+    return canonical(identity(before)) == canonical(identity(after)) or (
+        _whole(before) == _whole(after) and _untold(before, after)
+    )
+
+
+def _untold(before: Any, after: Any) -> bool:
+    """Tell whether what was taken of an output is known, and what is taken now is not yet."""
+    told = [any(h.used is not None for h in handles(data)) for data in (before, after)]
+    return told == [True, False]
+
+
+def _whole(data: Any) -> str:
+    return canonical(identity(without_used(data)))
 
 
 def with_adopted(resource: AnyResource, facts: Facts, record: Record | None) -> Facts:
@@ -275,4 +297,7 @@ def _decision_key(resource: AnyResource, facts: Facts) -> str | None:
     names = sorted(n for n, c in classes.items() if c in {FieldClass.DECISION, FieldClass.BASELINE})
     if not names:
         return None
-    return digest({name: identity(facts.arguments.get(name)) for name in names})
+    taken = (h.used for h in handles(facts.arguments) if h.used is not None and h.used.judged)
+    judged = [dict(used.judged) for used in taken]
+    counted = {name: identity(facts.arguments.get(name)) for name in names}
+    return digest({**counted, "$judged": judged} if judged else counted)

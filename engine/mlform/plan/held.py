@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from mlform.address import Address
 from mlform.plan.decide import Facts
+from mlform.refresh.facets import handles_of
 from mlform.sdk import AnyResource
-from mlform.values import Handle, Sensitive, Value
+from mlform.values import Handle, Value
 
 GATE = "gate"
 
@@ -16,7 +17,7 @@ def failing_gates(resource: AnyResource, values: Mapping[str, Value]) -> list[st
     """Return the reasons to hold the whole step: gates among its arguments that failed."""
     if resource.weighs_gates:
         return []
-    failed = [h for v in values.values() for h in _handles(v) if _failed(h)]
+    failed = [h for h in handles_of(values) if _failed(h)]
     return [f"{h.address} did not pass" for h in failed]
 
 
@@ -45,19 +46,3 @@ def missing_handle(
         return []
     names = ", ".join([*absent, *waiting])
     return [f"{holder} is held, so there is no {names}" for holder in holders]
-
-
-def _handles(value: Value) -> Iterator[Handle]:
-    match value:
-        case Handle():
-            yield value
-        case Sensitive(value=inner):
-            yield from _handles(inner)
-        case Mapping():
-            for inner in value.values():
-                yield from _handles(inner)
-        case list() | tuple():
-            for inner in value:
-                yield from _handles(inner)
-        case _:
-            return

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mlform.address import Address
+from mlform.diagnostics import Diagnostic
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Observation:
     environment: Mapping[str, str] | None = None
     present: bool = True
     attributes: Mapping[str, Any] | None = None
+    trouble: tuple[Diagnostic, ...] = ()
+    """What is wrong with the inputs as they are recorded. Those that are about to be made anew may
+    be right: a plan tells it where nothing upstream moves."""
 
     @property
     def used(self) -> Mapping[str, str] | None:

@@ -13,6 +13,7 @@ from mlform.artifacts import FileDigests, LocalStore
 from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.keys import Closure, ClosureCache, CodeError, closure, environment
+from mlform.refresh.facets import handles_of
 from mlform.refresh.model import CodeFact, Observation
 from mlform.refresh.pins import Pin
 from mlform.refresh.recorded import Recorded
@@ -155,7 +156,8 @@ def _look(
     if type(offered).inputs is Resource.inputs:
         seen = replace(seen, parts={})
     elif arguments.model is not None and not arguments.open:
-        seen = _inputs(resource, arguments.model, seen, looker, diagnostics)
+        takes = bool(handles_of(values))
+        seen = _inputs(resource, arguments.model, seen, looker, diagnostics, takes=takes)
     if arguments.model is not None:
         seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
         needed = {*distributions, *offered.distributions(arguments.model)}
@@ -173,13 +175,19 @@ def _inputs(
     seen: Observation,
     looker: Looker,
     diagnostics: Diagnostics,
+    *,
+    takes: bool,
 ) -> Observation:
     try:
         found: Inputs = resource.offer.resource.inputs(looker.at(resource.address), model)
     except ResourceError as error:
         blamed = resource.arguments.get(error.argument or "")
         at = blamed.value_span if blamed else resource.span
-        diagnostics.error(error.summary, error.detail, at=at, of=resource.address)
+        wrong = Diagnostics()
+        wrong.error(error.summary, error.detail, at=at, of=resource.address)
+        if takes:
+            return replace(seen, trouble=tuple(wrong))
+        diagnostics.extend(wrong)
         return seen
     return replace(seen, parts=dict(found.parts), rows=found.rows)
 

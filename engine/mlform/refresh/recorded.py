@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from mlform.address import Address
@@ -10,7 +11,7 @@ from mlform.refresh.world import known_handle, lasting
 from mlform.registry import Registry
 from mlform.sdk.fields import Artifact
 from mlform.state.model import Record
-from mlform.values import Handle
+from mlform.values import Handle, Value, handle_in
 
 _ARTIFACT: Final = Artifact.model_fields.keys()
 
@@ -42,6 +43,21 @@ class Recorded:
         offer = self.registry.find(address.kind, record.type)
         assert offer is not None, "a recorded type is offered by nobody"
         return known_handle(address, offer.resource, record.attributes)
+
+    def revive(self, data: Any) -> Value:
+        """Return plain data as a value, its handles with their attributes where they are known."""
+        if handle := handle_in(data):
+            if handle.attribute is not None:
+                covered = self._artifacts.get(str(handle.digest), {})
+                return replace(handle, covered=covered)
+            known = self.handle(Address.parse(handle.address))
+            return replace(known, used=handle.used) if known == handle else handle
+        if isinstance(data, Mapping):
+            return {k: self.revive(v) for k, v in data.items()}
+        if isinstance(data, list):
+            return [self.revive(v) for v in data]
+        value: Value = data
+        return value
 
     def full(self, handle: Handle) -> Mapping[str, Any]:
         """Return all that a provider gets of a handle."""

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from mlform.address import Address
+from mlform.refresh.facets import (
+    as_given,
+    handles_of,
+    narrowed,
+    overrides_uses,
+    taken,
+    with_used,
+    without_used,
+)
 from mlform.refresh.problems import Problem, problems
 from mlform.sdk import AnyResource, Arguments, Stored
 from mlform.sdk.fields import Artifact, FieldClass, field_classes
@@ -42,8 +51,10 @@ def lasting(resource: AnyResource, attributes: Mapping[str, Any]) -> dict[str, A
 
 
 def result_digest(resource: AnyResource, attributes: Mapping[str, Any]) -> str:
-    """Return the content hash of what a resource gives."""
-    return digest(lasting(resource, attributes))
+    """Return the content hash of what a resource gives: what lasts, without its carriers."""
+    classes = field_classes(resource.attributes)
+    counted = lasting(resource, attributes)
+    return digest({n: v for n, v in counted.items() if classes.get(n) is not FieldClass.CARRIER})
 
 
 def held_by(resource: AnyResource, attributes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -58,7 +69,8 @@ def known_handle(address: Address, resource: AnyResource, attributes: Mapping[st
     values = {
         name: _artifact(str(address), name, value) for name, value in dict(attributes).items()
     }
-    return Handle(str(address), None, result_digest(resource, attributes), values)
+    covered = lasting(resource, attributes)
+    return Handle(str(address), None, result_digest(resource, attributes), values, covered)
 
 
 def pending_handle(address: Address, resource: AnyResource, predicted: Mapping[str, Any]) -> Handle:
@@ -83,7 +95,7 @@ def _artifact(address: str, name: str, value: Any) -> Value:
         and value.keys() == fields
         and str(value["digest"])[:7] == ("sha256:")
     ):
-        return Handle(address, name, value["digest"], dict(value))
+        return Handle(address, name, value["digest"], dict(value), value)
     return value  # type: ignore[no-any-return]
 
 
@@ -126,7 +138,10 @@ def wanted(
         name = min(open_secrets)
         message = "is a secret: pass it through a variable with `sensitive = true`"
         return Wanted({}, open_, None, {}, [Problem((name,), message)])
-    raw = {n: plain(v, reveal=True) for n, v in filled.items() if n not in vague}
+    found = handles_of(values)
+    raw = {n: without_used(plain(v, reveal=True)) for n, v in filled.items() if n not in vague}
+    if full is None and found and overrides_uses(resource):
+        full = partial(as_given, {(h.address, h.attribute): h for h in found})
     given = {n: _fill(v, full) for n, v in raw.items()} if full else raw
     if vague:
         data, wrong = _by_field(resource, given, vague, secret)
@@ -139,6 +154,10 @@ def wanted(
         # What is recorded has handles by digest alone, in fields of any type.
         bare = model if full is None else resource.arguments.model_validate(raw)
         data, wrong = bare.model_dump(mode="json", by_alias=True), []
+        if used := taken(resource, model, found):
+            data = {n: with_used(v, used) for n, v in data.items()}
+            given = {n: narrowed(v, used) for n, v in given.items()}
+            model = resource.arguments.model_validate(given)
     shown = {n: conceal(v) if n in secret and v is not None else v for n, v in data.items()}
     return Wanted(shown, open_, model, given, wrong)
 

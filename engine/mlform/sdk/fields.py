@@ -6,7 +6,7 @@ The engine derives every action from these classes; no provider compares old wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, TypeAlias, TypeVar
@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from mlform.address import Address
+from mlform.values import digest, handle_in, short
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ class FieldClass(StrEnum):
     IDENTITY = "identity"
     SECRET = "secret"  # noqa: S105 - the name of a class of fields
     VOLATILE = "volatile"
+    CARRIER = "carrier"
     HELD = "held"
 
 
@@ -61,6 +63,10 @@ Secret: TypeAlias = Annotated[T, FieldClass.SECRET]
 
 Volatile: TypeAlias = Annotated[T, FieldClass.VOLATILE]
 """An attribute that differs each time (seconds, a receipt) and must wake nobody downstream."""
+
+Carrier: TypeAlias = Annotated[T, FieldClass.CARRIER]
+"""An attribute that carries what other attributes count already: the bytes of a table whose
+values have digests of their own. Consumers get it; other bytes of equal content wake nobody."""
 
 Held: TypeAlias = Annotated[T, FieldClass.HELD]
 """An attribute of type ``tuple[str, ...]``: why what was asked for was not all done (a gate
@@ -95,6 +101,44 @@ class Artifact(BaseModel):
     size: int = Field(ge=0)
     """Bytes."""
     media_type: str = "application/octet-stream"
+    about: dict[str, Any] = Field(default_factory=dict)
+    """What its content says of itself, so that a plan need not open it: the columns a model needs.
+    Equal content must say the same."""
+
+
+class Facets(BaseModel):
+    """Digests of an output facet by facet: a table's, column by column.
+
+    An attribute of this type lets consumers depend on the facets they take (``Resource.uses``)
+    instead of on all of it. ``digests`` has each facet's; ``parts``, by part of the output
+    (a partition), a short hash of each facet there, so that a change can be named.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    digests: dict[str, str]
+    parts: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        parts: Mapping[str, Mapping[str, str]],
+        whole: Mapping[str, Any] | None = None,
+    ) -> Facets:
+        """Compose facets from the digests of their parts, in order; the names of parts are free.
+
+        ``parts`` is part → facet → digest. A facet that a part lacks counts as lacking there.
+        ``whole`` are facets that have no parts: facet → what it says (JSON).
+        """
+        names = dict.fromkeys(name for facets in parts.values() for name in facets)
+        digests = {name: digest([facets.get(name) for facets in parts.values()]) for name in names}
+        return cls(
+            digests=digests | {name: digest(said) for name, said in (whole or {}).items()},
+            parts={
+                part: {name: short(content) for name, content in facets.items()}
+                for part, facets in parts.items()
+            },
+        )
 
 
 class Handle(BaseModel):
@@ -102,6 +146,8 @@ class Handle(BaseModel):
 
     ``attributes`` holds what ``digest`` covers: nothing volatile, so what a provider reads here
     is in the key. It is empty where ``attribute`` names an artifact; then ``artifact`` is that.
+    Where ``Resource.uses`` names facets, ``digest`` covers these alone; ``uses`` are they and those
+    of ``Resource.judges``, each with its digest.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -111,13 +157,21 @@ class Handle(BaseModel):
     digest: str
     attributes: dict[str, Any] = Field(default_factory=dict, repr=False)
     artifact: Artifact | None = None
+    uses: dict[str, str] | None = Field(default=None, repr=False)
 
     @model_validator(mode="before")
     @classmethod
     def _untag(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.keys() == {"$handle"}:
-            return data["$handle"]
-        return data
+        handle = handle_in(data)
+        if handle is None:
+            return data
+        used = handle.used
+        return {
+            "address": handle.address,
+            "attribute": handle.attribute,
+            "digest": handle.counted,
+            "uses": None if used is None else {**used.facets, **used.judged},
+        }
 
     @model_serializer
     def _tag(self) -> dict[str, Any]:
@@ -128,6 +182,12 @@ class Handle(BaseModel):
     def kind(self) -> str:
         """The kind of resource it names: ``"dataset"``."""
         return Address.parse(self.address).kind
+
+    def digest_of(self, facets: Collection[str]) -> str:
+        """Return a digest of some of the facets in ``uses``; of all, where it is taken whole."""
+        if self.uses is None:
+            return self.digest
+        return digest({name: self.uses[name] for name in facets if name in self.uses})
 
     def artifact_at(self, name: str) -> Artifact:
         """Return the artifact among ``attributes`` called ``name``. Raises ``KeyError``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
@@ -121,6 +121,22 @@ class Resource(ABC, Generic[A, B]):
     def distributions(self, new: A) -> Sequence[str]:
         """Name the installed distributions whose version can change the result."""
         return ()
+
+    def uses(self, new: A) -> Mapping[str, Collection[str]]:
+        """Name, by the address of a handle, the facets of it that the result depends on.
+
+        A handle left out counts whole, and so does all of which the attributes it needs are not
+        known yet: leave out what cannot be told. Reading anything but these facets is a bug: the
+        result would not be made again when that changes.
+        """
+        return {}
+
+    def judges(self, new: A) -> Mapping[str, Collection[str]]:
+        """Name the facets that only deciding takes, of handles that ``uses`` names.
+
+        When one of them moves, it is decided anew, and nothing is computed.
+        """
+        return {}
 
     def predict(self, new: A) -> Mapping[str, Any]:
         """Give the attributes that are certain before applying, for what is planned downstream."""

@@ -1,0 +1,94 @@
+"""Which facets of an input moved, and in which of its parts: reasons that name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from mlform.plan.model import Reason
+from mlform.refresh.facets import without_used
+from mlform.values import Handle, Used, canonical, handles, tagged
+
+_MOST_NAMES: Final = 3
+
+
+def moved_facets(before: Any, after: Any, at: str) -> list[Reason]:
+    """Return a reason for each input of which only the facets taken moved.
+
+    None at all where anything else of the argument differs: then the argument itself changed. An
+    input that is what it was is none either: other arguments say why more or less of it is taken.
+    """
+    was = {(h.address, h.attribute): h for h in handles(before)}
+    now = {(h.address, h.attribute): h for h in handles(after)}
+    if was.keys() != now.keys() or _bare(before) != _bare(after):
+        return []
+    reasons = []
+    for place, handle in now.items():
+        old = was[place]
+        if old.counted == handle.counted:
+            continue
+        if old.used is None or handle.used is None:
+            return []
+        if old.digest != handle.digest:
+            subject = _subject(handle, old.used.facets, handle.used.facets, old.used, handle.used)
+            reasons.append(Reason("input", subject, _slim(old), _slim(handle), at))
+    return reasons
+
+
+def moved_judged(before: Any, after: Any, at: str) -> list[Reason]:
+    """Return a reason for each input of which facets moved that only a decision takes."""
+    was = {(h.address, h.attribute): h for h in handles(before)}
+    reasons = []
+    for handle in handles(after):
+        old = was.get((handle.address, handle.attribute))
+        if old is None or old.used is None or handle.used is None or old.digest == handle.digest:
+            continue
+        if old.used.judged != handle.used.judged:
+            subject = _subject(handle, old.used.judged, handle.used.judged, old.used, handle.used)
+            reasons.append(Reason("decision", subject, _slim(old), _slim(handle), at))
+    return reasons
+
+
+def _bare(data: Any) -> str:
+    """Write what stands around handles."""
+    return canonical(_without_digests(without_used(data)))
+
+
+def _without_digests(data: Any) -> Any:
+    if found := [h for h in handles(data) if data == tagged(h)]:
+        return tagged(replace(found[0], digest=""))
+    if isinstance(data, Mapping):
+        return {k: _without_digests(v) for k, v in data.items()}
+    if isinstance(data, list):
+        return [_without_digests(v) for v in data]
+    return data
+
+
+def _slim(handle: Handle) -> Any:
+    return tagged(replace(handle, used=None))
+
+
+def _subject(
+    handle: Handle, was: Mapping[str, str], now: Mapping[str, str], old: Used, new: Used
+) -> str:
+    """Name facets and parts: ``dataset.loans.income, partition 2013-07``."""
+    facets = _differing(was, now)
+    parts = _differing(old.parts, new.parts)
+    named = f"{handle.address}.{facets[0]}"
+    if len(facets) > 1:
+        named = f"{handle.address}: {_listed(facets)}"
+    if not parts or set(parts) == set(old.parts) == set(new.parts):
+        return named
+    word = "partition" if len(parts) == 1 else "partitions"
+    return f"{named}, {word} {_listed(parts)}"
+
+
+def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    return [name for name in dict.fromkeys([*new, *old]) if old.get(name) != new.get(name)]
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return shown if more <= 0 else f"{shown} and {more} more"
