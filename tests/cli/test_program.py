@@ -264,3 +264,24 @@ def test_the_module_runs_as_a_program() -> None:
         [sys.executable, "-m", "mlform", "version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("mlform ")
+
+
+def test_what_terraform_has_before_and_beside_a_command(folder: Folder, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "main.mlf.hcl").write_text('output "a" {\n  value = path.cwd\n}\n')
+    assert "0 resource(s)" in folder.mlform("-chdir=one", "validate").out
+    assert "0 resource(s)" in folder.mlform("-chdir", "one", "validate", "-no-color").out
+    assert "No such folder" in folder.mlform("-chdir=two", "validate", expect=1).err
+    assert folder.mlform("-version").out == folder.mlform("version").out
+    assert folder.mlform("plan", "-h").out == folder.mlform("plan", "--help").out
+    said = folder.mlform("apply", "-input=false", expect=1)
+    assert "There is nobody to ask" in said.err
+
+
+def test_the_last_of_options_and_files_gives_a_variable_its_value(folder: Folder) -> None:
+    (folder.path / "f.hcl").write_text("least = 3\n")
+    option, file = ("-var", "least=2"), ("-var-file=f.hcl",)
+    assert folder.mlform("plan", *file, *option).code == 0
+    folder.mlform("apply", "-auto-approve", *file, *option)
+    said = folder.mlform("apply", "-auto-approve", *option, *file, expect=1)
+    assert "at least 3" in said.out + said.err or "rows_min" in said.out + said.err

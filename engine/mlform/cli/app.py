@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlform.cli import options as opt
-from mlform.cli.terminal import explained, reporter, say, say_json
+from mlform.cli.terminal import can_ask, explained, reporter, say, say_json
 
 if TYPE_CHECKING:
     from mlform.commands.applying import Applied
@@ -198,7 +198,7 @@ def _approval(*, quiet: bool, json: bool, parallelism: int) -> Any:
             say(shown(made, parallelism))
         if quiet:
             return True
-        if json or not sys.stdin.isatty():
+        if json or not can_ask():
             detail = "There is nobody to ask: pass -auto-approve, or apply a saved plan."
             raise stop("Approval needed", detail)
         say("\nDo this? Only `yes` is taken: ")

@@ -12,6 +12,14 @@ INTERRUPTED: Final = 130
 _SWITCH: Final = re.compile(r"--([a-z-]+)=(true|false)")
 _NEGATED: Final = frozenset({"refresh", "write", "example", "list"})
 _SWITCHES: Final = _NEGATED | {"auto-approve", "json", "detailed-exitcode", "destroy", "check"}
+_EVERYWHERE: Final = {
+    "--no-color": ("NO_COLOR", "1"),
+    "--input=false": ("MLF_INPUT", "0"),
+    "--input=true": ("", ""),
+    "--input": ("", ""),
+}
+"""Options that every command takes, and the variable of the environment that means the same."""
+_WHOLE: Final = {"--version": ["version"], "-v": ["version"]}
 _SINGLE_DASH: Final = re.compile(r"-[a-zA-Z][a-zA-Z]+(?:-[a-zA-Z]+)*(?:=.*)?", re.DOTALL)
 
 
@@ -21,6 +29,7 @@ def main() -> NoReturn:
 
     arguments = [spelled for a in sys.argv[1:] for spelled in _spelling(a)]
     try:
+        arguments = _before(arguments)
         code = app(args=arguments, prog_name="mlform", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -38,12 +47,33 @@ def _spelling(argument: str) -> list[str]:
     """Take Terraform's spellings: one dash for long options, and ``-refresh=false``."""
     if _SINGLE_DASH.fullmatch(argument):
         argument = f"-{argument}"
+    if argument in _EVERYWHERE:
+        name, value = _EVERYWHERE[argument]
+        os.environ.update({name: value} if name else {})
+        return []
+    if argument == "-h":
+        return ["--help"]
     switch = _SWITCH.fullmatch(argument)
     if switch is None or switch[1] not in _SWITCHES:
         return [argument]
     if switch[2] == "true":
         return [f"--{switch[1]}"]
     return [f"--no-{switch[1]}"] if switch[1] in _NEGATED else []
+
+
+def _before(arguments: list[str]) -> list[str]:
+    """Take what Terraform has before the command: ``-chdir=DIR``, which goes there first."""
+    left = list(arguments)
+    while left and left[0].partition("=")[0] in {"--chdir", "-C"}:
+        option, equals, folder = left.pop(0).partition("=")
+        if not equals:
+            folder = left.pop(0) if left else ""
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            sys.stderr.write(f'Error: No such folder\n\n{option} "{folder}": {error.strerror}.\n')
+            sys.exit(ERROR)
+    return _WHOLE.get(left[0], left[0:1]) + left[1:] if left else left
 
 
 def _explain(error: Exception) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,6 +70,7 @@ Parallelism = Annotated[
 ]
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask.")]
 HERE = Path()
+_GIVEN = re.compile(r"--?var(-file)?(?:=(.*))?", re.DOTALL)
 
 
 def open_session(
@@ -78,4 +81,18 @@ def open_session(
     from mlform.config import Given
 
     items = [("file", str(p)) for p in var_file or ()] + [("var", v) for v in var or ()]
+    written = _as_written(sys.argv[1:])
+    if sorted(written) == sorted(items):
+        items = written
     return Session(directory.resolve(), Given(items))
+
+
+def _as_written(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what ``-var`` and ``-var-file`` give, in order: the parser does not keep that."""
+    found: list[tuple[str, str]] = []
+    left = iter(arguments)
+    for argument in left:
+        if match := _GIVEN.fullmatch(argument):
+            value = next(left, "") if match[2] is None else match[2]
+            found.append(("file", str(Path(value))) if match[1] else ("var", value))
+    return found

@@ -29,6 +29,11 @@ def coloured(stream: TextIO) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
 
 
+def can_ask() -> bool:
+    """Tell whether a person can be asked: not in a pipe, nor with ``-input=false``."""
+    return sys.stdin.isatty() and os.environ.get("MLF_INPUT", "1") not in {"0", "false"}
+
+
 def say(styled: Styled | str, *, error: bool = False) -> None:
     """Write text for people."""
     stream = sys.stderr if error else sys.stdout
