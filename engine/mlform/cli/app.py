@@ -79,6 +79,9 @@ def plan(
     out: Annotated[Path | None, typer.Option("--out", help="Save the plan for apply.")] = None,
     json: opt.Json = False,
     markdown: opt.Markdown = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a web page with the graph, too.")
+    ] = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 where changes are pending.")
     ] = False,
@@ -108,6 +111,10 @@ def plan(
         made = make(session, chosen)
         if out is not None:
             out.write_text(dump(made), encoding="utf-8")
+        if html is not None:
+            from mlform.render.page import page
+
+            html.write_text(page(made, parallelism), encoding="utf-8")
         if json:
             say_json(document(made, parallelism))
         else:

@@ -26,6 +26,7 @@ def show(
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
     markdown: opt.Markdown = False,
+    html: Annotated[bool, typer.Option("--html", help="A plan as a web page.")] = False,
 ) -> None:
     """Show a saved plan, or the whole state."""
     from mlform.diagnostics import stop
@@ -43,6 +44,10 @@ def show(
             made = parse(saved.read_text(encoding="utf-8"), str(saved))
             if json:
                 say_json(document(made))
+            elif html:
+                from mlform.render.page import page
+
+                say(page(made))
             else:
                 say(as_markdown(made) if markdown else shown(made))
             return

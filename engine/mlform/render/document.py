@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mlform.plan import Action, Deferred, Estimate, Plan, Reason, Step
 from mlform.plan.times import Length, times
-from mlform.render.reasons import frequency, reason
+from mlform.render.reasons import reason_lines
 from mlform.values import concealed
 
 VERSION: Final = "1.0"
@@ -57,7 +57,10 @@ def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
         "key": address.key,
         "provider": step.provider,
         "action": step.action.value,
-        "reasons": [_reason(r, before) for r in step.reasons],
+        "reasons": [
+            _reason(r, text)
+            for r, text in zip(step.reasons, reason_lines(step.reasons, before), strict=True)
+        ],
         "needs": [str(a) for a in step.needs],
         "refers_to": [str(a) for a in step.refers_to],
         "before": None if recorded is None else shown(recorded),
@@ -72,15 +75,14 @@ def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
     }
 
 
-def _reason(it: Reason, before: Mapping[str, Estimate]) -> dict[str, Any]:
-    often = frequency(before.get(it.subject)) if it.what == "upstream" else ""
+def _reason(it: Reason, text: str) -> dict[str, Any]:
     return {
         "what": it.what,
         "subject": it.subject,
         "before": shown(it.before),
         "after": shown(it.after),
         "at": it.at or None,
-        "text": reason(it) + (f" ({often})" if often else ""),
+        "text": text,
     }
 
 

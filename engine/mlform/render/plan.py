@@ -10,32 +10,12 @@ from typing import Final
 from mlform.address import Address
 from mlform.plan import Action, Estimate, Plan, Step
 from mlform.render.reasons import reasons
-from mlform.render.style import Style, Styled
+from mlform.render.signs import LEGEND, ORDER, SIGNS
+from mlform.render.style import Styled
 from mlform.render.times import lasting, together, totals
 from mlform.render.values import value
 from mlform.values import short
 
-_SIGNS: Final[dict[Action, tuple[Style, str]]] = {
-    Action.CREATE: ("green", "+"),
-    Action.RUN: ("green", "▸"),
-    Action.ROLL: ("green", "»"),
-    Action.MAYBE: ("yellow", "?"),
-    Action.REUSE: ("cyan", "="),
-    Action.DECIDE: ("cyan", "~"),
-    Action.UPDATE: ("yellow", "~"),
-    Action.REPLACE: ("red", "±"),
-    Action.DESTROY: ("red", "-"),
-    Action.FORGET: ("red", "-"),
-    Action.HELD: ("magenta", "!"),
-    Action.NO_OP: ("", " "),
-}
-_LEGEND: Final[dict[Action, str]] = {
-    Action.MAYBE: "runs only if what it takes from upstream comes out different",
-    Action.REUSE: "this result was made before: nothing is computed",
-    Action.DECIDE: "judged anew from what is measured: nothing is computed",
-    Action.HELD: "not done, on purpose; what serves keeps serving",
-}
-_ORDER: Final = [a for a in Action if a is not Action.NO_OP]
 _SINGLY: Final = frozenset({Action.REPLACE, Action.DESTROY, Action.FORGET})
 """Actions that are never summed up: each is to be seen."""
 _ALIKE: Final = 4
@@ -54,8 +34,9 @@ def plan(it: Plan, parallelism: int = 2) -> Styled:
     shown = list(_grouped(it))
     width = max((len(g.name) for g in shown), default=0)
     before = {str(s.address): s.estimate for s in it.steps if s.estimate is not None}
+    lasts = max((len(g.lasting) for g in shown), default=0) if len(shown) > _LARGE else None
     for group in shown:
-        said += group.told(width, before, brief=len(shown) > _LARGE)
+        said += group.told(width, before, lasts)
     if len(shown) > _LARGE:
         said.append(("", "\n"))
     for before_, after in it.moves.items():
@@ -92,23 +73,29 @@ class _Group:
     name: str
     steps: list[Step] = field(default_factory=list)
 
-    def told(self, width: int, before: Mapping[str, Estimate], *, brief: bool) -> Styled:
-        """Show it. With ``brief`` a single reason stands in the same line."""
-        first = self.steps[0]
-        style, sign = _SIGNS[first.action]
-        many = len(self.steps)
-        last = together(self.steps) if many > 1 else lasting(first)
-        times = f"  × {many}" if many > 1 else ""
+    @property
+    def lasting(self) -> str:
+        """How long it is expected to take."""
+        return together(self.steps) if len(self.steps) > 1 else lasting(self.steps[0])
+
+    def told(self, width: int, before: Mapping[str, Estimate], column: int | None) -> Styled:
+        """Show it. With a ``column`` as wide as all durations, one reason stands behind it."""
+        first, last = self.steps[0], self.lasting
+        style, sign = SIGNS[first.action]
+        many, brief = len(self.steps), column is not None
+        lines = list(self._lines(before))
+        beside = brief and len(lines) == 1
+        padded = f"  {first.action.value:<7}" if last or beside else f"  {first.action.value}"
         said: Styled = [
             (style, f"{sign} "),
             ("bold", f"{self.name:<{width}}"),
-            (style, f"  {first.action.value:<7}" if last else f"  {first.action.value}"),
-            ("bold", times),
+            (style, padded),
+            ("bold", f"  × {many}" if many > 1 else ""),
             ("dim", f"  {last}" if last else ""),
         ]
-        lines = list(self._lines(before))
-        if brief and len(lines) == 1:
-            return [*said, ("", f"  {lines[0]}\n")]
+        if column is not None and beside:
+            pad = column - len(last) + (0 if last else 2)
+            return [*said, ("", f"{' ' * pad}  {lines[0]}\n")]
         said.append(("", "\n"))
         said += [("", f"    {line}\n") for line in lines]
         return said if brief else [*said, ("", "\n")]
@@ -180,8 +167,8 @@ def _nothing(it: Plan) -> Styled:
 def _totals(it: Plan, parallelism: int) -> Styled:
     counts = Counter(s.action for s in it.steps)
     said: Styled = [
-        ("dim", f"{_SIGNS[a][1]} {a.value}: {text}\n") for a, text in _LEGEND.items() if counts[a]
+        ("dim", f"{SIGNS[a][1]} {a.value}: {text}\n") for a, text in LEGEND.items() if counts[a]
     ]
-    listed = ", ".join(f"{counts[a]} {a.value}" for a in _ORDER if counts[a])
+    listed = ", ".join(f"{counts[a]} {a.value}" for a in ORDER if counts[a])
     said += [("bold", "Plan: "), ("", f"{listed}; {counts[Action.NO_OP]} unchanged.\n")]
     return [*said, *(("", f"{line}\n") for line in totals(it, parallelism))]

@@ -21,11 +21,16 @@ def reasons(
     ``before`` is what is known of upstream steps by address, so that it can be said how often
     they came out different.
     """
-    for item in found[:_MOST_REASONS]:
-        often = frequency(before.get(item.subject)) if item.what == "upstream" else ""
-        yield reason(item) + (f" ({often})" if often else "")
+    yield from reason_lines(found[:_MOST_REASONS], before)
     if len(found) > _MOST_REASONS:
         yield f"… and {len(found) - _MOST_REASONS} more"
+
+
+def reason_lines(found: Sequence[Reason], before: Mapping[str, Estimate]) -> Iterator[str]:
+    """Say every reason, a line each, with how often what is waited for changed before."""
+    for item in found:
+        often = frequency(before.get(item.subject)) if item.what == "upstream" else ""
+        yield reason(item) + (f" ({often})" if often else "")
 
 
 def frequency(it: Estimate | None) -> str:

@@ -24,7 +24,10 @@ def together(steps: Sequence[Step]) -> str:
     if not known:
         return ""
     least = sum((e.expected or 0.0) * e.chance for e in known)
-    return f"{_range(least, sum(e.most or 0.0 for e in known))} together"
+    length = _range(least, sum(e.most or 0.0 for e in known))
+    return (
+        f"{length} together" if len(known) == len(steps) else f"{length} for {len(known)} of them"
+    )
 
 
 def totals(plan: Plan, parallelism: int) -> list[str]:
