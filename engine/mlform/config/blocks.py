@@ -8,7 +8,7 @@ from typing import Any
 
 from mlform.diagnostics import Diagnostics, Span, did_you_mean
 from mlform.lang import Type, evaluate
-from mlform.syntax.tree import Attribute, Block
+from mlform.syntax.tree import Attribute, Block, GetAttr, Index, Name, TupleExpr
 from mlform.values import Sensitive, Unknown, Value
 
 
@@ -136,6 +136,20 @@ def _instead(written: str, known: Collection[str], it: str, nothing: str) -> str
 
 def _article(kind: str) -> str:
     return "An" if kind[0] in "aeiou" else "A"
+
+
+def not_references(attribute: Attribute) -> Iterator[Span]:
+    """Yield where something else stands in a list that is to hold references only."""
+    expr = attribute.expr
+    if not isinstance(expr, TupleExpr):
+        yield attribute.value_span
+        return
+    for item in expr.items:
+        inner = item
+        while isinstance(inner, GetAttr | Index):
+            inner = inner.target
+        if not isinstance(inner, Name):
+            yield attribute.source.span(item[0], item[1])
 
 
 def as_flag(value: Value) -> Value:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mlform.config.blocks import Reader, Rule, as_flag
+from mlform.config.blocks import Reader, Rule, as_flag, not_references
 from mlform.config.model import Bindings, Lifecycle
 from mlform.config.names import Names
 from mlform.config.repetition import shown
@@ -96,12 +96,16 @@ class LifecycleBlock:
             return frozenset()
         if isinstance(written.expr, Name) and written.expr.name == "all":
             return frozenset(self.fields)
-        names = {r.root for r in references(written.expr)}
-        for name in sorted(names - self.fields.keys()):
+        for item in not_references(written):
+            detail = "`ignore_changes` is a list of names without quotes, or `all`."
+            self.diagnostics.error("Invalid argument", detail, at=item)
+        found = {r.root: r for r in references(written.expr)}
+        for name in sorted(found.keys() - self.fields.keys()):
             hint = did_you_mean(name, self.fields)
             detail = f'There is no argument "{name}" to ignore.{hint}'
-            self.diagnostics.error("Unknown argument", detail, at=written.value_span)
-        return frozenset(names & self.fields.keys())
+            at = written.source.span(found[name].start, found[name].end)
+            self.diagnostics.error("Unknown argument", detail, at=at)
+        return frozenset(found.keys() & self.fields.keys())
 
     def _flag(
         self,

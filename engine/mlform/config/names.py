@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from mlform.address import Address
+from mlform.config.blocks import not_references
 from mlform.config.model import Call, Module
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import Reference, references
@@ -89,6 +90,12 @@ class Names:
         """Return the blocks that ``depends_on`` names: resources, and all of a module."""
         if attribute is None:
             return
+        for at in not_references(attribute):
+            detail = (
+                f"`{attribute.name}` is a list of references without quotes: KIND.NAME or "
+                "module.NAME."
+            )
+            self.diagnostics.error("Invalid argument", detail, at=at)
         for reference in references(attribute.expr):
             if reference.root == "module":
                 call = self._call(reference, attribute.source)

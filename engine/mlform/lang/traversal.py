@@ -16,6 +16,8 @@ from mlform.types import ANY, BOOL, NUMBER, STRING, Collection, ObjectType, Tupl
 from mlform.values import UNKNOWN, Handle, ListValue, Null, SetValue, Unknown, Value
 
 _NO_ATTRIBUTE = "Unknown attribute"
+_SHOWN = 10
+"""How many names an error lists."""
 _BAD_INDEX = "Invalid index"
 
 
@@ -107,7 +109,10 @@ def _member(ev: Evaluator, target: Value, step: str, expr: Expr, *, marked: bool
     if isinstance(target, Mapping):
         if step in target:
             return target[step]
-        detail = f'There is no "{step}" in this object.{did_you_mean(step, target)}'
+        names = [f'"{name}"' for name in list(target)[:_SHOWN]]
+        more = f" and {len(target) - _SHOWN:,} more" if len(target) > _SHOWN else ""
+        has = f" It has {', '.join(names)}{more}." if names else " It is empty."
+        detail = f'There is no "{step}" in this object.{did_you_mean(step, target)}{has}'
         return ev.error(_NO_ATTRIBUTE, detail, expr, marked=marked)
     if target is None or isinstance(target, Null):
         detail = f'The value is null, so it has no "{step}".'

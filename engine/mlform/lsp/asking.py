@@ -17,12 +17,12 @@ from mlform.config.variables import ARGUMENTS as VARIABLE
 from mlform.lang import functions
 from mlform.lang.provided import PREFIX, made
 from mlform.lsp.meanings import MEANINGS
-from mlform.lsp.shapes import Field, choices, fields, within
 from mlform.lsp.spots import Spot, spot
 from mlform.lsp.symbols import Symbol, declared, symbol_at
 from mlform.lsp.workspace import Module
 from mlform.registry import KINDS, Offer
 from mlform.sdk.docs import field_docs
+from mlform.sdk.shapes import Field, choices, fields, within
 from mlform.syntax.tree import Block
 
 _REFERENCE: Final = re.compile(r"[\w-]+(?:\[[^\]]*\])?(?:\.[\w-]*(?:\[[^\]]*\])?)+$")

@@ -8,9 +8,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mlform.diagnostics import Span, did_you_mean
+from mlform.sdk.shapes import within as taken
 from mlform.syntax.tree import Attribute, Call, Expr, Literal, ObjectExpr, TupleExpr
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -81,8 +82,16 @@ class Problem:
         return attribute.source.span(expr[0], expr[1])
 
 
-def problems(error: ValidationError, secret: Collection[str], within: Path = ()) -> list[Problem]:
-    """Return what a model finds wrong; values of arguments in ``secret`` are not shown."""
+def problems(
+    error: ValidationError,
+    secret: Collection[str],
+    model: type[BaseModel],
+    within: Path = (),
+) -> list[Problem]:
+    """Return what a model finds wrong; values of arguments in ``secret`` are not shown.
+
+    ``within`` is the argument of ``model`` that was looked at alone, if it was one.
+    """
     found: list[Problem] = []
     for item in error.errors(include_url=False):
         if item["type"] == "extra_forbidden" and len(item["loc"]) == 1 and not within:
@@ -90,6 +99,8 @@ def problems(error: ValidationError, secret: Collection[str], within: Path = ())
         path = (*within, *_named(item["loc"]))
         kind, extra = item["type"], item["type"] == "extra_forbidden"
         message, given = _message(item), item.get("input")
+        if extra:
+            message += _taken(model, path)
         hidden = (str(path[0]) if path else "") in secret
         if isinstance(given, str | int | float) and not hidden and not extra:
             message = f"{message} (it is {json.dumps(given, ensure_ascii=False)})"
@@ -99,6 +110,14 @@ def problems(error: ValidationError, secret: Collection[str], within: Path = ())
             message, path = f'needs "{path[-1]}"', path[:-1]
         found.append(Problem(path, message, extra=extra))
     return found
+
+
+def _taken(model: type[BaseModel], path: Path) -> str:
+    """Say what there is beside the part that is none."""
+    names = [f.name for f in taken(model, [p for p in path[:-1] if isinstance(p, str)])]
+    if not names:
+        return ""
+    return f".{did_you_mean(str(path[-1]), names)} There is {', '.join(names)}."
 
 
 def _named(location: Path) -> Path:

@@ -150,7 +150,7 @@ def wanted(
         try:
             model = resource.arguments.model_validate(given)
         except ValidationError as error:
-            return Wanted(raw, open_, None, given, problems(error, secret))
+            return Wanted(raw, open_, None, given, problems(error, secret, resource.arguments))
         # What is recorded has handles by digest alone, in fields of any type.
         bare = model if full is None else resource.arguments.model_validate(raw)
         data, wrong = bare.model_dump(mode="json", by_alias=True), []
@@ -241,7 +241,7 @@ def _by_field(
             value = adapter.validate_python(given[written])
         except ValidationError as error:
             hidden = {written, ""} if written in secret else secret
-            wrong += problems(error, hidden, (written,))
+            wrong += problems(error, hidden, resource.arguments, (written,))
         else:
             data[written] = adapter.dump_python(value, mode="json", by_alias=True)
     return data, wrong
