@@ -206,3 +206,49 @@ def test_files_of_values_may_be_json(tmp_path: Path) -> None:
     assert values(tmp_path, SPEC, [("file", str(given))])["v"] == 5
     (tmp_path / "a.auto.mlfvars.json").write_text('{"v": ')
     assert mistakes(tmp_path, SPEC)
+
+
+def test_ephemeralasnull_keeps_nothing_of_what_is_ephemeral(world: World) -> None:
+    module = world.root / "m"
+    module.mkdir(parents=True)
+    (module / "main.mlf.hcl").write_text(
+        'output "token" {\n  value     = "canary"\n  ephemeral = true\n}\n'
+    )
+    spec = """
+variable "token" {
+  default   = "canary"
+  ephemeral = true
+}
+module "m" {
+  source = "./m"
+}
+locals {
+  both = { token = var.token, size = 3 }
+  bare = ephemeralasnull(var.token)
+}
+training_job "node" "a" {
+  value = 1
+  note  = "${training_job.b.parity} ${coalesce(ephemeralasnull("x${var.token}"), "nothing")}"
+}
+training_job "node" "b" {}
+output "null" {
+  value = [ephemeralasnull(var.token) == null, ephemeralasnull(local.both) == null, local.bare == null]
+}
+output "parts" {
+  value = ephemeralasnull({ token = module.m.token, size = [3, var.token] })
+}
+output "kept" {
+  value = ephemeralasnull("here")
+}
+"""
+    world.apply(spec)
+    snapshot = world.session(spec).store.snapshot()
+    found = {n: o["value"] for n, o in snapshot.outputs.items()}
+    assert found["null"] == [True, True, True]
+    assert found["parts"] == {"token": None, "size": [3, None]}
+    assert found["kept"] == "here"
+    assert world.records()["training_job.a"].arguments["note"] == "0 nothing"
+    assert b"canary" not in b"".join(
+        p.read_bytes() for p in world.root.rglob("*") if p.is_file() and p.suffix != ".hcl"
+    )
+    assert world.plan(spec).empty

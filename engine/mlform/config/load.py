@@ -10,6 +10,7 @@ from typing import Final
 from mlform.config.blocks import Reader
 from mlform.config.changes import changes
 from mlform.config.declare import LABELS, Folder
+from mlform.config.ephemeral import as_null
 from mlform.config.expand import Recorded, expand, unexpanded
 from mlform.config.model import Call, Module, Project, Settings
 from mlform.config.modules import Fetched, GitSource, SourceError, is_local, local_folder
@@ -186,7 +187,7 @@ class _Modules:
                 unread.add(name)
             else:
                 calls[name] = call
-        return Module(
+        found = Module(
             path=path,
             folder=place,
             variables=folder.variables,
@@ -197,6 +198,7 @@ class _Modules:
             calls=calls,
             unread=frozenset(unread),
         )
+        return as_null(found)
 
     def _call(
         self,

@@ -96,6 +96,15 @@ def _children(expr: Expr) -> Sequence[Expr]:
     return _INSIDE[type(expr)](expr)
 
 
+def nested(expr: Expr) -> Iterator[Expr]:
+    """Yield an expression and all that stand inside of it."""
+    waiting = [expr]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += _children(node)
+
+
 def _optional(first: Sequence[Expr], last: Expr | None) -> Sequence[Expr]:
     return first if last is None else (*first, last)
 
