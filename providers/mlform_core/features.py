@@ -96,6 +96,10 @@ class Python(
     """
 
     preload = ("pandas", "pyarrow.parquet", "pyarrow.compute")
+    imports = (
+        "a table of features is what its code makes of its data; import a table that is made "
+        'elsewhere as a dataset "file"'
+    )
 
     def uses(self, new: PythonArguments) -> Mapping[str, Collection[str]]:
         """Take the columns that are named; of a table without any named, all."""

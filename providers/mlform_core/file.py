@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -16,6 +17,7 @@ from mlform.sdk import (
     Decision,
     Facets,
     Identity,
+    Imported,
     Inputs,
     Looking,
     Metadata,
@@ -85,6 +87,7 @@ class FileAttributes(Attributes):
 
 
 StoredFile: TypeAlias = Stored[FileArguments, FileAttributes]
+ImportedFile: TypeAlias = Imported[FileAttributes]
 
 
 class File(Resource[FileArguments, FileAttributes], kind="dataset", type="file", reusable=True):
@@ -109,12 +112,33 @@ class File(Resource[FileArguments, FileAttributes], kind="dataset", type="file",
         if ctx.doing in {"decide", "update"} and old is not None:
             expecting.judge(new.expect, old.attributes.profile)
             return old.attributes
+        return self._read(ctx, new, ctx.inputs.parts)
+
+    def import_(self, ctx: Context, id: str, new: FileArguments | None) -> ImportedFile | None:  # noqa: A002 - as the SDK has it
+        """Read the files at a path; ``PATH@DIGEST`` only if the one file there has that content."""
+        path, _, wanted = id.partition("@")
+        if new is not None and new.path != path:
+            detail = f"The block reads {new.path}, and the import names {path}. Make them agree."
+            raise ResourceError("Not the same data", detail, argument="path")
+        if not any(c in path for c in "*?[") and not (ctx.root / path).exists():
+            return None
+        arguments = new or FileArguments(path=path)
+        parts = self.inputs(ctx, arguments).parts if new is None else ctx.inputs.parts
+        if wanted and list(parts.values()) != [_sha256(wanted)]:
+            has = ", ".join(f"{name} {digest}" for name, digest in parts.items())
+            detail = f"The import names {_sha256(wanted)}; at {path} there is {has}."
+            raise ResourceError("Not the same content", detail)
+        attributes = self._read(ctx, arguments, parts)
+        columns = {} if new else {"schema": dict(attributes.columns)}
+        return Imported(attributes, {"path": path, **columns})
+
+    def _read(self, ctx: Context, new: FileArguments, parts: Mapping[str, str]) -> FileAttributes:
         there = files(ctx.root, new.path, new.format)
         partitions: dict[str, Artifact] = {}
         sources: dict[str, Artifact] = {}
         facts: dict[str, Any] = {}
-        for done, (name, digest) in enumerate(ctx.inputs.parts.items()):
-            ctx.progress(done, len(ctx.inputs.parts), name)
+        for done, (name, digest) in enumerate(parts.items()):
+            ctx.progress(done, len(parts), name)
             path = _source(ctx, there.get(name), name, digest)
             sources[name] = ctx.artifacts.put_file(path)
             format_ = format_of(Path(name), new.format)
@@ -122,8 +146,8 @@ class File(Resource[FileArguments, FileAttributes], kind="dataset", type="file",
             partition = _partition(ctx, new, name, path, format_, digest)
             partitions[name] = partition.table()
             facts[name] = partition.facts()
-        parts = () if new.split is None else new.split.parts
-        found = together(ctx, facts, parts, new.time, new.key)
+        splits = () if new.split is None else new.split.parts
+        found = together(ctx, facts, splits, new.time, new.key)
         expecting.judge(new.expect, found["profile"])
         return FileAttributes(partitions=partitions, sources=sources, **found)
 
@@ -134,6 +158,10 @@ class File(Resource[FileArguments, FileAttributes], kind="dataset", type="file",
     def destroy(self, ctx: Context, old: StoredFile) -> str:
         """Leave the files alone: they are the user's."""
         return f"the files at {old.arguments.path} are left alone"
+
+
+def _sha256(digest: str) -> str:
+    return digest if digest.startswith("sha256:") else f"sha256:{digest}"
 
 
 def _counter(path: Path, format_: Format) -> Any:

@@ -120,6 +120,7 @@ class Evaluation(
     """Measures a model on held-out rows, and decides by thresholds, baseline, slices, fairness."""
 
     preload = ("numpy", "pandas", "pyarrow.parquet")
+    imports = "a verdict is measured here, and one that was not would be a claim"
 
     def uses(self, new: EvaluationArguments) -> Mapping[str, Collection[str]]:
         """Take the columns that the candidate needs, its target, and the part of each row."""

@@ -18,6 +18,7 @@ from mlform.sdk import (
     Context,
     Handle,
     Identity,
+    Imported,
     Looking,
     Metadata,
     Operational,
@@ -102,6 +103,7 @@ class HttpAttributes(Attributes):
 
 
 StoredHttp: TypeAlias = Stored[HttpArguments, HttpAttributes]
+ImportedHttp: TypeAlias = Imported[HttpAttributes]
 
 
 class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="http"):
@@ -137,6 +139,31 @@ class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="htt
             return None
         answers = control.digest_at(serving, old.attributes.port)
         return None if answers is None else old.attributes.model_copy(update={"answers": answers})
+
+    def import_(self, ctx: Context, id: str, new: HttpArguments | None) -> ImportedHttp | None:  # noqa: A002 - as the SDK has it
+        """Take over a server that mlform started here and left running, by its URL.
+
+        An endpoint of anyone else is refused: it could neither be rolled nor stopped, and what
+        it says of itself proves nothing.
+        """
+        from mlform_core.serving import control, settings
+
+        serving = settings.read(ctx.home)
+        if serving is None or settings.holder(ctx.home) is None:
+            detail = (
+                f"No server that mlform started for {ctx.address} runs from this folder. An "
+                "endpoint of another kind cannot be rolled or stopped from here, nor is it known "
+                "which model answers: deploy beside it, and move its callers."
+            )
+            raise ResourceError("Not ours", detail)
+        url = _url(serving)
+        if id.rstrip("/") != url:
+            detail = f"What runs for {ctx.address} answers at {url}."
+            raise ResourceError("Another endpoint", detail)
+        if control.digest_at(serving, serving.port, timeout=_PATIENCE) is None:
+            return None
+        attributes = _answering(ctx, serving)
+        return Imported(attributes, _told(ctx, new, serving))
 
     def destroy(self, ctx: Context, old: StoredHttp) -> str:
         """Let requests finish, then end the server; the request log stays."""
@@ -257,9 +284,8 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
         if path != settings.bundle(ctx.home, serving.digest):
             path.unlink(missing_ok=True)
     there: dict[str, Any] = settings.started(ctx.home)
-    host = f"[{serving.reach}]" if ":" in serving.reach else serving.reach
     return HttpAttributes(
-        url=f"http://{host}:{serving.port}/v2/models/{serving.name}",
+        url=_url(serving),
         answers=answers,
         name=serving.name,
         port=serving.port,
@@ -268,6 +294,33 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
         revision=serving.revision,
         started=there["started"],
     )
+
+
+def _url(serving: Serving) -> str:
+    host = f"[{serving.reach}]" if ":" in serving.reach else serving.reach
+    return f"http://{host}:{serving.port}/v2/models/{serving.name}"
+
+
+def _told(ctx: Context, new: HttpArguments | None, serving: Serving) -> dict[str, Any]:
+    """Return the arguments that a running server tells of, as its block would have them."""
+    told: dict[str, Any] = {
+        "host": serving.host,
+        "port": serving.port,
+        "log": {"sample": serving.sample, "keep_mb": serving.log_bytes / _MEGABYTE},
+        "timeout_s": serving.timeout,
+        "max_body_mb": serving.max_body / _MEGABYTE,
+        "allow_pickle": serving.allow_pickle,
+    }
+    if new is None or serving.name != (new.name or _own_name(ctx.address)):
+        told["name"] = serving.name
+    if new is not None and new.port == 0:
+        del told["port"]
+    if new is None or _model(new.model).digest != serving.digest:
+        address, attribute = ctx.address, "answers"
+        if new is not None:
+            address, attribute = new.model.address, new.model.attribute or "champion"
+        told["model"] = Handle(address=address, attribute=attribute, digest=serving.digest)
+    return told
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -142,6 +142,24 @@ def load(path: Path, *, allow_pickle: bool = False) -> Model:
         raise ResourceError("Invalid model file", detail) from error
 
 
+def check(path: Path) -> None:
+    """Raise ``ResourceError`` unless a file is a bundle; loads nothing that is in it."""
+    try:
+        parts = members(path, _MEMBER, "The model bundle")
+        meta = _meta(parts["meta.json"])
+    except KeyError as error:
+        raise ResourceError("Invalid model file", f"{path.name} lacks {error.args[0]}.") from error
+    except (BundleError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        detail = (
+            f"{path.name} is no bundle of mlform: {error}. Import another file as a training_job "
+            "first, which makes a bundle of it."
+        )
+        raise ResourceError("Invalid model file", detail) from error
+    if f"model.{meta['format']}" not in parts or "reference.json" not in parts:
+        detail = f"{path.name} lacks its model or its reference."
+        raise ResourceError("Invalid model file", detail)
+
+
 def _meta(data: bytes) -> dict[str, Any]:
     meta = json.loads(data)
     if not isinstance(meta, dict) or (missing := _META - meta.keys()):

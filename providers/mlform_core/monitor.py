@@ -131,6 +131,7 @@ class Drift(MonitorResource[DriftArguments, DriftAttributes], kind="monitor", ty
     """
 
     preload = ("pandas",)
+    imports = "its windows and alarms are those that it looked at itself"
 
     def apply(self, ctx: Context, new: DriftArguments, old: StoredDrift | None) -> DriftAttributes:
         """Take note of which model serves; judge what was seen of it by the rules of now."""

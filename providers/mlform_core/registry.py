@@ -14,6 +14,7 @@ from mlform.sdk import (
     Context,
     Handle,
     Held,
+    Imported,
     Metadata,
     Resource,
     Stored,
@@ -114,6 +115,39 @@ class Registry(
             promotions=promotions,
             held=tuple(_explain(version, champion_version, why) for why in objections),
         )
+
+    def import_(
+        self,
+        ctx: Context,
+        id: str,  # noqa: A002 - as the SDK has it
+        new: RegistryArguments | None,
+    ) -> Imported[RegistryAttributes] | None:
+        """Take the model in a bundle as version 1 and champion: it serves, gates or not."""
+        from mlform_core import models
+
+        path = ctx.root / id
+        if not path.is_file():
+            return None
+        models.check(path)
+        model = ctx.artifacts.put_file(path, models.MEDIA_TYPE)
+        promotion = {"version": 1, "digest": model.digest, "replaces": None, "gates": []}
+        attributes = RegistryAttributes(
+            candidate=model,
+            version=1,
+            champion=model,
+            champion_version=1,
+            versions={model.digest: 1},
+            promotions=({**promotion, "imported": id},),
+        )
+        if new is None:
+            here = Handle(address=ctx.address, attribute="candidate", digest=model.digest)
+            return Imported(attributes, {"candidate": here})
+        if model_of(new.candidate, "candidate").digest == model.digest:
+            return Imported(attributes)
+        other = new.candidate.model_copy(
+            update={"digest": model.digest, "artifact": None, "attributes": {}}
+        )
+        return Imported(attributes, {"candidate": other})
 
     def destroy(self, ctx: Context, old: Stored[RegistryArguments, RegistryAttributes]) -> str:
         return "model versions and evidence are kept in the artifact store"

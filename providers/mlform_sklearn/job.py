@@ -27,9 +27,7 @@ _DEFAULT_METRICS: Mapping[str, tuple[str, ...]] = {
 
 def train(ctx: Context, new: TrainingArguments) -> TrainingAttributes:
     """Fit what the arguments describe and put the model into the store."""
-    from mlform_core import models
     from mlform_core.columns import conform
-    from mlform_core.profiles import profile
 
     started = time.monotonic()
     chosen = choose(new)
@@ -43,6 +41,21 @@ def train(ctx: Context, new: TrainingArguments) -> TrainingAttributes:
     fit_started = time.monotonic()
     model = make(raw, frame[chosen.target])
     fit_seconds = time.monotonic() - fit_started
+    made = keep(ctx, new, chosen, model, frame)
+    receipt = _receipt(ctx, new, len(frame), fit_seconds)
+    seconds = round(time.monotonic() - started, 3)
+    return made.model_copy(update={"receipt": receipt, "seconds": seconds})
+
+
+def keep(
+    ctx: Context, new: TrainingArguments, chosen: Chosen, model: Any, frame: pd.DataFrame
+) -> TrainingAttributes:
+    """Measure a fitted model and put it into the store. ``frame``: the part it was trained on."""
+    from mlform_core import models
+    from mlform_core.columns import conform
+    from mlform_core.profiles import profile
+
+    raw = conform(frame, chosen.features)
     argument = _argument(new)
     task = _task(model, argument)
     meta = _meta(new, chosen, task, model)
@@ -62,8 +75,8 @@ def train(ctx: Context, new: TrainingArguments) -> TrainingAttributes:
         features=chosen.features,
         rows=len(frame),
         metrics=metrics,
-        receipt=_receipt(ctx, new, len(frame), fit_seconds),
-        seconds=round(time.monotonic() - started, 3),
+        receipt={},
+        seconds=0.0,
     )
 
 

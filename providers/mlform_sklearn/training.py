@@ -14,6 +14,7 @@ from mlform.sdk import (
     Code,
     Context,
     Handle,
+    Imported,
     Inputs,
     Looking,
     Metadata,
@@ -176,6 +177,22 @@ class Training(
         if new.metrics == old.arguments.metrics:
             return old.attributes
         return job.remeasure(ctx, new, old.attributes)
+
+    def import_(
+        self,
+        ctx: Context,
+        id: str,  # noqa: A002 - as the SDK has it
+        new: TrainingArguments | None,
+    ) -> Imported[TrainingAttributes] | None:
+        """Take a fitted model out of a file: a bundle of mlform, a skops file, or a pickle.
+
+        A pickle only if the block allows it by name (``format = "pickle"``): loading one runs
+        code of its maker. A bundle has all that is needed; any other file must be tried on the
+        data of the block. Nothing is fitted.
+        """
+        from mlform_sklearn import adopting
+
+        return adopting.adopted(ctx, id, new)
 
     def read(
         self, ctx: Looking, old: Stored[TrainingArguments, TrainingAttributes]

@@ -148,9 +148,10 @@ def readable(plan: Plan) -> str:
 @pytest.mark.parametrize("path", PLANS, ids=stem)
 def test_plans(path: Path, world: World, golden_update: bool) -> None:
     *before, last = path.read_text(encoding="utf-8").split(THEN)
+    world.root.mkdir()
     for stage in before:
-        world.apply(stage)
-    plan = world.plan(last)
+        world.apply(write(world.root, stage))
+    plan = world.plan(write(world.root, last))
     compare(path, readable(plan), update=golden_update)
     schema("plan").validate(document_of(plan))
     assert parse(dump(plan)) == plan

@@ -27,6 +27,7 @@ from mlform.sdk import (
     Decision,
     Held,
     Identity,
+    Imported,
     Metadata,
     Operational,
     Provider,
@@ -84,6 +85,19 @@ class Node(
         thing = ctx.artifacts.put_bytes(f"parity {parity}".encode())
         return NodeAttributes(parity=parity, thing=thing, runs=runs, greeting=self.greeting)
 
+    def import_(
+        self, ctx: Context, id_: str, new: NodeArguments | None
+    ) -> Imported[NodeAttributes] | None:
+        """Take the result in a file as that of whatever the block says."""
+        file = ctx.root / id_
+        if not file.is_file():
+            return None
+        result = file.read_text().strip()
+        if not result.isdecimal():
+            raise ResourceError("Not a result", f'{id_} holds "{result}", no number.')
+        thing = ctx.artifacts.put_bytes(f"parity {result}".encode())
+        return Imported(NodeAttributes(parity=int(result), thing=thing))
+
 
 class JudgeArguments(Arguments):
     candidate: Any
@@ -97,6 +111,8 @@ class JudgeAttributes(Attributes):
 
 class Judge(Resource[JudgeArguments, JudgeAttributes], kind="gate", type="most", reusable=True):
     """Passes a number that is at most a threshold."""
+
+    imports = "a verdict is judged here"
 
     def apply(
         self, ctx: Context, new: JudgeArguments, old: Stored[JudgeArguments, JudgeAttributes] | None
@@ -128,6 +144,17 @@ class Service(Resource[ServiceArguments, ServiceAttributes], kind="deployment", 
         ctx.home.mkdir(parents=True, exist_ok=True)
         (ctx.home / "shown").write_text(str(new.shows))
         return ServiceAttributes(shown=new.shows)
+
+    def import_(
+        self, ctx: Context, id_: str, new: ServiceArguments | None
+    ) -> Imported[ServiceAttributes] | None:
+        file = ctx.root / id_
+        if not file.is_file():
+            return None
+        shown = int(file.read_text())
+        ctx.home.mkdir(parents=True, exist_ok=True)
+        (ctx.home / "shown").write_text(str(shown))
+        return Imported(ServiceAttributes(shown=shown), {"shows": shown})
 
     def read(
         self, ctx: Any, old: Stored[ServiceArguments, ServiceAttributes]

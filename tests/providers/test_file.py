@@ -49,7 +49,9 @@ def test_it_keeps_the_promises_of_every_resource(tmp_path: Path, wine: pd.DataFr
     split = {"by": "hash", "on": ["bottle"], "parts": {"train": 0.7, "holdout": 0.3}}
     first = arguments(path="wine.csv")
     second = arguments(path="wine.csv", split=split, key=["bottle"])
-    _, after = check_resource(File(), first, second, FakeContext(tmp_path))
+    _, after = check_resource(
+        File(), first, second, FakeContext(tmp_path), exists=lambda _: "wine.csv"
+    )
     assert after.attributes.rows == 178
     assert sum(after.attributes.splits.values()) == 178
     assert after.attributes.columns["alcohol"] == "float64"

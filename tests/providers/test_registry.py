@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from pydantic import ValidationError
 
 from mlform.sdk import Artifact, Handle, ResourceError, Stored
 from mlform.sdk.testing import FakeContext, check_resource
+from mlform_core.bundles import pack
+from mlform_core.models import MEDIA_TYPE
 from mlform_core.registry import Registry, RegistryArguments, RegistryAttributes
 
 ADDRESS = "training_job.risk"
@@ -30,6 +33,24 @@ def gate(judged: str, *, passed: bool, address: str = "gate.quality") -> Handle:
 def arguments(name: str, *gates: Handle, approvals: int = 0) -> RegistryArguments:
     rules = {"require": list(gates), "approvals": approvals}
     return RegistryArguments.model_validate({"candidate": handle(name), "champion": rules})
+
+
+def bundled(path: Path) -> Artifact:
+    """Write the parts of a bundle into a file."""
+    meta = {
+        "format": "skops",
+        "task": "binary",
+        "target": "late",
+        "classes": [False, True],
+        "features": [],
+        "framework": "scikit-learn",
+        "framework_version": "1",
+    }
+    parts = {"meta.json": json.dumps(meta).encode(), "model.skops": b"", "reference.json": b"{}"}
+    data = pack(parts)
+    path.write_bytes(data)
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return Artifact(digest=digest, size=len(data), media_type=MEDIA_TYPE)
 
 
 @pytest.fixture
@@ -146,11 +167,33 @@ def test_only_gates_can_be_required():
 
 
 def test_contract(tmp_path):
+    bundle = bundled(tmp_path / "served.mlform")
+    candidate = Handle(address=ADDRESS, attribute="model", digest=bundle.digest, artifact=bundle)
     _, after = check_resource(
         Registry(),
-        arguments("a", gate("a", passed=True)),
+        RegistryArguments(candidate=candidate),
         arguments("b", gate("b", passed=False)),
         FakeContext(tmp_path),
+        exists=lambda _: "served.mlform",
     )
-    assert after.attributes.champion == model("a")
+    assert after.attributes.champion == bundle
     assert "kept" in Registry().destroy(FakeContext(tmp_path), after)
+
+
+def test_what_serves_is_imported_as_champion_and_a_candidate_follows(tmp_path):
+    bundle = bundled(tmp_path / "served.mlform")
+    ctx = FakeContext(tmp_path, doing="import")
+    found = Registry().import_(ctx, "served.mlform", arguments("b", gate("b", passed=True)))
+    assert found.attributes.champion == bundle
+    assert found.arguments["candidate"].digest == bundle.digest
+    before = Stored(RegistryArguments(candidate=found.arguments["candidate"]), found.attributes)
+    ctx = FakeContext(tmp_path, doing="update")
+    after = Registry().apply(ctx, arguments("b", gate("b", passed=True)), before)
+    assert (after.champion, after.version) == (model("b"), 2)
+    assert after.promotions[-1]["replaces"] == 1
+
+
+def test_a_file_that_is_no_bundle_is_not_imported(tmp_path):
+    (tmp_path / "model.pkl").write_bytes(b"no zip")
+    with pytest.raises(ResourceError, match="Import another file as a training_job first"):
+        Registry().import_(FakeContext(tmp_path), "model.pkl", None)

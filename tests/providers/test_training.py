@@ -139,7 +139,12 @@ def test_receipt_says_what_it_is_made_of(ctx, small):
 def test_contract(ctx, small):
     first = arguments(ctx, small, estimator=FOREST, params={"n_estimators": 5, "max_depth": 3})
     second = first.model_copy(update={"seed": 1})
-    before, after = check_resource(Training(), first, second, ctx)
+
+    def exists(made):
+        (ctx.root / "risk.mlform").write_bytes(ctx.artifacts.read(made.model.digest))
+        return "risk.mlform"
+
+    before, after = check_resource(Training(), first, second, ctx, exists)
     assert before.attributes.model != after.attributes.model
 
 

@@ -53,6 +53,15 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Imported:
+    """Something that exists already is recorded now. Nothing was run for it."""
+
+    address: Address
+    id: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class Held:
     """What was asked for was not all done, on purpose."""
 
@@ -85,5 +94,7 @@ class Interrupted:
     address: Address
 
 
-Event: TypeAlias = Started | Progress | Log | Finished | Held | Failed | Skipped | Interrupted
+Event: TypeAlias = (
+    Started | Progress | Log | Finished | Imported | Held | Failed | Skipped | Interrupted
+)
 Reporter: TypeAlias = Callable[[Event], None]

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from mlform.address import Address
 from mlform.apply.context import make
 from mlform.apply.events import Log, Progress, Reporter
-from mlform.execute import LogLine, Message, ProgressNote, Result, Task
+from mlform.execute import (
+    Executor,
+    LogLine,
+    Message,
+    Method,
+    ProgressNote,
+    Result,
+    Task,
+    found_data,
+)
 from mlform.refresh.world import TRIGGERS, stored
 from mlform.registry import Offer
-from mlform.sdk import CancelledError
+from mlform.sdk import CancelledError, ResourceError
 from mlform.state.model import Record
-
-if TYPE_CHECKING:
-    from mlform.apply.run import World
 
 CONTEXT_FACTORY = "mlform.apply.context:make"
 
@@ -31,33 +37,44 @@ class StepFailed(Exception):  # noqa: N818 - it is told as an event, not as an e
         self.summary, self.detail, self.at = summary, detail, at
 
 
+class Executing(Protocol):
+    """Whatever has the executor that calls go through."""
+
+    @property
+    def executor(self) -> Executor:
+        """Where stages run."""
+        ...
+
+
 def call(
-    world: World,
+    world: Executing,
     offer: Offer,
-    method: Literal["apply", "destroy", "run"],
-    arguments: Mapping[str, Any],
+    method: Method,
+    arguments: Mapping[str, Any] | None,
     old: Record | None,
     context: Mapping[str, Any],
     report: Reporter,
     stop: Flag,
     address: Address,
     at: Mapping[str, str] | None = None,
+    id_: str = "",
 ) -> dict[str, Any]:
     """Call one method of a resource; return its attributes as plain, checked data.
 
-    For ``destroy``: ``{"kept": …}``; for ``run``: ``{"attributes": …, "alarms": […]}``. Raises
+    For ``destroy``: ``{"kept": …}``; for ``run``: ``{"attributes": …, "alarms": […]}``; for
+    ``import``, which looks for ``id_``: ``{"found": …}``, as ``Result`` has it. Raises
     ``StepFailed``, which points at the argument to blame where ``at`` has it, or
     ``CancelledError`` when the user stopped it.
     """
     if offer.target is None:
-        return _here(offer, method, arguments, old, context)
+        return _here(offer, method, arguments, old, context, id_)
     task = Task(
         provider=offer.target,
         settings=dict(offer.settings),
         kind=offer.resource.kind,
         type=offer.resource.type,
         method=method,
-        arguments=dict(arguments),
+        arguments=None if arguments is None else dict(arguments),
         old=None
         if old is None
         else {
@@ -66,6 +83,7 @@ def call(
         },
         context=dict(context),
         context_factory=CONTEXT_FACTORY,
+        id=id_,
     )
 
     def hear(message: Message) -> None:
@@ -89,7 +107,11 @@ def _outcome(offer: Offer, method: str, result: Result, at: Mapping[str, str]) -
     assert result.value is not None, "a result is a value, an error, or lost"
     if method == "apply":
         return _checked(offer, result.value)
-    return dict(result.value)
+    value = dict(result.value)
+    if method == "import" and value["found"] is not None:
+        found = value["found"]
+        value["found"] = {**found, "attributes": _checked(offer, found["attributes"])}
+    return value
 
 
 def _checked(offer: Offer, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,9 +130,10 @@ def _checked(offer: Offer, data: Mapping[str, Any]) -> dict[str, Any]:
 def _here(
     offer: Offer,
     method: str,
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, Any] | None,
     old: Record | None,
     context: Mapping[str, Any],
+    id_: str,
 ) -> dict[str, Any]:
     resource = offer.resource
     lent = make(context, _Silent())
@@ -118,7 +141,13 @@ def _here(
     if method == "destroy":
         assert before is not None, "only what is recorded is destroyed"
         return {"kept": resource.destroy(lent, before)}
-    model = resource.arguments.model_validate(dict(arguments))
+    model = None if arguments is None else resource.arguments.model_validate(dict(arguments))
+    if method == "import":
+        try:
+            return {"found": found_data(resource, resource.import_(lent, id_, model))}
+        except ResourceError as error:
+            raise StepFailed(error.summary, error.detail) from None
+    assert model is not None, "what is applied has arguments"
     made: dict[str, Any] = resource.apply(lent, model, before).model_dump(mode="json")
     return made
 

@@ -53,6 +53,8 @@ class Outcome:
 
     done: dict[Address, Action] = field(default_factory=dict)
     held: dict[Address, tuple[str, ...]] = field(default_factory=dict)
+    imported: dict[Address, str] = field(default_factory=dict)
+    """What was taken over, each with its id."""
     failures: list[Failed] = field(default_factory=list)
     skipped: list[Address] = field(default_factory=list)
     interrupted: bool = False
@@ -143,7 +145,7 @@ class _Run:
         return False
 
     def _step(self, step: Step) -> bool:
-        if step.action is Action.NO_OP:
+        if step.action is Action.NO_OP and step.imported is None:
             return True
         if step.action is Action.HELD:
             self._hold(step.address, tuple(r.subject for r in step.reasons))
@@ -168,7 +170,7 @@ class _Run:
     def close(self, blocked: set[Address], steps: Mapping[Address, Step]) -> None:
         """Say what never began, and write the outputs."""
         for address in sorted(blocked - self.begun):
-            if steps[address].action is Action.NO_OP:
+            if steps[address].action is Action.NO_OP and steps[address].imported is None:
                 continue
             because = "the run was stopped" if self.stop.is_set() else "a step it needs failed"
             self.outcome.skipped.append(address)

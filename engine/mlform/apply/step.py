@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, count
 from threading import Event as Flag
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +13,7 @@ from mlform.address import Address
 from mlform.apply.context import describe
 from mlform.apply.current import check_code
 from mlform.apply.events import Finished, Reporter, Started
+from mlform.apply.imports import take_over
 from mlform.apply.provider import StepFailed, call
 from mlform.apply.settle import Roots, Settler
 from mlform.apply.spared import spared
@@ -22,13 +22,14 @@ from mlform.plan import Action, Condition, Decision, Deferred, Facts, Step, deci
 from mlform.plan.decide import adopted, full_key
 from mlform.plan.estimate import spent
 from mlform.plan.held import failing_gates, missing_handle
+from mlform.plan.imports import taken_over
 from mlform.plan.orphans import DESTROYED
 from mlform.refresh.observe import artifacts_there
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import TRIGGERS, Wanted, held_by, result_digest, wanted
 from mlform.registry import ENGINE, Offer
 from mlform.sdk import CancelledError, Doing, Inputs, Resource, ResourceError
-from mlform.state.model import Realisation, Record, Spent, folder_name, home_of
+from mlform.state.model import Realisation, Record, Spent, folder_name, free_home, home_of
 from mlform.values import Value
 
 if TYPE_CHECKING:
@@ -73,11 +74,15 @@ class Stepper:
         values = self.settler.values(step)
         arguments = self._wanted(step, offer, values)
         facts = self._facts(step, offer, arguments)
+        if (found := step.imported if record is None else None) is not None:
+            _, record = taken_over(offer.resource, step.address, facts, found)
         if kept := adopted(offer.resource, facts, record):
             values |= {n: self.records.revive(v) for n, v in kept.items()}
             arguments = self._wanted(step, offer, values)
         if blocked := self._blocked(step, offer, values, facts):
             return tuple(blocked)
+        if found and record and found.alone:
+            return take_over(self, step, offer, record, found).held
         decision = decide(offer.resource, facts, record, self._lookup)
         if step.again:
             decision = replace(decision, action=step.action, reasons=step.reasons, quiet=False)
@@ -87,6 +92,13 @@ class Stepper:
                 f"The plan announced {step.action} for {step.address}; with everything upstream "
                 f"known it comes to {decision.action}. Nothing was done. Plan again.",
             )
+        if found and record:
+            record = take_over(self, step, offer, record, found)
+            if decision.action is Action.NO_OP:
+                self._hold_to(
+                    "postcondition", step, step.after, roots, self.records.handle(step.address)
+                )
+                return record.held
         if decision.action is Action.NO_OP:
             self._finish(step, decision, 0.0, record, changed=False)
             return () if record is None else record.held
@@ -153,8 +165,7 @@ class Stepper:
             self._write(step, offer, new, decision, took)
         self._finish(step, decision, seconds, new, changed=changed)
         roots = self.settler.resources(step.refers_to)
-        itself = self.records.handle(step.address)
-        self._hold_to("postcondition", step, step.after, roots, itself)
+        self._hold_to("postcondition", step, step.after, roots, self.records.handle(step.address))
         return new.held
 
     def _apply(
@@ -183,7 +194,7 @@ class Stepper:
                 "apply",
                 arguments.given,
                 None if record is None or not _same_type(record, offer) else record,
-                self._context(step, _DOING[decision.action], decision.key, self._home(step)),
+                self._context(step, _DOING[decision.action], decision.key, self.home(step)),
                 self.report,
                 self.stop,
                 step.address,
@@ -215,15 +226,12 @@ class Stepper:
         )
         return str(found.get("kept", ""))
 
-    def _home(self, step: Step) -> str:
+    def home(self, step: Step) -> str:
         """Return the folder of a resource: the one it has, else one that no other has."""
         record = self.records.now.get(step.address)
         if record is not None and not (step.action is Action.REPLACE and step.create_first):
             return home_of(record)
-        taken = {home_of(r) for r in self.records.now.values()}
-        first = folder_name(str(step.address))
-        names = chain([first], (f"{first}~{n}" for n in count(1)))
-        return next(name for name in names if name not in taken)
+        return free_home(step.address, self.records.now.values())
 
     def _context(self, step: Step, doing: Doing, key: str | None, home: str) -> dict[str, Any]:
         world, address = self.world, str(step.address)
@@ -271,10 +279,8 @@ class Stepper:
             "rows": step.rows,
             "reasons": [r.as_data() for r in decision.reasons],
             "provider": step.provider,
-            "home": self._home(step),
-            "inputs": {
-                str(a): self.records.now[a].digest for a in step.refers_to if a in self.records.now
-            },
+            "home": self.home(step),
+            "inputs": self.records.digests(step.refers_to),
         }
         return Record(
             address=step.address,

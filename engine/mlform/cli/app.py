@@ -92,6 +92,7 @@ def plan(
     exclude: opt.Exclude = None,
     replace: opt.Replace = None,
     parallelism: opt.Parallelism = 2,
+    generate_config_out: opt.GenerateConfig = None,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
 ) -> None:
@@ -106,7 +107,13 @@ def plan(
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
         chosen = PlanOptions(
-            tuple(target or ()), refresh, destroy, as_of, tuple(exclude or ()), tuple(replace or ())
+            tuple(target or ()),
+            refresh,
+            destroy,
+            as_of,
+            tuple(exclude or ()),
+            tuple(replace or ()),
+            generate=generate_config_out,
         )
         made = make(session, chosen)
         if out is not None:
@@ -292,9 +299,10 @@ def version(json: opt.Json = False) -> None:
         say(f"mlform {number}\nproviders: {', '.join(providers) or 'none'}\n")
 
 
-from mlform.cli import console, loop, lsp, modules, providers, recorded, testing  # noqa: E402 - their commands join the app above
+from mlform.cli import console, importing, loop, lsp, modules, providers, recorded, testing  # noqa: E402 - their commands join the app above
 
 console.register(app)
+importing.register(app)
 loop.register(app, monitor_app)
 lsp.register(app)
 modules.register(app)

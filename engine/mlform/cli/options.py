@@ -56,6 +56,14 @@ Refresh = Annotated[
         help="Look at what was made before planning (also -refresh=false).",
     ),
 ]
+GenerateConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--generate-config-out",
+        metavar="FILE",
+        help="Write blocks for `import` blocks that have none.",
+    ),
+]
 Markdown = Annotated[bool, typer.Option("--markdown", help="As Markdown, for a pull request.")]
 AsOf = Annotated[
     str | None,

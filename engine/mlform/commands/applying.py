@@ -49,13 +49,13 @@ def apply(
         snapshot = session.store.snapshot()
         if saved is not None:
             check_current(saved, snapshot)
-            return _carry_out(session, saved, snapshot, lease, approve, report, parallelism)
+            return carry_out(session, saved, snapshot, lease, approve, report, parallelism)
         plan = session.plan(snapshot, options)
-        applied = _carry_out(session, plan, snapshot, lease, approve, report, parallelism)
+        applied = carry_out(session, plan, snapshot, lease, approve, report, parallelism)
         while _goes_on(applied):
             snapshot = session.store.snapshot()
             plan = session.plan(snapshot, options)
-            more = _carry_out(session, plan, snapshot, lease, approve, report, parallelism)
+            more = carry_out(session, plan, snapshot, lease, approve, report, parallelism)
             applied = _together(applied, more)
         return applied
 
@@ -94,7 +94,7 @@ def check_current(plan: Plan, snapshot: Snapshot) -> None:
         raise stop("Plan is out of date", detail)
 
 
-def _carry_out(
+def carry_out(
     session: Session,
     plan: Plan,
     snapshot: Snapshot,
@@ -103,8 +103,9 @@ def _carry_out(
     report: Reporter,
     parallelism: int,
 ) -> Applied:
+    """Ask, and carry out a plan made from ``snapshot`` under the lock."""
     from mlform.apply import World
-    from mlform.apply import apply as carry_out
+    from mlform.apply import apply as do
     from mlform.execute import LocalExecutor
 
     unfinished = sorted({e.address for e in session.store.unfinished() if e.address})
@@ -126,9 +127,7 @@ def _carry_out(
                 provenance=provenance(session.root),
                 secrets=_secrets(session, plan),
             )
-            outcome = carry_out(
-                plan, snapshot, world, report, parallelism=parallelism, stop=stopping
-            )
+            outcome = do(plan, snapshot, world, report, parallelism=parallelism, stop=stopping)
             pin_new(session)
     finally:
         executor.close()

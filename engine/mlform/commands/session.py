@@ -8,7 +8,7 @@ import re
 import socket
 import subprocess
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -24,6 +24,7 @@ from mlform.values import Value, is_sensitive
 
 if TYPE_CHECKING:
     from mlform.artifacts import LocalStore
+    from mlform.config import Import
     from mlform.graph import Graph
     from mlform.plan import Plan
     from mlform.plan.estimate import History
@@ -46,6 +47,10 @@ class PlanOptions:
     as_of: str | None = None
     exclude: Sequence[str] = ()
     replace: Sequence[str] = ()
+    imports: Sequence[Import] | None = None
+    """What to import instead of what the spec's ``import`` blocks say."""
+    generate: Path | None = None
+    """Where to write blocks for imports that have none."""
 
 
 @dataclass
@@ -103,8 +108,12 @@ class Session:
                 detail = f'"{as_of}" is no time. Write it as 2026-01-31T06:00:00Z.'
                 raise stop("Invalid time", detail)
             self.as_of = as_of
-            self.__dict__.pop("configured", None)
-            self.__dict__.pop("graph", None)
+            self.reread()
+
+    def reread(self) -> None:
+        """Have the project read anew when it is next asked for."""
+        self.__dict__.pop("configured", None)
+        self.__dict__.pop("graph", None)
 
     def know(self, snapshot: Snapshot) -> None:
         """Read the project anew with what is recorded, if how many there are of any rests on it."""
@@ -191,19 +200,27 @@ class Session:
 
     def plan(self, snapshot: Snapshot, options: PlanOptions | None = None) -> Plan:
         """Look at the world and plan. Raises ``DiagnosedError`` with all that is wrong."""
+        from mlform.commands.importing import look as look_at_imports
+        from mlform.commands.importing import provisional
         from mlform.plan import Unplanned, walk
         from mlform.refresh.moves import moved_pins, moves, relocated
         from mlform.refresh.pins import lock_digest, read_pins
 
         options = options or PlanOptions()
         self._date(options.as_of)
+        if options.generate is not None:
+            from mlform.commands.writing import generate
+
+            generate(self, options.generate, snapshot)
         self.know(snapshot)
         project, names = self.configured
         graph = self.graph
         moved = moves(project, snapshot, self.diagnostics)
         snapshot = relocated(snapshot, moved)
         pins = moved_pins(read_pins(self.root), moved)
-        observations = self.look(snapshot, pins, read=options.refresh)
+        imports = look_at_imports(self, snapshot, options)
+        seen = provisional(self, snapshot, imports)
+        observations = self.look(seen, pins, read=options.refresh, imports=imports)
         given = Unplanned(
             observations=observations,
             lookup=self.lookup,
@@ -215,6 +232,7 @@ class Session:
             destroy=options.destroy,
             moves=moved,
             past=partial(self._past, moved, snapshot.serial),
+            imports=imports,
         )
         plan, self.scope = walk(
             project, names, graph, snapshot, self.registry, given, self.diagnostics
@@ -233,13 +251,29 @@ class Session:
         spent = {a: found[old] for a in addresses if (old := before.get(a, a)) in found}
         return History(spent, self.store.estimated(serial, LAST))
 
-    def look(self, snapshot: Snapshot, pins: Mapping[Address, Pin], *, read: bool) -> Observations:
-        """Look at the world. Raises ``DiagnosedError`` with all that cannot be looked at."""
+    def look(
+        self,
+        snapshot: Snapshot,
+        pins: Mapping[Address, Pin],
+        *,
+        read: bool,
+        imports: Collection[Address] = (),
+    ) -> Observations:
+        """Look at the world. Raises ``DiagnosedError`` with all that cannot be looked at.
+
+        What was just imported is not looked at once more.
+        """
         from mlform.refresh import refresh
 
         project, _ = self.configured
         seen = refresh(
-            project, snapshot, self.registry, self.looker, pins, self.diagnostics, read=read
+            project,
+            snapshot,
+            self.registry,
+            self.looker,
+            pins,
+            self.diagnostics,
+            read=lambda record: read and record.address not in imports,
         )
         if self.local.is_dir():
             self.looker.save()

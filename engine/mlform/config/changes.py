@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Final
 
 from mlform.address import Address
 from mlform.config.blocks import Reader
-from mlform.config.model import Import, ModulePath, Move, Project, Removal
+from mlform.config.expand import scopes
+from mlform.config.imports import Imports, chain
+from mlform.config.model import ModulePath, Move, Project, Removal
+from mlform.config.names import Names
 from mlform.diagnostics import Diagnostics
 from mlform.registry import KINDS
-from mlform.syntax.tree import Attribute, Block, Expr, GetAttr, Index, Literal, Name
-from mlform.values import Sensitive
+from mlform.syntax.tree import Attribute, Block, Expr, Literal
 
 _WRITTEN: Final = "KIND.NAME or module.NAME, with an instance key if need be"
 
 
 def changes(
     project: Project,
+    names: Names,
     blocks: list[tuple[tuple[str, ...], Block]],
     diagnostics: Diagnostics,
 ) -> Project:
     """Return the project with what its ``moved``, ``removed`` and ``import`` blocks say."""
     reader = _Changes(project, diagnostics)
+    imports = Imports(project, scopes(project, diagnostics), names, diagnostics)
     for path, block in blocks:
-        {"moved": reader.moved, "removed": reader.removed, "import": reader.imported}[block.kind](
-            path, block
-        )
+        if block.kind == "import":
+            imports.read(block)
+        else:
+            {"moved": reader.moved, "removed": reader.removed}[block.kind](path, block)
     return replace(
         project,
         moves=tuple(reader.moves),
         removals=tuple(reader.removals),
-        imports=tuple(reader.imports),
+        imports=tuple(imports.found.values()),
     )
 
 
@@ -42,7 +46,6 @@ class _Changes:
         self.reader = Reader(diagnostics)
         self.moves: list[Move] = []
         self.removals: list[Removal] = []
-        self.imports: list[Import] = []
 
     def moved(self, path: tuple[str, ...], block: Block) -> None:
         self.reader.only(block, ("from", "to"))
@@ -94,32 +97,9 @@ class _Changes:
         else:
             self.removals.append(Removal(source, destroy, block.header_span))
 
-    def imported(self, path: tuple[str, ...], block: Block) -> None:
-        self.reader.only(block, ("to", "id", "provider"))
-        given = self.reader.required(block, "to", "id")
-        target = self._written(given[0], path) if given else None
-        if target is None or given is None:
-            return
-        identifier = self.reader.constant(given[1], {"var": dict(self.project.variables)})
-        if isinstance(identifier, Sensitive) or not isinstance(identifier, str) or not identifier:
-            detail = f"`id` is a string, what the provider knows the thing by, not {given[1].text}."
-            self.diagnostics.error("Invalid import", detail, at=given[1].value_span)
-            return
-        address = _parsed(target)
-        if address is None:
-            detail = f"{target} is a module; only a resource can be imported."
-            self.diagnostics.error("Invalid import", detail, at=given[0].value_span)
-            return
-        self.imports.append(Import(address, identifier, block.header_span))
-        detail = (
-            f"{address} cannot take over what exists already in this version of mlform: no type "
-            "can. Take the block away; what is declared is made anew, or found by its key."
-        )
-        self.diagnostics.error("Not available yet", detail, at=block.header_span)
-
     def _written(self, attribute: Attribute, path: tuple[str, ...]) -> str | None:
         """Return the address that an expression writes, as seen from the root module."""
-        written = _chain(attribute.expr)
+        written = chain(attribute.expr, _literal)
         if written is not None:
             written = "".join(f"module.{name}." for name in path) + written
             if _parsed(written) is not None or _path(written) is not None:
@@ -148,20 +128,9 @@ class _Changes:
         return any(same(a.module) and (a.kind, a.name, a.key) == mine for a in found)
 
 
-def _chain(expr: Expr) -> str | None:
-    """Return ``a.b["c"]`` as an address is written, or ``None`` if it is anything else."""
-    match expr:
-        case Name(name=name):
-            return name
-        case GetAttr(target=target, name=name):
-            before = _chain(target)
-            return None if before is None else f"{before}.{name}"
-        case Index(target=target, key=Literal(value=int() | str() as key)):
-            before = _chain(target)
-            shown = json.dumps(key, ensure_ascii=False)
-            return None if before is None or isinstance(key, bool) else f"{before}[{shown}]"
-        case _:
-            return None
+def _literal(expr: Expr) -> str | int | None:
+    value = expr.value if isinstance(expr, Literal) else None
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 
 def _parsed(written: str) -> Address | None:

@@ -83,7 +83,7 @@ def load(
     known = read_providers(root.providers, scope, names, registry, diagnostics)
     reads = Resources(registry, names, Providers(known, registry, diagnostics), diagnostics)
     project = expand(project, names, scope, reads, diagnostics, recorded)
-    return changes(project, reader.changes, diagnostics), names
+    return changes(project, names, reader.changes, diagnostics), names
 
 
 def settings(

@@ -216,7 +216,16 @@ class Import:
 
     target: Address
     id: str
-    span: Span
+    """What the type knows it by: a path, a URL."""
+    span: Span | None = None
+    to: Span | None = None
+    """Where the address is written."""
+    at: Span | None = None
+    """Where the id is written."""
+    type: str = ""
+    """Which type it is, where there is no block yet that says so."""
+    provider: str = ""
+    """The same of its provider."""
 
 
 @dataclass(frozen=True)

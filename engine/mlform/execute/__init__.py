@@ -1,11 +1,13 @@
 """Where a stage runs: a fresh process for each attempt, out of a warm one."""
 
+from mlform.execute.call import found_data
 from mlform.execute.local import LocalExecutor
 from mlform.execute.task import (
     Executor,
     Failure,
     LogLine,
     Message,
+    Method,
     ProgressNote,
     Result,
     Task,
@@ -17,7 +19,9 @@ __all__ = [
     "LocalExecutor",
     "LogLine",
     "Message",
+    "Method",
     "ProgressNote",
     "Result",
     "Task",
+    "found_data",
 ]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from mlform.execute.failure import ProviderError
-from mlform.sdk import AnyResource, Context, MonitorResource, Provider, Stored
+from mlform.sdk import AnyResource, Context, Imported, MonitorResource, Provider, Stored
 
 _BUG: Final = "This is a bug in the provider."
 
@@ -19,12 +19,15 @@ _BUG: Final = "This is a bug in the provider."
 def call(task: Mapping[str, Any], channel: object) -> dict[str, Any]:
     """Carry out a task, as ``mlform.execute.task.Task`` has it. Raises what the provider raises."""
     resource = _resource(task)
-    new = _arguments(resource, task["arguments"]) if task["method"] == "apply" else None
+    given = task["arguments"] if task["method"] in {"apply", "import"} else None
+    new = None if given is None else _arguments(resource, given)
     old = _stored(resource, task["old"])
     context: Context = _load(task["context_factory"])(task["context"], channel)
     match task["method"]:
         case "apply":
             return _attributes(resource, resource.apply(context, new, old))
+        case "import":
+            return {"found": found_data(resource, resource.import_(context, task["id"], new))}
         case "destroy":
             return {"kept": str(resource.destroy(context, _recorded(old)) or "")}
         case "run":
@@ -94,6 +97,17 @@ def _attributes(resource: AnyResource, attributes: object) -> dict[str, Any]:
         raise ProviderError(f"{_name(resource)} returned {got} where {wanted} is due. {_BUG}")
     assert isinstance(attributes, BaseModel), "attributes are a model"
     return _plain(resource, attributes)
+
+
+def found_data(resource: AnyResource, found: object) -> dict[str, Any] | None:
+    """Return what ``import_`` gave as plain data. Raises ``ProviderError`` where it is no such."""
+    if found is None:
+        return None
+    if not isinstance(found, Imported):
+        got = type(found).__name__
+        raise ProviderError(f"{_name(resource)} returned {got} where Imported is due. {_BUG}")
+    arguments = _plain(resource, dict(found.arguments))
+    return {"arguments": arguments, "attributes": _attributes(resource, found.attributes)}
 
 
 def _plain(resource: AnyResource, value: object) -> dict[str, Any]:

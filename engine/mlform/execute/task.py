@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Literal, Protocol, TypeAlias
 
-Method: TypeAlias = Literal["apply", "destroy", "run"]
+Method: TypeAlias = Literal["apply", "destroy", "run", "import"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Task:
     """One call of one method of one resource. All of it is plain data.
 
     ``provider`` is where the provider class is: ``"module:attribute"``. ``old`` is ``None`` or
-    ``{"arguments": …, "attributes": …}``. ``context`` must have ``root`` (the working directory
+    ``{"arguments": …, "attributes": …}``; ``arguments`` may be ``None`` for ``import`` alone.
+    ``context`` must have ``root`` (the working directory
     of the run) and ``workdir`` (under which each attempt gets its folder); the rest is for
     ``context_factory``, ``"module:function"``, which is called in the worker with the context and
     a ``Channel`` and returns the ``Context`` for the provider. There, ``workdir`` is the empty
@@ -28,10 +29,12 @@ class Task:
     kind: str
     type: str
     method: Method
-    arguments: Mapping[str, Any] = field(repr=False)
+    arguments: Mapping[str, Any] | None = field(repr=False)
     old: Mapping[str, Any] | None = field(repr=False)
     context: Mapping[str, Any] = field(repr=False)
     context_factory: str
+    id: str = ""
+    """What ``import`` is to look for."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,9 @@ class Result:
     """How a run ended: with a value, an error, cancelled, or lost.
 
     ``value`` is, for ``apply``, the attributes; for ``run`` ``{"attributes": …, "alarms": […]}``;
-    for ``destroy`` ``{"kept": …}``. ``lost`` says how the process ended without a word (killed,
-    crashed): whether the work was done is then unknown, which is not the same as failed.
+    for ``destroy`` ``{"kept": …}``; for ``import`` ``{"found": …}``, in it ``None`` or
+    ``{"attributes": …, "arguments": …}``. ``lost`` says how the process ended without a word
+    (killed, crashed): whether the work was done is then unknown, which is not the same as failed.
     ``cancelled``: the user asked for it, and it stopped or was ended.
     """
 

@@ -15,9 +15,10 @@ from mlform.plan.decide import Decision, Facts, Lookup, adopted, decide
 from mlform.plan.deferred import Deferrer
 from mlform.plan.estimate import Past, estimated, no_past
 from mlform.plan.held import failing_gates, missing_handle
+from mlform.plan.imports import taken_over
 from mlform.plan.model import QUIET, Action, Condition, Note, Output, Plan, Reason, Step
 from mlform.plan.orphans import orphans
-from mlform.refresh import Observation, Observations
+from mlform.refresh import ImportFact, Observation, Observations
 from mlform.refresh.facets import overrides_uses
 from mlform.refresh.model import as_data
 from mlform.refresh.moves import removed
@@ -46,6 +47,8 @@ class Unplanned:
     moves: Mapping[Address, Address] = field(default_factory=dict)
     past: Past = no_past
     """What earlier steps took, up to the serial of the snapshot: asked for where any is to run."""
+    imports: Mapping[Address, ImportFact] = field(default_factory=dict)
+    """What was read of things that exist already and have no record yet."""
 
 
 def build(
@@ -91,7 +94,7 @@ def walk(
         lineage=snapshot.lineage,
         serial=snapshot.serial,
         spec=_spec_digest(project),
-        observations=digest(as_data(given.observations)),
+        observations=digest(as_data(given.observations, given.imports)),
         lock=given.lock,
         as_of=given.as_of,
         steps=tuple(timed),
@@ -216,7 +219,10 @@ class _Builder:
         facts = self._adopting(resource, values, facts, seen)
         if not facts.open:
             self.diagnostics.extend(seen.trouble)
-        decision = self._decision(resource, facts, record, values)
+        found, decided = None if record else self.given.imports.get(address), facts
+        if found is not None:
+            decided, record = taken_over(offered, address, facts, found)
+        decision = self._decision(resource, decided, record, values)
         self._see(resource, decision, record)
         self._note(resource, seen)
         code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
@@ -230,7 +236,7 @@ class _Builder:
             refers_to=tuple(sorted(self.graph.needs[address])),
             needs=tuple(sorted(self.graph.needs[address])),
             at=dict(facts.at),
-            key=decision.key,
+            key=decision.key if facts.settled else None,
             parts=seen.used,
             rows=seen.rows if seen.pinned is None else seen.pinned_rows,
             code=code,
@@ -242,9 +248,10 @@ class _Builder:
             ignored=tuple(sorted(resource.lifecycle.ignore_changes)),
             quiet=decision.quiet,
             before=before,
-            after=self._after(resource, decision),
+            after=self._after(resource, decision, record),
             again=any(r.what == "again" for r in decision.reasons),
             create_first=resource.lifecycle.create_before_destroy,
+            imported=found,
         )
 
     def _adopting(
@@ -271,10 +278,11 @@ class _Builder:
             values[TRIGGERS] = [scope.value(t, resource.bindings) for t in triggers]
         return values
 
-    def _after(self, resource: ResourceConfig, decision: Decision) -> tuple[Condition, ...]:
+    def _after(
+        self, resource: ResourceConfig, decision: Decision, record: Record | None
+    ) -> tuple[Condition, ...]:
         if decision.action is Action.HELD or not resource.lifecycle.postconditions:
             return ()
-        record = self.snapshot.records.get(resource.address)
         if record is None or decision.action is not Action.NO_OP:
             return self.conditions.after(resource, None)
         itself = known_handle(resource.address, resource.offer.resource, record.attributes)
@@ -389,5 +397,4 @@ class _Builder:
 
 def _list(names: Iterable[str]) -> str:
     found = list(names)
-    shown = ", ".join(found[:3])
-    return shown if len(found) <= 3 else f"{shown} and {len(found) - 3} more"
+    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")

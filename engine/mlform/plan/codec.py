@@ -22,6 +22,7 @@ from mlform.plan.model import (
     Step,
 )
 from mlform.plan.typed import Typed, read_type, write_type
+from mlform.refresh.model import ImportFact
 
 _DEFERRED = "$deferred"
 _TYPED = "$typed"
@@ -128,6 +129,7 @@ def _step(step: Step) -> dict[str, Any]:
         "after": _conditions(step.after),
         "again": step.again,
         "create_first": step.create_first,
+        "imported": None if step.imported is None else dict(vars(step.imported)),
     }
 
 
@@ -158,6 +160,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         after=_read_conditions(data["after"]),
         again=data["again"],
         create_first=data["create_first"],
+        imported=None if data["imported"] is None else ImportFact(**data["imported"]),
     )
 
 

@@ -59,6 +59,11 @@ class Facts:
     at: Mapping[str, str] = field(default_factory=dict)
     """Argument → ``file:line`` where it is written."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether all is known that keys are made of."""
+        return not self.open and self.parts is not None and self.environment is not None
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -80,12 +85,16 @@ def full_key(key: str, decision_key: str | None) -> str:
     return key if decision_key is None else digest([key, decision_key])
 
 
+def keys(resource: AnyResource, facts: Facts) -> tuple[str, str | None]:
+    """Return the action key and the decision key of facts of which none is open."""
+    return _action_key(resource, facts), _decision_key(resource, facts)
+
+
 def decide(resource: AnyResource, facts: Facts, record: Record | None, lookup: Lookup) -> Decision:
     """Compare what is wanted with what is recorded."""
     facts = with_adopted(resource, facts, record)
-    settled = not facts.open and facts.parts is not None and facts.environment is not None
-    key = _action_key(resource, facts) if settled else None
-    judged = _decision_key(resource, facts) if settled else None
+    key = _action_key(resource, facts) if facts.settled else None
+    judged = _decision_key(resource, facts) if facts.settled else None
     found = _decide(resource, facts, record, key, judged)
     forced = any(r.what == "trigger" for r in found.reasons)
     again = found.action in {Action.RUN, Action.DECIDE} and not forced

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from mlform.address import Address
+from mlform.refresh.model import ImportFact
 
 FORMAT: Final = 3
 """Version of the plan file. Raised when an older mlform could not read it rightly."""
@@ -80,7 +81,7 @@ class Reason:
 
     ``what`` is one of ``new``, ``argument``, ``decision``, ``operational``, ``metadata``,
     ``identity``, ``code``, ``environment``, ``input``, ``upstream``, ``gone``, ``drift``,
-    ``type``, ``removed``, ``held``, ``again``, ``trigger``.
+    ``type``, ``removed``, ``held``, ``again``, ``trigger``, ``imported``.
     """
 
     what: str
@@ -170,6 +171,8 @@ class Step:
     """Done whatever the keys say: asked for with ``-replace``, or tainted."""
     create_first: bool = False
     """A replacement is made before the old one goes (``create_before_destroy``)."""
+    imported: ImportFact | None = None
+    """What exists already and is recorded first, before anything else is done (or nothing is)."""
 
 
 @dataclass(frozen=True)
@@ -227,9 +230,14 @@ class Plan:
         return tuple(s for s in self.steps if s.action not in QUIET)
 
     @property
+    def imports(self) -> tuple[Step, ...]:
+        """The steps that take over what exists already."""
+        return tuple(s for s in self.steps if s.imported and s.action is not Action.HELD)
+
+    @property
     def empty(self) -> bool:
-        """Whether applying it would change nothing, not even what an address is."""
-        return not self.changes and not self.moves
+        """Whether applying it would change nothing, not even what is recorded."""
+        return not self.changes and not self.moves and not self.imports
 
     @property
     def held(self) -> tuple[Step, ...]:

@@ -1,6 +1,16 @@
 """Reads the world into observations, in parallel, with token caches. Decides nothing."""
 
-from mlform.refresh.model import CodeFact, Observation, Observations
-from mlform.refresh.observe import Looker, refresh
+from mlform.refresh.model import CodeFact, ImportFact, Observation, Observations
+from mlform.refresh.observe import Looker, Read, every, none, refresh
 
-__all__ = ["CodeFact", "Looker", "Observation", "Observations", "refresh"]
+__all__ = [
+    "CodeFact",
+    "ImportFact",
+    "Looker",
+    "Observation",
+    "Observations",
+    "Read",
+    "every",
+    "none",
+    "refresh",
+]

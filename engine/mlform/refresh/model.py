@@ -20,6 +20,24 @@ class CodeFact:
 
 
 @dataclass(frozen=True)
+class ImportFact:
+    """What was read of something that exists already, for an address that has no record.
+
+    ``arguments`` are those that could be read of it, as plain data; ``parts`` what it was read
+    from, where the type has such facts.
+    """
+
+    id: str
+    attributes: Mapping[str, Any]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, str] | None = None
+    at: str = ""
+    """``file:line:column`` of the id."""
+    alone: bool = False
+    """Whether only to record it, however it differs from its block."""
+
+
+@dataclass(frozen=True)
 class Observation:
     """What was seen of one resource.
 
@@ -54,9 +72,12 @@ class Observation:
 Observations: TypeAlias = Mapping[Address, Observation]
 
 
-def as_data(observations: Observations) -> dict[str, Any]:
+def as_data(
+    observations: Observations, imports: Mapping[Address, ImportFact] | None = None
+) -> dict[str, Any]:
     """Return observations as plain data, for the digest a plan states."""
-    return {
+    found = {f"import {a}": dict(vars(it)) for a, it in (imports or {}).items()}
+    return found | {
         str(address): {
             "parts": None if seen.parts is None else dict(seen.parts),
             "pinned": None if seen.pinned is None else dict(seen.pinned),

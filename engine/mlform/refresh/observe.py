@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mlform.address import Address
 from mlform.artifacts import FileDigests, LocalStore
@@ -88,6 +88,20 @@ class _Looking:
         return self.looker.digests.remember(token, make)
 
 
+Read: TypeAlias = Callable[[Record], bool]
+"""Says of what was made before whether to look at it."""
+
+
+def every(_record: Record) -> bool:
+    """Look at everything that was made before."""
+    return True
+
+
+def none(_record: Record) -> bool:
+    """Look at nothing that was made before."""
+    return False
+
+
 def refresh(
     project: Project,
     snapshot: Snapshot,
@@ -96,14 +110,14 @@ def refresh(
     pins: Mapping[Address, Pin],
     diagnostics: Diagnostics,
     *,
-    read: bool = True,
+    read: Read = every,
     workers: int = 8,
 ) -> dict[Address, Observation]:
-    """Look at everything a project declares; without ``read``, not at what was made before.
+    """Look at everything a project declares; at what was made before where ``read`` says so.
 
     What goes wrong is noted against the resource, and the rest is looked at all the same.
     """
-    values = _recorded_values(project, snapshot)
+    values = recorded_values(project, snapshot)
     recorded = Recorded(
         {a: r for a, r in snapshot.records.items() if registry.find(a.kind, r.type)}, registry
     )
@@ -114,7 +128,8 @@ def refresh(
         pin = pins.get(resource.address)
         arguments = wanted(resource.offer.resource, values[resource.address], recorded.full)
         known = values[resource.address]
-        seen = _look(resource, known, arguments, record, looker, pin, found, read=read)
+        again = record is not None and read(record)
+        seen = _look(resource, known, arguments, record, looker, pin, found, read=again)
         return seen, found
 
     observations: dict[Address, Observation] = {}
@@ -126,8 +141,10 @@ def refresh(
     return observations
 
 
-def _recorded_values(project: Project, snapshot: Snapshot) -> dict[Address, Mapping[str, Value]]:
-    """Evaluate every resource's arguments against what is recorded; planning does it anew."""
+def recorded_values(
+    project: Project, snapshot: Snapshot, only: Iterable[ResourceConfig] | None = None
+) -> dict[Address, Mapping[str, Value]]:
+    """Evaluate the arguments of resources against what is recorded; planning does it anew."""
     scope = Scope(project, snapshot, Diagnostics())
     for address, resource in project.resources.items():
         record, offered = snapshot.records.get(address), resource.offer.resource
@@ -135,7 +152,8 @@ def _recorded_values(project: Project, snapshot: Snapshot) -> dict[Address, Mapp
             scope.put(address, pending_handle(address, offered, {}))
         else:
             scope.put(address, known_handle(address, offered, record.attributes))
-    return {a: scope.arguments(r) for a, r in project.resources.items()}
+    chosen = project.resources.values() if only is None else only
+    return {r.address: scope.arguments(r) for r in chosen}
 
 
 def _look(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -34,6 +34,10 @@ class Recorded:
     def drop(self, address: Address) -> None:
         """Let a record go."""
         self.now.pop(address, None)
+
+    def digests(self, addresses: Iterable[Address]) -> dict[str, str]:
+        """Return the digest of each of these that is recorded."""
+        return {str(a): self.now[a].digest for a in addresses if a in self.now}
 
     def handle(self, address: Address) -> Handle | None:
         """Return the handle of what is recorded at an address."""

@@ -247,6 +247,15 @@ def _by_field(
     return data, wrong
 
 
+def told(resource: AnyResource, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Normalise arguments that a provider read of something; say what is wrong with them."""
+    known = {info.alias or name for name, info in resource.arguments.model_fields.items()}
+    data, wrong = _by_field(resource, arguments, set(), set())
+    found = [f'"{n}" is no argument of the type' for n in sorted(arguments.keys() - known)]
+    found += [problem.text for problem in wrong]
+    return {n: v for n, v in data.items() if n in arguments}, found
+
+
 @cache
 def _adapter(model: type[Arguments], field: str) -> TypeAdapter[Any]:
     return TypeAdapter(model.model_fields[field].annotation or Any)

@@ -45,6 +45,8 @@ class TriggerAttributes(Attributes):
 class Trigger(Resource[TriggerArguments, TriggerAttributes], kind="trigger", type=""):
     """Turns an alarm into a moved input; ordinary planning does the rest."""
 
+    imports = "there is nothing of it outside the spec"
+
     def apply(
         self,
         ctx: Context,

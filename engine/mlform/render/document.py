@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from mlform.plan import Action, Deferred, Estimate, Plan, Reason, Step
 from mlform.plan.times import Length, times
+from mlform.refresh import ImportFact
 from mlform.render.reasons import reason_lines
 from mlform.values import concealed
 
@@ -48,6 +49,7 @@ def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
     known = {n: shown(v) for n, v in step.arguments.items() if not isinstance(v, Deferred)}
     removed = step.action in {Action.DESTROY, Action.FORGET}
     recorded = known if step.action is Action.NO_OP else step.recorded
+    recorded = None if step.imported is not None else recorded
     return {
         "address": str(address),
         "module": address.spot.rstrip(".") or None,
@@ -72,6 +74,16 @@ def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
         "rows": step.rows,
         "protected": step.protected,
         "estimate": None if step.estimate is None else dict(vars(step.estimate)),
+        "imported": None if step.imported is None else _imported(step.imported),
+    }
+
+
+def _imported(it: ImportFact) -> dict[str, Any]:
+    return {
+        "id": it.id,
+        "at": it.at or None,
+        "arguments": shown(it.arguments),
+        "attributes": shown(it.attributes),
     }
 
 
@@ -97,6 +109,7 @@ def _totals(it: Plan, parallelism: int) -> dict[str, Any]:
     found = times(it, parallelism)
     return {
         "actions": {a.value: counts[a] for a in Action if counts[a]},
+        "imports": len(it.imports),
         "empty": it.empty,
         "time": None
         if found is None

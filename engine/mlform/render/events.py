@@ -10,6 +10,7 @@ from mlform.apply import (
     Failed,
     Finished,
     Held,
+    Imported,
     Interrupted,
     Log,
     Outcome,
@@ -59,6 +60,8 @@ def event(it: Event) -> Styled:
                 output = f", output {short(digest)}" if changed else ", output unchanged"
             summed = f"\n  {summary}" if summary else ""
             return [*said, ("green", text), ("", f" in {seconds(took)}{output}{summed}\n")]
+        case Imported(id=found, digest=digest):
+            return [*said, ("green", "imported"), ("", f" from {found}, output {short(digest)}\n")]
         case Held(reasons=reasons):
             return [*said, ("magenta", "held"), ("", f": {'; '.join(reasons)}\n")]
         case Skipped(because=because):
@@ -89,7 +92,7 @@ def as_data(it: Event) -> dict[str, Any]:
 def outcome(it: Outcome) -> Styled:
     """Say what came of it all."""
     said: Styled = []
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = {"imported": len(it.imported)} if it.imported else {}
     for action in it.done.values():
         text = _DONE.get(action, action.value)
         counts[text] = counts.get(text, 0) + 1
@@ -145,6 +148,7 @@ def outcome_data(it: Outcome) -> dict[str, Any]:
         "complete": it.complete,
         "interrupted": it.interrupted,
         "done": {str(a): action.value for a, action in it.done.items()},
+        "imported": {str(a): found for a, found in it.imported.items()},
         "held": {str(a): list(reasons) for a, reasons in it.held.items()},
         "failed": [str(a) for a in it.failed],
         "skipped": [str(a) for a in it.skipped],

@@ -20,6 +20,9 @@ def plan(it: Plan) -> str:
     if it.deferred:
         rows = (f"- `{a}` until {', '.join(w)} is applied" for a, w in it.deferred.items())
         parts.append("**Deferred**\n\n" + "\n".join(rows))
+    if it.imports:
+        rows = (f"- `{s.address}` from `{s.imported.id}`" for s in it.imports if s.imported)
+        parts.append("**Imported**\n\n" + "\n".join(rows))
     if it.moves:
         rows = (f"- `{before}` is `{after}` now" for before, after in it.moves.items())
         parts.append("**Moved**\n\n" + "\n".join(rows))
@@ -36,7 +39,10 @@ def _headline(it: Plan) -> str:
     listed = ", ".join(f"{n} {a.value}" for a, n in counts.items() if a is not Action.NO_OP)
     if it.empty and not listed:
         return "### Plan: no changes\n\nEverything declared is applied and up to date."
-    return f"### Plan: {listed or 'moves only'}; {counts[Action.NO_OP]} unchanged"
+    if it.imports:
+        listed = f"{len(it.imports)} to import, {listed or '0 actions'}"
+    unchanged = sum(1 for s in it.steps if s.action is Action.NO_OP and not s.imported)
+    return f"### Plan: {listed or 'moves only'}; {unchanged} unchanged"
 
 
 def _table(steps: list[Step]) -> str:

@@ -57,6 +57,8 @@ def page(it: Plan, parallelism: int = 2) -> str:
 def _headline(it: Plan) -> str:
     counts = Counter(s.action for s in it.steps)
     listed = ", ".join(f"{counts[a]} {a.value}" for a in ORDER if counts[a])
+    if it.imports:
+        listed = f"{len(it.imports)} to import, {listed or '0 actions'}"
     if not listed:
         return "moves only" if it.moves else "no changes"
     return f"{listed}; {counts[Action.NO_OP]} unchanged"
@@ -203,6 +205,8 @@ def _list(it: Plan, ids: Mapping[str, str]) -> str:
     busy = [s for s in it.steps if s.action is not Action.NO_OP]
     quiet = [s for s in it.steps if s.action is Action.NO_OP]
     parts = [_step(s, ids, before) for s in busy]
+    taken = [f"{s.address} from {s.imported.id}" for s in it.imports if s.imported]
+    parts += [_extra("Imported", taken)]
     parts += [_extra("Moved", [f"{a} is {b} now" for a, b in it.moves.items()])]
     waits = [f"{a} until {', '.join(w)} is applied" for a, w in it.deferred.items()]
     parts += [_extra("Deferred", waits)]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from mlform.address import Address
-from mlform.plan import Action, Estimate, Plan, Step
-from mlform.render.reasons import reasons
-from mlform.render.signs import LEGEND, ORDER, SIGNS
+from mlform.plan import Action, Estimate, Plan, Reason, Step
+from mlform.render.reasons import reason, reasons
+from mlform.render.signs import IMPORT, LEGEND, ORDER, SIGNS
 from mlform.render.style import Styled
 from mlform.render.times import lasting, together, totals
 from mlform.render.values import value
@@ -55,7 +56,7 @@ def plan(it: Plan, parallelism: int = 2) -> Styled:
         said += [("yellow", "  · "), ("", f"{note.address}: {note.text}\n")]
     if it.notes:
         said.append(("", "\n"))
-    said += _totals(it, parallelism) if it.changes else _nothing(it)
+    said += _totals(it, parallelism) if it.changes or it.imports else _nothing(it)
     return [*said, ("dim", f"{header(it)}\n")]
 
 
@@ -81,11 +82,11 @@ class _Group:
     def told(self, width: int, before: Mapping[str, Estimate], column: int | None) -> Styled:
         """Show it. With a ``column`` as wide as all durations, one reason stands behind it."""
         first, last = self.steps[0], self.lasting
-        style, sign = SIGNS[first.action]
+        style, sign = IMPORT if _taken_over(first) else SIGNS[first.action]
         many, brief = len(self.steps), column is not None
         lines = list(self._lines(before))
         beside = brief and len(lines) == 1
-        padded = f"  {first.action.value:<7}" if last or beside else f"  {first.action.value}"
+        padded = f"  {_word(first):<7}" if last or beside else f"  {_word(first)}"
         said: Styled = [
             (style, f"{sign} "),
             ("bold", f"{self.name:<{width}}"),
@@ -123,13 +124,13 @@ class _Group:
 
 def _grouped(it: Plan) -> Iterator[_Group]:
     """Yield what is shown, in the order of the plan; a group stands where its first step does."""
-    counts = Counter((s.address.config, s.action) for s in it.steps)
-    groups: dict[tuple[Address, Action], _Group] = {}
+    counts = Counter((s.address.config, s.action, _taken_over(s)) for s in it.steps)
+    groups: dict[tuple[Address, Action, bool], _Group] = {}
     found: list[_Group] = []
     for step in it.steps:
-        if step.action is Action.NO_OP:
+        if step.action is Action.NO_OP and not _taken_over(step):
             continue
-        alike = step.address.config, step.action
+        alike = step.address.config, step.action, _taken_over(step)
         if counts[alike] < _ALIKE or step.action in _SINGLY:
             found.append(_Group(str(step.address), [step]))
         elif alike in groups:
@@ -138,6 +139,18 @@ def _grouped(it: Plan) -> Iterator[_Group]:
             groups[alike] = _Group(str(alike[0]), [step])
             found.append(groups[alike])
     return iter(found)
+
+
+def _taken_over(step: Step) -> bool:
+    """Tell whether a step begins with recording what exists already."""
+    return step.imported is not None and step.action is not Action.HELD
+
+
+def _word(step: Step) -> str:
+    """Say what a step does."""
+    if not _taken_over(step):
+        return step.action.value
+    return "import" if step.action is Action.NO_OP else f"import, then {step.action.value}"
 
 
 def _instance(address: Address) -> str:
@@ -150,7 +163,11 @@ def _instance(address: Address) -> str:
 def _why(step: Step, before: Mapping[str, Estimate]) -> Iterator[str]:
     if any(r.what == "new" for r in step.reasons):
         return (f"{n} = {value(step.arguments[n])}" for n in step.at)
-    return reasons(step.reasons, before)
+    found = reasons(step.reasons, before)
+    if step.imported is not None and _taken_over(step):
+        taken = Reason("imported", step.imported.id, at=step.imported.at)
+        return chain([reason(taken)], found)
+    return found
 
 
 def _nothing(it: Plan) -> Styled:
@@ -170,5 +187,8 @@ def _totals(it: Plan, parallelism: int) -> Styled:
         ("dim", f"{SIGNS[a][1]} {a.value}: {text}\n") for a, text in LEGEND.items() if counts[a]
     ]
     listed = ", ".join(f"{counts[a]} {a.value}" for a in ORDER if counts[a])
-    said += [("bold", "Plan: "), ("", f"{listed}; {counts[Action.NO_OP]} unchanged.\n")]
+    if it.imports:
+        listed = f"{len(it.imports)} to import, {listed or '0 actions'}"
+    unchanged = sum(s.action is Action.NO_OP and not s.imported for s in it.steps)
+    said += [("bold", "Plan: "), ("", f"{listed}; {unchanged} unchanged.\n")]
     return [*said, *(("", f"{line}\n") for line in totals(it, parallelism))]

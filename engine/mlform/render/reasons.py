@@ -53,6 +53,9 @@ def reason(it: Reason) -> str:
             return "asked for, whatever its key says"
         case "trigger":
             return "what it is to be replaced by has changed"
+        case "imported":
+            said = f"taken over from {it.subject}, which exists already: nothing is run for it"
+            return said + where
         case "gone":
             return "what was made is not there any more"
         case "drift":

@@ -72,6 +72,14 @@ def plan() -> Schema:
     )
     anything: Schema = {"type": "object"}
     key: Schema = {"type": ["string", "integer", "null"]}
+    imported = _object(
+        {
+            "id": _TEXT,
+            "at": _or_null(_TEXT),
+            "arguments": _said(anything, "Those that could be read of it."),
+            "attributes": anything,
+        }
+    )
     step = _object(
         {
             "address": _TEXT,
@@ -94,6 +102,7 @@ def plan() -> Schema:
             "rows": _or_null(_WHOLE),
             "protected": _FLAG,
             "estimate": _or_null(_estimate()),
+            "imported": _said(_or_null(imported), "What exists already and is recorded first."),
         }
     )
     header = _object(
@@ -145,6 +154,7 @@ def _totals() -> Schema:
     return _object(
         {
             "actions": _map(_WHOLE),
+            "imports": _WHOLE,
             "empty": _said(_FLAG, "Whether applying would change nothing."),
             "time": _or_null(time),
             "accuracy": _said(_or_null(accuracy), "How far the last estimates were off."),
@@ -186,6 +196,7 @@ def events() -> Schema:
             "changed": _FLAG,
             "summary": _TEXT,
         },
+        "imported": {"id": _TEXT, "digest": _DIGEST},
         "held": {"reasons": _list(_TEXT)},
         "failed": {"summary": _TEXT, "detail": _TEXT, "at": _TEXT},
         "skipped": {"because": _TEXT},
@@ -202,6 +213,7 @@ def events() -> Schema:
                 "complete": _FLAG,
                 "interrupted": _FLAG,
                 "done": _map(_ACTION),
+                "imported": _map(_TEXT),
                 "held": _map(_list(_TEXT)),
                 "failed": _list(_TEXT),
                 "skipped": _list(_TEXT),

@@ -21,6 +21,8 @@ SIGNS: Final[dict[Action, tuple[Style, str]]] = {
     Action.HELD: ("magenta", "!"),
     Action.NO_OP: ("", " "),
 }
+IMPORT: Final[tuple[Style, str]] = ("cyan", "←")
+"""What exists already is recorded; it may be changed after that."""
 LEGEND: Final[dict[Action, str]] = {
     Action.MAYBE: "runs only if what it takes from upstream comes out different",
     Action.REUSE: "this result was made before: nothing is computed",

@@ -21,7 +21,15 @@ from mlform.sdk.fields import (
     Volatile,
 )
 from mlform.sdk.provider import AnyResource, Provider, Settings
-from mlform.sdk.resource import Alarm, Inputs, MonitorResource, Resource, ResourceError, Stored
+from mlform.sdk.resource import (
+    Alarm,
+    Imported,
+    Inputs,
+    MonitorResource,
+    Resource,
+    ResourceError,
+    Stored,
+)
 
 __all__ = [
     "Alarm",
@@ -41,6 +49,7 @@ __all__ = [
     "Handle",
     "Held",
     "Identity",
+    "Imported",
     "Inputs",
     "Looking",
     "Metadata",

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from mlform.sdk.fields import Artifact
 from mlform.sdk.resource import Inputs
 
-Doing: TypeAlias = Literal["create", "run", "roll", "update", "decide", "destroy"]
+Doing: TypeAlias = Literal["create", "run", "roll", "update", "decide", "destroy", "import"]
 
 
 class CancelledError(BaseException):
@@ -76,7 +76,7 @@ class Looking(Protocol):
 
 
 class Context(Looking, Protocol):
-    """Lent to ``apply``, ``run`` and ``destroy``: one run of one resource."""
+    """Lent to ``apply``, ``run``, ``import_`` and ``destroy``: one run of one resource."""
 
     @property
     def doing(self) -> Doing:

@@ -37,6 +37,18 @@ class Inputs:
 
 
 @dataclass(frozen=True)
+class Imported(Generic[B]):
+    """What was read of something that exists already and was not made here.
+
+    ``arguments`` are those that could be read of it, by the names that users write; what cannot
+    be told is left out, and taken to be as the block says.
+    """
+
+    attributes: B
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Alarm:
     """Something a monitor found that a person or a trigger should act on. Immutable.
 
@@ -83,6 +95,8 @@ class Resource(ABC, Generic[A, B]):
     weighs_gates: ClassVar[bool]
     preload: ClassVar[Sequence[str]] = ()
     """Modules that ``apply`` will want: warm worker processes import them once."""
+    imports: ClassVar[str] = "the type does not say how to look at what it did not make"
+    """Where ``import_`` is not written: why nothing can be taken over."""
     arguments: ClassVar[builtins.type[Arguments]]
     attributes: ClassVar[builtins.type[Attributes]]
 
@@ -145,6 +159,17 @@ class Resource(ABC, Generic[A, B]):
     def read(self, ctx: Looking, old: Stored[A, B]) -> B | None:
         """Look at the real thing: its attributes now, or ``None`` if it is gone."""
         return old.attributes
+
+    def import_(self, ctx: Context, id: str, new: A | None) -> Imported[B] | None:  # noqa: A002 - the word of the language
+        """Read what exists already under ``id``; ``None`` if there is nothing. Change nothing.
+
+        ``new`` are the arguments of the block, and ``ctx.inputs`` the facts they lead to; ``None``
+        while there is no block, or something upstream must settle them. Bytes may be put into
+        the artifact store.
+        """
+        name = f'{self.kind} "{self.type}"' if self.type else self.kind
+        detail = f"{name} takes over nothing that exists already: {self.imports}."
+        raise ResourceError("Cannot be imported", detail)
 
     def destroy(self, ctx: Context, old: Stored[A, B]) -> str:
         """Remove it; return what was kept, if anything. What is already gone is no error."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from mlform.sdk.context import Artifacts, CancelledError, Doing
 from mlform.sdk.fields import Arguments, Artifact, Attributes, FieldClass, field_classes
-from mlform.sdk.resource import Inputs, Resource, Stored
+from mlform.sdk.resource import Inputs, Resource, ResourceError, Stored
 
 A = TypeVar("A", bound=Arguments)
 B = TypeVar("B", bound=Attributes)
@@ -141,12 +141,18 @@ def lasting(attributes: Attributes) -> dict[str, Any]:
 
 
 def check_resource(
-    resource: Resource[A, B], first: A, second: A, ctx: FakeContext
+    resource: Resource[A, B],
+    first: A,
+    second: A,
+    ctx: FakeContext,
+    exists: Callable[[B], str] | None = None,
 ) -> tuple[Stored[A, B], Stored[A, B]]:
     """Take ``resource`` through its life and assert what every resource promises.
 
-    ``first`` and ``second`` are two sets of complete arguments for the same object. Returns what
-    would be stored after each apply.
+    ``first`` and ``second`` are two sets of complete arguments for the same object. ``exists``
+    gives the id by which what ``first`` made (its attributes) can be imported; a type that
+    implements ``import_`` is to be checked with one. Returns what would be stored after each
+    apply.
     """
     ctx.inputs = resource.inputs(ctx, first)
     assert resource.inputs(ctx, first) == ctx.inputs, "inputs must be deterministic"
@@ -167,6 +173,12 @@ def check_resource(
         again = resource.apply(ctx, first, None)
         assert lasting(again) == lasting(attributes), "equal inputs must give equal results"
 
+    if exists is not None:
+        _check_import(resource, before, exists(attributes), ctx)
+    else:
+        own = type(resource).import_ is not Resource.import_
+        assert not own, "a type that imports is checked with `exists`"
+
     ctx.inputs = resource.inputs(ctx, second)
     after = Stored(second, resource.apply(ctx, second, before))
     seen = resource.read(ctx, after)
@@ -176,3 +188,24 @@ def check_resource(
     resource.destroy(ctx, after)
     resource.destroy(ctx, after)
     return before, after
+
+
+def _check_import(resource: Resource[A, B], made: Stored[A, B], id_: str, ctx: FakeContext) -> None:
+    """Assert that what exists is imported as ``made`` says, and that looking does not change it."""
+    doing, ctx.doing = ctx.doing, "import"
+    found = resource.import_(ctx, id_, made.arguments)
+    assert found is not None, f"import must find {id_}"
+    again = resource.import_(ctx, id_, made.arguments)
+    assert again == found, "looking twice must give the same"
+    written = made.arguments.model_dump(mode="json", by_alias=True)
+    told = type(made.arguments).model_validate({**written, **found.arguments})
+    assert told.model_dump(mode="json", by_alias=True) == written, "what matches must be told so"
+    seen = resource.read(ctx, Stored(made.arguments, found.attributes))
+    assert seen is not None, "read after import must see what was imported"
+    assert lasting(seen) == lasting(found.attributes), "read after import must see it as imported"
+    try:
+        nothing = resource.import_(ctx, f"{id_}.nothing", made.arguments)
+    except ResourceError:
+        nothing = None
+    assert nothing is None, "an id that nothing is known by must be refused"
+    ctx.doing = doing

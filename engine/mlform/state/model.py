@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, count
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -50,6 +51,14 @@ def folder_name(address: str) -> str:
 def home_of(record: Record) -> str:
     """Return the name of the folder of a resource: that of its first address."""
     return str(record.receipt.get("home") or folder_name(str(record.address)))
+
+
+def free_home(address: Address, records: Iterable[Record]) -> str:
+    """Return the name of a folder for a new resource: one that no other has."""
+    taken = {home_of(r) for r in records}
+    first = folder_name(str(address))
+    names = chain([first], (f"{first}~{n}" for n in count(1)))
+    return next(name for name in names if name not in taken)
 
 
 @dataclass(frozen=True)

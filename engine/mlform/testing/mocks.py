@@ -17,6 +17,7 @@ from mlform.sdk import (
     AnyResource,
     Artifact,
     Context,
+    Imported,
     Inputs,
     Looking,
     Resource,
@@ -85,13 +86,24 @@ def mocked(
         made_up = whole or registry.override(ctx.address) is not None
         return "" if made_up else resource.destroy(ctx, old)
 
+    def import_(_self: AnyResource, ctx: Context, id_: str, new: Any) -> Imported[Any] | None:
+        override = registry.override(ctx.address)
+        if override is None and not whole:
+            return resource.import_(ctx, id_, new)
+        return Imported(_attributes(resource, ctx, {**defaults, **(override or {})}))
+
     def inputs(_self: AnyResource, ctx: Looking, new: Any) -> Inputs:
         override = registry.override(ctx.address)
         if override is not None:  # a result of other attributes is another result
             return Inputs({"attributes given by the test": digest(override)})
         return Inputs() if whole else resource.inputs(ctx, new)
 
-    members: dict[str, Any] = {"apply": apply, "read": read, "destroy": destroy}
+    members: dict[str, Any] = {
+        "apply": apply,
+        "read": read,
+        "destroy": destroy,
+        "import_": import_,
+    }
     if whole:
         members |= {"inputs": Resource.inputs, "distributions": Resource.distributions}
     if registry.overrides:

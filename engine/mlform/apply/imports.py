@@ -1,0 +1,52 @@
+"""Recording what exists already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mlform.apply.events import Imported
+from mlform.apply.provider import StepFailed
+from mlform.plan import Reason, Step
+from mlform.plan.decide import full_key
+from mlform.refresh import ImportFact
+from mlform.refresh.observe import artifacts_there
+from mlform.registry import Offer
+from mlform.state.model import Realisation, Record
+
+if TYPE_CHECKING:
+    from mlform.apply.step import Stepper
+
+
+def take_over(
+    stepper: Stepper, step: Step, offer: Offer, record: Record, found: ImportFact
+) -> Record:
+    """Record what exists already, as a result of what the block declares. Runs nothing."""
+    world = stepper.world
+    if not artifacts_there(found.attributes, world.looker.artifacts):
+        detail = f"What was read of {found.id} is not in the artifact store. Plan again."
+        raise StepFailed("Import is out of date", detail, found.at)
+    receipt = {
+        **world.provenance,
+        "run": world.run,
+        "changed": True,
+        "action": "import",
+        "imported": found.id,
+        "seconds": None,
+        "rows": step.rows,
+        "reasons": [Reason("imported", found.id, at=found.at).as_data()],
+        "provider": step.provider,
+        "home": stepper.home(step),
+        "inputs": stepper.records.digests(step.refers_to),
+    }
+    new = replace(record, needs=step.refers_to, protected=step.protected, receipt=receipt)
+    with stepper.writing:
+        if offer.resource.reusable:
+            for key in {new.key, full_key(new.key, new.decision_key)}:
+                made = Realisation(key, new.digest, new.attributes, receipt)
+                world.store.realise(world.lease, made)
+        world.store.put(world.lease, world.run, new, {"action": "import", "id": found.id})
+        stepper.records.put(new)
+        stepper.outcome.imported[step.address] = found.id
+    stepper.report(Imported(step.address, found.id, new.digest))
+    return new
