@@ -20,10 +20,29 @@ from mlform.types import ANY, Type
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What can be told of a value before it exists, beside its type.
+
+    ``null``: whether it may be null. ``least`` and ``most``: of a number, or of how many elements
+    a collection has, both themselves included. ``prefix``: what a text starts with.
+    """
+
+    null: bool = True
+    least: int | Decimal | None = None
+    most: int | Decimal | None = None
+    prefix: str = ""
+
+
+UNBOUND: Final = Bounds()
+NO_NULL: Final = Bounds(null=False)
+
+
+@dataclass(frozen=True)
 class Unknown:
     """A value that does not exist until something upstream has been applied; its type may."""
 
     type: Type = ANY
+    bounds: Bounds = field(default=UNBOUND, compare=False, repr=False)
 
     def __repr__(self) -> str:
         return "UNKNOWN" if self.type == ANY else f"UNKNOWN {self.type}"

@@ -17,13 +17,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.lang.sampling import Sampler
+from tests.lang.sampling import VARIABLES, Sampler
 
 from mlform.diagnostics import Diagnostics
-from mlform.lang import evaluate
+from mlform.lang import convert, evaluate, parse_type
 from mlform.render.console import console, console_type
 from mlform.syntax import parse_expression
-from mlform.values import UNKNOWN, Value
+from mlform.values import UNKNOWN, Sensitive, Value
 
 SETTING = """\
 resource "terraform_data" "x" {}
@@ -31,11 +31,29 @@ locals {
   template = "a $${a} b"
   unknown  = terraform_data.x.id
 }
-"""
+""" + "".join(
+    f'variable "{name}" {{\n  type = {type_}\n  default = {value}\n'
+    f"  sensitive = {str(name == 'secret').lower()}\n}}\n"
+    for name, (type_, value) in VARIABLES.items()
+)
+
+
+def _variable(name: str) -> Value:
+    diagnostics = Diagnostics()
+    written, value = (parse_expression(t, "test.hcl", diagnostics) for t in VARIABLES[name])
+    type_ = parse_type(*written, diagnostics)
+    assert type_ is not None
+    found = convert(evaluate(value[0], {}, diagnostics, value[1]), type_)
+    assert not diagnostics.errors
+    return Sensitive(found) if name == "secret" else found
+
+
 SCOPE: dict[str, Value] = {
     "local": {"template": "a ${a} b", "unknown": UNKNOWN},
+    "var": {name: _variable(name) for name in VARIABLES},
 }
 LONGEST_KEPT = 300
+_WARNING = "Warning: Due to the problems above"
 _BETWEEN = "{zz = 1}"
 _TEXT_BREAK = re.compile(r'^  \{\n    "zz" = 1\n  \},\n', re.MULTILINE)
 _NEGATIVE_ZERO = re.compile(r"(?<![\w.])-0(?![\w.])")
@@ -69,7 +87,7 @@ class Terraform:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "main.tf").write_text(SETTING)
+        (folder / "main.tf").write_text(SETTING, encoding="utf-8")
         self.environment = os.environ | {"TF_CLI_CONFIG_FILE": "/dev/null", "HOME": str(folder)}
         self._run("init")
 
@@ -93,16 +111,22 @@ class Terraform:
         half = len(texts) // 2
         return [*self.answers(texts[:half]), *self.answers(texts[half:])]
 
+    def _ask(self, items: str) -> str | None:
+        # In a file, as the console reads no heredocs.
+        (self.folder / "asked.tf").write_text(f"locals {{\n  asked = [{items}]\n}}\n")
+        told = self._run("console", "local.asked\n")
+        return None if told is None or _WARNING in told else told
+
     def _answers(self, texts: Sequence[str]) -> list[Answer] | None:
-        asked = ", ".join(f"nonsensitive(can({t}))" for t in texts)
-        able = self._run("console", f"[{asked}]\n")
+        able = self._ask("".join(f"nonsensitive(can({t})), " for t in texts))
         if able is None:
             return None
         sound = [line.strip() != "false," for line in able.split("\n")[1:-2]]
         assert len(sound) == len(texts), (able, texts)
-        asked = "[" + "".join(f"{t}, {_BETWEEN}, " for t, s in zip(texts, sound, strict=True) if s)
-        shown = self._run("console", f"{asked}]\n")
-        types = self._run("console", f"type({asked}])\n")
+        shown = self._ask(
+            "".join(f"{t}, {_BETWEEN}, " for t, s in zip(texts, sound, strict=True) if s)
+        )
+        types = self._run("console", "type(local.asked)\n")
         if shown is None or types is None:
             return None
         pieces = _TEXT_BREAK.split(shown.removeprefix("[\n"))

@@ -18,6 +18,57 @@ from mlform.types import BOOL, NUMBER, STRING, Collection, ObjectType, Primitive
 UNKNOWN: Final = "local.unknown"
 """What stands for an unknown value of which nothing is known."""
 
+VARIABLES: Final = {
+    "shape": (
+        """object({
+            a = string, b = optional(number, 3), c = optional(list(string), [1]),
+            d = optional(object({e = optional(bool, true)}), {})
+        })""",
+        "{a = 1, x = 2}",
+    ),
+    "shapes": (
+        "list(object({a = optional(string), b = optional(number, 2)}))",
+        '[{}, {a = "é", b = "7"}]',
+    ),
+    "pair": ("tuple([string, number])", '[true, "1e3"]'),
+    "names": ("set(string)", '["b", "a", 1, "b"]'),
+    "table": ("map(list(number))", '{a = [1, "2"], "key 1" = []}'),
+    "open": ("any", '{a = [1, "x"], b = null}'),
+    "secret": ("map(string)", '{a = "s3cret", b = 7}'),
+}
+"""The types and values of variables; the one called ``secret`` is sensitive."""
+
+_NAMED: Final = {
+    STRING: ("var.shape.a", "var.shapes[1].a", "var.shapes[0].a", "var.pair[0]", "var.secret.a"),
+    NUMBER: ("var.shape.b", "var.shapes[1].b", "var.pair[1]", "var.table.a[1]"),
+    BOOL: ("var.shape.d.e",),
+    Collection("list", STRING): ("var.shape.c", "var.shapes[*].a", "var.open.a"),
+    Collection("list", NUMBER): ("var.table.a", 'var.table["key 1"]', "var.shapes[*].b"),
+    Collection("set", STRING): ("var.names",),
+    Collection("map", STRING): ("var.secret",),
+}
+_KNOWN_IN_PART: Final = {
+    STRING: (
+        '"ab-${local.unknown}"',
+        '"é${local.unknown}"',
+        "upper(local.unknown)",
+        '(local.unknown ? "a" : "b")',
+        "jsonencode([local.unknown])",
+        'format("x/%s", tostring(local.unknown))',
+    ),
+    NUMBER: (
+        "(local.unknown ? 1 : 5)",
+        "(1 + local.unknown)",
+        "length(toset([1, local.unknown]))",
+        "(local.unknown ? -0.5 : 1e20)",
+        'length("ab-${local.unknown}")',
+    ),
+    BOOL: ("(local.unknown == 1)", "!tobool(local.unknown)", '(upper(local.unknown) == "a")'),
+    Collection("list", STRING): ('split(",", local.unknown)', "keys(tomap(local.unknown))"),
+    Collection("list", NUMBER): ("(local.unknown ? tolist([1]) : tolist([1, 2]))",),
+}
+"""What is unknown, and is known not to be null, or to be within some bounds."""
+
 _DATA: Final = json.loads((Path(__file__).parent / "data" / "sampling.json").read_text("utf-8"))
 _STRINGS, _NUMBERS, _KEYS, _WORDS = (_DATA[n] for n in ("strings", "numbers", "keys", "words"))
 
@@ -28,6 +79,13 @@ One letter is a type: s string, n number, b bool, i a small whole number (p: not
 anything; T what the result says, L, E, M, Q lists, sets, maps and any sequence of those, ls lists
 of strings and so on, t a tuple, o an object, f a list to flatten.
 """
+
+_TEXTS: Final = {
+    name: [t for t in texts if t.startswith(f"{name}(")]
+    for texts in [[t for group in _CALLS.values() for t in group]]
+    for name in {t.partition("(")[0] for t in texts}
+}
+"""Calls by the function they call."""
 
 _BOOLS: Final = ("true", "false", '"true"', "(1 < 2)", "sensitive(true)")
 _PLAIN: Final = (STRING, NUMBER, BOOL)
@@ -50,7 +108,19 @@ class Sampler:
 
     def expression(self) -> str:
         """Return an expression."""
+        if self.chance(0.3):
+            # Each function as often as any other.
+            text = self.pick(_TEXTS[self.pick(sorted(_TEXTS))])
+            return self.filled(text, self.type(1), self.pick((0, 1, 1, 2)))
         return self.of(self.type(2), self.pick((1, 2, 2, 3)))
+
+    def filled(self, text: str, element: Type, depth: int) -> str:
+        """Return a call with arguments in the place of types."""
+        self.wanted.append(element)
+        try:
+            return _TOKEN.sub(lambda found: self.argument(found.group(), depth), text)
+        finally:
+            self.wanted.pop()
 
     def pick(self, choices: Sequence[Any]) -> Any:
         return choices[self.random.randrange(len(choices))]
@@ -94,6 +164,10 @@ class Sampler:
             return self.nothing(type_, UNKNOWN)
         if self.chance(0.02):
             return f"sensitive({self.literal(type_, depth)})"
+        if self.chance(0.06) and type_ in _NAMED:
+            return str(self.pick(_NAMED[type_]))
+        if self.chance(0.04) and type_ in _KNOWN_IN_PART:
+            return str(self.pick(_KNOWN_IN_PART[type_]))
         return self.literal(type_, depth)
 
     def nothing(self, type_: Type, text: str) -> str:
@@ -165,12 +239,7 @@ class Sampler:
                 element = type_
         if not isinstance(type_, Primitive) and self.chance(0.3):
             groups, element = ["T"], type_
-        text = self.pick(_CALLS[self.pick(groups)])
-        self.wanted.append(element)
-        try:
-            return _TOKEN.sub(lambda found: self.argument(found.group(), depth), text)
-        finally:
-            self.wanted.pop()
+        return self.filled(self.pick(_CALLS[self.pick(groups)]), element, depth)
 
     def argument(self, token: str, depth: int) -> str:
         """Return what a token of a call stands for."""
@@ -220,7 +289,7 @@ class Sampler:
             case Collection(name="list" | "set"):
                 ways += [self.wrapped_loop]
             case _ if type_ == STRING:
-                ways += [self.template, self.template, self.directive]
+                ways += [self.template, self.template, self.directive, self.heredoc]
             case _ if type_ == NUMBER:
                 ways += [self.arithmetic, self.arithmetic]
             case _ if type_ == BOOL:
@@ -263,12 +332,26 @@ class Sampler:
             signs = ("<", "<=", ">", ">=")
             return f"({self.of(NUMBER, depth)} {self.pick(signs)} {self.of(NUMBER, depth)})"
         type_ = self.type(2)
+        if self.chance(0.15):
+            return f"({self.of(type_, depth)} {self.pick(('==', '!='))} null)"
         other = type_ if self.chance(0.8) else self.type(2)
         return f"({self.of(type_, depth)} {self.pick(('==', '!='))} {self.of(other, depth)})"
 
     def template(self, _type: Type, depth: int) -> str:
         inner = self.of(self.pick((STRING, NUMBER, BOOL)), depth)
         return self.pick(('"${%s}"', '"a${%s}b"', '"${%s} ${1}"', '" ${~ %s ~} "')) % inner
+
+    def heredoc(self, _type: Type, depth: int) -> str:
+        lines = []
+        for _ in range(self.random.randrange(1, 4)):
+            blank = self.pick(("", "  ", "    ", "\t"))
+            word = self.pick(("a", "é", "$${x}", "\\n", '"', "", " b "))
+            inner = "${" + self.of(STRING, depth) + "}" if self.chance(0.4) else word
+            lines.append(f"{blank}{inner}{self.pick(('', ' ', 'z'))}\n")
+        if self.chance(0.3):
+            condition = self.of(BOOL, 0)
+            lines = [f"%{{ if {condition} ~}}\n", *lines, "%{ endif ~}\n"]
+        return f"(<<{self.pick(('', '-'))}E\n{''.join(lines)}  E\n)"
 
     def directive(self, _type: Type, depth: int) -> str:
         if self.chance(0.5):

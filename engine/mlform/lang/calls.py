@@ -9,16 +9,25 @@ from importlib import import_module
 from typing import Any, Final
 
 from mlform.diagnostics import did_you_mean
+from mlform.lang.bounds import no_null
 from mlform.lang.evaluator import UNKNOWN_FUNCTION, WRONG_COUNT, Bound, Evaluator
 from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.operations import OperationError, kind_of
 from mlform.lang.registry import Function, Parameter, Special, World, is_sequence
 from mlform.syntax.tree import Call, Expr, Name
-from mlform.values import UNKNOWN, Unknown, Value, is_known
+from mlform.values import UNBOUND, UNKNOWN, Unknown, Value, is_known
 
 _ARGUMENT: Final = "Invalid function argument"
 _FAILED: Final = "Error in function call"
 _SCALARS: Final = (str, int, float)
+_SILENT: Final = frozenset({"ephemeralasnull", "tobool", "tolist", "tomap"}) | {
+    *("tonumber", "toset", "tostring")
+}
+"""Functions of whose unknown results Terraform tells nothing but the type."""
+_MAY_BE_NULL: Final = frozenset({"element", "issensitive", "lookup", "nonsensitive", "one"}) | {
+    *("sensitive", "strcontains", "timeadd", "yamlencode")
+}
+"""Functions whose unknown results may be null, for all that Terraform says of them."""
 
 
 @cache
@@ -88,8 +97,16 @@ def _result(ev: Evaluator, function: Function, taken: list[Any]) -> Value:
     parameters = map(function.parameter, range(len(taken)))
     if all(_ready(function, p, value) for p, value in zip(parameters, taken, strict=True)):
         world = World.of(ev.scope) if function.world else None
-        return function.apply(world, type_, taken)
-    return Unknown(type_)
+        return _refined(function, function.apply(world, type_, taken))
+    return _refined(function, Unknown(type_))
+
+
+def _refined(function: Function, value: Value) -> Value:
+    if not isinstance(value, Unknown) or function.name in _MAY_BE_NULL:
+        return value
+    if function.name in _SILENT:
+        return Unknown(value.type)
+    return no_null(value.type) if value.bounds is UNBOUND else value
 
 
 def _ready(function: Function, parameter: Parameter, value: Value) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from mlform.lang.bounds import no_null
 from mlform.lang.marks import unique
 from mlform.lang.operations import OperationError, boolean, kind_of, number, text
 from mlform.lang.unification import (
@@ -61,7 +62,7 @@ def convert(value: Value, type_: Type, path: str = "") -> Value:
         if not convertible(value.type, type_):
             raise ConversionError(path, f"{type_} is required, not {value.type}")
         found = became(value.type, type_)
-        return Null(found) if isinstance(value, Null) else _counted(value.type, found)
+        return Null(found) if isinstance(value, Null) else _counted(value, found)
     match type_:
         case Primitive(name=name):
             return _scalar(value, name, path)
@@ -75,9 +76,11 @@ def convert(value: Value, type_: Type, path: str = "") -> Value:
             return _object(value, type_, path)
 
 
-def _counted(given: Type, found: Type) -> Value:
-    """Return what an unknown value of a type becomes: what has a length keeps it."""
-    match found, given:
+def _counted(value: Unknown, found: Type) -> Value:
+    """Return what an unknown value becomes: what has a length keeps it."""
+    if found == value.type:
+        return value
+    match found, value.type:
         case Collection(name="map", element=element), ObjectType(attributes=attributes):
             if not attributes:
                 return MapValue({}, element)
@@ -89,7 +92,7 @@ def _counted(given: Type, found: Type) -> Value:
                 return SetValue([Unknown(element) for _ in elements], element)
         case _:
             pass
-    return Unknown(found)
+    return Unknown(found) if value.bounds.null else no_null(found)
 
 
 def _scalar(value: Value, name: str, path: str) -> Value:

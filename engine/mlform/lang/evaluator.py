@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 from mlform.diagnostics import Diagnostics
+from mlform.lang.bounds import OPEN_BOOL
 from mlform.lang.marks import reveal
 from mlform.lang.operations import OperationError, scalar
 from mlform.syntax.tree import Expr, Source
@@ -111,7 +112,7 @@ class Evaluator:
         """
         found, marked = reveal(self.value(expr, bound))
         if isinstance(found, Unknown) and not strict:
-            return Unknown(BOOL), marked
+            return OPEN_BOOL, marked
         try:
             return scalar(found, BOOL), marked
         except OperationError as error:

@@ -96,12 +96,13 @@ def for_object(ev: Evaluator, expr: tree.ForObject, bound: Bound) -> Value:
     found: dict[str, Any] = {}
     with ev.hushed(marked=loop.secret):
         for inner in loop.rounds(expr.condition):
-            key, marked = object_key(ev, expr.key_result, inner)
+            key, marked = object_key(ev, expr.key_result, inner, lenient=True)
             loop.marked |= marked
-            value = ev.value(expr.result, inner)
             if key is None:
                 loop.open = True
-            elif expr.group:
+                continue
+            value = ev.value(expr.result, inner)
+            if expr.group:
                 found.setdefault(key, []).append(value)
             elif key in found:
                 detail = (
@@ -116,10 +117,15 @@ def for_object(ev: Evaluator, expr: tree.ForObject, bound: Bound) -> Value:
     return loop.result(found)
 
 
-def object_key(ev: Evaluator, expr: Expr, bound: Bound) -> tuple[str | None, bool]:
-    """Return a key, ``None`` if it is unknown or wrong, and whether it is marked."""
+def object_key(
+    ev: Evaluator, expr: Expr, bound: Bound, *, lenient: bool = False
+) -> tuple[str | None, bool]:
+    """Return a key, ``None`` if it is unknown or wrong, and whether it is marked.
+
+    What is unknown must be of a type that may be a key, unless this is ``lenient``.
+    """
     key, marked = reveal(ev.value(expr, bound))
-    if isinstance(key, Unknown) and (key.type == ANY or isinstance(key.type, Primitive)):
+    if isinstance(key, Unknown) and (lenient or key.type == ANY or isinstance(key.type, Primitive)):
         return None, marked
     try:
         return text(key), marked

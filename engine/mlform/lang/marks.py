@@ -132,7 +132,8 @@ def _written(value: Value) -> str:
             exact = Decimal(value)
             return f"{exact:.9e}" if abs(exact) > _FLOATS else f"{float(exact):.10g}"
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            quoted = json.dumps(value, ensure_ascii=False)
+            return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)
         case MapValue():
             pairs = [f"{_written(k)}:{_written(value[k])};" for k in sorted(value)]
             return "{" + "".join(pairs) + "}"

@@ -15,6 +15,7 @@ from decimal import (
 from typing import Any, Final
 
 from mlform.lang import numbers
+from mlform.lang.bounds import OPEN_BOOL, excludes
 from mlform.lang.marks import identity_of, reveal
 from mlform.lang.unification import is_open, type_of
 from mlform.types import (
@@ -29,6 +30,7 @@ from mlform.types import (
     Type,
 )
 from mlform.values import (
+    NO_NULL,
     Handle,
     MapValue,
     Null,
@@ -47,6 +49,8 @@ _TRAPS: Final = [InvalidOperation, DivisionByZero, Overflow]
 MATH: Final = Context(DIGITS + 3, ROUND_HALF_EVEN, Emin=-100_000, Emax=100_000, traps=_TRAPS)
 
 _LARGEST_INT: Final = 10**400
+_EXACT: Final = 14
+"""Whole numbers below ten to the next power are exact as 64-bit floats."""
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -119,7 +123,7 @@ def whole(value: Decimal) -> int | Decimal:
     if not value.is_finite():
         raise OperationError("the number is too large")
     size = value.adjusted()
-    if size < 0 and value:
+    if (size < 0 and value) or (size > _EXACT and isinstance(value, numbers.Double)):
         return value
     if size < DIGITS * 2 and value == value.to_integral_value():
         return int(value)
@@ -129,8 +133,8 @@ def whole(value: Decimal) -> int | Decimal:
 def integer(value: Value) -> int:
     """Convert to a whole number. Raises ``OperationError``."""
     found = number(value)
-    if isinstance(found, int):
-        return found
+    if isinstance(found, int) or found == found.to_integral_value():
+        return int(found)
     raise OperationError(f"a whole number is required, not {shorten(text(found))}")
 
 
@@ -176,7 +180,9 @@ def scalar(value: Value, type_: Primitive) -> Any:
     """
     if isinstance(value, Unknown):
         if value.type in {ANY, type_, STRING} or (type_ == STRING and value.type in {NUMBER, BOOL}):
-            return Unknown(type_)
+            if value.type == type_:
+                return value
+            return Unknown(type_) if value.bounds.null else Unknown(type_, NO_NULL)
         raise OperationError(f"a {type_} is required, not {value.type}")
     if value is None or isinstance(value, Null):
         raise OperationError("a value is required, not null")
@@ -200,10 +206,10 @@ def equal(left: Value, right: Value, *, alike: bool = False) -> Value:
     left, right = reveal(left)[0], reveal(right)[0]
     if isinstance(left, Handle) and isinstance(right, Handle):
         if isinstance(left.digest, Unknown) or isinstance(right.digest, Unknown):
-            return Unknown(BOOL)
+            return OPEN_BOOL
         return left.digest == right.digest
     if isinstance(left, Unknown) or isinstance(right, Unknown):
-        return False if _unlike(left, right) else Unknown(BOOL)
+        return False if _unlike(left, right) else OPEN_BOOL
     if _absent(left) or _absent(right):
         return _absent(left) and _absent(right)
     if isinstance(left, str | bool) or isinstance(right, str | bool):
@@ -221,13 +227,11 @@ def _same_parts(left: Any, right: Any, *, alike: bool) -> Value:
         one, other = type_of(left), type_of(right)
         if _untyped(left) or _untyped(right):
             fits = _conforms(one, other) or _conforms(other, one)
-            return Unknown(BOOL) if fits else False
+            return OPEN_BOOL if fits else False
         if one != other:
             return False
     if isinstance(left, SetValue):
-        if not (is_known(left) and is_known(right)):
-            return Unknown(BOOL)
-        return identity_of(left) == identity_of(right)
+        return _same_sets(left, right)
     if len(left) != len(right):
         return False
     if isinstance(left, Mapping):
@@ -238,18 +242,26 @@ def _same_parts(left: Any, right: Any, *, alike: bool) -> Value:
     return _first_open(equal(a, b, alike=True) for a, b in zip(left, right, strict=True))
 
 
+def _same_sets(left: SetValue, right: SetValue) -> Value:
+    """Compare sets as cty does: no element that is known in part only is like another."""
+    both = [reveal(v)[0] for v in (*left, *right)]
+    if any(isinstance(v, Unknown) for v in both):
+        return OPEN_BOOL
+    return all(map(is_known, both)) and identity_of(left) == identity_of(right)
+
+
 def _first_open(found: Iterable[Value]) -> Value:
     """Return the first that is not true, as cty compares: from left to right."""
     return next((one for one in found if one is not True), True)
 
 
 def _untyped(value: Value) -> bool:
-    """Tell whether there is an unknown value of no known type inside."""
+    """Tell whether there is an unknown value inside whose type is not all known."""
     match value:
         case Sensitive(value=inner):
             return _untyped(inner)
         case Unknown(type=type_):
-            return type_ == ANY
+            return is_open(type_)
         case Mapping():
             return any(map(_untyped, value.values()))
         case list() | tuple():
@@ -278,14 +290,12 @@ def _conforms(given: Type, wanted: Type) -> bool:
 
 
 def _unlike(left: Value, right: Value) -> bool:
-    """Tell whether an unknown value cannot equal another, which is of another type and no null."""
-    if isinstance(left, Unknown) and isinstance(right, Unknown):
-        return False
+    """Tell whether an unknown value cannot equal another, whatever it turns out to be."""
     unknown, known = (left, right) if isinstance(left, Unknown) else (right, left)
-    if _absent(known) or not isinstance(unknown, Unknown) or isinstance(known, Handle):
+    if isinstance(known, Unknown | Handle) or not isinstance(unknown, Unknown):
         return False
-    given = type_of(known)
-    return unknown.type != given and not (is_open(unknown.type) or is_open(given))
+    fits = _absent(known) or _conforms(type_of(known), unknown.type)
+    return not fits or excludes(unknown, known)
 
 
 def _absent(value: Value) -> bool:

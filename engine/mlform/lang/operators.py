@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
+from mlform.lang.bounds import (
+    OPEN_BOOL,
+    OPEN_NUMBER,
+    OPEN_STRING,
+    compared,
+    either,
+    no_null,
+    starting,
+)
 from mlform.lang.conversion import ConversionError, convert, type_of, unify
 from mlform.lang.evaluator import Bound, Evaluator
 from mlform.lang.graphemes import normal
@@ -14,7 +23,7 @@ from mlform.lang.numbers import negative
 from mlform.lang.operations import ARITHMETIC, OperationError, equal, scalar, text
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
-from mlform.types import ANY, BOOL, NUMBER, STRING, Collection, Type
+from mlform.types import ANY, BOOL, NUMBER, Collection, Primitive, Type
 from mlform.values import (
     UNKNOWN,
     Handle,
@@ -54,7 +63,7 @@ def template_if(ev: Evaluator, expr: tree.TemplateIf, bound: Bound) -> Value:
             with ev.aside() as problems:
                 marked |= reveal(_joined(ev, parts, bound))[1]
             ev.keep_mistakes(problems)
-        return mark(Unknown(STRING), marked=marked)
+        return mark(OPEN_STRING, marked=marked)
     chosen, other = expr.then, expr.otherwise
     if not condition:
         chosen, other = other, chosen
@@ -77,19 +86,20 @@ def template_for(ev: Evaluator, expr: tree.TemplateFor, bound: Bound) -> Value:
                 loop.open = True
             else:
                 pieces.append(piece)
-    return loop.result(normal("".join(pieces)), Unknown(STRING))
+    return loop.result(normal("".join(pieces)), OPEN_STRING)
 
 
 def _joined(ev: Evaluator, parts: Sequence[Expr], bound: Bound) -> Value:
     pieces: list[str] = []
-    secret = still_open = False
+    secret = False
+    before: Unknown | None = None
     for part in parts:
         found, marked = reveal(ev.value(part, bound))
         secret |= marked
         if isinstance(found, Handle):
             found = found.digest
         if isinstance(found, Unknown):
-            still_open = True
+            before = starting("".join(pieces)) if before is None else before
             continue
         try:
             pieces.append(text(found))
@@ -97,8 +107,8 @@ def _joined(ev: Evaluator, parts: Sequence[Expr], bound: Bound) -> Value:
             secret |= is_sensitive(found)
             detail = f"In a template, {error}."
             ev.error("Invalid template interpolation", detail, part, marked=marked)
-            still_open = True
-    return mark(Unknown(STRING) if still_open else normal("".join(pieces)), marked=secret)
+            before = OPEN_STRING
+    return mark(normal("".join(pieces)) if before is None else before, marked=secret)
 
 
 def unary(ev: Evaluator, expr: tree.Unary, bound: Bound) -> Value:
@@ -111,7 +121,7 @@ def unary(ev: Evaluator, expr: tree.Unary, bound: Bound) -> Value:
         ev.error(_BAD_OPERAND, detail, expr.operand, marked=marked)
         given = Unknown(BOOL if expr.op == "!" else NUMBER)
     if isinstance(given, Unknown):
-        return mark(given, marked=marked)
+        return mark(no_null(given.type), marked=marked)
     return mark(not given if expr.op == "!" else negative(given), marked=marked)
 
 
@@ -138,7 +148,8 @@ def binary(ev: Evaluator, expr: tree.Binary, bound: Bound) -> Value:
             detail = f"For {expr.op}, {error}."
             numbers.append(ev.error(_BAD_OPERAND, detail, side, marked=secret))
     if any(isinstance(n, Unknown) for n in numbers):
-        return mark(Unknown(NUMBER if expr.op in "+-*/%" else BOOL), marked=marked)
+        open_ = OPEN_NUMBER if expr.op in "+-*/%" else compared(expr.op, *numbers)
+        return mark(open_, marked=marked)
     try:
         result: Value = ARITHMETIC[expr.op](*numbers)
     except OperationError as error:
@@ -155,7 +166,8 @@ def _logic(ev: Evaluator, expr: tree.Binary, bound: Bound) -> Value:
     left, left_marked = _side(ev, expr.left, expr.op, ev.value(expr.left, bound))
     if left is not decisive and not isinstance(left, Unknown):
         right, right_marked = _side(ev, expr.right, expr.op, ev.value(expr.right, bound))
-        return mark(right, marked=left_marked or right_marked)
+        found = OPEN_BOOL if isinstance(right, Unknown) else right
+        return mark(found, marked=left_marked or right_marked)
     # The right side may only make sense where the left does not decide: x != null && x.y.
     with ev.aside() as problems:
         given = ev.value(expr.right, bound)
@@ -163,7 +175,7 @@ def _logic(ev: Evaluator, expr: tree.Binary, bound: Bound) -> Value:
     if problems.errors or (left is decisive and reveal(given)[0] is None):
         return mark(left, marked=left_marked or bare(given)[1])
     right, right_marked = _side(ev, expr.right, expr.op, given)
-    found = decisive if decisive in (left, right) else Unknown(BOOL)
+    found = decisive if decisive in (left, right) else OPEN_BOOL
     return mark(found, marked=left_marked or right_marked)
 
 
@@ -197,11 +209,24 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
     if plain is not None and type_of(plain) in {ANY, type_}:
         return mark(chosen, marked=marked)
     try:
+        _alike_enough(plain, type_)
         return mark(convert(chosen, type_), marked=marked)
     except ConversionError as error:
         detail = f"Both results become {type_}, and this one cannot: {error}."
         secret = bare(chosen)[1]
         return mark(ev.error(_UNLIKE, detail, chosen_expr, marked=secret), marked=marked)
+
+
+def _alike_enough(value: Value, type_: Type) -> None:
+    """Raise ``ConversionError`` if parts differ that become a collection of no type yet."""
+    parts = value.values() if isinstance(value, Mapping) else value
+    plain = type(value) in {list, tuple, dict}
+    open_ = type_ in {Collection("list", ANY), Collection("map", ANY)}
+    if not (plain and open_ and isinstance(parts, Iterable)):
+        return
+    types = {type_of(v) for v in parts}
+    if len(types) > 1 and not all(isinstance(t, Primitive) for t in types):
+        raise ConversionError("", "all elements must have the same type")
 
 
 def _aside(ev: Evaluator, expr: Expr, bound: Bound) -> Value:
@@ -211,7 +236,10 @@ def _aside(ev: Evaluator, expr: Expr, bound: Bound) -> Value:
     with ev.aside() as problems:
         value = ev.value(expr, bound)
     ev.keep_mistakes(problems)
-    return reveal(value)[0] if problems.errors else value
+    while isinstance(expr, tree.Parens):
+        expr = expr.inner
+    kept = not problems.errors or isinstance(expr, tree.Template)
+    return value if kept else reveal(value)[0]
 
 
 def _either(left: Value, right: Value, type_: Type) -> Value:
@@ -229,7 +257,7 @@ def _either(left: Value, right: Value, type_: Type) -> Value:
         ):
             made: Value = [Unknown(type_.element)] * size if type_.name != "map" else {}
             return convert(made, type_)
-    return Unknown(type_)
+    return either(one, other, type_)
 
 
 def _common(ev: Evaluator, expr: tree.Conditional, left: Value, right: Value) -> Type | None:

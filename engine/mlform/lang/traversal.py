@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlform.diagnostics import did_you_mean
+from mlform.lang.bounds import may_be_null, no_null
 from mlform.lang.evaluator import ITEM, UNKNOWN_REFERENCE, Bound, Evaluator
 from mlform.lang.marks import mark, reveal
 from mlform.lang.operations import OperationError, integer, kind_of, scalar
@@ -177,11 +178,13 @@ def _several(type_: Type) -> bool:
 def _unknown_splat(found: Unknown, each: Callable[[Value], Value]) -> Value:
     type_ = found.type
     if isinstance(type_, Collection) and type_.name != "map":
-        return Unknown(Collection("list", type_of(each(Unknown(type_.element)))))
+        return no_null(Collection("list", type_of(each(Unknown(type_.element)))))
     if isinstance(type_, TupleType):
-        return Unknown(TupleType(tuple(type_of(each(Unknown(t))) for t in type_.elements)))
+        return no_null(TupleType(tuple(type_of(each(Unknown(t))) for t in type_.elements)))
+    item = each(found)
+    if type_ != ANY and not may_be_null(found):
+        return [item]
     # Whether there is one element or none is open; what is wrong with it is not.
-    each(Unknown(type_))
     return UNKNOWN
 
 

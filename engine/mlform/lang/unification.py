@@ -201,6 +201,14 @@ def _collected(name: str, elements: Iterable[Type]) -> Type | None:
     return None if element is None else Collection(name, element)
 
 
+def _together(name: str, types: Sequence[Type], parts: Sequence[Type]) -> Type | None:
+    """Return the collection of what parts of tuples or objects are, and elements of others."""
+    inner = [t.element for t in types if isinstance(t, Collection)]
+    # The parts must be of one type among themselves: an open element type does not help them.
+    common = unify(parts)
+    return None if common is None else _collected(name, [*inner, common] if parts else inner)
+
+
 def _keyed(types: Sequence[Type]) -> Type | None:
     objects = [t for t in types if isinstance(t, ObjectType)]
     if len(objects) == len(types):
@@ -209,9 +217,7 @@ def _keyed(types: Sequence[Type]) -> Type | None:
             found = {n: unify(o.attributes[n] for o in objects) for n in names}
             sound = {n: t for n, t in found.items() if t is not None}
             return ObjectType(sound) if len(sound) == len(found) else None
-    inner = [t.element for t in types if isinstance(t, Collection)]
-    inner += [a for o in objects for a in o.attributes.values()]
-    return _collected("map", inner)
+    return _together("map", types, [a for o in objects for a in o.attributes.values()])
 
 
 def _ordered(types: Sequence[Type]) -> Type | None:
@@ -220,9 +226,7 @@ def _ordered(types: Sequence[Type]) -> Type | None:
         found = [unify(column) for column in zip(*(t.elements for t in tuples), strict=True)]
         sound = [t for t in found if t is not None]
         return TupleType(tuple(sound)) if len(sound) == len(found) else None
-    inner = [t.element for t in types if isinstance(t, Collection)]
-    inner += [e for t in tuples for e in t.elements]
-    return _collected("list", inner)
+    return _together("list", types, [e for t in tuples for e in t.elements])
 
 
 def _rank(type_: Type) -> int:
@@ -242,6 +246,6 @@ def _rank(type_: Type) -> int:
 
 def _preferred(types: Sequence[Type]) -> Type | None:
     for wanted in sorted(types, key=_rank):
-        if wanted != ANY and all(convertible(t, wanted) for t in types):
+        if all(convertible(t, wanted) for t in types):
             return wanted
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mlform.lang.bounds import no_null
 from mlform.lang.conversion import type_of
 from mlform.lang.functions.collections import converted, is_list, ordered_list, unified
 from mlform.lang.functions.numeric import total
@@ -67,6 +68,8 @@ def coalesce(type_: Type, *given: Value) -> Value:
     for position, value in enumerate(given):
         found = converted(value, type_, position)
         # What is unknown may be null, so it decides only what comes after it.
+        if isinstance(found, Unknown):
+            return no_null(type_)
         if not absent(found) and found != "":
             return found
     raise OperationError("all values are null or empty strings")

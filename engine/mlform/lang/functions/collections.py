@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mlform.lang.bounds import counted
 from mlform.lang.conversion import ConversionError, convert, type_of, unify
 from mlform.lang.graphemes import clusters
 from mlform.lang.marks import bare, identity_of, mark, reveal
@@ -85,13 +86,13 @@ def length(value: Any) -> Value:
         case str():
             return len(clusters(value))
         case SetValue() if len(value) > 1 and not whole(bare(value)[0]):
-            return Unknown(NUMBER)
+            return counted(value)
         case Unknown(type=TupleType(elements=elements)):
             return len(elements)
         case Unknown(type=ObjectType(attributes=attributes)):
             return len(attributes)
         case Unknown(type=type_) if is_sequence(type_) or is_mapping(type_) or type_ == STRING:
-            return Unknown(NUMBER)
+            return counted(value)
         case list() | tuple() | dict():
             return len(value)
         case _:
@@ -162,14 +163,24 @@ def concat(type_: Type, *lists: Sequence[Value]) -> Value:
     """Join lists end to end."""
     check_size(sum(map(len, lists)))
     if is_list(type_):
-        return [v for one in lists for v in elements(one, type_)]
+        found = [v for one in lists for v in elements(one, type_)]
+        if type_ == ANY_LIST and len({type_of(v) for v in found} - {ANY}) > 1:
+            raise OperationError("the elements of all lists must be of one type")
+        return found
     return [v for one in lists for v in one]
+
+
+def _uncounted(value: Any) -> bool:
+    """Tell whether this is a set whose elements may turn out to be the same."""
+    return isinstance(value, SetValue) and len(value) > 1 and not whole(bare(value)[0])
 
 
 @function("flatten", anything("list"), result=ANY, nested=True)
 def flatten(value: Any) -> Value:
     """Replace lists inside a list by their elements, all the way down."""
     as_sequence(value)
+    if _uncounted(value):
+        return Unknown()
     found: list[Value] = []
     secret = False
     waiting: list[Any] = list(reversed(value))
@@ -181,6 +192,9 @@ def flatten(value: Any) -> Value:
             return mark(Unknown(), marked=secret)
         if isinstance(item, list | tuple):
             secret |= marked
+            if _uncounted(item):
+                secret |= any(bare(w)[1] for w in waiting)
+                return mark(Unknown(), marked=secret)
             waiting.extend(reversed(item))
         else:
             found.append(mark(item, marked=marked))
@@ -290,6 +304,8 @@ def matchkeys(
     """Return the values whose keys are in a set."""
     if len(found) != len(names):
         raise OperationError(f"there are {len(names)} keys and {len(found)} values")
+    if not wanted:
+        return []
     if not (whole(found) and whole(names)):
         return Unknown(type_)
     common = unified((type_of(names), type_of(wanted)), "the keys and what is searched for")
@@ -302,8 +318,8 @@ def matchkeys(
 def sort(value: Sequence[Value]) -> Value:
     """Sort strings by their code points."""
     plain, marked = bare(value)
-    if any(map(absent, plain)):
-        raise OperationError("a list without null elements is required", 0)
     if not whole(plain):
         return mark([Unknown(STRING)] * len(plain), marked=marked)
+    if any(map(absent, plain)):
+        raise OperationError("a list without null elements is required", 0)
     return mark(sorted(plain), marked=marked)

@@ -15,9 +15,10 @@ from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote_plus
 
+from mlform.lang.bounds import encoded
 from mlform.lang.graphemes import normal
 from mlform.lang.operations import OperationError, kind_of, rounded, shorten, text
-from mlform.lang.registry import absent, anything, check_size, function, string
+from mlform.lang.registry import absent, anything, check_size, function, string, whole
 from mlform.types import ANY, STRING, ObjectType
 from mlform.values import Handle, ListValue, Value
 
@@ -55,10 +56,16 @@ def _json(value: Any) -> list[str]:
     )
 
 
-@function("jsonencode", anything("value", null=True, dynamic=True), result=STRING)
+@function(
+    "jsonencode",
+    anything("value", null=True, unknown=True, dynamic=True),
+    result=STRING,
+    nested=True,
+    marked=False,
+)
 def jsonencode(value: Value) -> Value:
     """Return a value as JSON text."""
-    return to_json(value)
+    return to_json(value) if whole(value) else encoded(value)
 
 
 def _refuse(name: str) -> Value:

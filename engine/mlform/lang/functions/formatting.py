@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Final
 
+from mlform.lang.bounds import starting
 from mlform.lang.functions.encoding import to_json
 from mlform.lang.graphemes import clusters, normal
 from mlform.lang.marks import bare, mark
@@ -42,7 +43,7 @@ class Verb:
 
     def pad(self, shown: str, *, numeric: bool = False) -> str:
         """Fill a text up to the width, counting characters as people see them."""
-        missing = self.width - (len(shown) if shown.isascii() else len(clusters(shown)))
+        missing = self.width - len(clusters(shown))
         if missing <= 0:
             return shown
         if "-" in self.flags:
@@ -221,11 +222,15 @@ _VALUES: Final = anything("args", null=True, unknown=True)
 @function(
     "format",
     string("format"),
-    rest=anything("args", null=True),
+    rest=anything("args", null=True, unknown=True),
     result=STRING,
+    nested=True,
+    marked=False,
 )
 def format_(template: str, *values: Any) -> Value:
     """Fill values into a template with verbs such as ``%s`` and ``%05.2f``."""
+    if not whole(values):
+        return starting(template.partition("%")[0])
     return render(template, values)
 
 
@@ -240,7 +245,7 @@ def _ordered(value: Any) -> bool:
     """Tell whether it is known which element comes when; so it is of all that is no list."""
     if isinstance(value, Unknown):
         return not is_sequence(value.type)
-    return not isinstance(value, SetValue) or whole(value)
+    return not isinstance(value, SetValue) or len(value) <= 1 or whole(value)
 
 
 @function("formatlist", string("format"), rest=_VALUES, result=STRINGS, nested=True)

@@ -11,9 +11,9 @@ from mlform.lang.conversion import type_of
 from mlform.lang.functions.collections import elements, is_set, unified
 from mlform.lang.marks import bare, identity_of, mark, unique
 from mlform.lang.operations import OperationError, equal
-from mlform.lang.registry import anything, as_set, check_size, function, sequence, whole
+from mlform.lang.registry import ANY_SET, anything, as_set, check_size, function, sequence, whole
 from mlform.types import ANY, BOOL, Collection, TupleType, Type
-from mlform.values import Unknown, Value
+from mlform.values import SetValue, Unknown, Value
 
 
 @function("contains", sequence("list"), anything("value"), result=BOOL, nested=True)
@@ -46,16 +46,20 @@ def _common_type(*sets: Any) -> Type:
 @function("setunion", as_set("a"), rest=as_set("others"), result=_common_type, nested=True)
 def setunion(type_: Type, *sets: Value) -> Value:
     """Return what is in any of the sets."""
+    _of_one_type(type_, *sets)
     assert isinstance(type_, Collection), "the result is a set"
-    found = [v for one in sets for v in elements(one, type_)]
-    if type_.element == ANY and len(set(map(type_of, found))) > 1:
+    return unique([v for one in sets for v in elements(one, type_)], type_.element)
+
+
+def _of_one_type(type_: Type, *sets: Any) -> None:
+    if type_ == ANY_SET and len({type_of(v) for one in sets for v in one}) > 1:
         raise OperationError("the elements of all sets must be of one type")
-    return unique(found, type_.element)
 
 
 @function("setintersection", as_set("a"), rest=as_set("others"), result=_common_type)
 def setintersection(type_: Type, first: Value, *others: Value) -> Value:
     """Return what is in all of the sets."""
+    _of_one_type(type_, first, *others)
     looked_up = [set(map(identity_of, elements(other, type_))) for other in others]
     return [
         v for v in elements(first, type_) if all(identity_of(v) in other for other in looked_up)
@@ -65,6 +69,7 @@ def setintersection(type_: Type, first: Value, *others: Value) -> Value:
 @function("setsubtract", as_set("a"), as_set("b"), result=_common_type)
 def setsubtract(type_: Type, left: Value, right: Value) -> Value:
     """Return what is in the first set and not in the second."""
+    _of_one_type(type_, left, right)
     gone = set(map(identity_of, elements(right, type_)))
     return [v for v in elements(left, type_) if identity_of(v) not in gone]
 
@@ -90,7 +95,9 @@ def setproduct(type_: Type, *sets: Sequence[Value]) -> Value:
     assert isinstance(type_, Collection), "the result is a list or a set"
     assert isinstance(type_.element, TupleType), "of tuples"
     plain, marked = bare([list(one) for one in sets]) if is_set(type_) else (sets, False)
-    if is_set(type_) and any(len(one) > 1 and not whole(one) for one in plain):
+    # Elements of a set that are unknown may turn out to be the same.
+    counted = zip(sets, plain, strict=True)
+    if any(isinstance(s, SetValue) and len(p) > 1 and not whole(p) for s, p in counted):
         return mark(Unknown(type_), marked=marked)
     if not all(plain):
         return mark([], marked=marked)

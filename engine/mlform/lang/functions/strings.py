@@ -94,7 +94,10 @@ def indent(spaces: int, value: str) -> Value:
 def startswith(value: str | Unknown, prefix: str) -> Value:
     """Tell whether a text starts with another; each starts with the empty one."""
     if isinstance(value, Unknown):
-        return Unknown(BOOL) if prefix else True
+        known = value.bounds.prefix
+        if known.startswith(prefix):
+            return True
+        return Unknown(BOOL) if len(prefix.encode()) > len(known.encode()) else False
     return value.startswith(prefix)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mlform.diagnostics import Diagnostics, did_you_mean
+from mlform.lang.bounds import OPEN_STRING
 from mlform.lang.evaluator import Bound, Evaluator
 from mlform.lang.functions.filesystem import read_text
 from mlform.lang.marks import bare, mark, reveal
@@ -15,8 +16,7 @@ from mlform.lang.references import references
 from mlform.lang.registry import World, absent, special
 from mlform.syntax.expressions import ExpressionScanner
 from mlform.syntax.problems import SyntaxProblem
-from mlform.syntax.tree import Call, Expr, Literal, Source
-from mlform.types import STRING
+from mlform.syntax.tree import Call, Expr, GetAttr, Index, Literal, Name, Source
 from mlform.values import UNKNOWN, Handle, Unknown, Value, is_known
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
@@ -48,20 +48,33 @@ def templatefile(ev: Evaluator, call: Call, bound: Bound) -> Value:
     return mark(rendered, marked=secret)
 
 
+def _is_reference(expr: Expr) -> bool:
+    match expr:
+        case Name():
+            return True
+        case GetAttr(target=source) | Index(target=source, key=Literal()):
+            return _is_reference(source)
+        case _:
+            return False
+
+
 @special("templatestring", least=2, most=2)
 def templatestring(ev: Evaluator, call: Call, bound: Bound) -> Value:
     """Fill variables into a template that is a value."""
-    if isinstance(call.arguments[0], Literal):
+    if not _is_reference(call.arguments[0]):
         detail = (
-            "templatestring: name a value that holds a template; a template written right here "
-            "needs no function."
+            "templatestring: name a value that holds a template, such as local.greeting; a "
+            "template written right here needs no function, and one that is worked out needs a "
+            "name."
         )
         return ev.fault(_ARGUMENT, detail, call.arguments[0])
     template, template_marked = reveal(ev.value(call.arguments[0], bound))
     variables, marked = reveal(ev.value(call.arguments[1], bound))
-    secret = template_marked or marked
-    if isinstance(template, Unknown) or isinstance(variables, Unknown):
-        return mark(Unknown(STRING), marked=secret)
+    secret = template_marked or marked or bare(variables)[1]
+    if isinstance(variables, Unknown):
+        return mark(UNKNOWN, marked=secret)
+    if isinstance(template, Unknown):
+        return mark(OPEN_STRING, marked=secret)
     try:
         content = _string(template)
     except OperationError as error:
@@ -126,7 +139,7 @@ def _as_text(ev: Evaluator, call: Call, value: Value, *, secret: bool) -> Value:
     if call.name.endswith("templatefile"):
         return value
     if not is_known(plain):
-        return mark(Unknown(STRING), marked=marked)
+        return mark(OPEN_STRING, marked=marked)
     try:
         return mark(_string(plain), marked=marked)
     except OperationError as error:
