@@ -7,7 +7,8 @@ from typing import Final
 
 from mlform.diagnostics import Diagnostics
 from mlform.lang import calls, loops, operators, traversal
-from mlform.lang.evaluator import Evaluator, Handler, Scope
+from mlform.lang.evaluator import Evaluator, Handler, Scope, TooMuchError
+from mlform.lang.weight import check_weight
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr, Source
 from mlform.values import UNKNOWN, Value
@@ -43,8 +44,16 @@ def evaluate(expr: Expr, scope: Scope, diagnostics: Diagnostics, source: Source)
     stays sensitive.
     """
     try:
-        return Evaluator(_HANDLERS, scope, diagnostics, source).value(expr, {})
+        value = Evaluator(_HANDLERS, scope, diagnostics, source).value(expr, {})
+        check_weight(value)
+    except TooMuchError as error:
+        detail = (
+            f"{error}. Keep data in data files, and let a spec name them; or make less at a time."
+        )
+        diagnostics.error("Expression too large", detail, at=source.span(expr[0], expr[1]))
+        return UNKNOWN
     except RecursionError:
         detail = "The expression is nested too deeply. Give parts of it names, as local values."
         diagnostics.error("Expression too deep", detail, at=source.span(expr[0], expr[1]))
         return UNKNOWN
+    return value

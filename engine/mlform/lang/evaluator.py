@@ -34,6 +34,19 @@ MISTAKES: Final = frozenset({UNKNOWN_REFERENCE, UNKNOWN_FUNCTION, WRONG_COUNT})
 HIDDEN: Final = "The values are sensitive, so they are not shown. "
 
 
+MOST: Final = 1_000_000
+"""Parts of a value, and rounds of the loops of an expression: a short text fills no memory."""
+LONGEST: Final = 10_000_000
+"""Characters of what a template gives."""
+
+
+class TooMuchError(Exception):
+    """An expression makes more than is worth holding. No ``try`` of the language catches it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+
+
 class Evaluator:
     """One evaluation: the scope, and where problems are noted."""
 
@@ -48,12 +61,19 @@ class Evaluator:
         self.diagnostics, self.source = diagnostics, source
         self.templates: tuple[str, ...] = ()
         self.faults = 0
+        self.made = [0]
         self._hushed = 0
         self._noted: set[tuple[str, int, int]] = set()
 
     def value(self, expr: Expr, bound: Bound) -> Value:
         """Return what ``expr`` is worth."""
         return self.handlers[type(expr)](self, expr, bound)
+
+    def count(self) -> None:
+        """Count a round of a loop. Raises ``TooMuchError``."""
+        self.made[0] += 1
+        if self.made[0] > MOST:
+            raise TooMuchError(f"Its loops go round more than {MOST:,} times")
 
     def fault(self, summary: str, detail: str, at: Expr) -> Value:
         """Note an error whose detail shows only what stands in the source.
@@ -103,6 +123,7 @@ class Evaluator:
         other = Evaluator(self.handlers, scope, diagnostics, source)
         other.templates = self.templates
         other._hushed = self._hushed
+        other.made = self.made
         return other
 
     def condition(self, expr: Expr, bound: Bound, *, strict: bool = False) -> tuple[Any, bool]:

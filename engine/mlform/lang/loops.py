@@ -8,6 +8,7 @@ from typing import Any
 from mlform.lang.evaluator import Bound, Evaluator
 from mlform.lang.marks import mark, reveal
 from mlform.lang.operations import OperationError, kind_of, text
+from mlform.lang.weight import check_weight
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
 from mlform.types import ANY, Primitive, Type
@@ -29,6 +30,7 @@ class Loop:
         self.collection, self.secret = reveal(ev.value(expr.collection, bound))
         self.marked = self.secret
         self.open = False
+        check_weight(self.collection)
 
     def rounds(self, condition: Expr | None = None) -> Iterator[Bound]:
         """Yield the names of each round in which the condition holds."""
@@ -36,6 +38,7 @@ class Loop:
         if condition is not None and not self._sound(condition):
             return
         for key, item in self._items():
+            self.ev.count()
             inner = {**self.bound, expr.value: item}
             if expr.key is not None:
                 inner[expr.key] = key

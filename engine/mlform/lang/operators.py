@@ -15,7 +15,7 @@ from mlform.lang.bounds import (
     starting,
 )
 from mlform.lang.conversion import ConversionError, convert, type_of, unify
-from mlform.lang.evaluator import Bound, Evaluator
+from mlform.lang.evaluator import LONGEST, Bound, Evaluator, TooMuchError
 from mlform.lang.graphemes import normal
 from mlform.lang.loops import Loop
 from mlform.lang.marks import bare, mark, reveal
@@ -78,6 +78,7 @@ def template_for(ev: Evaluator, expr: tree.TemplateFor, bound: Bound) -> Value:
     """``%{ for }``."""
     loop = Loop(ev, expr, bound)
     pieces: list[str] = []
+    size = 0
     with ev.hushed(marked=loop.secret):
         for names in loop.rounds():
             piece, marked = reveal(_joined(ev, expr.parts, names))
@@ -86,6 +87,9 @@ def template_for(ev: Evaluator, expr: tree.TemplateFor, bound: Bound) -> Value:
                 loop.open = True
             else:
                 pieces.append(piece)
+                size += len(piece)
+                if size > LONGEST:
+                    raise TooMuchError(f"A template gives more than {LONGEST:,} characters")
     return loop.result(normal("".join(pieces)), OPEN_STRING)
 
 
@@ -108,6 +112,8 @@ def _joined(ev: Evaluator, parts: Sequence[Expr], bound: Bound) -> Value:
             detail = f"In a template, {error}."
             ev.error("Invalid template interpolation", detail, part, marked=marked)
             before = OPEN_STRING
+    if sum(map(len, pieces)) > LONGEST:
+        raise TooMuchError(f"A template gives more than {LONGEST:,} characters")
     return mark(normal("".join(pieces)) if before is None else before, marked=secret)
 
 

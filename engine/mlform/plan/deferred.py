@@ -29,6 +29,7 @@ class Deferrer:
 
     def __init__(self, project: Project, scope: Scope) -> None:
         self.project, self.scope = project, scope
+        self._made: dict[tuple[Any, ...], Any] = {}
 
     def arguments(
         self, resource: ResourceConfig, values: Mapping[str, Value], normal: Wanted
@@ -45,6 +46,7 @@ class Deferrer:
         return dict(sorted(found.items()))
 
     def _triggers(self, resource: ResourceConfig, values: Value) -> list[Any]:
+        self._made.clear()
         assert isinstance(values, list), "there is a value for each reference"
         return [
             self._kept(value, written, resource.address.module, resource.bindings)
@@ -53,6 +55,7 @@ class Deferrer:
 
     def output(self, output: OutputConfig) -> Any:
         """Return an output's value, plain or deferred."""
+        self._made.clear()
         value = self.scope.value(output.value)
         if output.sensitive and is_known(value):
             return conceal(plain(value, reveal=True))
@@ -68,6 +71,12 @@ class Deferrer:
         self, attribute: Attribute, path: ModulePath, bound: Mapping[str, Value]
     ) -> Deferred:
         """Return an expression with everything that it mentions beside resources."""
+        self._made.clear()
+        return self._deferred(attribute, path, bound)
+
+    def _deferred(
+        self, attribute: Attribute, path: ModulePath, bound: Mapping[str, Value]
+    ) -> Deferred:
         bindings: dict[str, dict[str, Any]] = {}
         secrets: set[str] = set()
         for reference in references(attribute.expr):
@@ -137,7 +146,12 @@ class Deferrer:
     ) -> Any:
         values = self.scope.modules[path if of is None else of].roots[root]
         assert isinstance(values, Mapping)
-        return self._typed(values[name], attribute, path, bound)
+        # Once for all who mention it: what mentions a thing twice, and is mentioned twice, would
+        # otherwise double the work at each step.
+        key = (root, name, path, of)
+        if key not in self._made:
+            self._made[key] = self._typed(values[name], attribute, path, bound)
+        return self._made[key]
 
     def _kept(
         self,
@@ -148,7 +162,7 @@ class Deferrer:
     ) -> Any:
         if is_known(value) and not is_sensitive(value):
             return plain(value)
-        return self.deferred(attribute, path, bound or {})
+        return self._deferred(attribute, path, bound or {})
 
     def _typed(
         self,
@@ -160,7 +174,7 @@ class Deferrer:
         """Return what an expression mentions: here its type counts as well."""
         if is_known(value) and not is_sensitive(value):
             return keep(value)
-        return self.deferred(attribute, path, bound or {})
+        return self._deferred(attribute, path, bound or {})
 
     def _module(self, reference: Reference, path: ModulePath, before: Any) -> Any:
         name = str(reference.steps[0])

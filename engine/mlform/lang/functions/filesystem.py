@@ -7,10 +7,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from posixpath import basename as last_part
 from posixpath import dirname as all_but_last
 from posixpath import normpath
+from typing import Any
 
 from mlform.lang.graphemes import normal
 from mlform.lang.operations import OperationError, shorten
@@ -20,6 +22,9 @@ from mlform.values import Value
 
 _STRING_SET = Collection("set", STRING)
 _LARGEST = 64 * 1024 * 1024
+_MOST_FILES = 100_000
+_SYSTEM = (("dev",), ("proc",), ("sys",))
+"""What looks like files there is the state of the machine and of the process, its secrets too."""
 
 
 def _place(world: World, path: str) -> Path:
@@ -37,7 +42,7 @@ def read(world: World, path: str) -> bytes:
     try:
         if stat.S_ISDIR(place.stat().st_mode):
             raise OperationError(f'"{shorten(path)}" is a folder', 0)
-        if not place.is_file():
+        if not place.is_file() or place.resolve().parts[1:2] in _SYSTEM:
             raise OperationError(f'"{shorten(path)}" is no regular file', 0)
         check = place.stat().st_size
         if check > _LARGEST:
@@ -135,14 +140,26 @@ def _files(folder: Path, pattern: str) -> Iterator[str]:
         if depth is not None and level >= depth:
             folders.clear()
         seen += len(names) + len(folders)
-        check_size(seen, "files to look at")
+        if seen > _MOST_FILES:
+            raise OperationError(
+                f"there are more than {_MOST_FILES:,} files to look through; name a folder further "
+                "down, or a pattern without **",
+                0,
+            )
         for name in names:
-            if (Path(place) / name).is_file():
+            if _is_file(f"{place}/{name}"):
                 yield normal(name if inside == "." else f"{inside}/{name}")
 
 
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Return a glob pattern as a regular expression. Raises ``OperationError``."""
+def _is_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (a Path for each file is slow)
+    except OSError:
+        return False
+
+
+def _glob(pattern: str) -> Any:
+    """Return a glob pattern as a regular expression, of RE2. Raises ``OperationError``."""
     pieces: list[str] = []
     at = depth = 0
     check_size(len(pattern) * 1000, "steps")
@@ -171,7 +188,14 @@ def _glob(pattern: str) -> re.Pattern[str]:
             pieces.append("[^/]" if char == "?" else re.escape(char))
     if depth:
         raise OperationError("the pattern is wrong: a { is not closed", 1)
-    return re.compile("".join(pieces), re.DOTALL)
+    re2 = import_module("re2")
+    options = re2.Options()
+    options.log_errors = False
+    options.dot_nl = True
+    try:
+        return re2.compile("".join(pieces), options)
+    except re2.error:
+        raise OperationError("the pattern is wrong, or too large", 1) from None
 
 
 def _class(pattern: str, at: int, pieces: list[str]) -> int:
