@@ -24,6 +24,7 @@ from mlform.plan.estimate import spent
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.imports import taken_over
 from mlform.plan.orphans import DESTROYED
+from mlform.plan.why import traced
 from mlform.refresh.observe import artifacts_there
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import TRIGGERS, Wanted, held_by, result_digest, wanted
@@ -84,6 +85,7 @@ class Stepper:
         if found and record and found.alone:
             return take_over(self, step, offer, record, found).held
         decision = decide(offer.resource, facts, record, self._lookup)
+        decision = replace(decision, reasons=traced(decision.reasons, step.takes))
         if step.again:
             decision = replace(decision, action=step.action, reasons=step.reasons, quiet=False)
         if severity(decision.action) > _most(step):
@@ -353,6 +355,7 @@ class Stepper:
             present=not step.gone,
             attributes_moved={} if step.moved else None,
             ignored=frozenset(step.ignored),
+            at=step.at,
         )
         if arguments.model is None:
             return facts

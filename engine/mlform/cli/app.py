@@ -150,18 +150,13 @@ def apply(
     var_file: opt.VarFile = None,
 ) -> None:
     """Plan, ask, and do it; or carry out a saved plan."""
+    from mlform.cli.recorded import saved_plan
     from mlform.commands.applying import apply as carry_out
     from mlform.commands.session import PlanOptions
-    from mlform.diagnostics import stop
-    from mlform.plan import parse
 
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
-        given = None
-        if saved is not None:
-            if not saved.is_file():
-                raise stop("No such plan", f"There is no file {saved}.")
-            given = parse(saved.read_text(encoding="utf-8"), str(saved))
+        given = None if saved is None else saved_plan(saved)
         quiet = auto_approve or given is not None
         approve = _approval(quiet=quiet, json=json, parallelism=parallelism)
         chosen = PlanOptions(
@@ -252,21 +247,6 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
         raise typer.Exit(1)
     if applied.outcome.held:
         raise typer.Exit(3)
-
-
-@app.command()
-def why(address: str, directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
-    """Explain why a resource last ran: the chain of causes down to its leaf."""
-    from mlform.commands.queries import why as explain
-    from mlform.render.why import chain, chain_data
-
-    session = opt.open_session(directory)
-    with explained(session, as_json=json):
-        links = explain(session, address)
-        if json:
-            say_json(chain_data(links))
-        else:
-            say(chain(links))
 
 
 @app.command("force-unlock")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlform.cli import options as opt
 from mlform.cli.terminal import explained, say, say_json
+
+if TYPE_CHECKING:
+    from mlform.plan import Plan
 
 
 def register(app: typer.Typer, state_app: typer.Typer) -> None:
@@ -16,9 +19,20 @@ def register(app: typer.Typer, state_app: typer.Typer) -> None:
     app.command()(show)
     app.command()(output)
     app.command()(savings)
+    app.command()(why)
     state_app.command("list")(state_list)
     state_app.command("show")(state_show)
     state_app.command("history")(state_history)
+
+
+def saved_plan(path: Path) -> Plan:
+    """Read a saved plan. Raises ``DiagnosedError`` where there is none."""
+    from mlform.diagnostics import stop
+    from mlform.plan import parse
+
+    if not path.is_file():
+        raise stop("No such plan", f"There is no file {path}.")
+    return parse(path.read_text(encoding="utf-8"), str(path))
 
 
 def show(
@@ -29,8 +43,6 @@ def show(
     html: Annotated[bool, typer.Option("--html", help="A plan as a web page.")] = False,
 ) -> None:
     """Show a saved plan, or the whole state."""
-    from mlform.diagnostics import stop
-    from mlform.plan import parse
     from mlform.render.document import plan as document
     from mlform.render.markdown import plan as as_markdown
     from mlform.render.plan import plan as shown
@@ -39,9 +51,7 @@ def show(
     session = opt.open_session(directory)
     with explained(session, as_json=json):
         if saved is not None:
-            if not saved.is_file():
-                raise stop("No such plan", f"There is no file {saved}.")
-            made = parse(saved.read_text(encoding="utf-8"), str(saved))
+            made = saved_plan(saved)
             if json:
                 say_json(document(made))
             elif html:
@@ -83,6 +93,47 @@ def output(
             say_json(found[name] if name else found)
         else:
             say(shown(found) or "No outputs are recorded.\n")
+
+
+def why(
+    address: str,
+    directory: opt.Directory = opt.HERE,
+    not_: Annotated[
+        bool, typer.Option("--not", help="Why it did not run, or will not by a plan of now.")
+    ] = False,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="About this run; `last` is one.")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="About this saved plan.")
+    ] = None,
+    json: opt.Json = False,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """Explain why a resource ran, or did not: the chain of causes down to its leaf."""
+    from mlform.commands.asking import why as explain
+    from mlform.commands.asking import why_not as explain_not
+    from mlform.diagnostics import stop
+    from mlform.render.why import chain, chain_data, why_not, why_not_data
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session, as_json=json):
+        if run is not None and plan is not None:
+            raise stop("Two questions at once", "Ask about a run or about a plan: not both.")
+        made = None if plan is None else saved_plan(plan)
+        if not_:
+            answer = explain_not(session, address, run=run, plan=made)
+            if json:
+                say_json(why_not_data(answer))
+            else:
+                say(why_not(answer))
+            return
+        links = explain(session, address, run=run, plan=made)
+        if json:
+            say_json(chain_data(links))
+        else:
+            say(chain(links))
 
 
 def savings(

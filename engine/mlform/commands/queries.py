@@ -11,7 +11,6 @@ from mlform.diagnostics import did_you_mean, stop
 
 if TYPE_CHECKING:
     from mlform.plan import Plan
-    from mlform.plan.why import Link
     from mlform.state.model import Record
 
 
@@ -59,11 +58,3 @@ def outputs(session: Session, name: str | None = None) -> dict[str, Any]:
         known = f" Outputs: {', '.join(sorted(found))}." if found else " None is recorded yet."
         raise stop("Unknown output", f'There is no output "{name}".{hint}{known}')
     return {n: o["value"] for n, o in sorted(found.items()) if name in {None, n}}
-
-
-def why(session: Session, text: str) -> list[Link]:
-    """Explain why a resource last ran: the chain of causes, its leaf last."""
-    from mlform.plan.why import explain
-
-    start = record(session, text)
-    return explain(start, session.store.snapshot(), session.store.alarms())

@@ -18,6 +18,7 @@ from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.imports import taken_over
 from mlform.plan.model import QUIET, Action, Condition, Note, Output, Plan, Reason, Step
 from mlform.plan.orphans import orphans
+from mlform.plan.why import traced
 from mlform.refresh import ImportFact, Observation, Observations
 from mlform.refresh.facets import overrides_uses
 from mlform.refresh.model import as_data
@@ -226,13 +227,14 @@ class _Builder:
         self._see(resource, decision, record)
         self._note(resource, seen)
         code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
+        takes = {} if decision.action in QUIET else self._takes(resource)
         return Step(
             address=address,
             type=offered.type,
             provider=resource.offer.provider,
             action=decision.action,
             arguments=self.deferrer.arguments(resource, values, arguments),
-            reasons=decision.reasons,
+            reasons=traced(decision.reasons, takes),
             refers_to=tuple(sorted(self.graph.needs[address])),
             needs=tuple(sorted(self.graph.needs[address])),
             at=dict(facts.at),
@@ -242,6 +244,7 @@ class _Builder:
             code=code,
             environment=seen.environment,
             protected=resource.lifecycle.prevent_destroy,
+            takes=takes,
             recorded=record.arguments if record and decision.action is not Action.NO_OP else None,
             gone=not seen.present,
             moved=seen.attributes is not None,
@@ -319,12 +322,24 @@ class _Builder:
     def _waits_for(
         self, resource: ResourceConfig, name: str, values: Mapping[str, Value]
     ) -> tuple[str, ...]:
+        mentioned = self._mentioned(resource, name)
+        return tuple(str(a) for a in mentioned if str(a) in self.pending)
+
+    def _mentioned(self, resource: ResourceConfig, name: str) -> list[Address]:
+        """Return the instances that an argument takes values from."""
         bound, here = frozenset(resource.bindings), self.names.of(resource.address)
         written = resource.lifecycle.triggers if name == TRIGGERS else [resource.arguments[name]]
         blocks = sorted({b for w in written for b in here.needed(w, bound)})
         near = resource.address.module
-        instances = [a for b in blocks for a in self.project.instances(b, near)]
-        return tuple(str(a) for a in instances if str(a) in self.pending)
+        return [a for b in blocks for a in self.project.instances(b, near)]
+
+    def _takes(self, resource: ResourceConfig) -> dict[str, tuple[str, ...]]:
+        """Return the resources that each argument mentions, of those that mention any."""
+        found = {}
+        for name in [*resource.arguments, *([TRIGGERS] if resource.lifecycle.triggers else [])]:
+            if mentioned := self._mentioned(resource, name):
+                found[name] = tuple(str(a) for a in mentioned)
+        return found
 
     def _decision(
         self,
@@ -342,7 +357,9 @@ class _Builder:
         decision = decide(offered, facts, record, self.given.lookup)
         if record is not None and self._again(resource.address, record):
             action = Action.RUN if offered.reusable else Action.REPLACE
-            reasons = (Reason("again"), *decision.reasons)
+            tainted = record.receipt.get("tainted")
+            asked = Reason("again", "tainted", after=tainted) if tainted else Reason("again")
+            reasons = (asked, *decision.reasons)
             return Decision(action, reasons, decision.key, decision.decision_key)
         if decision.action is not Action.NO_OP:
             return decision

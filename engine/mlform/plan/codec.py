@@ -120,6 +120,7 @@ def _step(step: Step) -> dict[str, Any]:
         "environment": None if step.environment is None else dict(step.environment),
         "protected": step.protected,
         "estimate": None if step.estimate is None else dict(vars(step.estimate)),
+        "takes": {n: list(a) for n, a in step.takes.items()},
         "recorded": None if step.recorded is None else dict(step.recorded),
         "gone": step.gone,
         "moved": step.moved,
@@ -140,7 +141,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         provider=data["provider"],
         action=Action(data["action"]),
         arguments={n: _read(v) for n, v in data["arguments"].items()},
-        reasons=tuple(Reason(**r) for r in data["reasons"]),
+        reasons=tuple(map(read_reason, data["reasons"])),
         refers_to=tuple(Address.parse(a) for a in data["refers_to"]),
         needs=tuple(Address.parse(a) for a in data["needs"]),
         at=data["at"],
@@ -151,6 +152,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         environment=data["environment"],
         protected=data["protected"],
         estimate=None if data["estimate"] is None else Estimate(**data["estimate"]),
+        takes={n: tuple(a) for n, a in data["takes"].items()},
         recorded=data["recorded"],
         gone=data["gone"],
         moved=data["moved"],
@@ -162,6 +164,11 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         create_first=data["create_first"],
         imported=None if data["imported"] is None else ImportFact(**data["imported"]),
     )
+
+
+def read_reason(data: Mapping[str, Any]) -> Reason:
+    """Read a reason back from what ``Reason.as_data`` returned."""
+    return Reason(**{**data, "through": tuple(data.get("through", ()))})
 
 
 def _conditions(conditions: Sequence[Condition]) -> list[Any]:

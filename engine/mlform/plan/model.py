@@ -81,7 +81,8 @@ class Reason:
 
     ``what`` is one of ``new``, ``argument``, ``decision``, ``operational``, ``metadata``,
     ``identity``, ``code``, ``environment``, ``input``, ``upstream``, ``gone``, ``drift``,
-    ``type``, ``removed``, ``held``, ``again``, ``trigger``, ``imported``.
+    ``type``, ``removed``, ``held``, ``again``, ``trigger``, ``version``, ``imported``. For
+    ``again`` the subject says how it was asked for, and ``after`` by whom if not by who applies.
     """
 
     what: str
@@ -90,10 +91,13 @@ class Reason:
     after: Any = None
     at: str = ""
     """Where it is written: ``file:line``."""
+    through: tuple[str, ...] = ()
+    """The resources that the value was taken from, if it is an argument's and is taken from any."""
 
     def as_data(self) -> dict[str, Any]:
         """Return it as plain data, without what it does not have: as receipts keep it."""
-        kept = {"what": self.what, "subject": self.subject, "at": self.at}
+        through = list(self.through)
+        kept = {"what": self.what, "subject": self.subject, "at": self.at, "through": through}
         return {k: v for k, v in kept.items() if v} | {
             k: v for k, v in (("before", self.before), ("after", self.after)) if v is not None
         }
@@ -153,6 +157,8 @@ class Step:
     protected: bool = False
     estimate: Estimate | None = None
     """How long it is expected to take; ``None`` where nothing is called."""
+    takes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Argument → the resources that it mentions. Only where something is to be done."""
     recorded: Mapping[str, Any] | None = None
     """Its arguments as they are recorded; ``None`` where nothing is, or nothing is to be done."""
     gone: bool = False

@@ -50,7 +50,9 @@ def reason(it: Reason) -> str:
         case "new":
             return "not applied yet"
         case "again":
-            return "asked for, whatever its key says"
+            if it.subject == "tainted":
+                return f"tainted by {it.after}"
+            return "asked for with -replace, whatever its key says"
         case "trigger":
             return "what it is to be replaced by has changed"
         case "imported":

@@ -27,11 +27,11 @@ def savings(it: Savings) -> Styled:
         ("", f" in {runs} ({days}), which took {seconds(it.worked)} of work.\n\n"),
     ]
     for cause, found in it.causes.items():
-        steps = f"{found.steps:>5} step{'s' if found.steps != 1 else ' '}"
+        steps = f"{_steps(found.steps):<11}"
         said += [
             ("cyan" if found.steps else "dim", f"  {cause:<7}"),
-            ("", f"{seconds(found.seconds):>14}  {steps}"),
-            ("dim", f"   {_MEANINGS[cause]}\n"),
+            ("", f"{seconds(found.seconds):>14}   {steps}"),
+            ("dim", f"{_MEANINGS[cause]}\n"),
         ]
     most = [(a, s) for a, s in it.addresses.most_common(_MOST) if s]
     if most:
@@ -39,11 +39,15 @@ def savings(it: Savings) -> Styled:
         said.append(("", f"\nMost of it: {named}.\n"))
     if it.untouched.steps:
         text = (
-            f"\nNot counted: {it.untouched.steps} steps that the plans left alone, "
+            f"\nNot counted: {_steps(it.untouched.steps)} that the plans left alone, "
             f"{seconds(it.untouched.seconds)} had each run made everything anew.\n"
         )
         said.append(("dim", text))
     return said
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 def savings_data(it: Savings) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from mlform.state.model import Entry, damaged
 from mlform.state.tables import JOURNAL, STATE
 
 _PAGE: Final = 500
+_MARKS: Final = frozenset({"taint", "untaint", "watch"})
+"""Actions that write a record without making what it records."""
 _ABOUT_EFFECTS: Final = ("intent", "done", "failed", "forget")
 
 
@@ -77,6 +79,22 @@ def unfinished(connection: Connection) -> list[Entry]:
         .order_by(JOURNAL.c.sequence)
     )
     return [_entry(row) for row in connection.execute(query)]
+
+
+def made(
+    connection: Connection, address: Address, run: str | None, before: int | None
+) -> Entry | None:
+    """Return the last entry that tells how a record was made: in a run, or before a sequence."""
+    query = select(JOURNAL).where(JOURNAL.c.address == str(address), JOURNAL.c.operation == "done")
+    if run is not None:
+        query = query.where(JOURNAL.c.run == run)
+    if before is not None:
+        query = query.where(JOURNAL.c.sequence < before)
+    for row in connection.execute(query.order_by(JOURNAL.c.sequence.desc())):
+        entry = _entry(row)
+        if entry.detail.get("action") not in _MARKS:
+            return entry
+    return None
 
 
 def runs(connection: Connection) -> list[Entry]:

@@ -219,6 +219,15 @@ class Store(Protocol):
     def ran(self, lease: Lease, run: str, detail: Mapping[str, Any]) -> None:
         """Journal that a run is over, and what came of what it did not do."""
 
+    def made(
+        self, address: Address, run: str | None = None, before: int | None = None
+    ) -> Entry | None:
+        """Return the last entry that tells how a record was made: in a run, or before a sequence.
+
+        ``None`` where there is none. What only marks a record (taint, a monitor's look) is none.
+        """
+        ...
+
     def runs(self) -> Sequence[Entry]:
         """Return the entry of each run that did anything, oldest first."""
         ...

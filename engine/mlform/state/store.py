@@ -120,6 +120,13 @@ class SqlStore:
         """Journal that a run is over, and what came of what it did not do."""
         self._note(lease, run, "run", None, detail)
 
+    def made(
+        self, address: Address, run: str | None = None, before: int | None = None
+    ) -> Entry | None:
+        """Return the last entry that tells how a record was made."""
+        with self._database.reading() as connection:
+            return None if connection is None else journal.made(connection, address, run, before)
+
     def runs(self) -> Sequence[Entry]:
         """Return the entry of each run that did anything, oldest first."""
         with self._database.reading() as connection:
