@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -17,6 +17,7 @@ from mlform.plan.estimate import Past, estimated, no_past
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.imports import taken_over
 from mlform.plan.model import QUIET, Action, Condition, Note, Output, Plan, Reason, Step
+from mlform.plan.notes import waiting
 from mlform.plan.orphans import orphans
 from mlform.plan.why import traced
 from mlform.refresh import ImportFact, Observation, Observations
@@ -225,7 +226,7 @@ class _Builder:
             decided, record = taken_over(offered, address, facts, found)
         decision = self._decision(resource, decided, record, values)
         self._see(resource, decision, record)
-        self._note(resource, seen)
+        self.notes += waiting(address, seen)
         code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
         takes = {} if decision.action in QUIET else self._takes(resource)
         return Step(
@@ -396,22 +397,3 @@ class _Builder:
             self.diagnostics.error(
                 "Invalid argument", detail, at=at, within=resource.span, of=resource.address
             )
-
-    def _note(self, resource: ResourceConfig, seen: Observation) -> None:
-        if not seen.behind:
-            return
-        parts, pinned = seen.parts or {}, seen.pinned or {}
-        moved = sorted(n for n in parts if parts[n] != pinned.get(n))
-        rows = ""
-        if seen.rows is not None and seen.pinned_rows is not None:
-            rows = f", {seen.rows - seen.pinned_rows:+,} rows"
-        text = (
-            f"{_list(moved)} new at the source{rows}; pinned in .mlform.lock.hcl "
-            "(`mlform update` moves it)"
-        )
-        self.notes.append(Note("data waiting", str(resource.address), text))
-
-
-def _list(names: Iterable[str]) -> str:
-    found = list(names)
-    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")

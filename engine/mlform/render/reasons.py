@@ -11,6 +11,14 @@ from mlform.render.values import value
 from mlform.values import handle_in, short
 
 _MOST_REASONS: Final = 8
+_FIXED: Final = {
+    "new": "not applied yet",
+    "gone": "what was made is not there any more",
+    "removed": "not declared any more",
+    "trigger": "what it is to be replaced by has changed",
+    "version": "the type computes differently since it was last applied",
+}
+"""What needs no subject."""
 
 
 def reasons(
@@ -45,21 +53,17 @@ def frequency(it: Estimate | None) -> str:
 
 def reason(it: Reason) -> str:
     """Say one reason."""
+    if it.what in _FIXED:
+        return _FIXED[it.what]
     where = f"   ({it.at})" if it.at else ""
     match it.what:
-        case "new":
-            return "not applied yet"
         case "again":
             if it.subject == "tainted":
                 return f"tainted by {it.after}"
             return "asked for with -replace, whatever its key says"
-        case "trigger":
-            return "what it is to be replaced by has changed"
         case "imported":
             said = f"taken over from {it.subject}, which exists already: nothing is run for it"
             return said + where
-        case "gone":
-            return "what was made is not there any more"
         case "drift":
             return f"{it.subject} is {value(it.after)}, recorded {value(it.before)}"
         case "code":
@@ -73,10 +77,6 @@ def reason(it: Reason) -> str:
             return f"if {it.subject} comes out different"
         case "held":
             return it.subject
-        case "removed":
-            return "not declared any more"
-        case "version":
-            return "the type computes differently since it was last applied"
         case "type":
             return f'type "{it.before}" → "{it.after}"'
         case _:

@@ -1,0 +1,30 @@
+"""What a plan says beside its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlform.address import Address
+from mlform.plan.model import Note
+from mlform.refresh import Observation
+
+
+def waiting(address: Address, seen: Observation) -> list[Note]:
+    """Say what lies at a source behind a pin, if anything does."""
+    if not seen.behind:
+        return []
+    parts, pinned = seen.parts or {}, seen.pinned or {}
+    moved = sorted(n for n in parts if parts[n] != pinned.get(n))
+    rows = ""
+    if seen.rows is not None and seen.pinned_rows is not None:
+        rows = f", {seen.rows - seen.pinned_rows:+,} rows"
+    text = (
+        f"{_listed(moved)} new at the source{rows}; pinned in .mlform.lock.hcl "
+        "(`mlform update` moves it)"
+    )
+    return [Note("data waiting", str(address), text)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
