@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from functools import total_ordering
+from functools import cached_property, total_ordering
 from typing import TypeAlias
 
 Key: TypeAlias = None | int | str
@@ -29,11 +29,16 @@ class Address:
     module: tuple[tuple[str, Key], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.spot}{self.kind}.{self.name}{_key_text(self.key)}"
+        return self._text
 
     def __lt__(self, other: Address) -> bool:
-        return self._sort_key() < other._sort_key()
+        return self._sort_key < other._sort_key
 
+    @cached_property
+    def _text(self) -> str:
+        return f"{self.spot}{self.kind}.{self.name}{_key_text(self.key)}"
+
+    @cached_property
     def _sort_key(self) -> tuple[object, ...]:
         module = tuple((name, *_ordered(key)) for name, key in self.module)
         return (module, self.kind, self.name, *_ordered(self.key))

@@ -148,6 +148,8 @@ Value: TypeAlias = (
 _HANDLE = "$handle"
 _PLAIN: Final = frozenset({str, int, float, bool, Decimal, type(None)})
 """The types of most values: told apart first, as nothing is inside of them."""
+_UNCHANGED: Final = _PLAIN - {Decimal}
+"""Those of them that are plain data as they are."""
 
 
 def is_known(value: Value) -> TypeGuard[Known]:
@@ -192,6 +194,8 @@ def plain(value: Value, *, reveal: bool = False) -> Any:
     A sensitive value is concealed; with ``reveal`` it is written out (for a provider's eyes
     only). Raises ``ValueError`` on an unknown value.
     """
+    if type(value) in _UNCHANGED:
+        return value
     match value:
         case Handle(digest=str()):
             return tagged(value)
@@ -259,6 +263,8 @@ def handle_in(data: object) -> Handle | None:
 
 def handles(data: object) -> list[Handle]:
     """Return every handle inside plain data, in order."""
+    if type(data) in _PLAIN:
+        return []
     if handle := handle_in(data):
         return [handle]
     if isinstance(data, Mapping):
@@ -270,6 +276,8 @@ def handles(data: object) -> list[Handle]:
 
 def identity(data: object) -> Any:
     """Return plain data with each handle reduced to the digest that counts, as keys have it."""
+    if type(data) in _PLAIN:
+        return data
     if handle := handle_in(data):
         return {"digest": handle.counted}
     if isinstance(data, Mapping):
@@ -281,12 +289,20 @@ def identity(data: object) -> Any:
 
 def canonical(data: object) -> str:
     """Write plain data in the one form that equal data share (1 and 1.0 are equal)."""
-    return json.dumps(
-        _numbers(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _encode(_numbers(data))
+
+
+_encode: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
 
 
 def _numbers(data: object) -> object:
+    kind = type(data)
+    if kind is str or kind is int or data is None:
+        return data
+    if kind is dict:
+        return {k: v if type(v) is str else _numbers(v) for k, v in data.items()}  # type: ignore[attr-defined]
     if isinstance(data, float) and data.is_integer():
         return int(data)
     if isinstance(data, Mapping):

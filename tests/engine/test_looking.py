@@ -76,7 +76,7 @@ def test_the_graph_quotes_the_keys_of_instances(world: World) -> None:
     assert "n0 --> n1" in mermaid
     assert 'n1["training_job.b"]' in mermaid
     assert mermaid.splitlines()[1].count('"') == 2
-    assert session.graph.order() == [A, B]
+    assert session.graph.order == [A, B]
     assert session.graph.upstream([B]) == {A, B}
 
 

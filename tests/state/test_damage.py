@@ -217,7 +217,7 @@ def test_may_not_write(tmp_path, record, explained):
 
 @pytest.mark.usefixtures("filled")
 def test_a_writer_that_hangs(file, explained, monkeypatch):
-    monkeypatch.setattr("mlform.state.database._PATIENCE", 0)
+    monkeypatch.setattr("mlform.state.database.PATIENCE", 0)
     waiting = at(file)
     hanging = sqlite3.connect(file, isolation_level=None)
     try:

@@ -233,7 +233,7 @@ class Stepper:
         record = self.records.now.get(step.address)
         if record is not None and not (step.action is Action.REPLACE and step.create_first):
             return home_of(record)
-        return free_home(step.address, self.records.now.values())
+        return free_home(step.address, self.records.lives)
 
     def _context(self, step: Step, doing: Doing, key: str | None, home: str) -> dict[str, Any]:
         world, address = self.world, str(step.address)
@@ -375,7 +375,7 @@ class Stepper:
     def _blocked(
         self, step: Step, offer: Offer, values: Mapping[str, Value], facts: Facts
     ) -> list[str]:
-        held = {str(a): r for a, r in self.outcome.held.items()}
+        held = {str(a): r for a, r in self.outcome.held.copy().items()}
         return failing_gates(offer.resource, values) or missing_handle(
             offer.resource, facts, step.refers_to, held
         )

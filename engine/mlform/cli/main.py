@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -27,6 +28,8 @@ def main() -> NoReturn:
     """Run the command line; every option works with one dash or two."""
     from mlform.cli.app import app
 
+    # What a command reads and plans stays until it ends: looking for garbage in it finds none.
+    gc.set_threshold(200_000, 20, 100)
     arguments = [spelled for a in sys.argv[1:] for spelled in _spelling(a)]
     try:
         arguments = _before(arguments)

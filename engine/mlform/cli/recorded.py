@@ -61,7 +61,7 @@ def show(
             else:
                 say(as_markdown(made) if markdown else shown(made))
             return
-        snapshot = session.store.snapshot()
+        snapshot = session.snapshot()
         if json:
             say_json(snapshot_data(snapshot))
             return
@@ -164,7 +164,7 @@ def state_list(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> N
 
     session = opt.open_session(directory)
     with explained(session, as_json=json):
-        snapshot = session.store.snapshot()
+        snapshot = session.snapshot()
         if json:
             say_json(snapshot_data(snapshot))
         else:

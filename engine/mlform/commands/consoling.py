@@ -41,7 +41,7 @@ class Console:
         from mlform.refresh.scope import Scope
         from mlform.refresh.world import known_handle, pending_handle
 
-        snapshot = session.store.snapshot()
+        snapshot = session.snapshot()
         session.know(snapshot)
         project, _ = session.configured
         scope = Scope(project, snapshot, Diagnostics())

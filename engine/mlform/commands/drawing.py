@@ -18,7 +18,7 @@ def drawn(session: Session, type_: str) -> Drawing:
     from mlform.render.graph import Drawing
 
     if type_ == "plan":
-        made = session.plan(session.store.snapshot(), PlanOptions())
+        made = session.plan(session.snapshot(), PlanOptions())
         nodes = {str(s.address): s.action.value for s in made.steps}
         nodes |= dict.fromkeys(made.deferred, "deferred")
         edges = [(str(n), str(s.address)) for s in made.steps for n in s.refers_to]

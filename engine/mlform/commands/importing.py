@@ -151,6 +151,7 @@ def _read_all(
 
 
 def _readings(session: Session, wanted: Sequence[Import], snapshot: Snapshot) -> list[Reading]:
+    from mlform.diagnostics import Diagnostics
     from mlform.refresh.observe import recorded_values
     from mlform.refresh.recorded import Recorded
     from mlform.refresh.world import wanted as normalised
@@ -159,7 +160,7 @@ def _readings(session: Session, wanted: Sequence[Import], snapshot: Snapshot) ->
     known = {a: r for a, r in snapshot.records.items() if registry.find(a.kind, r.type)}
     full = Recorded(known, registry).full
     resources = [project.resources[it.target] for it in wanted]
-    values = recorded_values(project, snapshot, resources)
+    values = recorded_values(project, snapshot, Diagnostics(), resources)
     return [
         Reading(
             it,
@@ -233,14 +234,15 @@ def _context(
     session: Session, address: Address, snapshot: Snapshot, inputs: Inputs
 ) -> dict[str, Any]:
     from mlform.apply.context import describe
-    from mlform.state.model import folder_name, free_home
+    from mlform.state.model import folder_name, free_home, home_of
 
     looker, name = session.looker, str(address)
+    homes = {home_of(record) for record in snapshot.records.values()}
     return describe(
         address=name,
         doing="import",
         root=looker.root,
-        home=looker.homes / free_home(address, snapshot.records.values()),
+        home=looker.homes / free_home(address, homes.__contains__),
         workdir=session.local.resolve() / "work" / folder_name(name),
         store=looker.artifacts.root,
         cache=looker.digests.path,

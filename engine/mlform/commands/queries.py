@@ -27,7 +27,7 @@ def validate(session: Session) -> None:
 
 def plan(session: Session, options: PlanOptions) -> Plan:
     """Plan without the lock: what is planned may be out of date when it is applied."""
-    return session.plan(session.store.snapshot(), options)
+    return session.plan(session.snapshot(), options)
 
 
 def parsed(text: str) -> Address:
@@ -40,7 +40,7 @@ def parsed(text: str) -> Address:
 
 def record(session: Session, text: str) -> Record:
     """Return one record. Raises ``DiagnosedError`` where there is none."""
-    records = session.store.snapshot().records
+    records = session.snapshot().records
     address = parsed(text)
     if address not in records:
         names = [str(a) for a in sorted(records)]
@@ -52,7 +52,7 @@ def record(session: Session, text: str) -> Record:
 
 def outputs(session: Session, name: str | None = None) -> dict[str, Any]:
     """Return the recorded outputs, or one of them. Sensitive ones stay concealed."""
-    found = session.store.snapshot().outputs
+    found = session.snapshot().outputs
     if name is not None and name not in found:
         hint = did_you_mean(name, found)
         known = f" Outputs: {', '.join(sorted(found))}." if found else " None is recorded yet."

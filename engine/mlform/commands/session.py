@@ -163,17 +163,27 @@ class Session:
         return settings(self.sources, self.registry, self.given, self.diagnostics)
 
     @cached_property
-    def store(self) -> Store:
-        """The state."""
-        from mlform.state.store import SqlStore
-
+    def state_file(self) -> Path:
+        """Where the state lies."""
         try:
-            path = self.root / self._settings.backend_path
+            return self.root / self._settings.backend_path
         except DiagnosedError:
             if self.diagnostics.errors:
                 raise
-            path = self.local / "state.db"
-        return SqlStore(f"sqlite:///{path}")
+            return self.local / "state.db"
+
+    @cached_property
+    def store(self) -> Store:
+        """The state, to be written. To look at it ``snapshot`` is enough, and cheaper."""
+        from mlform.state.store import SqlStore
+
+        return SqlStore(f"sqlite:///{self.state_file}")
+
+    def snapshot(self) -> Snapshot:
+        """Return everything recorded now."""
+        from mlform.state.file import snapshot
+
+        return snapshot(self.state_file)
 
     @cached_property
     def artifacts(self) -> LocalStore:

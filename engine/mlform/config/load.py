@@ -149,8 +149,18 @@ class _Modules:
         """Return the syntax trees of some files, each parsed once."""
         for name, text in files.items():
             if name not in self._bodies:
-                self._bodies[name] = parse_file(name, text, self.diagnostics, BLOCKS)
+                self._bodies[name] = self._parse(name, text)
         return [self._bodies[name] for name in files]
+
+    def _parse(self, name: str, text: str) -> Body:
+        if (known := self.sources.parsed.get(name)) is not None:
+            return known
+        found = Diagnostics()
+        body = parse_file(name, text, found, BLOCKS)
+        self.diagnostics.extend(found)
+        if not list(found):
+            self.sources.parsed[name] = body
+        return body
 
     def parse_others(self, bodies: Iterable[Body], place: str = ".") -> None:
         """Note the syntax errors of all other files of a spec that cannot be read further."""

@@ -158,6 +158,8 @@ class Rests:
 
     def of(self, address: Address) -> frozenset[Address]:
         """Return the blocks that the being of one instance rests on."""
+        if not self.blocks and not self.calls:
+            return frozenset()
         found = self.blocks.get(replace(address, key=None), frozenset())
         for depth in range(len(address.module)):
             name = address.module[depth][0]

@@ -43,6 +43,8 @@ class Sources:
     """The files that give variables their values, lowest precedence first."""
     modules: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """The files of called modules, by folder relative to ``root``, as far as they were read."""
+    parsed: dict[str, Body] = field(default_factory=dict, compare=False, repr=False)
+    """The syntax trees of files without an error, as far as anyone asked for them."""
 
     @classmethod
     def read(cls, root: Path, diagnostics: Diagnostics, given: Given | None = None) -> Sources:

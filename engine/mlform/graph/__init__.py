@@ -1,11 +1,11 @@
-"""Project → graph: who needs whom. The one room that knows networkx."""
+"""Project → graph: who needs whom. The one room that knows networkx, and only to tell cycles."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import networkx as nx
+from functools import cached_property
+from heapq import heapify, heappop, heappush
 
 from mlform.address import Address
 from mlform.config import Names, Project, ResourceConfig
@@ -21,9 +21,10 @@ class Graph:
     mentions: Mapping[Address, frozenset[Address]] = field(default_factory=dict)
     """For each instance the blocks it takes values from or rests on, even if without instances."""
 
-    def order(self) -> list[Address]:
-        """Return the addresses, needed ones first, ties by name, so that plans are stable."""
-        return list(nx.lexicographical_topological_sort(_digraph(self.needs)))
+    @cached_property
+    def order(self) -> Sequence[Address]:
+        """The addresses, needed ones first, ties by name, so that plans are stable."""
+        return _ordered(self.needs)
 
     def upstream(self, targets: Iterable[Address]) -> set[Address]:
         """Return the targets and everything they need, directly or not."""
@@ -31,11 +32,33 @@ class Graph:
 
     def downstream(self, sources: Iterable[Address]) -> set[Address]:
         """Return the sources and everything that needs them, directly or not."""
-        needed_by: dict[Address, list[Address]] = {}
-        for address, needs in self.needs.items():
-            for needed in needs:
-                needed_by.setdefault(needed, []).append(address)
-        return _reached(sources, needed_by)
+        return _reached(sources, _needed_by(self.needs))
+
+
+def _needed_by(needs: Mapping[Address, Iterable[Address]]) -> dict[Address, list[Address]]:
+    found: dict[Address, list[Address]] = {}
+    for address, needed in needs.items():
+        for one in needed:
+            found.setdefault(one, []).append(address)
+    return found
+
+
+def _ordered(needs: Mapping[Address, frozenset[Address]]) -> list[Address]:
+    """Return the addresses, needed ones first, the least first; those on a cycle are left out."""
+    names = sorted(needs)
+    rank = {address: at for at, address in enumerate(names)}
+    needed_by, waits = _needed_by(needs), {a: len(n) for a, n in needs.items()}
+    free = [rank[a] for a, n in waits.items() if not n]
+    heapify(free)
+    order = []
+    while free:
+        address = names[heappop(free)]
+        order.append(address)
+        for other in needed_by.get(address, ()):
+            waits[other] -= 1
+            if not waits[other]:
+                heappush(free, rank[other])
+    return order
 
 
 def _reached(starts: Iterable[Address], edges: Mapping[Address, Iterable[Address]]) -> set[Address]:
@@ -55,9 +78,10 @@ def build(project: Project, names: Names, diagnostics: Diagnostics) -> Graph:
     needs = {
         a: frozenset(_instances(r, mentions[a], project)) for a, r in project.resources.items()
     }
-    cyclic = False
+    graph = Graph(needs, mentions)
+    if len(graph.order) == len(needs):
+        return graph
     for cycle in _cycles(needs):
-        cyclic = True
         path = " → ".join(map(str, [*cycle, cycle[0]]))
         detail = (
             f"{path}. Each waits for the next. To compare with what served before, refer to it "
@@ -65,7 +89,7 @@ def build(project: Project, names: Names, diagnostics: Diagnostics) -> Graph:
         )
         at = project.resources[cycle[0]].span
         diagnostics.error("Cycle", detail, at=at, of=cycle[0])
-    return Graph({}) if cyclic else Graph(needs, mentions)
+    return Graph({})
 
 
 def _blocks(resource: ResourceConfig, project: Project, names: Names) -> set[Address]:
@@ -93,19 +117,16 @@ def _instances(
                 yield instance
 
 
-def _cycles(needs: Mapping[Address, Iterable[Address]]) -> Iterator[list[Address]]:
+def _cycles(needs: Mapping[Address, frozenset[Address]]) -> Iterator[list[Address]]:
     """Yield one cycle of each group of resources that wait for each other, always the same one."""
-    graph = _digraph(needs)
+    import networkx as nx  # noqa: PLC0415 - takes longer to load than most plans take
+
+    graph: nx.DiGraph[Address] = nx.DiGraph()
+    graph.add_nodes_from(needs)
+    graph.add_edges_from((n, a) for a, needed in needs.items() for n in sorted(needed))
     for group in sorted(map(sorted, nx.strongly_connected_components(graph))):
         if len(group) > 1 or graph.has_edge(group[0], group[0]):
             edges = nx.find_cycle(graph.subgraph(group), source=group)
             cycle = [edge[0] for edge in edges]
             first = cycle.index(min(cycle))
             yield cycle[first:] + cycle[:first]
-
-
-def _digraph(needs: Mapping[Address, Iterable[Address]]) -> nx.DiGraph[Address]:
-    graph: nx.DiGraph[Address] = nx.DiGraph()
-    graph.add_nodes_from(needs)
-    graph.add_edges_from((n, a) for a, needed in needs.items() for n in sorted(needed))
-    return graph

@@ -26,7 +26,14 @@ from mlform.refresh.model import as_data
 from mlform.refresh.moves import removed
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.scope import Scope
-from mlform.refresh.world import TRIGGERS, Wanted, known_handle, pending_handle, wanted
+from mlform.refresh.world import (
+    TRIGGERS,
+    Wanted,
+    known_handle,
+    pending_handle,
+    recorded_handle,
+    wanted,
+)
 from mlform.registry import Registry
 from mlform.state.model import Record, Snapshot
 from mlform.values import Value, digest, plain
@@ -81,7 +88,7 @@ def walk(
     chosen -= graph.downstream(given.exclude)
     steps: list[Step] = []
     if not given.destroy:
-        order = (project.resources[a] for a in graph.order() if a in chosen)
+        order = (project.resources[a] for a in graph.order if a in chosen)
         steps = [builder.step(r) for r in order if not builder.defers(r)]
         builder.defer_blocks()
     gone = [r for r in _gone(project, snapshot, given) if not builder.awaits(r.address)]
@@ -158,6 +165,8 @@ class _Builder:
     diagnostics: Diagnostics
     notes: list[Note] = field(default_factory=list)
     pending: set[str] = field(default_factory=set)
+    shifted: set[Address] = field(default_factory=set)
+    """What is worth something else than what is recorded."""
     deferred: dict[Address, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -185,6 +194,7 @@ class _Builder:
             return False
         self.deferred[address] = tuple(waits)
         self.pending.add(str(address))
+        self.shifted.add(address)
         self.scope.put(address, pending_handle(address, resource.offer.resource, {}))
         return True
 
@@ -213,10 +223,13 @@ class _Builder:
         address, offered = resource.address, resource.offer.resource
         record = self.snapshot.records.get(address)
         before = self.conditions.before(resource)
-        values = self._values(resource)
-        arguments = wanted(offered, values)
-        self._report(resource, arguments)
         seen = self.given.observations.get(address, Observation())
+        if seen.asked is not None and self.shifted.isdisjoint(self.graph.needs[address]):
+            values, arguments = seen.asked.values, seen.asked.wanted
+        else:
+            values = self._values(resource)
+            arguments = wanted(offered, values)
+            self._report(resource, arguments)
         facts = self._facts(resource, values, arguments, seen)
         facts = self._adopting(resource, values, facts, seen)
         if not facts.open:
@@ -229,6 +242,7 @@ class _Builder:
         self.notes += waiting(address, seen)
         code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
         takes = {} if decision.action in QUIET else self._takes(resource)
+        needs = tuple(sorted(self.graph.needs[address]))
         return Step(
             address=address,
             type=offered.type,
@@ -236,8 +250,8 @@ class _Builder:
             action=decision.action,
             arguments=self.deferrer.arguments(resource, values, arguments),
             reasons=traced(decision.reasons, takes),
-            refers_to=tuple(sorted(self.graph.needs[address])),
-            needs=tuple(sorted(self.graph.needs[address])),
+            refers_to=needs,
+            needs=needs,
             at=dict(facts.at),
             key=decision.key if facts.settled else None,
             parts=seen.used,
@@ -381,9 +395,15 @@ class _Builder:
         address, offered = resource.address, resource.offer.resource
         if decision.action is Action.HELD:
             self.held[str(address)] = tuple(r.subject for r in decision.reasons)
+        same = recorded_handle(self.snapshot, address, offered)
+        quiet = decision.action in QUIET or decision.quiet
+        if same is not None and quiet:
+            self.scope.put(address, same)
+            return
+        self.shifted.add(address)
         if decision.action is Action.REUSE and decision.realisation is not None:
             self.scope.put(address, known_handle(address, offered, decision.realisation.attributes))
-        elif record is not None and (decision.action in QUIET or decision.quiet):
+        elif record is not None and quiet:
             self.scope.put(address, known_handle(address, offered, record.attributes))
         else:
             if decision.action not in QUIET:

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 from mlform.address import Address
 from mlform.diagnostics import Diagnostic
+from mlform.refresh.world import Wanted
+from mlform.values import Value
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,20 @@ class ImportFact:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What the arguments of a resource are worth by what is recorded: without any problem."""
+
+    values: Mapping[str, Value]
+    wanted: Wanted
+
+
+@dataclass(frozen=True)
 class Observation:
     """What was seen of one resource.
 
     ``parts`` are what lies at the source now (``None``: its arguments are not known yet),
     ``pinned`` what the lock file holds it to. ``present`` and ``attributes`` are what reading the
-    recorded thing gave.
+    recorded thing gave. ``asked`` is what it was looked at with.
     """
 
     parts: Mapping[str, str] | None = None
@@ -57,6 +67,7 @@ class Observation:
     trouble: tuple[Diagnostic, ...] = ()
     """What is wrong with the inputs as they are recorded. Those that are about to be made anew may
     be right: a plan tells it where nothing upstream moves."""
+    asked: Asked | None = field(default=None, compare=False, repr=False)
 
     @property
     def used(self) -> Mapping[str, str] | None:

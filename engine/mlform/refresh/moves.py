@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -173,8 +173,3 @@ def _renamed(data: Any, names: Mapping[str, str]) -> Any:
     if isinstance(data, list | tuple):
         return [_renamed(v, names) for v in data]
     return data
-
-
-def homes(records: Iterable[Record]) -> set[str]:
-    """Return the folders that records have."""
-    return {home_of(r) for r in records}

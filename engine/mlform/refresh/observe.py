@@ -13,16 +13,15 @@ from mlform.artifacts import FileDigests, LocalStore
 from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.keys import Closure, ClosureCache, CodeError, closure, environment
-from mlform.refresh.facets import handles_of
-from mlform.refresh.model import CodeFact, Observation
+from mlform.refresh.facets import handles_of, overrides_uses
+from mlform.refresh.model import Asked, CodeFact, Observation
 from mlform.refresh.pins import Pin
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import (
-    Wanted,
     aliased_classes,
-    known_handle,
     pending_handle,
+    recorded_handle,
     result_digest,
     stored,
     wanted,
@@ -117,49 +116,69 @@ def refresh(
 
     What goes wrong is noted against the resource, and the rest is looked at all the same.
     """
-    values = recorded_values(project, snapshot)
+    problems = Diagnostics()
+    values = recorded_values(project, snapshot, problems)
     recorded = Recorded(
         {a: r for a, r in snapshot.records.items() if registry.find(a.kind, r.type)}, registry
     )
 
-    def look(resource: ResourceConfig) -> tuple[Observation, Diagnostics]:
-        found = Diagnostics()
-        record = snapshot.records.get(resource.address)
-        pin = pins.get(resource.address)
-        arguments = wanted(resource.offer.resource, values[resource.address], recorded.full)
+    def ask(resource: ResourceConfig) -> Asked:
         known = values[resource.address]
-        again = record is not None and read(record)
-        seen = _look(resource, known, arguments, record, looker, pin, found, read=again)
-        return seen, found
+        return Asked(known, wanted(resource.offer.resource, known, recorded.full))
 
-    observations: dict[Address, Observation] = {}
+    def look(resource: ResourceConfig, asked: Asked) -> tuple[Observation, Diagnostics]:
+        found = Diagnostics()
+        record, pin = snapshot.records.get(resource.address), pins.get(resource.address)
+        again = record is not None and read(record)
+        seen = _look(resource, asked, record, looker, pin, found, read=again)
+        plain = not resource.lifecycle.triggers and not overrides_uses(resource.offer.resource)
+        whole = plain and not list(problems) and not asked.wanted.problems
+        return replace(seen, asked=asked) if whole else seen, found
+
+    asked = {a: ask(r) for a, r in project.resources.items()}
+    outside = [r for r in project.resources.values() if _outside(r, snapshot)]
     with ThreadPoolExecutor(workers, thread_name_prefix="refresh") as pool:
-        results = pool.map(look, project.resources.values())
-        for address, (seen, found) in zip(project.resources, results, strict=True):
-            observations[address] = seen
-            diagnostics.extend(found)
+        looks = pool.map(look, outside, (asked[r.address] for r in outside))
+        results = {r.address: it for r, it in zip(outside, looks, strict=True)}
+    observations: dict[Address, Observation] = {}
+    for address, resource in project.resources.items():
+        seen, found = results.get(address) or look(resource, asked[address])
+        observations[address] = seen
+        diagnostics.extend(found)
     return observations
 
 
+def _outside(resource: ResourceConfig, snapshot: Snapshot) -> bool:
+    """Tell whether anything outside the state has to be looked at, which may take its time."""
+    offered, record = resource.offer.resource, snapshot.records.get(resource.address)
+    asks = (Resource.inputs, Resource.read, Resource.distributions)
+    if (type(offered).inputs, type(offered).read, type(offered).distributions) != asks:
+        return True
+    if written_as(offered.arguments, Written.CODE):
+        return True
+    inner = () if record is None else record.attributes.values()
+    return any(isinstance(v, Mapping | list) for v in inner)
+
+
 def recorded_values(
-    project: Project, snapshot: Snapshot, only: Iterable[ResourceConfig] | None = None
+    project: Project,
+    snapshot: Snapshot,
+    diagnostics: Diagnostics,
+    only: Iterable[ResourceConfig] | None = None,
 ) -> dict[Address, Mapping[str, Value]]:
-    """Evaluate the arguments of resources against what is recorded; planning does it anew."""
-    scope = Scope(project, snapshot, Diagnostics())
+    """Evaluate the arguments of resources against what is recorded."""
+    scope = Scope(project, snapshot, diagnostics)
     for address, resource in project.resources.items():
-        record, offered = snapshot.records.get(address), resource.offer.resource
-        if record is None or record.type != offered.type:
-            scope.put(address, pending_handle(address, offered, {}))
-        else:
-            scope.put(address, known_handle(address, offered, record.attributes))
+        offered = resource.offer.resource
+        known = recorded_handle(snapshot, address, offered)
+        scope.put(address, known or pending_handle(address, offered, {}))
     chosen = project.resources.values() if only is None else only
     return {r.address: scope.arguments(r) for r in chosen}
 
 
 def _look(
     resource: ResourceConfig,
-    values: Mapping[str, Value],
-    arguments: Wanted,
+    asked: Asked,
     record: Record | None,
     looker: Looker,
     pin: Pin | None,
@@ -167,21 +186,18 @@ def _look(
     *,
     read: bool,
 ) -> Observation:
-    offered = resource.offer.resource
-    seen = Observation()
+    offered, values, arguments = resource.offer.resource, asked.values, asked.wanted
     code, distributions = _code(resource, values, looker, diagnostics)
-    seen = replace(seen, code=code)
-    if type(offered).inputs is Resource.inputs:
-        seen = replace(seen, parts={})
-    elif arguments.model is not None and not arguments.open:
+    plain = type(offered).inputs is Resource.inputs
+    seen = Observation(parts={} if plain else None, code=code)
+    if not plain and arguments.model is not None and not arguments.open:
         takes = bool(handles_of(values))
         seen = _inputs(resource, arguments.model, seen, looker, diagnostics, takes=takes)
     if arguments.model is not None:
         seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
         needed = {*distributions, *offered.distributions(arguments.model)}
-        seen = replace(
-            seen, environment=dict(sorted(environment(sorted(needed)).items())) if needed else {}
-        )
+        found = environment(sorted(needed)) if needed else {}
+        seen = replace(seen, environment=dict(sorted(found.items())))
     if read and record is not None and record.type == offered.type:
         seen = _read(offered, record, seen, looker, diagnostics)
     return seen

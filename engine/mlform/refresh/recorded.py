@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -10,7 +11,7 @@ from mlform.address import Address
 from mlform.refresh.world import known_handle, lasting
 from mlform.registry import Registry
 from mlform.sdk.fields import Artifact
-from mlform.state.model import Record
+from mlform.state.model import Record, home_of
 from mlform.values import Handle, Value, handle_in
 
 _ARTIFACT: Final = Artifact.model_fields.keys()
@@ -22,22 +23,30 @@ class Recorded:
     def __init__(self, records: Mapping[Address, Record], registry: Registry) -> None:
         self.now = dict(records)
         self.registry = registry
+        self._homes = Counter(map(home_of, records.values()))
         self._artifacts: dict[str, Mapping[str, Any]] = {}
         for record in records.values():
             self._index(record.attributes)
 
     def put(self, record: Record) -> None:
         """Take a new record."""
+        self._leave(record.address)
+        self._homes[home_of(record)] += 1
         self.now[record.address] = record
         self._index(record.attributes)
 
     def drop(self, address: Address) -> None:
         """Let a record go."""
+        self._leave(address)
         self.now.pop(address, None)
 
     def digests(self, addresses: Iterable[Address]) -> dict[str, str]:
         """Return the digest of each of these that is recorded."""
         return {str(a): self.now[a].digest for a in addresses if a in self.now}
+
+    def lives(self, home: str) -> bool:
+        """Tell whether a folder is that of anything recorded."""
+        return self._homes[home] > 0
 
     def handle(self, address: Address) -> Handle | None:
         """Return the handle of what is recorded at an address."""
@@ -79,6 +88,10 @@ class Recorded:
             assert offer is not None, "a recorded type is offered by nobody"
             data["attributes"] = lasting(offer.resource, record.attributes)
         return data
+
+    def _leave(self, address: Address) -> None:
+        if (before := self.now.get(address)) is not None:
+            self._homes[home_of(before)] -= 1
 
     def _index(self, data: Any) -> None:
         if isinstance(data, Mapping):

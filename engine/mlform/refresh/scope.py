@@ -9,7 +9,7 @@ from mlform.config import ModuleScope, Project, ResourceConfig, scopes
 from mlform.config.model import ROOT, ModulePath
 from mlform.diagnostics import Diagnostics
 from mlform.lang import references
-from mlform.refresh.world import absent, known_handle
+from mlform.refresh.world import absent, recorded_handle
 from mlform.registry import KINDS
 from mlform.registry.places import place
 from mlform.sdk.fields import Written, written_as
@@ -70,14 +70,10 @@ class Scope:
 
     def _prior(self, snapshot: Snapshot) -> None:
         for address, resource in self.project.resources.items():
-            record = snapshot.records.get(address)
             offered = resource.offer.resource
             prior = self.modules[address.module].roots["prior"]
             assert isinstance(prior, dict)
-            if record is None or record.type != offered.type:
-                place(prior, address, absent(offered))
-            else:
-                place(prior, address, known_handle(address, offered, record.attributes))
+            place(prior, address, recorded_handle(snapshot, address, offered) or absent(offered))
 
 
 def _addresses(argument: Attribute, path: ModulePath) -> Value:

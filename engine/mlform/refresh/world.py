@@ -22,7 +22,7 @@ from mlform.refresh.facets import (
 from mlform.refresh.problems import Problem, problems
 from mlform.sdk import AnyResource, Arguments, Stored
 from mlform.sdk.fields import Artifact, FieldClass, field_classes
-from mlform.state.model import Record
+from mlform.state.model import Record, Snapshot
 from mlform.values import (
     UNKNOWN,
     Handle,
@@ -71,6 +71,18 @@ def known_handle(address: Address, resource: AnyResource, attributes: Mapping[st
     }
     covered = lasting(resource, attributes)
     return Handle(str(address), None, result_digest(resource, attributes), values, covered)
+
+
+def recorded_handle(snapshot: Snapshot, address: Address, resource: AnyResource) -> Handle | None:
+    """Return the handle of what is recorded at an address, if that is of this type."""
+    record = snapshot.records.get(address)
+    if record is None or record.type != resource.type:
+        return None
+    found = snapshot.worth.get((address, resource.attributes))
+    if found is None:
+        found = known_handle(address, resource, record.attributes)
+        snapshot.worth[address, resource.attributes] = found
+    return found
 
 
 def pending_handle(address: Address, resource: AnyResource, predicted: Mapping[str, Any]) -> Handle:
@@ -152,7 +164,7 @@ def wanted(
         except ValidationError as error:
             return Wanted(raw, open_, None, given, problems(error, secret, resource.arguments))
         # What is recorded has handles by digest alone, in fields of any type.
-        bare = model if full is None else resource.arguments.model_validate(raw)
+        bare = model if given == raw else resource.arguments.model_validate(raw)
         data, wrong = bare.model_dump(mode="json", by_alias=True), []
         if used := taken(resource, model, found):
             data = {n: with_used(v, used) for n, v in data.items()}

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, select
 
 from mlform.state import history
 from mlform.state.codec import seal, sound, text
-from mlform.state.database import NAME, rot
+from mlform.state.database import rot
+from mlform.state.file import NAME
 from mlform.state.journal import chain, lineage
 from mlform.state.tables import ALARMS, HISTORY, JOURNAL, REALISATIONS, RECORDS, STATE
 

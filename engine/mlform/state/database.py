@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 import threading
 import time
@@ -16,31 +15,12 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DatabaseError
 
-from mlform.diagnostics import DiagnosedError, stop
+from mlform.diagnostics import stop
 from mlform.state.codec import seal
-from mlform.state.model import damaged
-from mlform.state.tables import METADATA, SCHEMA, STATE
+from mlform.state.file import NAME, PATIENCE, SCHEMA, check_version, error_name, explained, lenient
+from mlform.state.tables import METADATA, STATE
 
-NAME: Final = "default"
-"""The one state a database holds."""
 _PREFIX: Final = "sqlite:///"
-_PATIENCE: Final = 30
-"""Seconds to wait for another process's transaction; each takes milliseconds."""
-
-_WHAT_TO_DO: Final = {
-    "SQLITE_BUSY": f"Another process has been writing to it for more than {_PATIENCE} s. See "
-    "whether one hangs or is stopped, then run the command again.",
-    "SQLITE_READONLY": "Give this user the right to write the file and its folder.",
-    "SQLITE_CANTOPEN": "Give this user the right to read and write the file and its folder.",
-    "SQLITE_FULL": "Make room on the disk, then run the command again.",
-    "SQLITE_IOERR": "Check that the disk works and has room, then run the command again.",
-    "SQLITE_CORRUPT": "The file is damaged: restore it from a backup.",
-    "SQLITE_NOTADB": "The file is damaged or is no state: restore it from a backup.",
-}
-_OTHERWISE: Final = (
-    "Check that the file is a state of this version of mlform, that it may be read and written, "
-    "and that the disk has room."
-)
 
 
 class Database:
@@ -115,7 +95,7 @@ class Database:
         self._ready = True
 
     def _use_wal(self) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         with closing(self._engine.raw_connection()) as connection:
             while True:
                 try:
@@ -123,7 +103,7 @@ class Database:
                     break
                 except sqlite3.OperationalError as error:
                     # This one statement does not wait by itself when another process is at it.
-                    if _name(error) != "SQLITE_BUSY" or time.monotonic() > deadline:
+                    if error_name(error) != "SQLITE_BUSY" or time.monotonic() > deadline:
                         raise
                     time.sleep(0.01)
         if mode != "wal":
@@ -136,22 +116,11 @@ class Database:
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """Turn what a database driver raises into words."""
-        try:
-            yield
-        except DatabaseError as error:
-            raise self._unusable(error.orig or error) from None
-        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
-            raise self._unusable(error) from None
-
-    def _unusable(self, error: BaseException) -> DiagnosedError:
-        name = _name(error)
-        hint = next((t for n, t in _WHAT_TO_DO.items() if name.startswith(n)), _OTHERWISE)
-        why = str(error)
-        if isinstance(error, OSError):
-            why = error.strerror or why
-        elif isinstance(error, UnicodeDecodeError):  # the driver, quoting the file
-            why = "database schema is no text"
-        return stop("State cannot be used", f"{self.file}: {why}. Nothing was changed. {hint}")
+        with explained(self.file):
+            try:
+                yield
+            except DatabaseError as error:
+                raise error.orig or error from None
 
 
 def rot(connection: Connection) -> list[str]:
@@ -162,12 +131,12 @@ def rot(connection: Connection) -> list[str]:
 
 def _open(file: Path) -> Engine:
     url = URL.create("sqlite", database=str(file))  # a path may hold what a URL gives a meaning
-    engine = create_engine(url, connect_args={"timeout": _PATIENCE})
+    engine = create_engine(url, connect_args={"timeout": PATIENCE})
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the BEGIN below is ours, not the driver's
-        connection.text_factory = _lenient
+        connection.text_factory = lenient
         connection.execute("PRAGMA synchronous = FULL")
 
     @event.listens_for(engine, "begin")
@@ -178,36 +147,11 @@ def _open(file: Path) -> Engine:
     return engine
 
 
-def _lenient(raw: bytes) -> str:
-    """Read text even where bytes rotted: the hash beside it tells, and names the record."""
-    return raw.decode(errors="replace")
-
-
-def _name(error: BaseException) -> str:
-    """Return SQLite's name for an error; for one of the system, the name of its like."""
-    match error:
-        case PermissionError() | OSError(errno=errno.EROFS):
-            return "SQLITE_CANTOPEN"
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return "SQLITE_FULL"
-        case UnicodeDecodeError():
-            return "SQLITE_CORRUPT"
-        case _:
-            return str(getattr(error, "sqlite_errorname", ""))
-
-
 def _is_state(connection: Connection) -> bool:
     """Tell whether there is a state here. Raises ``DiagnosedError`` if it is not for us."""
     if not connection.dialect.has_table(connection, STATE.name):
         return False
     query = select(STATE.c.schema_version).where(STATE.c.name == NAME)
     found = connection.execute(query).scalar()
-    if not isinstance(found, int):
-        raise damaged("It does not say its version.")
-    if found > SCHEMA:
-        raise stop(
-            "State is of a newer version",
-            f"The state has format {found}; this mlform knows {SCHEMA}. It was written by a newer "
-            "mlform: upgrade, or use the one that wrote it.",
-        )
+    check_version(found)
     return True

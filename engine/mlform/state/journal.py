@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from mlform.address import Address
 from mlform.state.codec import text
-from mlform.state.database import NAME, Database
+from mlform.state.database import Database
+from mlform.state.file import NAME
 from mlform.state.model import Entry, damaged
 from mlform.state.tables import JOURNAL, STATE
 

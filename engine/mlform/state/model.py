@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from mlform.address import Address
 from mlform.diagnostics import stop
+from mlform.values import Handle
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,11 @@ def home_of(record: Record) -> str:
     return str(record.receipt.get("home") or folder_name(str(record.address)))
 
 
-def free_home(address: Address, records: Iterable[Record]) -> str:
+def free_home(address: Address, taken: Callable[[str], bool]) -> str:
     """Return the name of a folder for a new resource: one that no other has."""
-    taken = {home_of(r) for r in records}
     first = folder_name(str(address))
     names = chain([first], (f"{first}~{n}" for n in count(1)))
-    return next(name for name in names if name not in taken)
+    return next(name for name in names if not taken(name))
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,10 @@ class Snapshot:
     records: Mapping[Address, Record]
     outputs: Mapping[str, Any] = field(default_factory=dict)
     """Output name → ``{"value": …, "sensitive": bool}``; a sensitive value is a tagged digest."""
+    worth: dict[tuple[Address, type], Handle] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    """What records are worth to expressions, by address and attributes, as far as anyone asked."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from mlform.address import Address
 from mlform.diagnostics import DiagnosedError
 from mlform.state import history, journal
 from mlform.state.audit import audit
-from mlform.state.codec import checked_record, record_data, seal, sound
+from mlform.state.codec import record_data, seal, sound
 from mlform.state.codec import text as write
-from mlform.state.database import NAME, Database
+from mlform.state.database import Database
+from mlform.state.file import NAME, snapshot
 from mlform.state.holder import Holder
 from mlform.state.model import (
     AlarmEvent,
@@ -50,16 +51,7 @@ class SqlStore:
 
     def snapshot(self) -> Snapshot:
         """Return everything recorded now."""
-        with self._database.reading() as connection:
-            if connection is None:
-                return Snapshot("", 0, {})
-            state = connection.execute(select(STATE).where(_OURS)).one()
-            rows = connection.execute(select(RECORDS)).all()
-        if seal("outputs", state.outputs) != state.outputs_sha256:
-            raise damaged("The outputs are not what was written.")
-        records = [checked_record(*row) for row in rows]
-        outputs = json.loads(state.outputs)
-        return Snapshot(state.lineage, state.serial, {r.address: r for r in records}, outputs)
+        return snapshot(self._database.file)
 
     @contextmanager
     def lock(self, operation: str) -> Iterator[Lease]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -16,9 +14,6 @@ from sqlalchemy import (
     Table,
     Text,
 )
-
-SCHEMA: Final = 1
-"""Version of the tables. A state with a higher one is refused."""
 
 METADATA = MetaData()
 _Sequence = BigInteger().with_variant(Integer, "sqlite")

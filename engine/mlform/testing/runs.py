@@ -130,7 +130,7 @@ class _Runner:
                 if applied.outcome is not None and applied.outcome.interrupted:
                     raise KeyboardInterrupt
             else:
-                plan = trial.plan(trial.store.snapshot(), options)
+                plan = trial.plan(trial.snapshot(), options)
         except DiagnosedError as error:
             if not run.expected:
                 raise
@@ -177,7 +177,7 @@ class _Runner:
         project, _ = trial.configured
         scope = trial.scope
         if run.apply or scope is None:
-            trial.know(trial.store.snapshot())
+            trial.know(trial.snapshot())
             project, _ = trial.configured
             scope = _recorded(trial)
         outputs = {n: scope.value(o.value) for n, o in project.outputs.items()}
@@ -258,7 +258,7 @@ def _data(attribute: Attribute | None, diagnostics: Diagnostics) -> Mapping[str,
 
 def _recorded(trial: Trial) -> Scope:
     """Return what everything is worth after an apply."""
-    snapshot = trial.store.snapshot()
+    snapshot = trial.snapshot()
     project, _ = trial.configured
     scope = Scope(project, snapshot, Diagnostics())
     for address, resource in project.resources.items():

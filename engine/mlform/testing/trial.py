@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 from mlform.commands.session import Session
-from mlform.state.model import Store
-from mlform.state.store import SqlStore
 
 
 @dataclass
@@ -35,6 +33,6 @@ class Trial(Session):
         return {**super().texts, **self.test_texts}
 
     @cached_property
-    def store(self) -> Store:
-        """The state."""
-        return SqlStore(f"sqlite:///{self.place / 'state.db'}")
+    def state_file(self) -> Path:
+        """Where the state lies."""
+        return self.place / "state.db"
