@@ -8,6 +8,8 @@ from tests.engine.world import World
 from mlform.commands.session import PlanOptions
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import dump, parse
+from mlform.render.plan import plan as as_text
+from mlform.render.style import paint
 
 NODE = 'training_job "node" "{}" {{\n  value = {}\n}}\n'
 SERVICE = 'deployment "file" "{}" {{\n  shows = {}\n}}\n'
@@ -385,3 +387,26 @@ def test_the_time_of_the_plan_is_an_input(world: World) -> None:
     assert world.plan(spec, PlanOptions(as_of="2026-02-01T06:00:00Z")).changes == ()
     assert world.plan(spec).as_of is not None
     assert world.plan(NODE.format("n", 1)).as_of is None
+
+
+def test_a_plan_names_the_outputs_that_change(world: World) -> None:
+    before = 'output "a" {\n  value = 1\n}\noutput "b" {\n  value = "x"\n}\n'
+    node = NODE.format("n", 1) + 'output "n" {\n  value = training_job.n.parity\n}\n'
+    plan = world.plan(before)
+    assert {n: c.action for n, c in plan.output_changes.items()} == {"a": "add", "b": "add"}
+    assert not plan.empty
+    world.apply(before + node)
+    assert world.plan(before + node).empty
+    after = 'output "a" {\n  value = 2\n}\noutput "c" {\n  value = "x"\n  sensitive = true\n}\n'
+    plan = parse(dump(world.plan(after + node)))
+    assert plan.changes == ()
+    assert {n: (c.action, c.before) for n, c in plan.output_changes.items()} == {
+        "a": ("change", 1),
+        "b": ("remove", "x"),
+        "c": ("add", None),
+    }
+    assert world.apply(after + node, saved=plan) == {}
+    assert world.plan(after + node).empty
+    shown = paint(as_text(plan), colour=False)
+    assert '~ output.a  1 → 2\n- output.b  "x"\n+ output.c  (sensitive value)\n' in shown
+    assert "Outputs only." in shown

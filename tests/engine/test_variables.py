@@ -225,6 +225,7 @@ module "m" {
 locals {
   both = { token = var.token, size = 3 }
   bare = ephemeralasnull(var.token)
+  nothing = ephemeralasnull(local.both)
 }
 training_job "node" "a" {
   value = 1
@@ -232,7 +233,7 @@ training_job "node" "a" {
 }
 training_job "node" "b" {}
 output "null" {
-  value = [ephemeralasnull(var.token) == null, ephemeralasnull(local.both) == null, local.bare == null]
+  value = [for v in [ephemeralasnull(var.token), local.nothing, local.bare] : v == null]
 }
 output "parts" {
   value = ephemeralasnull({ token = module.m.token, size = [3, var.token] })

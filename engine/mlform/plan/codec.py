@@ -17,6 +17,7 @@ from mlform.plan.model import (
     Estimate,
     Note,
     Output,
+    OutputChange,
     Plan,
     Reason,
     Step,
@@ -49,6 +50,9 @@ def dump(plan: Plan) -> str:
                 "before": _conditions(o.before),
             }
             for n, o in plan.outputs.items()
+        },
+        "output_changes": {
+            n: {"action": c.action, "before": c.before} for n, c in plan.output_changes.items()
         },
         "moves": dict(plan.moves),
         "deferred": {a: list(w) for a, w in plan.deferred.items()},
@@ -94,6 +98,7 @@ def _plan(data: Mapping[str, Any]) -> Plan:
             n: Output(_read(o["value"]), o["sensitive"], _read_conditions(o["before"]))
             for n, o in data["outputs"].items()
         },
+        output_changes={n: OutputChange(**c) for n, c in data["output_changes"].items()},
         moves=data["moves"],
         deferred={a: tuple(w) for a, w in data["deferred"].items()},
         checks={n: _read_conditions(c) for n, c in data["checks"].items()},

@@ -192,6 +192,18 @@ class Output:
 
 
 @dataclass(frozen=True)
+class OutputChange:
+    """An output that will be recorded anew, as far as that is certain while planning.
+
+    ``action`` is ``add``, ``change`` or ``remove``; ``before`` the value recorded now, concealed
+    where it is sensitive, ``None`` where there is none.
+    """
+
+    action: str
+    before: Any = None
+
+
+@dataclass(frozen=True)
 class Note:
     """Something the plan should say beside its steps: data that wait, a warning."""
 
@@ -216,6 +228,7 @@ class Plan:
     as_of: str | None
     steps: tuple[Step, ...]
     outputs: Mapping[str, Output] = field(default_factory=dict)
+    output_changes: Mapping[str, OutputChange] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Provider name → the values of its block."""
@@ -243,7 +256,8 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether applying it would change nothing, not even what is recorded."""
-        return not self.changes and not self.moves and not self.imports
+        quiet = not self.changes and not self.moves and not self.imports
+        return quiet and not self.output_changes
 
     @property
     def held(self) -> tuple[Step, ...]:

@@ -36,6 +36,9 @@ def plan(it: Plan, parallelism: int = 2) -> dict[str, Any]:
         "excluded": list(it.excluded),
         "steps": [_step(s, before) for s in it.steps],
         "outputs": {n: _output(o.value, sensitive=o.sensitive) for n, o in it.outputs.items()},
+        "output_changes": {
+            n: {"action": c.action, "before": shown(c.before)} for n, c in it.output_changes.items()
+        },
         "moved": [{"from": a, "to": b} for a, b in it.moves.items()],
         "deferred": [{"address": a, "waits_for": list(w)} for a, w in it.deferred.items()],
         "checks": list(it.checks),

@@ -42,7 +42,8 @@ def _headline(it: Plan) -> str:
     if it.imports:
         listed = f"{len(it.imports)} to import, {listed or '0 actions'}"
     unchanged = sum(1 for s in it.steps if s.action is Action.NO_OP and not s.imported)
-    return f"### Plan: {listed or 'moves only'}; {unchanged} unchanged"
+    only = "outputs only" if it.output_changes else "moves only"
+    return f"### Plan: {listed or only}; {unchanged} unchanged"
 
 
 def _table(steps: list[Step]) -> str:

@@ -60,7 +60,8 @@ def _headline(it: Plan) -> str:
     if it.imports:
         listed = f"{len(it.imports)} to import, {listed or '0 actions'}"
     if not listed:
-        return "moves only" if it.moves else "no changes"
+        only = "outputs" if it.output_changes else "moves"
+        return "no changes" if it.empty else f"{only} only"
     return f"{listed}; {counts[Action.NO_OP]} unchanged"
 
 

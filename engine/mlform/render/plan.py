@@ -12,7 +12,7 @@ from mlform.address import Address
 from mlform.plan import Action, Estimate, Plan, Reason, Step
 from mlform.render.reasons import reason, reasons
 from mlform.render.signs import IMPORT, LEGEND, ORDER, SIGNS
-from mlform.render.style import Styled
+from mlform.render.style import Style, Styled
 from mlform.render.times import lasting, together, totals
 from mlform.render.values import value
 from mlform.values import short
@@ -24,6 +24,11 @@ _ALIKE: Final = 4
 _LARGE: Final = 20
 """A plan that shows more than this has a line for a step with one reason."""
 _NAMED: Final = 3
+_OUTPUT: Final[Mapping[str, tuple[str, Style]]] = {
+    "add": ("+", "green"),
+    "change": ("~", "yellow"),
+    "remove": ("-", "red"),
+}
 
 
 def plan(it: Plan, parallelism: int = 2) -> Styled:
@@ -56,6 +61,7 @@ def plan(it: Plan, parallelism: int = 2) -> Styled:
         said += [("yellow", "  · "), ("", f"{note.address}: {note.text}\n")]
     if it.notes:
         said.append(("", "\n"))
+    said += _outputs(it)
     said += _totals(it, parallelism) if it.changes or it.imports else _nothing(it)
     return [*said, ("dim", f"{header(it)}\n")]
 
@@ -170,7 +176,20 @@ def _why(step: Step, before: Mapping[str, Estimate]) -> Iterator[str]:
     return found
 
 
+def _outputs(it: Plan) -> Styled:
+    said: Styled = []
+    for name, change in it.output_changes.items():
+        sign, colour = _OUTPUT[change.action]
+        after = "" if change.action == "remove" else value(it.outputs[name].value)
+        before = "" if change.action == "add" else value(change.before)
+        between = " → " if before and after else ""
+        said += [(colour, f"{sign} output.{name}"), ("", f"  {before}{between}{after}\n")]
+    return [*said, ("", "\n")] if said else said
+
+
 def _nothing(it: Plan) -> Styled:
+    if it.output_changes:
+        return [("bold", "Outputs only. "), ("", "Applying it records them and runs nothing.\n")]
     if it.moves:
         return [("bold", "Moves only. "), ("", "Applying it records the new addresses.\n")]
     if it.held:

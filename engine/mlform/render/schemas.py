@@ -116,6 +116,7 @@ def plan() -> Schema:
         }
     )
     output = _object({"sensitive": _FLAG, "known": _FLAG, "value": _ANY})
+    output_change = _object({"action": {"enum": ["add", "change", "remove"]}, "before": _ANY})
     body = _object(
         {
             "format_version": {"const": VERSION},
@@ -124,6 +125,7 @@ def plan() -> Schema:
             "excluded": _list(_TEXT),
             "steps": _said(_list(step), "In an order that works one at a time."),
             "outputs": _map(output),
+            "output_changes": _said(_map(output_change), "What is certain to be recorded anew."),
             "moved": _list(_object({"from": _TEXT, "to": _TEXT})),
             "deferred": _list(_object({"address": _TEXT, "waits_for": _list(_TEXT)})),
             "checks": _list(_TEXT),
