@@ -20,16 +20,15 @@ from mlform.plan.model import (
     QUIET,
     Action,
     Condition,
-    Deferred,
     Note,
     Output,
-    OutputChange,
     Plan,
     Reason,
     Step,
 )
 from mlform.plan.notes import waiting
 from mlform.plan.orphans import orphans
+from mlform.plan.outputs import changed_outputs
 from mlform.plan.why import traced
 from mlform.refresh import ImportFact, Observation, Observations
 from mlform.refresh.facets import overrides_uses
@@ -119,7 +118,7 @@ def walk(
         as_of=given.as_of,
         steps=tuple(timed),
         outputs=outputs,
-        output_changes=_changed_outputs(outputs, snapshot) if whole else {},
+        output_changes=changed_outputs(outputs, snapshot) if whole else {},
         notes=tuple(builder.notes),
         settings={
             n: {k: plain(v) for k, v in s.items()} for n, s in sorted(registry.settings.items())
@@ -132,22 +131,6 @@ def walk(
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
     )
     return plan, builder.scope
-
-
-def _changed_outputs(outputs: Mapping[str, Output], snapshot: Snapshot) -> dict[str, OutputChange]:
-    """Return which outputs come out different from what is recorded, whatever else happens."""
-    found: dict[str, OutputChange] = {}
-    for name, output in outputs.items():
-        recorded = snapshot.outputs.get(name)
-        if isinstance(output.value, Deferred):
-            continue
-        if recorded is None:
-            found[name] = OutputChange("add")
-        elif recorded != {"value": output.value, "sensitive": output.sensitive}:
-            found[name] = OutputChange("change", recorded["value"])
-    for name in snapshot.outputs.keys() - outputs.keys():
-        found[name] = OutputChange("remove", snapshot.outputs[name]["value"])
-    return dict(sorted(found.items()))
 
 
 def _gone(project: Project, snapshot: Snapshot, given: Unplanned) -> list[Record]:
