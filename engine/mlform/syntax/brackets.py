@@ -138,17 +138,11 @@ class CollectionScanner(TemplateScanner):
         self.pos = found.end() if start < 0 else start
         return start >= 0
 
-    def for_intro(self, start: int, summary: str) -> tuple[str | None, str]:
-        """Read ``k, v in`` of a ``for`` that begins at ``start``: the names, the first optional."""
+    def for_intro(self, summary: str) -> tuple[str | None, str]:
+        """Read ``k, v in`` of a ``for``: the names, of which the first is optional."""
         found = self.mode.for_intro(self.text, self.pos)
         if found is None or found.end() > self.end:
-            self.fail(
-                summary,
-                "After for come one or two names and in: for value in collection, or for key, "
-                "value in collection.",
-                start,
-                self.token_end(self.pos),
-            )
+            self._no_intro(summary)
         if not self.ascii_only:
             self.check_name(*found.span(1))
         if found[2] is None:
@@ -158,9 +152,30 @@ class CollectionScanner(TemplateScanner):
         self.pos = found.end()
         return found[1], found[2]
 
+    def _no_intro(self, summary: str) -> NoReturn:
+        """Say what is wrong after ``for``, at the first token that does not belong there."""
+        self.skip_gap()
+        wanted, comma = "a name", '"," or "in"'
+        for more in (comma, "a name", '"in"'):
+            name = self.grammar.name(self.text, self.pos)
+            if wanted == "a name" and name:
+                self.pos = name.end()
+            elif wanted == comma and self.text[self.pos] == ",":
+                self.pos += 1
+            else:
+                break
+            wanted = more
+            self.skip_gap()
+        self.unexpected(
+            summary,
+            f"{wanted} here",
+            "After for come one or two names and in: for value in collection, or for key, value "
+            "in collection.",
+        )
+
     def _for(self, start: int, bracket: str) -> Expr:
         self.pos += len("for")
-        key, value = self.for_intro(self.pos - len("for"), BAD_FOR)
+        key, value = self.for_intro(BAD_FOR)
         collection = self.expression()
         if self.text[self.pos] in GAPS:
             self.skip_gap()

@@ -131,7 +131,7 @@ class FileScanner(ExpressionScanner):
         inside = bool(self.open)
         self.open.clear()
         self.depth, self.mode = 0, self.grammar.line
-        at = problem.start
+        at = problem.after
         if problem.summary == UNCLOSED_BLOCK:
             at = self.end
         self.pos = resume(self.grammar, self.text, start, at, inside=inside)
@@ -338,9 +338,10 @@ class FileScanner(ExpressionScanner):
             ".": "A name has no dots; what they would reach into is written as a block or object.",
             "\n": f"Write {name} = … on one line to set it, or {name} {{ … }} for a block.",
         }.get(self.text[at], f"Write {name} = … to set it, or {name} {{ … }} for a block.")
-        self.fail(
+        raise SyntaxProblem(
             BAD_ITEM,
             f'Expected "=" or "{{" after {name}, found {self.found(at)}. {hint}',
-            start if self.text[at] in "\r\n" else at,
-            end if self.text[at] in "\r\n" else self.token_end(at),
+            start,
+            min(end if self.text[at] in "\r\n" else max(self.token_end(at), at + 1), self.end),
+            after=start if self.text[at] in "\r\n" else min(at, self.end),
         )

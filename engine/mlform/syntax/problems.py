@@ -49,10 +49,16 @@ MAX_DIGITS: Final = 4096
 
 
 class SyntaxProblem(Exception):  # noqa: N818 — it never leaves the room: caught at the next item
-    """One problem at the characters from ``start`` to ``end``; stops the item it stands in."""
+    """One problem at the characters from ``start`` to ``end``; stops the item it stands in.
 
-    def __init__(self, summary: str, detail: str, start: int, end: int) -> None:
+    ``after`` is where to look for the next item from, if that is not where the problem starts.
+    """
+
+    def __init__(
+        self, summary: str, detail: str, start: int, end: int, after: int | None = None
+    ) -> None:
         super().__init__(summary)
+        self.after = start if after is None else after
         self.summary = summary
         self.detail = detail
         self.start = start

@@ -61,7 +61,7 @@ class TemplateScanner(Scanner):
         """Return what a name means, with the ``.name`` steps of ``tail``."""
 
     @abstractmethod
-    def for_intro(self, start: int, summary: str) -> tuple[str | None, str]:
+    def for_intro(self, summary: str) -> tuple[str | None, str]:
         """Read ``k, v in`` of a ``for`` that begins at ``start``: the names, the first optional."""
 
     def quoted(self, start: int) -> Expr:
@@ -319,7 +319,7 @@ class TemplateScanner(Scanner):
         self.pos = found.end()
         keyword = found[1]
         if keyword == "for":
-            key, value = self.for_intro(start, BAD_DIRECTIVE)
+            key, value = self.for_intro(BAD_DIRECTIVE)
             return keyword, self.expression(), key, value
         return keyword, self.expression() if keyword == "if" else None, None, ""
 
