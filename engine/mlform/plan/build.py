@@ -16,16 +16,7 @@ from mlform.plan.deferred import Deferrer
 from mlform.plan.estimate import Past, estimated, no_past
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.imports import taken_over
-from mlform.plan.model import (
-    QUIET,
-    Action,
-    Condition,
-    Note,
-    Output,
-    Plan,
-    Reason,
-    Step,
-)
+from mlform.plan.model import QUIET, Action, Condition, Note, Output, Plan, Reason, Step
 from mlform.plan.notes import waiting
 from mlform.plan.orphans import orphans
 from mlform.plan.outputs import changed_outputs
