@@ -18,7 +18,7 @@ _READ: Final[Mapping[str, tuple[str, ...]]] = {
     "module": ("depends_on", "providers"),
     "moved": ("from", "to"),
     "removed": ("from",),
-    "import": ("to",),
+    "import": ("to", "provider"),
     "lifecycle": ("ignore_changes", "replace_triggered_by"),
     "dynamic": ("iterator",),
     "run": ("command", "expect_failures"),

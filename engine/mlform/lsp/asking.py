@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from mlform.config.declare import LABELS, OUTPUT
+from mlform.config.imports import ARGUMENTS as IMPORT
 from mlform.config.lifecycle import ARGUMENTS as LIFECYCLE
 from mlform.config.load import CALL
 from mlform.config.resources import META
@@ -46,7 +47,7 @@ _INSIDE: Final[Mapping[str, tuple[Sequence[str], Sequence[str]]]] = {
     "backend": (("path",), ()),
     "moved": (("from", "to"), ()),
     "removed": (("from",), ("lifecycle",)),
-    "import": (("to", "id"), ()),
+    "import": (IMPORT, ()),
     "dynamic": (("for_each", "iterator"), ("content",)),
 }
 """Block → the arguments and the blocks that it takes."""
