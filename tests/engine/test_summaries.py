@@ -29,6 +29,7 @@ UNSHOWN: Final = {
     "Provider error": "takes a provider with a bug; tests/execute has one",
     "System error": "takes a full or broken disk",
     "Internal error": "takes a bug",
+    "Code changed since the plan": "takes code that changes while an apply runs",
     "Plan exceeded": "takes a provider that changes its mind; tests/engine/test_apply.py has one",
     "Expression too deep": "takes a value deeper than the parser lets any text be",
     "File too large": "takes a file of 64 MiB",

@@ -2,10 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mlform.address import Address
 from mlform.apply.provider import StepFailed
-from mlform.keys import CodeError, closure
-from mlform.plan import Step
+from mlform.apply.settle import Settler
+from mlform.keys import CodeError, changed_code, closure, environment
+from mlform.plan import Action, Deferred, Plan, Step
 from mlform.refresh import Looker
+from mlform.refresh.pins import Pin
+from mlform.refresh.recorded import Recorded
+from mlform.refresh.world import wanted
+from mlform.registry import ENGINE, Registry
+from mlform.sdk import Resource, ResourceError
+
+_GONE = frozenset({Action.DESTROY, Action.FORGET})
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One thing that a plan was made from and that is another now.
+
+    ``what`` is ``pin``, ``data``, ``code`` or ``package``; ``name`` the part, the function or the
+    distribution; ``None`` is one that is not there.
+    """
+
+    address: Address
+    what: str
+    name: str
+    before: str | None = None
+    after: str | None = None
+
+
+def moved_since(
+    plan: Plan,
+    recorded: Recorded,
+    registry: Registry,
+    looker: Looker,
+    pins: Mapping[Address, Pin],
+) -> list[Moved]:
+    """Return what moved since a plan was made: pins, data at sources, user code, packages.
+
+    What an argument still to be settled decides is looked at when its step's turn comes.
+    """
+    settler = Settler(recorded, {})
+    found: list[Moved] = []
+    for step in plan.steps:
+        if step.action in _GONE:
+            continue
+        found += _data(step, settler, registry, looker, pins)
+        if step.action is not Action.NO_OP:
+            found += _code(step, looker)
+            found += _packages(step)
+    return found
+
+
+def _data(
+    step: Step, settler: Settler, registry: Registry, looker: Looker, pins: Mapping[Address, Pin]
+) -> Iterator[Moved]:
+    provider = "" if step.provider == ENGINE else step.provider
+    offer = registry.find(step.address.kind, step.type, provider)
+    if offer is None or type(offer.resource).inputs is Resource.inputs or step.parts is None:
+        return
+    if any(isinstance(v, Deferred) for v in step.arguments.values()):
+        return
+    pin = pins.get(step.address)
+    what, now = "pin", {} if pin is None else dict(pin.parts)
+    if pin is None or not _is_pinned(step):
+        what = "data"
+        model = wanted(offer.resource, settler.values(step), settler.records.full).model
+        if model is None:
+            return
+        try:
+            now = dict(offer.resource.inputs(looker.at(step.address), model).parts)
+        except ResourceError as error:
+            yield Moved(step.address, what, f"{error.summary}: {error.detail}")
+            return
+    yield from _differences(step.address, what, step.parts, now)
+
+
+def _is_pinned(step: Step) -> bool:
+    version = step.arguments.get("version")
+    return isinstance(version, Mapping) and version.get("mode") == "pin"
+
+
+def _code(step: Step, looker: Looker) -> Iterator[Moved]:
+    for argument, fact in step.code.items():
+        try:
+            now = closure(looker.root, str(step.arguments[argument]), looker.closures)
+        except CodeError as error:
+            yield Moved(step.address, "code", f"{error.summary}: {error.detail}")
+            continue
+        if now.digest != fact["digest"]:
+            names = changed_code(fact["files"], now.files) or [str(step.arguments[argument])]
+            yield from (Moved(step.address, "code", name) for name in names)
+
+
+def _packages(step: Step) -> Iterator[Moved]:
+    if step.environment:
+        now = environment(n for n in step.environment if n != "python")
+        yield from _differences(step.address, "package", step.environment, now)
+
+
+def _differences(
+    address: Address, what: str, before: Mapping[str, str], after: Mapping[str, str]
+) -> Iterator[Moved]:
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            yield Moved(address, what, name, before.get(name), after.get(name))
 
 
 def check_code(step: Step, looker: Looker) -> None:

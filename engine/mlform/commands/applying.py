@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from mlform.commands.current import check_current
 from mlform.commands.session import PlanOptions, Session, new_run, provenance
-from mlform.diagnostics import stop
 from mlform.values import concealed, is_sensitive
 
 if TYPE_CHECKING:
@@ -44,11 +44,12 @@ def apply(
     parallelism: int = 2,
     operation: str = "apply",
 ) -> Applied:
-    """Plan under the lock, ask, and carry out. A saved plan is refused if the state moved."""
+    """Plan under the lock, ask, and carry out. A saved plan is refused if what it is from moved."""
     with session.store.lock(operation) as lease:
         snapshot = session.store.snapshot()
         if saved is not None:
-            check_current(saved, snapshot)
+            session.registry.settings = _settings(session, saved)
+            check_current(session, saved, snapshot)
             return carry_out(session, saved, snapshot, lease, approve, report, parallelism)
         plan = session.plan(snapshot, options)
         applied = carry_out(session, plan, snapshot, lease, approve, report, parallelism)
@@ -76,22 +77,6 @@ def _together(first: Applied, more: Applied) -> Applied:
     after.held = {**before.held, **after.held}
     after.kept[:0], after.warnings[:0] = before.kept, before.warnings
     return Applied(more.plan, after, more.approved, first.unfinished)
-
-
-def check_current(plan: Plan, snapshot: Snapshot) -> None:
-    """Refuse a plan made from another state. Raises ``DiagnosedError``."""
-    if plan.lineage and plan.lineage != snapshot.lineage:
-        detail = (
-            f"The plan was made from state {plan.lineage}; this is {snapshot.lineage}. It belongs "
-            "to another folder or workspace."
-        )
-        raise stop("Plan is for another state", detail)
-    if plan.serial != snapshot.serial:
-        detail = (
-            f"The plan was made from serial {plan.serial}; the state is at {snapshot.serial} now. "
-            "Something was applied in between. Nothing was done: plan again."
-        )
-        raise stop("Plan is out of date", detail)
 
 
 def carry_out(

@@ -98,6 +98,12 @@ def made(
     return None
 
 
+def since(connection: Connection, serial: int) -> list[Entry]:
+    """Return the entries that raised the serial beyond one, oldest first."""
+    query = select(JOURNAL).where(JOURNAL.c.serial > serial).order_by(JOURNAL.c.sequence)
+    return [_entry(row) for row in connection.execute(query)]
+
+
 def runs(connection: Connection) -> list[Entry]:
     """Return the entries that tell of whole runs, oldest first."""
     about = JOURNAL.c.address.is_(None) & (JOURNAL.c.operation == "run")

@@ -232,6 +232,10 @@ class Store(Protocol):
         """
         ...
 
+    def since(self, serial: int) -> Sequence[Entry]:
+        """Return the entries that raised the serial beyond one, oldest first."""
+        ...
+
     def runs(self) -> Sequence[Entry]:
         """Return the entry of each run that did anything, oldest first."""
         ...

@@ -119,6 +119,11 @@ class SqlStore:
         with self._database.reading() as connection:
             return None if connection is None else journal.made(connection, address, run, before)
 
+    def since(self, serial: int) -> Sequence[Entry]:
+        """Return the entries that raised the serial beyond one, oldest first."""
+        with self._database.reading() as connection:
+            return [] if connection is None else journal.since(connection, serial)
+
     def runs(self) -> Sequence[Entry]:
         """Return the entry of each run that did anything, oldest first."""
         with self._database.reading() as connection:

@@ -1,0 +1,80 @@
+"""Saved plans: refused, with the difference, where what they were made from has moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mlform.address import Address
+from mlform.commands.session import Session
+from mlform.diagnostics import stop
+from mlform.values import short
+
+if TYPE_CHECKING:
+    from mlform.apply.current import Moved
+    from mlform.plan import Plan
+    from mlform.state.model import Snapshot
+
+_MOST: Final = 12
+
+
+def check_current(session: Session, plan: Plan, snapshot: Snapshot) -> None:
+    """Refuse a plan made from another state, or from inputs that moved since.
+
+    Raises ``DiagnosedError``; nothing was done.
+    """
+    if plan.lineage and plan.lineage != snapshot.lineage:
+        detail = (
+            f"The plan was made from state {plan.lineage}; this is {snapshot.lineage}. It belongs "
+            "to another folder or workspace."
+        )
+        raise stop("Plan is for another state", detail)
+    if plan.serial != snapshot.serial:
+        detail = (
+            f"The plan was made from serial {plan.serial}; the state is at {snapshot.serial} now."
+            f"{_between(session, plan.serial)} Nothing was done: plan again."
+        )
+        raise stop("Plan is out of date", detail)
+    if lines := _moved(session, plan, snapshot):
+        shown = "".join(f"\n  {line}" for line in lines[:_MOST])
+        more = f"\n  and {len(lines) - _MOST} more" if len(lines) > _MOST else ""
+        detail = f"What it was made from has moved:{shown}{more}\nNothing was done: plan again."
+        raise stop("Plan is out of date", detail)
+
+
+def _between(session: Session, serial: int) -> str:
+    """Say what was done to the state after a serial."""
+    entries = session.store.since(serial)
+    done = [
+        f"{e.address or e.operation} {e.detail.get('action') or e.operation} in {e.run}"
+        for e in entries
+    ]
+    more = f" and {len(done) - _MOST} more" if len(done) > _MOST else ""
+    return f" In between: {', '.join(done[:_MOST])}{more}." if done else ""
+
+
+def _moved(session: Session, plan: Plan, snapshot: Snapshot) -> list[str]:
+    from mlform.apply.current import moved_since
+    from mlform.refresh.moves import moved_pins, relocated
+    from mlform.refresh.pins import lock_digest, read_pins
+    from mlform.refresh.recorded import Recorded
+
+    moves = {Address.parse(a): Address.parse(b) for a, b in plan.moves.items()}
+    pins = moved_pins(read_pins(session.root), moves)
+    records = relocated(snapshot, moves).records
+    offered = session.registry.find
+    recorded = Recorded(
+        {a: r for a, r in records.items() if offered(a.kind, r.type)}, session.registry
+    )
+    found = moved_since(plan, recorded, session.registry, session.looker, pins)
+    lines = [_said(it) for it in found]
+    if lock_digest(pins) != plan.lock and not any(it.what == "pin" for it in found):
+        lines.append(f".mlform.lock.hcl: {short(plan.lock)} → {short(lock_digest(pins))}")
+    return lines
+
+
+def _said(it: Moved) -> str:
+    if it.before is None and it.after is None:
+        return f"{it.address}: {it.what} changed: {it.name}"
+    before = "none" if it.before is None else short(it.before)
+    after = "none" if it.after is None else short(it.after)
+    return f"{it.address}: {it.what} {it.name}: {before} → {after}"
