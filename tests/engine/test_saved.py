@@ -10,6 +10,8 @@ import pytest
 from tests.engine.world import World
 from tests.scenarios.command import Folder
 
+from mlform.apply.current import check_code
+from mlform.apply.provider import StepFailed
 from mlform.commands.current import check_current
 from mlform.commands.reapplying import update
 from mlform.commands.session import Session
@@ -153,6 +155,15 @@ def test_a_plan_that_is_out_of_date_does_nothing_at_all(root: Path) -> None:
     store = Session(root).store
     assert list(store.journal()) == []
     assert not store.snapshot().records
+
+
+def test_code_that_changes_while_an_apply_runs_is_not_run(root: Path) -> None:
+    session = Session(root)
+    [step] = [s for s in saved(root).steps if s.code]
+    check_code(step, session.looker)
+    other_code(root)
+    with pytest.raises(StepFailed, match="is not what it was when this was planned"):
+        check_code(step, Session(root).looker)
 
 
 # ---- secrets
