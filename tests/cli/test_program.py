@@ -121,7 +121,7 @@ def test_what_is_recorded_can_be_looked_at(folder: Folder) -> None:
     assert "is no address" in folder.mlform("state", "show", "nonsense", expect=1).err
     assert "dataset.d" in folder.mlform("show").out
     history = folder.mlform("state", "history", "-json").data
-    assert [e["operation"] for e in history] == ["intent", "done", "outputs"]
+    assert [e["operation"] for e in history] == ["intent", "done", "outputs", "run"]
     assert "intent" in folder.mlform("state", "history", "dataset.d").out
     assert "not applied yet" in folder.mlform("why", "dataset.d").out
     assert folder.mlform("why", "-json", "dataset.d").data[0]["action"] == "run"
