@@ -63,7 +63,8 @@ def shown(text: str) -> str:
         ("later ? 1 : 1", "1"),
         ('later ? "a" : "a"', OPEN),
         ("later ? tonumber(null) : null", "tonumber(null)"),
-        ('later ? tolist([1]) : tolist(["a"])', f"tolist([ {OPEN}, ])"),
+        ("later ? tolist([1]) : tolist([2])", f"tolist([ {OPEN}, ])"),
+        ('later ? tolist([1]) : tolist(["a"])', OPEN),
         ("true ? 1 : secret", "(sensitive value)"),
         # A splat of a list is a list, of a tuple a tuple; anything else is its own one element.
         ("tolist([{ a = 1 }, { a = 2 }])[*].a", "tolist([ 1, 2, ])"),

@@ -11,6 +11,7 @@ from mlform.lang.bounds import (
     OPEN_STRING,
     compared,
     either,
+    may_be_null,
     no_null,
     starting,
 )
@@ -230,7 +231,7 @@ def _alike_enough(value: Value, type_: Type) -> None:
     open_ = type_ in {Collection("list", ANY), Collection("map", ANY)}
     if not (plain and open_ and isinstance(parts, Iterable)):
         return
-    types = {type_of(v) for v in parts}
+    types = {type_of(v) for v in parts} - {ANY}
     if len(types) > 1 and not all(isinstance(t, Primitive) for t in types):
         raise ConversionError("", "all elements must have the same type")
 
@@ -255,6 +256,10 @@ def _either(left: Value, right: Value, type_: Type) -> Value:
         return convert(None, type_)
     if isinstance(one, int | Decimal) and type_ == NUMBER and equal(one, other) is True:
         return one
+    if isinstance(type_, Collection) and type_of(one) != type_of(other):
+        # One is converted, and cty tells no more of it then.
+        open_ = may_be_null(one) or may_be_null(other)
+        return Unknown(type_) if open_ else no_null(type_)
     both = (ListValue, SetValue, MapValue)
     if isinstance(one, both) and isinstance(other, both) and isinstance(type_, Collection):
         size = len(one) if len(one) == len(other) else None
