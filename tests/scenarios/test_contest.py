@@ -47,6 +47,6 @@ def test_a_wrong_winner_is_refused_before_anything_runs(contest: Folder) -> None
 
 def test_a_plan_for_a_pull_request(contest: Folder) -> None:
     said = contest.mlform("plan", "-markdown", "-out", "p.plan").out
-    assert said.startswith("### Plan: 7 run, 1 create; 0 unchanged\n")
+    assert said.startswith("### Plan: 1 create, 7 run; 0 unchanged\n")
     assert '| `module.candidate["forest"].gate.good` | run | not applied yet |  |\n' in said
     assert contest.mlform("show", "-markdown", "p.plan").out == said

@@ -125,7 +125,7 @@ def plan(
         if json:
             say_json(document(made, parallelism))
         else:
-            say(as_markdown(made) if markdown else shown(made, parallelism))
+            say(as_markdown(made, parallelism) if markdown else shown(made, parallelism))
         if out is not None and not json and not markdown:
             say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")
         if detailed_exitcode and not made.empty:

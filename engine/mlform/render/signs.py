@@ -29,4 +29,4 @@ LEGEND: Final[dict[Action, str]] = {
     Action.DECIDE: "judged anew from what is measured: nothing is computed",
     Action.HELD: "not done, on purpose; what serves keeps serving",
 }
-ORDER: Final = [a for a in Action if a is not Action.NO_OP]
+ORDER: Final[list[Action]] = [a for a in Action if a is not Action.NO_OP]
