@@ -110,7 +110,7 @@ def test_text_that_is_not_of_the_type_is_refused_by_its_origin(tmp_path: Path, t
     assert "number" in detail
 
     [(_, detail)] = mistakes(tmp_path, SPEC, (), {"MLF_VAR_v": text})
-    assert "the environment variable MLF_VAR_v" in detail
+    assert "The environment variable MLF_VAR_v" in detail
 
 
 def test_what_no_block_declares(tmp_path: Path) -> None:

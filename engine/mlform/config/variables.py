@@ -73,7 +73,7 @@ class Variables:
         for key, text in self.given.environment.items():
             name = key.removeprefix(ENVIRONMENT)
             if key.startswith(ENVIRONMENT) and name in self.declared:
-                found[name] = _Candidate(text, None, f"the environment variable {key}", raw=True)
+                found[name] = _Candidate(text, None, f"The environment variable {key}", raw=True)
         given_files = {what for how, what in self.given.items if how == "file"}
         for file in self.sources.values:
             if file not in given_files:
