@@ -123,7 +123,12 @@ class DriftAttributes(Attributes):
 StoredDrift: TypeAlias = Stored[DriftArguments, DriftAttributes]
 
 
-class Drift(MonitorResource[DriftArguments, DriftAttributes], kind="monitor", type="drift"):
+class Drift(
+    MonitorResource[DriftArguments, DriftAttributes],
+    kind="monitor",
+    type="drift",
+    keeps_content=True,
+):
     """Compares logged inputs and predictions with the reference of the model that serves.
 
     A window alarms where a column has moved by more than ``checks`` allow and chance explains,

@@ -67,6 +67,7 @@ class Registry(
     kind="model",
     type="registry",
     weighs_gates=True,
+    keeps_content=True,
 ):
     """Numbers candidates, and moves ``champion`` to one that its gates let through."""
 

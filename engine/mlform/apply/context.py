@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlform.artifacts import FileDigests, LocalStore
-from mlform.sdk import Artifact, Artifacts, CancelledError, Context, Doing, Inputs
+from mlform.sdk import Artifact, Artifacts, Attributes, CancelledError, Context, Doing, Inputs
 from mlform.values import digest
 
 
@@ -20,6 +20,9 @@ class Channel(Protocol):
 
     def log(self, text: str) -> None:
         """Say a line."""
+
+    def partial(self, attributes: Mapping[str, Any]) -> None:
+        """Say what exists by now."""
 
     def stopping(self) -> bool:
         """Tell whether the user asked to stop."""
@@ -107,6 +110,9 @@ class _Context:
 
     def log(self, text: str) -> None:
         self.channel.log(text)
+
+    def partial(self, attributes: Attributes) -> None:
+        self.channel.partial(attributes.model_dump(mode="json"))
 
     def checkpoint(self) -> None:
         if self.channel.stopping():

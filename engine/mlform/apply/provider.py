@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Event as Flag
 from typing import Any, Protocol
 
@@ -58,8 +58,11 @@ def call(
     address: Address,
     at: Mapping[str, str] | None = None,
     id_: str = "",
+    made: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Call one method of a resource; return its attributes as plain, checked data.
+
+    ``made`` hears of what exists before the call is over.
 
     For ``destroy``: ``{"kept": …}``; for ``run``: ``{"attributes": …, "alarms": […]}``; for
     ``import``, which looks for ``id_``: ``{"found": …}``, as ``Result`` has it. Raises
@@ -91,6 +94,8 @@ def call(
             report(Progress(address, message.done, message.total, message.note))
         elif isinstance(message, LogLine):
             report(Log(address, message.text))
+        elif made is not None:
+            made(_checked(offer, message.attributes))
 
     return _outcome(offer, method, world.executor.run(task, hear, stop), at or {})
 
@@ -158,6 +163,9 @@ class _Silent:
 
     def log(self, text: str) -> None:
         """Nothing that runs here has anything to say."""
+
+    def partial(self, attributes: Mapping[str, Any]) -> None:
+        """Nothing that runs here can fail halfway."""
 
     def stopping(self) -> bool:
         return False

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event as Flag
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from mlform.address import Address
 from mlform.apply.events import Failed, Held, Interrupted, Reporter, Skipped
@@ -94,12 +94,41 @@ def apply(
     """
     began = time.monotonic()
     run = _Run(plan, _moved(plan, snapshot, world), world, report, stop or Flag())
-    steps = {s.address: s for s in plan.steps}
-    needs = {a: frozenset(s.needs) & steps.keys() for a, s in steps.items()}
-    blocked = walk(needs, lambda a: run.step(steps[a]), workers=parallelism, stop=run.stop)
-    run.close(blocked, steps)
+    nodes = {(s.address, s.deposed): s for s in plan.steps}
+    needs = _needs(plan, nodes)
+    blocked = walk(needs, lambda n: run.node(n, nodes), workers=parallelism, stop=run.stop)
+    run.close({a for a, part in blocked if part != _OLD}, plan)
     run.note(time.monotonic() - began, parallelism)
     return run.outcome
+
+
+Node: TypeAlias = tuple[Address, str]
+"""A step by its address, with the folder of what it is about where that is left behind; or what
+a replacement takes the place of."""
+_OLD: Final = "/old"
+"""No folder is called so."""
+
+
+def _needs(plan: Plan, nodes: Mapping[Node, Step]) -> dict[Node, frozenset[Node]]:
+    """Return what each node waits for."""
+    swaps = {s.address for s in plan.steps if s.old is not None}
+
+    def over(needs: Iterable[Address], cleared: Iterable[Address]) -> set[Node]:
+        steps = {(a, "") for a in needs if (a, "") in nodes}
+        return steps | {(a, _OLD) for a in cleared if a in swaps}
+
+    found: dict[Node, frozenset[Node]] = {}
+    for (address, part), step in nodes.items():
+        itself = over(step.needs, step.cleared)
+        if step.old is not None:
+            going = over(step.old.needs, step.old.cleared)
+            if step.create_first:
+                going.add((address, part))
+            else:
+                itself.add((address, _OLD))
+            found[address, _OLD] = frozenset(going)
+        found[address, part] = frozenset(itself)
+    return found
 
 
 def _moved(plan: Plan, snapshot: Snapshot, world: World) -> Snapshot:
@@ -127,9 +156,14 @@ class _Run:
         self.stepper = Stepper(world, self.records, self.settler, self.outcome, report, stop)
         self.begun: set[Address] = set()
 
-    def step(self, step: Step) -> bool:
+    def node(self, node: Node, nodes: Mapping[Node, Step]) -> bool:
+        address, part = node
+        step = nodes[address, "" if part == _OLD else part]
         self.begun.add(step.address)
         try:
+            if part == _OLD:
+                self.stepper.remover.clear(step)
+                return True
             return self._step(step)
         except CancelledError:
             self.outcome.interrupted = True
@@ -146,12 +180,13 @@ class _Run:
 
     def _step(self, step: Step) -> bool:
         if step.action is Action.NO_OP and step.imported is None:
+            self.stepper.keep(step)
             return True
         if step.action is Action.HELD:
             self._hold(step.address, tuple(r.subject for r in step.reasons))
             return True
         if step.action in {Action.DESTROY, Action.FORGET}:
-            self.stepper.remove(step)
+            self.stepper.remover.remove(step)
             return True
         held = self.stepper.carry_out(step)
         if held:
@@ -167,11 +202,10 @@ class _Run:
         self.outcome.failures.append(failure)
         self.report(failure)
 
-    def close(self, blocked: set[Address], steps: Mapping[Address, Step]) -> None:
+    def close(self, blocked: set[Address], plan: Plan) -> None:
         """Say what never began, and write the outputs."""
-        for address in sorted(blocked - self.begun):
-            if steps[address].action is Action.NO_OP and steps[address].imported is None:
-                continue
+        idle = {s.address for s in plan.steps if s.action is Action.NO_OP and s.imported is None}
+        for address in sorted(blocked - self.begun - idle):
             because = "the run was stopped" if self.stop.is_set() else "a step it needs failed"
             self.outcome.skipped.append(address)
             self.report(Skipped(address, because))

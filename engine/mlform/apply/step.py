@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from threading import Event as Flag
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.address import Address
-from mlform.apply.context import describe
 from mlform.apply.current import check_code
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.imports import take_over
 from mlform.apply.provider import StepFailed, call
+from mlform.apply.recording import Making, record_of
+from mlform.apply.removal import Remover, lent
 from mlform.apply.settle import Roots, Settler
 from mlform.apply.spared import spared
 from mlform.keys import environment
 from mlform.plan import Action, Condition, Decision, Deferred, Facts, Step, decide, severity
-from mlform.plan.decide import adopted, full_key
+from mlform.plan.decide import adopted, full_key, may_replace, refreshed
 from mlform.plan.estimate import spent
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.imports import taken_over
-from mlform.plan.orphans import DESTROYED
 from mlform.plan.why import traced
 from mlform.refresh.observe import artifacts_there
 from mlform.refresh.recorded import Recorded
-from mlform.refresh.world import TRIGGERS, Wanted, held_by, result_digest, wanted
+from mlform.refresh.world import Wanted, wanted
 from mlform.registry import ENGINE, Offer
-from mlform.sdk import CancelledError, Doing, Inputs, Resource, ResourceError
-from mlform.state.model import Realisation, Record, Spent, folder_name, free_home, home_of
+from mlform.sdk import CancelledError, Doing, Resource, ResourceError
+from mlform.state.model import Realisation, Record, Spent, free_home, home_of
 from mlform.values import Value
 
 if TYPE_CHECKING:
@@ -63,11 +63,14 @@ class Stepper:
         self.world, self.records, self.settler = world, records, settler
         self.outcome, self.report, self.stop = outcome, report, stop
         self.writing = Lock()
+        self.remover = Remover(world, records, outcome, report, stop, self.writing)
 
     def carry_out(self, step: Step) -> tuple[str, ...]:
         """Do what a step calls for; return why it is held, if it is."""
         offer = self._offer(step)
         record = self.records.now.get(step.address)
+        anew = step.action is Action.REPLACE
+        known = None if anew else record
         if never := [a for a in step.refers_to if a in self.outcome.held and not self._has(a)]:
             return tuple(f"{a} is held and was never made" for a in never)
         roots = self.settler.resources(step.refers_to)
@@ -77,23 +80,27 @@ class Stepper:
         facts = self._facts(step, offer, arguments)
         if (found := step.imported if record is None else None) is not None:
             _, record = taken_over(offer.resource, step.address, facts, found)
-        if kept := adopted(offer.resource, facts, record):
+            known = record
+        if kept := adopted(offer.resource, facts, known):
             values |= {n: self.records.revive(v) for n, v in kept.items()}
             arguments = self._wanted(step, offer, values)
         if blocked := self._blocked(step, offer, values, facts):
             return tuple(blocked)
         if found and record and found.alone:
             return take_over(self, step, offer, record, found).held
-        decision = decide(offer.resource, facts, record, self._lookup)
+        decision = decide(offer.resource, facts, known, self._lookup)
         decision = replace(decision, reasons=traced(decision.reasons, step.takes))
-        if step.again:
+        if step.again or anew:
             decision = replace(decision, action=step.action, reasons=step.reasons, quiet=False)
-        if severity(decision.action) > _most(step):
+        if severity(decision.action) > _most(step, offer):
             raise StepFailed(
                 "Plan exceeded",
                 f"The plan announced {step.action} for {step.address}; with everything upstream "
                 f"known it comes to {decision.action}. Nothing was done. Plan again.",
             )
+        if decision.action is Action.REPLACE and step.protected:
+            detail = f"{step.address} would be replaced; lifecycle.prevent_destroy is set."
+            raise StepFailed("Protected from destruction", detail)
         if found and record:
             record = take_over(self, step, offer, record, found)
             if decision.action is Action.NO_OP:
@@ -102,9 +109,34 @@ class Stepper:
                 )
                 return record.held
         if decision.action is Action.NO_OP:
+            record = self.keep(step)
             self._finish(step, decision, 0.0, record, changed=False)
             return () if record is None else record.held
         return self._do(step, offer, arguments, facts, decision, record)
+
+    def keep(self, step: Step) -> Record | None:
+        """Record what is so without anything being done: what changed by itself, and settings."""
+        record = self.records.now.get(step.address)
+        if record is None:
+            return None
+        kept = replace(
+            self._as_seen(step, record),
+            needs=step.refers_to,
+            protected=step.protected,
+            create_first=step.create_first,
+        )
+        if kept != record:
+            with self.writing:
+                self.world.store.put(
+                    self.world.lease, self.world.run, kept, {"action": Action.NO_OP.value}
+                )
+                self.records.put(kept)
+        return kept
+
+    def _as_seen(self, step: Step, record: Record) -> Record:
+        if step.observed is None:
+            return record
+        return refreshed(self._offer(step).resource, record, step.observed)
 
     def _hold_to(
         self,
@@ -119,24 +151,6 @@ class Stepper:
             summary = "Precondition failed" if what == "precondition" else "Postcondition failed"
             raise StepFailed(summary, f"{step.address}: {message}", at)
 
-    def remove(self, step: Step) -> None:
-        """Destroy or forget what is recorded."""
-        offer, record = self._offer(step), self.records.now[step.address]
-        began = time.monotonic()
-        self.report(Started(step.address, step.action, step.reasons))
-        alone = step.action is Action.FORGET and step.address.kind in DESTROYED
-        kept = "" if alone else self._destroy(step, offer, record)
-        with self.writing:
-            self.world.store.forget(
-                self.world.lease, self.world.run, step.address, {"action": step.action.value}
-            )
-            self.records.drop(step.address)
-            self.outcome.done[step.address] = step.action
-            if kept:
-                self.outcome.kept.append(f"{step.address}: {kept}")
-        seconds = time.monotonic() - began
-        self.report(Finished(step.address, step.action, seconds, None, changed=True))
-
     def _do(
         self,
         step: Step,
@@ -148,19 +162,25 @@ class Stepper:
     ) -> tuple[str, ...]:
         began = time.monotonic()
         check_code(step, self.world.looker)
-        self.report(Started(step.address, decision.action, decision.reasons))
+        if step.old is None or step.create_first:
+            self.report(Started(step.address, decision.action, decision.reasons))
+        making = self._making(Making(step, offer, arguments, facts, decision), record)
         if decision.action is Action.REUSE:
             assert decision.realisation is not None, "reuse needs something to take again"
             attributes = dict(decision.realisation.attributes)
         elif decision.quiet:
             assert record is not None, "only what is recorded changes quietly"
-            attributes = dict(record.attributes)
+            attributes = dict(self._as_seen(step, record).attributes)
         else:
-            attributes = self._apply(step, offer, arguments, decision, record)
+
+            def made(attributes: dict[str, Any]) -> None:
+                self._unfinished(step, offer, self._record(making, attributes, 0.0), making)
+
+            attributes = self._apply(step, offer, arguments, decision, making, made)
         seconds = time.monotonic() - began
-        new = self._record(step, offer, arguments, facts, decision, attributes, seconds)
-        if decision.action is Action.REPLACE and record is not None and step.create_first:
-            self._destroy(step, offer, record)
+        new = self._record(making, attributes, seconds)
+        if making.deposed and decision.action is Action.REPLACE:
+            self.remover.behind[step.address] = home_of(making.deposed[0])
         changed = record is None or record.digest != new.digest
         took = spent(step, decision, seconds, differs=None if record is None else changed)
         with self.writing:
@@ -176,12 +196,10 @@ class Stepper:
         offer: Offer,
         arguments: Wanted,
         decision: Decision,
-        record: Record | None,
+        making: Making,
+        made: Callable[[dict[str, Any]], None],
     ) -> dict[str, Any]:
-        if decision.action is Action.REPLACE and record is not None:
-            if not step.create_first:
-                self._destroy(step, offer, record)
-            record = None
+        record = making.old
         if decision.action is Action.DECIDE and decision.realisation is not None:
             measured = decision.realisation.attributes
             if record is not None:
@@ -196,11 +214,12 @@ class Stepper:
                 "apply",
                 arguments.given,
                 None if record is None or not _same_type(record, offer) else record,
-                self._context(step, _DOING[decision.action], decision.key, self.home(step)),
+                lent(self.world, step, _DOING[decision.action], decision.key, making.home),
                 self.report,
                 self.stop,
                 step.address,
                 step.at,
+                made=made,
             )
         except (StepFailed, CancelledError) as error:
             with self.writing:
@@ -209,24 +228,37 @@ class Stepper:
                 )
             raise
 
-    def _destroy(self, step: Step, offer: Offer, record: Record) -> str:
-        with self.writing:
-            self.world.store.intent(
-                self.world.lease, self.world.run, step.address, {"action": "destroy"}
+    def _making(self, making: Making, record: Record | None) -> Making:
+        """Say what a step starts from; what it replaces goes now, unless it has its own time."""
+        step = making.step
+        if making.decision.action is not Action.REPLACE:
+            home = (
+                free_home(step.address, self.records.lives) if record is None else home_of(record)
             )
-        context = self._context(step, "destroy", record.key, home_of(record))
-        found = call(
-            self.world,
-            offer,
-            "destroy",
-            dict(record.arguments),
-            record,
-            context,
-            self.report,
-            self.stop,
-            step.address,
-        )
-        return str(found.get("kept", ""))
+            deposed = () if record is None else record.deposed
+            old = None if record is None or step.gone else self._as_seen(step, record)
+            return replace(making, home=home, last=record, old=old, deposed=deposed)
+        if record is not None and not step.create_first:
+            self.remover.clear(step)
+            record = self.records.now.get(step.address)
+        making = replace(making, home=free_home(step.address, self.records.lives))
+        if record is None:
+            return making
+        behind = (replace(record, deposed=()), *record.deposed)
+        return replace(making, last=record, deposed=behind)
+
+    def _record(self, making: Making, attributes: dict[str, Any], seconds: float) -> Record:
+        return record_of(making, attributes, seconds, self.records, self.world)
+
+    def _unfinished(self, step: Step, offer: Offer, new: Record, making: Making) -> None:
+        """Record what exists of a step that is not over: made anew unless all of it comes off."""
+        if making.old is None:
+            new = replace(new, receipt={**new.receipt, "tainted": "a run that did not finish"})
+        else:
+            new = refreshed(offer.resource, making.old, new.attributes)
+        with self.writing:
+            self.world.store.put(self.world.lease, self.world.run, new, {"action": "unfinished"})
+            self.records.put(new)
 
     def home(self, step: Step) -> str:
         """Return the folder of a resource: the one it has, else one that no other has."""
@@ -234,72 +266,6 @@ class Stepper:
         if record is not None and not (step.action is Action.REPLACE and step.create_first):
             return home_of(record)
         return free_home(step.address, self.records.lives)
-
-    def _context(self, step: Step, doing: Doing, key: str | None, home: str) -> dict[str, Any]:
-        world, address = self.world, str(step.address)
-        closures = {n: fact["digest"] for n, fact in step.code.items()}
-        receipt = {
-            **world.provenance,
-            "run": world.run,
-            "key": key,
-            "code": closures,
-            "environment": dict(step.environment or {}),
-        }
-        return describe(
-            address=address,
-            doing=doing,
-            root=world.looker.root,
-            home=world.looker.homes / home,
-            workdir=world.local / "work" / folder_name(address),
-            store=world.looker.artifacts.root,
-            cache=world.looker.digests.path,
-            inputs=Inputs(dict(step.parts or {}), step.rows),
-            receipt=receipt,
-        )
-
-    def _record(
-        self,
-        step: Step,
-        offer: Offer,
-        arguments: Wanted,
-        facts: Facts,
-        decision: Decision,
-        attributes: dict[str, Any],
-        seconds: float,
-    ) -> Record:
-        assert decision.key is not None, "a step that is carried out has everything known"
-        last = self.records.now.get(step.address)
-        ran = decision.action is not Action.REUSE and not decision.quiet
-        before = None if last is None else last.receipt.get("seconds")
-        digest = result_digest(offer.resource, attributes)
-        receipt = {
-            **self.world.provenance,
-            "run": self.world.run,
-            "changed": last is None or last.digest != digest,
-            "action": decision.action.value,
-            "seconds": round(seconds, 3) if ran else before,
-            "rows": step.rows,
-            "reasons": [r.as_data() for r in decision.reasons],
-            "provider": step.provider,
-            "home": self.home(step),
-            "inputs": self.records.digests(step.refers_to),
-        }
-        return Record(
-            address=step.address,
-            type=offer.resource.type,
-            key=decision.key,
-            decision_key=decision.decision_key,
-            digest=digest,
-            arguments=arguments.data,
-            attributes=attributes,
-            parts=dict(facts.parts or {}),
-            code=facts.code,
-            environment=dict(facts.environment or {}),
-            needs=step.refers_to,
-            held=held_by(offer.resource, attributes),
-            protected=step.protected,
-            receipt=receipt,
-        )
 
     def _write(
         self, step: Step, offer: Offer, new: Record, decision: Decision, took: Spent | None
@@ -353,7 +319,7 @@ class Stepper:
             code=step.code,
             environment=step.environment,
             present=not step.gone,
-            attributes_moved={} if step.moved else None,
+            attributes_moved=step.observed,
             ignored=frozenset(step.ignored),
             at=step.at,
         )
@@ -393,10 +359,10 @@ class Stepper:
         return found
 
 
-def _most(step: Step) -> int:
-    """Return how severe a step may come out: one that waits for a trigger may replace."""
-    waits = step.action is Action.MAYBE and TRIGGERS in step.arguments
-    return severity(Action.REPLACE if waits else step.action)
+def _most(step: Step, offer: Offer) -> int:
+    """Return how severe a step may come out, where the plan could not tell."""
+    worse = step.action is Action.MAYBE and may_replace(offer.resource, step.arguments)
+    return severity(Action.REPLACE if worse else step.action)
 
 
 def _same_type(record: Record, offer: Offer) -> bool:

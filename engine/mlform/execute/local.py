@@ -22,7 +22,7 @@ from signal import Signals
 from typing import IO, Any, Final, Self
 
 from mlform.execute.log import Tail
-from mlform.execute.task import Failure, Message, ProgressNote, Result, Task
+from mlform.execute.task import Failure, Message, Partial, ProgressNote, Result, Task
 from mlform.execute.wire import Reader, send
 
 _TICK: Final = 0.1
@@ -261,6 +261,8 @@ class _Watch:
                 self._log()
                 done, total, note = data["progress"]
                 self.on_message(ProgressNote(done, total, note))
+            elif "partial" in data:
+                self.on_message(Partial(data["partial"]))
         return not self.reader.ended
 
     def _log(self, *, last: bool = False) -> None:

@@ -53,7 +53,14 @@ class LogLine:
     text: str
 
 
-Message: TypeAlias = ProgressNote | LogLine
+@dataclass(frozen=True)
+class Partial:
+    """What exists by now, whatever becomes of the rest: attributes, as plain data."""
+
+    attributes: Mapping[str, Any]
+
+
+Message: TypeAlias = ProgressNote | LogLine | Partial
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,11 @@ class Channel:
         with self._lock:
             self._send({"logged": True})
 
+    def partial(self, attributes: Mapping[str, Any]) -> None:
+        """Say what exists by now, as plain data."""
+        with self._lock:
+            self._send({"partial": dict(attributes)})
+
     def stopping(self) -> bool:
         """Tell whether the user asked to stop."""
         if not self._stopping and self._poll.poll(0):

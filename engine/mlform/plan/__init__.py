@@ -1,15 +1,18 @@
 """Wanted against recorded → steps with reasons. Pure: no clock, no random, no network."""
 
-from mlform.plan.build import Unplanned, build, walk
+from mlform.plan.build import build, walk
 from mlform.plan.codec import dump, parse
 from mlform.plan.decide import Decision, Facts, decide, severity
+from mlform.plan.given import Unplanned
 from mlform.plan.model import (
+    OPEN,
     QUIET,
     Accuracy,
     Action,
     Condition,
     Deferred,
     Estimate,
+    Going,
     Note,
     Output,
     Plan,
@@ -18,6 +21,7 @@ from mlform.plan.model import (
 )
 
 __all__ = [
+    "OPEN",
     "QUIET",
     "Accuracy",
     "Action",
@@ -26,6 +30,7 @@ __all__ = [
     "Deferred",
     "Estimate",
     "Facts",
+    "Going",
     "Note",
     "Output",
     "Plan",

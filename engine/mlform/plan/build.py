@@ -11,17 +11,20 @@ from mlform.config import Names, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.graph import Graph
 from mlform.plan.conditions import Conditions
-from mlform.plan.decide import Decision, Facts, Lookup, adopted, decide
+from mlform.plan.decide import Decision, Facts, adopted, decide, may_replace
 from mlform.plan.deferred import Deferrer
-from mlform.plan.estimate import Past, estimated, no_past
+from mlform.plan.estimate import estimated
+from mlform.plan.given import Unplanned, spec_digest
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.imports import taken_over
 from mlform.plan.model import QUIET, Action, Condition, Note, Output, Plan, Reason, Step
 from mlform.plan.notes import waiting
-from mlform.plan.orphans import orphans
+from mlform.plan.ordering import ordered
+from mlform.plan.orphans import leaving, left_behind, orphans
 from mlform.plan.outputs import changed_outputs
+from mlform.plan.refusals import protect, refuse
 from mlform.plan.why import traced
-from mlform.refresh import ImportFact, Observation, Observations
+from mlform.refresh import Observation
 from mlform.refresh.facets import overrides_uses
 from mlform.refresh.model import as_data
 from mlform.refresh.moves import removed
@@ -38,27 +41,6 @@ from mlform.refresh.world import (
 from mlform.registry import Registry
 from mlform.state.model import Record, Snapshot
 from mlform.values import Value, digest, plain
-
-
-@dataclass(frozen=True)
-class Unplanned:
-    """What a plan is a function of, beside the spec and the state."""
-
-    observations: Observations
-    lookup: Lookup
-    lock: str = ""
-    as_of: str | None = None
-    targets: tuple[Address, ...] = ()
-    exclude: tuple[Address, ...] = ()
-    """Left out, with all that needs them."""
-    again: frozenset[Address] = frozenset()
-    """Done whatever their keys say."""
-    destroy: bool = False
-    moves: Mapping[Address, Address] = field(default_factory=dict)
-    past: Past = no_past
-    """What earlier steps took, up to the serial of the snapshot: asked for where any is to run."""
-    imports: Mapping[Address, ImportFact] = field(default_factory=dict)
-    """What was read of things that exist already and have no record yet."""
 
 
 def build(
@@ -92,8 +74,13 @@ def walk(
         order = (project.resources[a] for a in graph.order if a in chosen)
         steps = [builder.step(r) for r in order if not builder.defers(r)]
         builder.defer_blocks()
-    gone = [r for r in _gone(project, snapshot, given) if not builder.awaits(r.address)]
-    steps += orphans(gone, snapshot, registry, steps, partial(removed, project), diagnostics)
+    going = leaving(
+        snapshot, project.resources.keys(), given.targets, given.exclude, destroy=given.destroy
+    )
+    gone = [r for r in going if not builder.awaits(r.address)]
+    steps += orphans(gone, given.observations, registry, partial(removed, project), diagnostics)
+    steps += left_behind(snapshot, {s.address for s in steps})
+    steps = ordered(steps, snapshot.records, builder.may_replace)
     timed, accuracy = estimated(steps, given.past)
     whole = not given.destroy and not given.targets and not given.exclude
     outputs = builder.outputs() if whole else {}
@@ -103,7 +90,7 @@ def walk(
     plan = Plan(
         lineage=snapshot.lineage,
         serial=snapshot.serial,
-        spec=_spec_digest(project),
+        spec=spec_digest(project),
         observations=digest(as_data(given.observations, given.imports)),
         lock=given.lock,
         as_of=given.as_of,
@@ -122,38 +109,6 @@ def walk(
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
     )
     return plan, builder.scope
-
-
-def _gone(project: Project, snapshot: Snapshot, given: Unplanned) -> list[Record]:
-    """Return the records to let go of: not declared any more, or all of them on destroy."""
-    targets = {str(t) for t in given.targets}
-    found = []
-    left_out = {str(t) for t in given.exclude}
-    for address, record in sorted(snapshot.records.items()):
-        if str(address) in left_out:
-            continue
-        if targets and str(address) not in targets and str(address.config) not in targets:
-            continue
-        if given.destroy or address not in project.resources:
-            found.append(record)
-    return found
-
-
-def _spec_digest(project: Project) -> str:
-    resources = {
-        str(a): {n: argument.text for n, argument in sorted(r.arguments.items())}
-        for a, r in sorted(project.resources.items())
-    }
-    modules = [
-        [
-            str(path),
-            {n: a.text for n, a in sorted(it.module.locals.items())},
-            {n: o.value.text for n, o in sorted(it.module.outputs.items())},
-            {n: a.text for n, a in sorted(it.call.inputs.items())} if it.call else {},
-        ]
-        for path, it in project.modules.items()
-    ]
-    return digest([resources, modules, repr(sorted(project.variables.items()))])
 
 
 @dataclass
@@ -176,6 +131,10 @@ class _Builder:
         self.deferrer = Deferrer(self.project, self.scope)
         self.conditions = Conditions(self.scope, self.deferrer, self.names, self.diagnostics)
         self.held: dict[str, tuple[str, ...]] = {}
+        self.anew: set[str] = set()
+        resources = self.project.resources.items()
+        first = [a for a, r in resources if r.lifecycle.create_before_destroy]
+        self.create_first = self.graph.upstream(first)
 
     def defers(self, resource: ResourceConfig) -> bool:
         """Put a resource off if how many there are of it rests on what is still to be applied.
@@ -231,7 +190,7 @@ class _Builder:
         else:
             values = self._values(resource)
             arguments = wanted(offered, values)
-            self._report(resource, arguments)
+            refuse(resource, arguments, self.diagnostics)
         facts = self._facts(resource, values, arguments, seen)
         facts = self._adopting(resource, values, facts, seen)
         if not facts.open:
@@ -240,8 +199,9 @@ class _Builder:
         if found is not None:
             decided, record = taken_over(offered, address, facts, found)
         decision = self._decision(resource, decided, record, values)
-        self._see(resource, decision, record)
+        self._see(resource, decision, record, seen)
         self.notes += waiting(address, seen)
+        protect(resource, decision, self.diagnostics)
         code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
         takes = {} if decision.action in QUIET else self._takes(resource)
         needs = tuple(sorted(self.graph.needs[address]))
@@ -270,8 +230,9 @@ class _Builder:
             before=before,
             after=self._after(resource, decision, record),
             again=any(r.what == "again" for r in decision.reasons),
-            create_first=resource.lifecycle.create_before_destroy,
+            create_first=address in self.create_first,
             imported=found,
+            observed=None if record is None else seen.attributes,
         )
 
     def _adopting(
@@ -291,6 +252,11 @@ class _Builder:
         records = self.snapshot.records.items()
         return Recorded({a: r for a, r in records if offered(a.kind, r.type)}, self.registry)
 
+    def may_replace(self, step: Step) -> bool:
+        """Tell whether a step may come to replace its object once all is known."""
+        resource = self.project.resources[step.address].offer.resource
+        return step.action is Action.MAYBE and may_replace(resource, step.arguments)
+
     def _values(self, resource: ResourceConfig) -> dict[str, Value]:
         values = self.scope.arguments(resource)
         if triggers := resource.lifecycle.triggers:
@@ -305,7 +271,9 @@ class _Builder:
             return ()
         if record is None or decision.action is not Action.NO_OP:
             return self.conditions.after(resource, None)
-        itself = known_handle(resource.address, resource.offer.resource, record.attributes)
+        seen = self.given.observations.get(resource.address, Observation()).attributes
+        now = record.attributes if seen is None else seen
+        itself = known_handle(resource.address, resource.offer.resource, now)
         return self.conditions.after(resource, itself)
 
     def outputs(self) -> dict[str, Output]:
@@ -332,6 +300,7 @@ class _Builder:
             environment=seen.environment,
             present=seen.present,
             attributes_moved=seen.attributes,
+            anew=self.anew,
             ignored=resource.lifecycle.ignore_changes,
             at={n: str(a.value_span) for n, a in resource.arguments.items()},
         )
@@ -372,11 +341,10 @@ class _Builder:
         if blocked:
             return Decision(Action.HELD, tuple(Reason("held", text) for text in blocked))
         decision = decide(offered, facts, record, self.given.lookup)
-        if record is not None and self._again(resource.address, record):
+        again = self._again(resource.address, record) if facts.present else None
+        if again is not None:
             action = Action.RUN if offered.reusable else Action.REPLACE
-            tainted = record.receipt.get("tainted")
-            asked = Reason("again", "tainted", after=tainted) if tainted else Reason("again")
-            reasons = (asked, *decision.reasons)
+            reasons = (again, *decision.reasons)
             return Decision(action, reasons, decision.key, decision.decision_key)
         if decision.action is not Action.NO_OP:
             return decision
@@ -389,33 +357,39 @@ class _Builder:
             return Decision(Action.HELD, reasons, decision.key)
         return decision
 
-    def _again(self, address: Address, record: Record) -> bool:
-        return address in self.given.again or bool(record.receipt.get("tainted"))
+    def _again(self, address: Address, record: Record | None) -> Reason | None:
+        if record is None:
+            return None
+        if tainted := record.receipt.get("tainted"):
+            return Reason("again", "tainted", after=tainted)
+        return Reason("again") if address in self.given.again else None
 
-    def _see(self, resource: ResourceConfig, decision: Decision, record: Record | None) -> None:
+    def _see(
+        self,
+        resource: ResourceConfig,
+        decision: Decision,
+        record: Record | None,
+        seen: Observation,
+    ) -> None:
         """Say what the resource will be worth to those after it."""
         address, offered = resource.address, resource.offer.resource
         if decision.action is Action.HELD:
             self.held[str(address)] = tuple(r.subject for r in decision.reasons)
         same = recorded_handle(self.snapshot, address, offered)
         quiet = decision.action in QUIET or decision.quiet
-        if same is not None and quiet:
+        taken = seen.attributes if decision.action is Action.NO_OP else None
+        if same is not None and quiet and taken is None:
             self.scope.put(address, same)
             return
         self.shifted.add(address)
         if decision.action is Action.REUSE and decision.realisation is not None:
             self.scope.put(address, known_handle(address, offered, decision.realisation.attributes))
         elif record is not None and quiet:
-            self.scope.put(address, known_handle(address, offered, record.attributes))
+            now = record.attributes if taken is None else taken
+            self.scope.put(address, known_handle(address, offered, now))
         else:
             if decision.action not in QUIET:
                 self.pending.add(str(address))
+            if decision.action in {Action.CREATE, Action.REPLACE}:
+                self.anew.add(str(address))
             self.scope.put(address, pending_handle(address, offered, {}))
-
-    def _report(self, resource: ResourceConfig, arguments: Wanted) -> None:
-        for problem in arguments.problems:
-            at = problem.span(resource.arguments, resource.span)
-            detail = f"{resource.address}: {problem.text}"
-            self.diagnostics.error(
-                "Invalid argument", detail, at=at, within=resource.span, of=resource.address
-            )

@@ -15,6 +15,7 @@ from mlform.plan.model import (
     Condition,
     Deferred,
     Estimate,
+    Going,
     Note,
     Output,
     OutputChange,
@@ -136,6 +137,10 @@ def _step(step: Step) -> dict[str, Any]:
         "again": step.again,
         "create_first": step.create_first,
         "imported": None if step.imported is None else dict(vars(step.imported)),
+        "cleared": [str(a) for a in step.cleared],
+        "old": None if step.old is None else _going(step.old),
+        "deposed": step.deposed,
+        "observed": step.observed,
     }
 
 
@@ -168,6 +173,24 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         again=data["again"],
         create_first=data["create_first"],
         imported=None if data["imported"] is None else ImportFact(**data["imported"]),
+        cleared=tuple(Address.parse(a) for a in data["cleared"]),
+        old=None if data["old"] is None else _read_going(data["old"]),
+        deposed=data["deposed"],
+        observed=data["observed"],
+    )
+
+
+def _going(going: Going) -> dict[str, Any]:
+    return {
+        "needs": [str(a) for a in going.needs],
+        "cleared": [str(a) for a in going.cleared],
+    }
+
+
+def _read_going(data: Mapping[str, Any]) -> Going:
+    return Going(
+        tuple(Address.parse(a) for a in data["needs"]),
+        tuple(Address.parse(a) for a in data["cleared"]),
     )
 
 

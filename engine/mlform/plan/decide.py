@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from mlform.keys import action_key, changed_code
-from mlform.plan.model import Action, Reason
+from mlform.plan.model import OPEN, Action, Deferred, Reason
 from mlform.plan.moved import moved_facets, moved_judged
 from mlform.refresh.facets import overrides_uses, without_used
-from mlform.refresh.world import TRIGGERS, aliased_classes
+from mlform.refresh.world import TRIGGERS, aliased_classes, as_seen, lasting
 from mlform.sdk import AnyResource
-from mlform.sdk.fields import FieldClass
+from mlform.sdk.fields import FieldClass, FieldRule, fields_under
 from mlform.state.model import Realisation, Record
 from mlform.values import canonical, digest, handles, identity
 
@@ -55,6 +56,9 @@ class Facts:
     environment: Mapping[str, str] | None = field(default_factory=dict)
     present: bool = True
     attributes_moved: Mapping[str, Any] | None = None
+    """What was seen of it, where that is not what is recorded."""
+    anew: AbstractSet[str] = frozenset()
+    """Addresses of what is made anew: what names them cannot go on naming the same."""
     ignored: frozenset[str] = frozenset()
     at: Mapping[str, str] = field(default_factory=dict)
     """Argument → ``file:line`` where it is written."""
@@ -92,10 +96,13 @@ def keys(resource: AnyResource, facts: Facts) -> tuple[str, str | None]:
 
 def decide(resource: AnyResource, facts: Facts, record: Record | None, lookup: Lookup) -> Decision:
     """Compare what is wanted with what is recorded."""
+    drift: tuple[Reason, ...] = ()
+    if record is not None and record.type == resource.type and facts.attributes_moved:
+        drift = drifted(resource, record, facts.attributes_moved)
+        record = refreshed(resource, record, facts.attributes_moved)
     facts = with_adopted(resource, facts, record)
-    key = _action_key(resource, facts) if facts.settled else None
-    judged = _decision_key(resource, facts) if facts.settled else None
-    found = _decide(resource, facts, record, key, judged)
+    key, judged = keys(resource, facts) if facts.settled else (None, None)
+    found = _decide(resource, facts, record, key, judged, drift)
     forced = any(r.what == "trigger" for r in found.reasons)
     again = found.action in {Action.RUN, Action.DECIDE} and not forced
     if key is not None and resource.reusable and again:
@@ -114,6 +121,7 @@ def _decide(
     record: Record | None,
     key: str | None,
     judged: str | None,
+    drift: tuple[Reason, ...],
 ) -> Decision:
     fresh = Action.RUN if resource.reusable else Action.CREATE
     if record is None:
@@ -130,13 +138,15 @@ def _decide(
     if "identity" in by_kind or "trigger" in by_kind:
         action = Action.RUN if resource.reusable else Action.REPLACE
         return Decision(action, tuple(reasons))
-    if any(by_kind.get(w) for w in ("argument", "code", "environment", "input")):
+    elsewhere = _elsewhere(resource, facts, record)
+    if elsewhere and any(facts.anew & set(facts.open[r.subject]) for r in elsewhere):
+        return Decision(Action.REPLACE, (*reasons, *elsewhere))
+    if any(by_kind.get(w) for w in ("argument", "code", "environment", "input")) and not elsewhere:
         return Decision(_semantic(resource), tuple(reasons))
     if key is not None and key != record.key:
         return Decision(_semantic(resource), (*reasons, Reason("version")))
-    if facts.attributes_moved is not None:
-        moved = _moved(facts.attributes_moved, record.attributes)
-        return Decision(_semantic(resource), (*reasons, *moved))
+    if drift:
+        return Decision(_semantic(resource), (*reasons, *drift))
     waiting = tuple(
         Reason("upstream", address)
         for address in sorted({a for f in facts.open.values() for a in f})
@@ -146,10 +156,11 @@ def _decide(
         if waiting:
             return Decision(Action.MAYBE, (*certain, *waiting))
         return Decision(Action.DECIDE, certain or (Reason("decision"),))
-    if waiting or facts.parts is None or facts.environment is None:
-        return Decision(Action.MAYBE, (*reasons, *waiting))
-    if "operational" in by_kind:
+    settled = facts.parts is not None and facts.environment is not None
+    if "operational" in by_kind and settled and _in_place(resource, facts):
         return Decision(Action.UPDATE, tuple(reasons))
+    if waiting or not settled:
+        return Decision(Action.MAYBE, (*reasons, *elsewhere, *waiting))
     if "metadata" in by_kind:
         return Decision(Action.UPDATE, tuple(reasons), quiet=True)
     return Decision(Action.NO_OP)
@@ -230,23 +241,82 @@ def _code_reasons(facts: Facts, record: Record) -> list[Reason]:
     return reasons
 
 
-def _moved(now: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[Reason]:
+def _elsewhere(resource: AnyResource, facts: Facts, record: Record) -> list[Reason]:
+    """Return the arguments still open that may come to name another object."""
+    if resource.reusable:
+        return []
+    classes = aliased_classes(resource)
     return [
-        Reason("drift", name, recorded.get(name), value)
-        for name, value in sorted(now.items())
-        if recorded.get(name) != value
+        Reason("identity", name, record.arguments.get(name), OPEN, facts.at.get(name, ""))
+        for name in sorted(facts.open)
+        if classes.get(name) is FieldClass.IDENTITY
     ]
+
+
+def _in_place(resource: AnyResource, facts: Facts) -> bool:
+    """Tell whether whatever is open can but lead to an update in place."""
+    classes = aliased_classes(resource)
+    return (
+        all(
+            _WORDS[classes.get(n, FieldClass.SEMANTIC)] in {"operational", "metadata"}
+            for n in facts.open
+            if n != TRIGGERS
+        )
+        and TRIGGERS not in facts.open
+    )
+
+
+def may_replace(resource: AnyResource, arguments: Mapping[str, Any]) -> bool:
+    """Tell whether what is open among the arguments of a step may come to replace its object."""
+    if resource.reusable:
+        return False
+    classes = aliased_classes(resource)
+    return TRIGGERS in arguments or any(
+        isinstance(value, Deferred) and classes.get(name) is FieldClass.IDENTITY
+        for name, value in arguments.items()
+    )
+
+
+def drifted(
+    resource: AnyResource, record: Record, attributes: Mapping[str, Any]
+) -> tuple[Reason, ...]:
+    """Return what was found changed, beside what arguments tell and what changes by itself."""
+    passed = fields_under(resource.attributes, FieldRule.MANAGED)
+    passed |= fields_under(resource.attributes, FieldRule.ACTUAL) & record.arguments.keys()
+    before, now = lasting(resource, record.attributes), lasting(resource, attributes)
+    return tuple(
+        Reason("drift", name, before.get(name), value)
+        for name, value in sorted(now.items())
+        if name not in passed and before.get(name) != value
+    )
+
+
+def refreshed(resource: AnyResource, record: Record, attributes: Mapping[str, Any]) -> Record:
+    """Return a record as it is out there; its keys are those of what is there."""
+    seen = as_seen(resource, record, attributes)
+    if seen.arguments == record.arguments or keys(resource, _recorded(record))[0] != record.key:
+        return seen
+    key, judged = keys(resource, _recorded(seen))
+    return replace(seen, key=key, decision_key=judged)
+
+
+def _recorded(record: Record) -> Facts:
+    return Facts(record.arguments, {}, record.parts, record.code, record.environment)
 
 
 def adopted(resource: AnyResource, facts: Facts, record: Record | None) -> dict[str, Any]:
     """Return the arguments that keep their recorded value, whatever is written now.
 
-    Those whose changes the user asked to ignore; and a baseline that has become the very thing
-    this resource judged and let through: there is nothing to compare it with anew.
+    Those whose changes the user asked to ignore; those that are not set and that the provider
+    chose; and a baseline that has become the very thing this resource judged and let through:
+    there is nothing to compare it with anew.
     """
     if record is None:
         return {}
     kept = {n: record.arguments[n] for n in facts.ignored if n in record.arguments}
+    for name in fields_under(resource.arguments, FieldRule.DEFAULTED) & record.arguments.keys():
+        if name not in facts.open and facts.arguments.get(name) is None:
+            kept[name] = record.arguments[name]
     classes = aliased_classes(resource)
     for name, field_class in classes.items():
         if field_class is FieldClass.BASELINE and name in record.arguments:

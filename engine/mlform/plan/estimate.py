@@ -62,6 +62,7 @@ def estimated(steps: Sequence[Step], past: Past) -> tuple[list[Step], Accuracy |
     if not timed:
         return list(steps), None
     history = past(timed)
+    found: list[Step] = []
     rows: dict[str, int] = {}
     made: dict[str, Step] = {}
     for step in steps:
@@ -70,11 +71,13 @@ def estimated(steps: Sequence[Step], past: Past) -> tuple[list[Step], Accuracy |
         size = step.rows if step.rows is not None else max(known, default=None)
         if size is not None:
             rows[name] = size
-        made[name] = step
         if _is_timed(step):
-            found = estimate(history.spent.get(name, ()), step.action, size)
-            made[name] = replace(step, estimate=replace(found, chance=_chance(step, made)))
-    return list(made.values()), accuracy(history.estimated)
+            expected = estimate(history.spent.get(name, ()), step.action, size)
+            step = replace(step, estimate=replace(expected, chance=_chance(step, made)))  # noqa: PLW2901 - the same step
+        if not step.deposed:
+            made[name] = step
+        found.append(step)
+    return found, accuracy(history.estimated)
 
 
 def _is_timed(step: Step) -> bool:

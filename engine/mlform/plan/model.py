@@ -37,6 +37,9 @@ class Action(StrEnum):
     """Not done, on purpose: a gate failed, an approval is missing."""
 
 
+OPEN: Final = {"$unknown": ""}
+"""Stands for a value in a reason that only applying can tell."""
+
 QUIET: Final = frozenset({Action.NO_OP, Action.HELD})
 """Actions that change nothing."""
 
@@ -135,6 +138,16 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class Going:
+    """When the object that a replacement takes the place of goes."""
+
+    needs: tuple[Address, ...] = ()
+    """Steps that must be over before."""
+    cleared: tuple[Address, ...] = ()
+    """Steps whose own old objects must be gone before."""
+
+
+@dataclass(frozen=True)
 class Step:
     """One action on one resource. ``needs`` are the steps that must be over before."""
 
@@ -179,6 +192,14 @@ class Step:
     """A replacement is made before the old one goes (``create_before_destroy``)."""
     imported: ImportFact | None = None
     """What exists already and is recorded first, before anything else is done (or nothing is)."""
+    cleared: tuple[Address, ...] = ()
+    """Steps whose old objects must be gone before it begins."""
+    old: Going | None = None
+    """When what it replaces goes, where that has a time of its own."""
+    deposed: str = ""
+    """The folder of what an earlier replacement left behind: that, and nothing else, goes."""
+    observed: Mapping[str, Any] | None = None
+    """Attributes as they were seen, to be recorded: they change by themselves."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +235,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything ``apply`` needs to know; steps in an order that works one at a time.
+    """Everything ``apply`` needs to know; each step says what it waits for.
 
     The header says what the plan is a function of: the same spec, serial, observations, ``as_of``
     and lock give the same bytes.

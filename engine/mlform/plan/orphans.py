@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from mlform.address import Address
 from mlform.diagnostics import Diagnostics
 from mlform.plan.model import Action, Reason, Step
+from mlform.refresh.model import Observation, Observations
 from mlform.registry import Registry
-from mlform.state.model import Record, Snapshot
+from mlform.sdk import AnyResource, Resource
+from mlform.state.model import Record, Snapshot, home_of
 
-DESTROYED: Final = frozenset({"deployment"})
-"""Kinds that have something running to take down; the others are forgotten, content kept."""
+
+def leaving(
+    snapshot: Snapshot,
+    declared: AbstractSet[Address],
+    targets: Sequence[Address],
+    excluded: Sequence[Address],
+    *,
+    destroy: bool,
+) -> list[Record]:
+    """Return the records to let go of: not declared any more, or all of them on destroy.
+
+    What is destroyed by name takes along what needs it.
+    """
+    chosen = set(targets)
+    if destroy and targets:
+        users: dict[Address, list[Address]] = {}
+        for address, record in snapshot.records.items():
+            for needed in record.needs:
+                users.setdefault(needed, []).append(address)
+        waiting = list(chosen)
+        while waiting:
+            more = [u for u in users.get(waiting.pop(), ()) if u not in chosen]
+            chosen.update(more)
+            waiting += more
+    return [
+        record
+        for address, record in sorted(snapshot.records.items())
+        if address not in excluded
+        and (not targets or address in chosen)
+        and (destroy or address not in declared)
+    ]
 
 
 def orphans(
     records: Sequence[Record],
-    snapshot: Snapshot,
+    observations: Observations,
     registry: Registry,
-    steps: Sequence[Step],
     removal: Callable[[Address], bool | None],
     diagnostics: Diagnostics,
-) -> list[Step]:
-    """Return a step for each record to let go of, those that others need last.
+) -> Iterator[Step]:
+    """Yield a step for each record to let go of.
 
     ``removal`` says whether a ``removed`` block destroys what it names (``None``: no block does).
     """
-    going = {r.address for r in records}
-    planned = {s.address for s in steps}
-    dependants: dict[Address, set[Address]] = {a: set() for a in going}
-    for record in snapshot.records.values():
-        for needed in record.needs:
-            if needed in going and (record.address in going or record.address in planned):
-                dependants[needed].add(record.address)
-    found = []
-    for record in _outermost_first(records, dependants):
-        if record.protected:
+    for record in records:
+        gone = not observations.get(record.address, Observation()).present
+        kept = removal(record.address) is False
+        if record.protected and not gone and not kept:
             detail = (
                 f"{record.address} has lifecycle.prevent_destroy, recorded when it was last "
                 "applied. Set it to false and apply before removing the block."
@@ -47,38 +71,41 @@ def orphans(
             detail = registry.missing(record.address.kind, record.type)
             diagnostics.error("Unknown resource type", detail, of=record.address)
             continue
-        destroyed = record.address.kind in DESTROYED and removal(record.address) is not False
-        found.append(
-            Step(
-                address=record.address,
-                type=record.type,
-                provider=str(record.receipt.get("provider") or offer.provider),
-                action=Action.DESTROY if destroyed else Action.FORGET,
-                arguments={},
-                reasons=(Reason("removed"),),
-                recorded=record.arguments,
-                needs=tuple(sorted(dependants[record.address])),
-                protected=record.protected,
-            )
+        destroyed = takes_down(offer.resource) and not kept and not gone
+        yield Step(
+            address=record.address,
+            type=record.type,
+            provider=str(record.receipt.get("provider") or offer.provider),
+            action=Action.DESTROY if destroyed else Action.FORGET,
+            arguments={},
+            reasons=(Reason("gone" if gone else "removed"),),
+            recorded=record.arguments,
+            protected=record.protected,
         )
-    return found
 
 
-def _outermost_first(
-    records: Sequence[Record], dependants: dict[Address, set[Address]]
-) -> Iterable[Record]:
-    by_address = {r.address: r for r in records}
-    done: list[Record] = []
-    seen: set[Address] = set()
-    for start in sorted(by_address):
-        waiting = [(start, False)]
-        while waiting:
-            address, expanded = waiting.pop()
-            if expanded:
-                done.append(by_address[address])
-            elif address not in seen:
-                seen.add(address)
-                waiting.append((address, True))
-                inner = sorted(d for d in dependants[address] if d in by_address)
-                waiting.extend((d, False) for d in inner)
-    return done
+def left_behind(snapshot: Snapshot, planned: AbstractSet[Address]) -> Iterator[Step]:
+    """Yield a step for each object that an earlier replacement left behind."""
+    records = (r for r in snapshot.records.values() if r.deposed and r.address in planned)
+    for record, old in sorted(((r, d) for r in records for d in r.deposed), key=_place):
+        yield Step(
+            address=record.address,
+            type=old.type,
+            provider=str(old.receipt.get("provider", "")),
+            action=Action.DESTROY,
+            arguments={},
+            reasons=(Reason("deposed"),),
+            recorded=old.arguments,
+            deposed=home_of(old),
+        )
+
+
+def _place(pair: tuple[Record, Record]) -> tuple[Address, str]:
+    return pair[0].address, home_of(pair[1])
+
+
+def takes_down(resource: AnyResource) -> bool:
+    """Tell whether destroying takes something down; otherwise content is kept and forgotten."""
+    if resource.reusable or resource.keeps_content:
+        return False
+    return type(resource).destroy is not Resource.destroy

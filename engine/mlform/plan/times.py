@@ -103,7 +103,7 @@ def clock(steps: Sequence[Step], seconds: Mapping[Address, float], workers: int)
 
 def _edges(steps: Sequence[Step]) -> tuple[list[int], list[list[int]]]:
     """Return how many steps each waits for, and which wait for it, by position."""
-    places = {s.address: n for n, s in enumerate(steps)}
+    places = {s.address: n for n, s in enumerate(steps) if not s.deposed}
     needs = [{places[a] for a in s.needs if a in places} for s in steps]
     after: list[list[int]] = [[] for _ in steps]
     for number, needed in enumerate(needs):

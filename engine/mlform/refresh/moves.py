@@ -144,6 +144,7 @@ def rename(record: Record, moved: Mapping[Address, Address]) -> Record:
         arguments=_renamed(record.arguments, names),
         attributes=_renamed(record.attributes, names),
         receipt=receipt,
+        deposed=tuple(rename(d, moved) for d in record.deposed),
     )
 
 

@@ -11,7 +11,7 @@ from mlform.address import Address
 from mlform.refresh.world import known_handle, lasting
 from mlform.registry import Registry
 from mlform.sdk.fields import Artifact
-from mlform.state.model import Record, home_of
+from mlform.state.model import Record, homes_of
 from mlform.values import Handle, Value, handle_in
 
 _ARTIFACT: Final = Artifact.model_fields.keys()
@@ -23,7 +23,7 @@ class Recorded:
     def __init__(self, records: Mapping[Address, Record], registry: Registry) -> None:
         self.now = dict(records)
         self.registry = registry
-        self._homes = Counter(map(home_of, records.values()))
+        self._homes = Counter(h for r in records.values() for h in homes_of(r))
         self._artifacts: dict[str, Mapping[str, Any]] = {}
         for record in records.values():
             self._index(record.attributes)
@@ -31,7 +31,7 @@ class Recorded:
     def put(self, record: Record) -> None:
         """Take a new record."""
         self._leave(record.address)
-        self._homes[home_of(record)] += 1
+        self._homes.update(homes_of(record))
         self.now[record.address] = record
         self._index(record.attributes)
 
@@ -91,7 +91,7 @@ class Recorded:
 
     def _leave(self, address: Address) -> None:
         if (before := self.now.get(address)) is not None:
-            self._homes[home_of(before)] -= 1
+            self._homes.subtract(homes_of(before))
 
     def _index(self, data: Any) -> None:
         if isinstance(data, Mapping):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mlform.address import Address
 from mlform.refresh.facets import (
@@ -21,12 +21,13 @@ from mlform.refresh.facets import (
 )
 from mlform.refresh.problems import Problem, problems
 from mlform.sdk import AnyResource, Arguments, Stored
-from mlform.sdk.fields import Artifact, FieldClass, field_classes
+from mlform.sdk.fields import Artifact, FieldClass, FieldRule, field_classes, fields_under
 from mlform.state.model import Record, Snapshot
 from mlform.values import (
     UNKNOWN,
     Handle,
     Value,
+    canonical,
     conceal,
     digest,
     handle_in,
@@ -47,7 +48,31 @@ def lasting(resource: AnyResource, attributes: Mapping[str, Any]) -> dict[str, A
     """Return the attributes that count: neither volatile nor the reasons for being held."""
     classes = field_classes(resource.attributes)
     passing = {FieldClass.VOLATILE, FieldClass.HELD}
-    return {n: v for n, v in attributes.items() if classes.get(n) not in passing}
+    kept = {n: v for n, v in attributes.items() if classes.get(n) not in passing}
+    return arranged(resource.attributes, kept)
+
+
+def arranged(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as plain data with those whose order means nothing in one order."""
+    free = fields_under(model, FieldRule.UNORDERED)
+    if not free:
+        return dict(data)
+    return {
+        n: sorted(v, key=canonical) if n in free and isinstance(v, list | tuple) else v
+        for n, v in data.items()
+    }
+
+
+def as_seen(resource: AnyResource, record: Record, attributes: Mapping[str, Any]) -> Record:
+    """Return a record as it is out there: its attributes, and the arguments they tell."""
+    told = fields_under(resource.attributes, FieldRule.ACTUAL) & attributes.keys()
+    actual = {n: attributes[n] for n in sorted(told & record.arguments.keys())}
+    return replace(
+        record,
+        attributes=dict(attributes),
+        arguments={**record.arguments, **actual},
+        digest=result_digest(resource, attributes),
+    )
 
 
 def result_digest(resource: AnyResource, attributes: Mapping[str, Any]) -> str:
@@ -171,7 +196,8 @@ def wanted(
             given = {n: narrowed(v, used) for n, v in given.items()}
             model = resource.arguments.model_validate(given)
     shown = {n: conceal(v) if n in secret and v is not None else v for n, v in data.items()}
-    return Wanted(shown, open_, model, given, wrong)
+    shown |= dict.fromkeys(fields_under(resource.arguments, FieldRule.WRITE_ONLY) & shown.keys())
+    return Wanted(arranged(resource.arguments, shown), open_, model, given, wrong)
 
 
 def _triggered(

@@ -76,6 +76,8 @@ def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
         "parts": None if step.parts is None else dict(step.parts),
         "rows": step.rows,
         "protected": step.protected,
+        "create_first": step.create_first,
+        "deposed": step.deposed,
         "estimate": None if step.estimate is None else dict(vars(step.estimate)),
         "imported": None if step.imported is None else _imported(step.imported),
     }

@@ -13,6 +13,7 @@ from mlform.values import handle_in, short
 _MOST_REASONS: Final = 8
 _FIXED: Final = {
     "new": "not applied yet",
+    "deposed": "left behind when it was replaced",
     "gone": "what was made is not there any more",
     "removed": "not declared any more",
     "trigger": "what it is to be replaced by has changed",

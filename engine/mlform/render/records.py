@@ -83,6 +83,8 @@ def record_data(it: Record) -> dict[str, Any]:
         "held": list(it.held),
         "protected": it.protected,
         "receipt": dict(it.receipt),
+        "create_first": it.create_first,
+        "deposed": [record_data(d) for d in it.deposed],
     }
 
 

@@ -103,6 +103,8 @@ def plan() -> Schema:
             "protected": _FLAG,
             "estimate": _or_null(_estimate()),
             "imported": _said(_or_null(imported), "What exists already and is recorded first."),
+            "create_first": _said(_FLAG, "A replacement is made before the old object goes."),
+            "deposed": _said(_TEXT, "Its folder, if an earlier replacement left it behind."),
         }
     )
     header = _object(
@@ -123,7 +125,7 @@ def plan() -> Schema:
             "header": _said(header, "What the plan is a function of: equal inputs, equal plan."),
             "targets": _list(_TEXT),
             "excluded": _list(_TEXT),
-            "steps": _said(_list(step), "In an order that works one at a time."),
+            "steps": _said(_list(step), "Needed ones first, then what goes."),
             "outputs": _map(output),
             "output_changes": _said(_map(output_change), "What is certain to be recorded anew."),
             "moved": _list(_object({"from": _TEXT, "to": _TEXT})),
@@ -257,6 +259,8 @@ def state() -> Schema:
             "held": _list(_TEXT),
             "protected": _FLAG,
             "receipt": {"type": "object"},
+            "create_first": _FLAG,
+            "deposed": _list({"type": "object"}),
         }
     )
     body = _object(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mlform.plan import Deferred
+from mlform.plan import OPEN, Deferred
 from mlform.values import handle_in, short
 
 _WIDTH = 96
@@ -27,6 +27,8 @@ def _value(data: Any) -> str:
     if isinstance(data, Mapping):
         if data.keys() == {"$sensitive"}:
             return "(sensitive value)"
+        if data == OPEN:
+            return "(known after apply)"
         if set(data) >= {"digest", "size", "media_type"}:
             return f"{short(data['digest'])} ({size(data['size'])})"
         inner = ", ".join(f"{k} = {_value(v)}" for k, v in data.items() if v is not None)

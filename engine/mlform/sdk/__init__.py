@@ -3,6 +3,7 @@
 from mlform.sdk import code
 from mlform.sdk.context import Artifacts, CancelledError, Context, Doing, Looking
 from mlform.sdk.fields import (
+    Actual,
     Arguments,
     Artifact,
     Attributes,
@@ -14,11 +15,15 @@ from mlform.sdk.fields import (
     Handle,
     Held,
     Identity,
+    Managed,
     Metadata,
     Operational,
+    ProviderDefault,
     Reference,
     Secret,
+    Unordered,
     Volatile,
+    WriteOnly,
 )
 from mlform.sdk.provider import AnyResource, Provider, Settings
 from mlform.sdk.resource import (
@@ -32,6 +37,7 @@ from mlform.sdk.resource import (
 )
 
 __all__ = [
+    "Actual",
     "Alarm",
     "AnyResource",
     "Arguments",
@@ -52,16 +58,20 @@ __all__ = [
     "Imported",
     "Inputs",
     "Looking",
+    "Managed",
     "Metadata",
     "MonitorResource",
     "Operational",
     "Provider",
+    "ProviderDefault",
     "Reference",
     "Resource",
     "ResourceError",
     "Secret",
     "Settings",
     "Stored",
+    "Unordered",
     "Volatile",
+    "WriteOnly",
     "code",
 ]

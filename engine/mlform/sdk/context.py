@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
-from mlform.sdk.fields import Artifact
+from mlform.sdk.fields import Artifact, Attributes
 from mlform.sdk.resource import Inputs
 
 Doing: TypeAlias = Literal["create", "run", "roll", "update", "decide", "destroy", "import"]
@@ -107,6 +107,13 @@ class Context(Looking, Protocol):
 
     def log(self, text: str) -> None:
         """Tell the user one line, beside the progress."""
+
+    def partial(self, attributes: Attributes) -> None:
+        """Have it recorded at once that something exists, whatever becomes of the rest.
+
+        Call it in ``apply`` as soon as there is something out there to lose: if what follows
+        fails, or this process dies, it is known, and made again or destroyed by the next apply.
+        """
 
     def checkpoint(self) -> None:
         """Raise ``CancelledError`` if the user asked to stop. Call it where stopping is safe."""

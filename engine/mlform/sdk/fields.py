@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, TypeAlias, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
@@ -32,6 +33,16 @@ class FieldClass(StrEnum):
     VOLATILE = "volatile"
     CARRIER = "carrier"
     HELD = "held"
+
+
+class FieldRule(StrEnum):
+    """What keeps a field from showing a difference where there is none."""
+
+    UNORDERED = "unordered"
+    DEFAULTED = "defaulted"
+    WRITE_ONLY = "write_only"
+    ACTUAL = "actual"
+    MANAGED = "managed"
 
 
 class Written(StrEnum):
@@ -71,6 +82,26 @@ values have digests of their own. Consumers get it; other bytes of equal content
 Held: TypeAlias = Annotated[T, FieldClass.HELD]
 """An attribute of type ``tuple[str, ...]``: why what was asked for was not all done (a gate
 failed, an approval is missing). Not empty: the resource is held, and ``apply`` exits with 3."""
+
+Unordered: TypeAlias = Annotated[T, FieldRule.UNORDERED]
+"""A list whose order means nothing: written in another order it is the same, in key and drift.
+Sets are so by themselves."""
+
+ProviderDefault: TypeAlias = Annotated[T, FieldRule.DEFAULTED]
+"""An argument that the provider chooses where it is not set (so it is optional): what was chosen
+stays until it is set to something else. The attribute of the same name says what was chosen."""
+
+WriteOnly: TypeAlias = Annotated[T, FieldClass.SECRET, FieldRule.WRITE_ONLY]
+"""A secret that is sent and never recorded, not even as a hash: a change of it alone is not seen.
+Put an argument beside it (``password_version``) whose change sends it again."""
+
+Actual: TypeAlias = Annotated[T, FieldRule.ACTUAL]
+"""An attribute that says what the argument of the same name is out there. Where ``read`` finds it
+changed, the plan compares what is written with what is there, by the class of the argument."""
+
+Managed: TypeAlias = Annotated[T, FieldRule.MANAGED]
+"""An attribute that the provider or the outside world changes by itself (a status, a counter):
+what ``read`` finds is taken over, those who use it see it, and it is no drift."""
 
 Code: TypeAlias = Annotated[str, Written.CODE]
 """An argument ``"path.py:function"``: the key has the closure of that code in its place."""
@@ -204,6 +235,27 @@ def field_classes(model: type[BaseModel]) -> Mapping[str, FieldClass]:
 
 
 @cache
+def fields_under(model: type[BaseModel], rule: FieldRule) -> frozenset[str]:
+    """Return the fields of ``model`` that a rule holds for, by the names users write."""
+    return frozenset(
+        info.alias or name
+        for name, info in model.model_fields.items()
+        if rule in info.metadata
+        or _mentions(info.annotation, rule)
+        or (rule is FieldRule.UNORDERED and _is_set(info.annotation))
+    )
+
+
+def _is_set(annotation: Any) -> bool:
+    if get_origin(annotation) in {set, frozenset} or annotation in (set, frozenset):
+        return True
+    return any(_is_set(a) for a in get_args(annotation) if get_origin(annotation) in _UNIONS)
+
+
+_UNIONS = (Union, UnionType, Annotated)
+
+
+@cache
 def written_as(model: type[BaseModel], how: Written) -> frozenset[str]:
     """Return the fields of ``model`` written in the way ``how``, alone or in a list."""
     return frozenset(
@@ -213,7 +265,7 @@ def written_as(model: type[BaseModel], how: Written) -> frozenset[str]:
     )
 
 
-def _mentions(annotation: Any, how: Written) -> bool:
+def _mentions(annotation: Any, how: StrEnum) -> bool:
     if how in getattr(annotation, "__metadata__", ()):
         return True
     return any(_mentions(a, how) for a in getattr(annotation, "__args__", ()))

@@ -93,6 +93,7 @@ class Resource(ABC, Generic[A, B]):
     version: ClassVar[int]
     reusable: ClassVar[bool]
     weighs_gates: ClassVar[bool]
+    keeps_content: ClassVar[bool]
     preload: ClassVar[Sequence[str]] = ()
     """Modules that ``apply`` will want: warm worker processes import them once."""
     imports: ClassVar[str] = "the type does not say how to look at what it did not make"
@@ -108,19 +109,22 @@ class Resource(ABC, Generic[A, B]):
         version: int = 1,
         reusable: bool = False,
         weighs_gates: bool = False,
+        keeps_content: bool = False,
     ) -> None:
         """Name the kind and the type.
 
         Raise ``version`` when equal arguments now give another result. ``reusable``: the result
         depends on the key alone and lies in artifacts, so it can be had again without running.
         ``weighs_gates``: it decides itself what a failing gate among its arguments means; anything
-        else that refers to a failing gate is held whole.
+        else that refers to a failing gate is held whole. ``keeps_content``: destroying it takes
+        nothing down (versions, evidence, history stay): it is forgotten, as what is reusable is.
         """
         super().__init_subclass__()
         if not kind:
             return
         cls.kind, cls.type, cls.version = kind, type, version
         cls.reusable, cls.weighs_gates = reusable, weighs_gates
+        cls.keeps_content = keeps_content
         base = next(b for b in cls.__orig_bases__ if get_args(b))  # type: ignore[attr-defined]
         cls.arguments, cls.attributes = get_args(base)
 

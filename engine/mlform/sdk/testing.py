@@ -67,6 +67,7 @@ class FakeContext:
     heard: list[tuple[float, float | None, str]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     made: int = 0
+    exists: list[Attributes] = field(default_factory=list)
     remembered: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,6 +121,10 @@ class FakeContext:
         """Remember, then checkpoint."""
         self.heard.append((done, total, note))
         self.checkpoint()
+
+    def partial(self, attributes: Attributes) -> None:
+        """Remember what was said to exist."""
+        self.exists.append(attributes)
 
     def log(self, text: str) -> None:
         """Remember the line."""

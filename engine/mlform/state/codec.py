@@ -37,6 +37,7 @@ def record_data(record: Record) -> dict[str, Any]:
     data["address"] = str(record.address)
     data["needs"] = [str(a) for a in record.needs]
     data["held"] = list(record.held)
+    data["deposed"] = [record_data(d) for d in record.deposed]
     return data
 
 
@@ -48,6 +49,7 @@ def parse_record(data: Mapping[str, Any]) -> Record:
             "address": _address(data["address"]),
             "needs": tuple(map(_address, data["needs"])),
             "held": tuple(data["held"]),
+            "deposed": tuple(map(parse_record, data.get("deposed", ()))),
         }
     )
 

@@ -42,6 +42,15 @@ class Record:
     protected: bool = False
     receipt: Mapping[str, Any] = field(default_factory=dict)
     """Who, when, in which run, how long, from which commit, and why it ran."""
+    create_first: bool = False
+    """A replacement is made before this goes (``create_before_destroy``, its own or forced)."""
+    deposed: tuple[Record, ...] = ()
+    """Objects that replacements left behind and that are still there, newest first."""
+
+    @property
+    def tainted(self) -> bool:
+        """Whether it is to be made again: left unfinished, or marked by ``taint``."""
+        return bool(self.receipt.get("tainted"))
 
 
 def folder_name(address: str) -> str:
@@ -52,6 +61,11 @@ def folder_name(address: str) -> str:
 def home_of(record: Record) -> str:
     """Return the name of the folder of a resource: that of its first address."""
     return str(record.receipt.get("home") or folder_name(str(record.address)))
+
+
+def homes_of(record: Record) -> tuple[str, ...]:
+    """Return the folders of a resource and of what its replacements left behind."""
+    return home_of(record), *map(home_of, record.deposed)
 
 
 def free_home(address: Address, taken: Callable[[str], bool]) -> str:

@@ -1,0 +1,157 @@
+"""What goes: orphans, what replacements take the place of, and what they once left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from threading import Event as Flag
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from mlform.address import Address
+from mlform.apply.context import describe
+from mlform.apply.events import Finished, Reporter, Started
+from mlform.apply.provider import StepFailed, call
+from mlform.plan import Action, Step
+from mlform.plan.orphans import takes_down
+from mlform.refresh.recorded import Recorded
+from mlform.registry import ENGINE, Offer
+from mlform.sdk import CancelledError, Doing, Inputs, Resource
+from mlform.state.model import Record, folder_name, home_of
+
+if TYPE_CHECKING:
+    from mlform.apply.run import Outcome, World
+
+
+class Remover:
+    """Destroys and forgets. Its methods are called from several threads at once."""
+
+    def __init__(
+        self,
+        world: World,
+        records: Recorded,
+        outcome: Outcome,
+        report: Reporter,
+        stop: Flag,
+        writing: Lock,
+    ) -> None:
+        self.world, self.records, self.outcome = world, records, outcome
+        self.report, self.stop, self.writing = report, stop, writing
+        self.behind: dict[Address, str] = {}
+        """Folders of what this run has replaced and not destroyed yet."""
+
+    def remove(self, step: Step) -> None:
+        """Destroy or forget what is recorded, or what a replacement left behind."""
+        now = self.records.now[step.address]
+        record = now
+        if step.deposed:
+            record = next(d for d in (now, *now.deposed) if home_of(d) == step.deposed)
+        began = time.monotonic()
+        self.report(Started(step.address, step.action, step.reasons))
+        kept = self._take(step, record)
+        with self.writing:
+            self._drop(step.address, record, step.action)
+            if not step.deposed:
+                self.outcome.done[step.address] = step.action
+            if kept:
+                self.outcome.kept.append(f"{step.address}: {kept}")
+        seconds = time.monotonic() - began
+        self.report(Finished(step.address, step.action, seconds, None, changed=True))
+
+    def clear(self, step: Step) -> None:
+        """Destroy what a replacement takes the place of."""
+        record = self.records.now.get(step.address)
+        if step.create_first:
+            home = self.behind.pop(step.address, None)
+            if record is None or home is None:
+                return  # in the end nothing was replaced
+            record = next(d for d in record.deposed if home_of(d) == home)
+        elif step.old is not None:
+            self.report(Started(step.address, step.action, step.reasons))
+        if record is not None:
+            self.destroy(step, record)
+            with self.writing:
+                self._drop(step.address, record, Action.DESTROY)
+
+    def destroy(self, step: Step, record: Record) -> str:
+        """Call the provider; return what it kept. Raises ``StepFailed``."""
+        store, lease, run = self.world.store, self.world.lease, self.world.run
+        with self.writing:
+            store.intent(lease, run, step.address, {"action": Action.DESTROY.value})
+        try:
+            found = call(
+                self.world,
+                self.offer(record),
+                "destroy",
+                dict(record.arguments),
+                record,
+                lent(self.world, step, "destroy", record.key, home_of(record)),
+                self.report,
+                self.stop,
+                step.address,
+            )
+        except (StepFailed, CancelledError) as error:
+            with self.writing:
+                store.failed(lease, run, step.address, {"error": str(error)[:500]})
+            raise
+        return str(found.get("kept", ""))
+
+    def offer(self, record: Record) -> Offer:
+        """Return what implements the type of a record. Raises ``StepFailed``."""
+        given = str(record.receipt.get("provider", ""))
+        registry, kind = self.world.registry, record.address.kind
+        offer = registry.find(kind, record.type, "" if given == ENGINE else given)
+        if offer is None:
+            raise StepFailed("Unknown resource type", registry.missing(kind, record.type))
+        return offer
+
+    def _take(self, step: Step, record: Record) -> str:
+        """Destroy it, or have its provider say what is kept of it."""
+        resource = self.offer(record).resource
+        silent = type(resource).destroy is Resource.destroy
+        if step.action is Action.FORGET and (silent or takes_down(resource)):
+            return ""
+        return self.destroy(step, record)
+
+    def _drop(self, address: Address, record: Record, action: Action) -> None:
+        """Let a record go; what it left behind itself comes to stand in its place."""
+        store, lease, run = self.world.store, self.world.lease, self.world.run
+        now, gone = self.records.now[address], home_of(record)
+        detail = {"action": action.value, "folder": gone}
+        if home_of(now) != gone:
+            left = replace(now, deposed=tuple(d for d in now.deposed if home_of(d) != gone))
+        elif now.deposed:
+            first, *rest = now.deposed
+            receipt = {**first.receipt, "tainted": "a replacement, which left it behind"}
+            left = replace(first, deposed=tuple(rest), receipt=receipt)
+        else:
+            store.forget(lease, run, address, detail)
+            self.records.drop(address)
+            return
+        store.put(lease, run, left, detail)
+        self.records.put(left)
+
+
+def lent(world: World, step: Step, doing: Doing, key: str | None, home: str) -> dict[str, Any]:
+    """Return the context of one call, as plain data."""
+    address = str(step.address)
+    closures: Mapping[str, Any] = {n: fact["digest"] for n, fact in step.code.items()}
+    receipt = {
+        **world.provenance,
+        "run": world.run,
+        "key": key,
+        "code": closures,
+        "environment": dict(step.environment or {}),
+    }
+    return describe(
+        address=address,
+        doing=doing,
+        root=world.looker.root,
+        home=world.looker.homes / home,
+        workdir=world.local / "work" / folder_name(address),
+        store=world.looker.artifacts.root,
+        cache=world.looker.digests.path,
+        inputs=Inputs(dict(step.parts or {}), step.rows),
+        receipt=receipt,
+    )
