@@ -92,6 +92,8 @@ def estimate(spent: Sequence[Spent], action: Action, rows: int | None) -> Estima
     """
     like = _LIKE.get(action, action)
     same = [s for s in spent if _LIKE.get(s.action, s.action) == like][:LAST]
+    if action is Action.MAYBE and not same:
+        same = [s for s in spent if s.action == Action.UPDATE][:LAST]
     compared = [s for s in spent if s.changed is not None and s.action in _TIMED]
     changed = sum(bool(s.changed) for s in compared)
     if not same:

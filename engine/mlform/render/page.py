@@ -26,6 +26,8 @@ _POLICY: Final = (
 )
 _LABEL: Final = 21
 """So many letters of a name fit into a node."""
+_MOST_DRAWN: Final = 2000
+"""With more steps, only those that do something and what they take are drawn."""
 _QUIET_SHOWN: Final = 40
 """Up to so many steps, the graph shows those with nothing to do as well."""
 
@@ -116,6 +118,8 @@ def _graph(it: Plan, ids: Mapping[str, str]) -> str:
         drawings.insert(0, ("some", "What changes, and what it takes", some))
         if len(steps) <= _QUIET_SHOWN:
             drawings.reverse()
+        elif len(steps) > _MOST_DRAWN:
+            drawings.pop()
     switch = "".join(
         f'<button type="button" data-view="{key}" aria-pressed="{str(not n).lower()}">{said}'
         "</button>"

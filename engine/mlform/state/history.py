@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from mlform.state.model import Spent
 from mlform.state.tables import HISTORY
 
 _BATCH: Final = 500
 _COLUMNS: Final = [c for c in HISTORY.columns if c.name != "serial"]
+"""In the order of the fields of ``Spent``."""
 
 
 def line(serial: int, address: str, detail: Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -58,9 +59,10 @@ def latest(
         chosen = HISTORY.c.address.in_(list(addresses[start : start + _BATCH]))
         ranked = select(HISTORY, rank.label("rank")).where(chosen, HISTORY.c.serial <= serial)
         inner = ranked.subquery()
-        query = select(inner).where(inner.c.rank <= most).order_by(inner.c.serial.desc())
-        for row in connection.execute(query):
-            found.setdefault(row.address, []).append(_spent(row))
+        columns = [inner.c[c.name] for c in _COLUMNS]
+        query = select(*columns).where(inner.c.rank <= most).order_by(inner.c.serial.desc())
+        for row in connection.execute(query).all():
+            found.setdefault(row[0], []).append(Spent(*row))
     return found
 
 
@@ -69,14 +71,10 @@ def estimated(connection: Connection, serial: int, most: int) -> list[Spent]:
     if not _kept(connection):
         return []
     about = (HISTORY.c.serial <= serial) & HISTORY.c.expected.is_not(None)
-    query = select(HISTORY).where(about).order_by(HISTORY.c.serial.desc()).limit(most)
-    return [_spent(row) for row in connection.execute(query)]
+    query = select(*_COLUMNS).where(about).order_by(HISTORY.c.serial.desc()).limit(most)
+    return [Spent(*row) for row in connection.execute(query)]
 
 
 def _kept(connection: Connection) -> bool:
     """Tell whether there is a history: a state last written by an older version has none."""
     return connection.dialect.has_table(connection, HISTORY.name)
-
-
-def _spent(row: Row[Any]) -> Spent:
-    return Spent(**{c.name: getattr(row, c.name) for c in _COLUMNS})
