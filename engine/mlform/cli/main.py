@@ -26,10 +26,10 @@ _SINGLE_DASH: Final = re.compile(r"-[a-zA-Z][a-zA-Z]+(?:-[a-zA-Z]+)*(?:=.*)?", r
 
 def main() -> NoReturn:
     """Run the command line; every option works with one dash or two."""
+    # What a command loads, reads and plans stays until it ends: there is no garbage in it to find.
+    gc.set_threshold(200_000, 20, 100)
     from mlform.cli.app import app
 
-    # What a command reads and plans stays until it ends: looking for garbage in it finds none.
-    gc.set_threshold(200_000, 20, 100)
     arguments = [spelled for a in sys.argv[1:] for spelled in _spelling(a)]
     try:
         arguments = _before(arguments)
