@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,6 +37,10 @@ from mlform_core.splits import HashSplit, TimeSplit
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_MOST_COUNTS: Final = 4096
+"""How many counts of rows are remembered for one dataset: of a file each, if it has no more."""
 
 
 class Version(BaseModel):
@@ -99,12 +106,7 @@ class File(Resource[FileArguments, FileAttributes], kind="dataset", type="file",
         """List the files with their digests; rows from Parquet's footers, remembered for CSV."""
         found = files(ctx.root, new.path, new.format)
         parts = {name: ctx.file_digest(path) for name, path in found.items()}
-        rows = 0
-        for name, path in found.items():
-            format_ = format_of(path, new.format)
-            assert format_ is not None, "files() lists what has a format"
-            counted = ctx.remember(f"rows {parts[name]}", _counter(path, format_))
-            rows += int(counted["rows"])
+        rows = sum(ctx.remember(*group)["rows"] for group in _groups(found, parts, new.format))
         return Inputs(parts, rows)
 
     def apply(self, ctx: Context, new: FileArguments, old: StoredFile | None) -> FileAttributes:
@@ -139,9 +141,9 @@ class File(Resource[FileArguments, FileAttributes], kind="dataset", type="file",
         facts: dict[str, Any] = {}
         for done, (name, digest) in enumerate(parts.items()):
             ctx.progress(done, len(parts), name)
-            path = _source(ctx, there.get(name), name, digest)
+            path = _source(ctx, Path(there[name]) if name in there else None, name, digest)
             sources[name] = ctx.artifacts.put_file(path)
-            format_ = format_of(Path(name), new.format)
+            format_ = format_of(name, new.format)
             assert format_ is not None, "a part has a format"
             partition = _partition(ctx, new, name, path, format_, digest)
             partitions[name] = partition.table()
@@ -164,8 +166,31 @@ def _sha256(digest: str) -> str:
     return digest if digest.startswith("sha256:") else f"sha256:{digest}"
 
 
-def _counter(path: Path, format_: Format) -> Any:
-    return lambda: {"rows": count_rows(path, format_)}
+def _groups(
+    found: Mapping[str, str], parts: Mapping[str, str], given: Format | None
+) -> Iterator[tuple[str, Callable[[], dict[str, int]]]]:
+    """Yield groups of files: what their rows are remembered by, and how to count them.
+
+    Which files are together is told by their names, so that one that moved makes only the few
+    beside it count again.
+    """
+    groups: dict[str | int, list[str]] = {}
+    for name in found:
+        place = crc32(name.encode(errors="surrogateescape")) % _MOST_COUNTS
+        groups.setdefault(name if len(found) <= _MOST_COUNTS else place, []).append(name)
+
+    def count(names: list[str]) -> dict[str, int]:
+        rows = 0
+        for name in names:
+            format_ = format_of(name, given)
+            assert format_ is not None, "files() lists what has a format"
+            rows += count_rows(Path(found[name]), format_)
+        return {"rows": rows}
+
+    for names in groups.values():
+        content = "\n".join(parts[name] for name in names)
+        token = f"rows {given or ''} {sha256(content.encode()).hexdigest()}"
+        yield token, partial(count, names)
 
 
 def _source(ctx: Context, path: Path | None, name: str, digest: str) -> Path:

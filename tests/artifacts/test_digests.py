@@ -1,7 +1,6 @@
 """A file is read once, and again whenever it might have changed."""
 
 import hashlib
-import json
 import os
 import time
 
@@ -167,13 +166,19 @@ def test_a_damaged_cache_is_a_new_one(file, cache, later):
         assert FileDigests(cache).remember("t", lambda: {"n": 3}) == {"n": 2}
 
 
-def test_the_cache_is_one_json_file(file, cache, later):
+def test_the_cache_is_one_file_of_text(file, cache, later):
     later(10)
+    names = [file, file.with_name("två\n rader.csv"), file.with_name("a\udcff.csv")]
     kept = FileDigests(cache)
-    kept.digest(file)
+    for name in names:
+        name.write_text(f"a\n{len(str(name))}\n")
+    later(10)
+    found = [kept.digest(name) for name in names]
     kept.save()
     assert list(cache.parent.iterdir()) == [cache]
-    assert json.loads(cache.read_text())["body"]["files"].keys() == {str(file)}
+    head, *entries = cache.read_bytes().decode(errors="surrogateescape").split("\0")[::2]
+    assert [head.partition("{}\n")[2], *entries] == list(map(str, names))
+    assert [FileDigests(cache).digest(name) for name in names] == found
 
 
 def test_nothing_moved_nothing_written(cache):

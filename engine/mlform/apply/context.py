@@ -89,7 +89,7 @@ class _Context:
     def artifacts(self) -> Artifacts:
         return self.store
 
-    def file_digest(self, path: Path) -> str:
+    def file_digest(self, path: Path | str) -> str:
         return self.digests.digest(path)
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -80,7 +80,7 @@ class _Looking:
     def artifacts(self) -> Artifacts:
         return self.looker.artifacts
 
-    def file_digest(self, path: Path) -> str:
+    def file_digest(self, path: Path | str) -> str:
         return self.looker.digests.digest(path)
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -66,7 +66,7 @@ class Looking(Protocol):
         """The artifact store."""
         ...
 
-    def file_digest(self, path: Path) -> str:
+    def file_digest(self, path: Path | str) -> str:
         """Return the sha256 of a file; read again only if its size, times or inode moved."""
         ...
 

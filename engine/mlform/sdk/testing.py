@@ -95,9 +95,9 @@ class FakeContext:
         """Empty the working folder, as the engine does between runs."""
         shutil.rmtree(self.base / "work", ignore_errors=True)
 
-    def file_digest(self, path: Path) -> str:
+    def file_digest(self, path: Path | str) -> str:
         """Hash the file."""
-        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+        return "sha256:" + hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """Make once per token."""
