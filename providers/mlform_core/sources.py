@@ -42,7 +42,8 @@ def files(root: Path, path: str, given: Format | None) -> dict[str, str]:
         found = sorted(p for p in root.glob(path) if p.is_file())
         named = {p.relative_to(base).as_posix(): str(p) for p in found}
     elif place.is_dir():
-        named = {n: p for n, p in _inside(str(place), "") if format_of(n, given)}
+        endings = tuple(SUFFIXES)
+        named = {n: p for n, p in _inside(str(place), "") if given or n.endswith(endings)}
     elif place.is_file():
         if format_of(place.name, given) is None:
             known = ", ".join(SUFFIXES)

@@ -256,6 +256,8 @@ class Session:
         """Return what earlier steps took, under the addresses that they will have."""
         from mlform.plan.estimate import LAST, History
 
+        if not self.state_file.exists():
+            return History()
         before = {str(new): str(old) for old, new in moved.items()}
         found = self.store.history([before.get(a, a) for a in addresses], serial, LAST)
         spent = {a: found[old] for a in addresses if (old := before.get(a, a)) in found}
@@ -294,6 +296,8 @@ class Session:
         """Return the result a key had before, if its artifacts are still there."""
         from mlform.refresh.observe import artifacts_there
 
+        if not self.state_file.exists():
+            return None
         found = self.store.realisations([key]).get(key)
         if found is None or not artifacts_there(found.attributes, self.artifacts):
             return None

@@ -200,7 +200,7 @@ def _differences(resource: AnyResource, facts: Facts, record: Record) -> list[Re
             before, after = record.environment.get(name), facts.environment.get(name)
             if before != after:
                 reasons.append(Reason("environment", name, before, after))
-    if facts.parts is not None:
+    if facts.parts is not None and facts.parts != record.parts:
         for name in sorted({*facts.parts, *record.parts}):
             before, after = record.parts.get(name), facts.parts.get(name)
             if before != after:
