@@ -35,8 +35,10 @@ _PRIOR: Final = 2
 """What is taken for granted weighs as much as this many runs ..."""
 _SPREAD: Final = 0.25
 """... that differ by about a quarter, as runs of one thing on one machine do."""
-_TELLING: Final = 1.2
-"""Row counts that differ by less than this factor tell nothing of how time grows with rows."""
+_LINE: Final = 2
+"""A line goes through any two runs: only more of them tell of one."""
+SHORT: Final = 0.001
+"""Shorter times are taken for this, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -98,43 +100,66 @@ def estimate(spent: Sequence[Spent], action: Action, rows: int | None) -> Estima
     changed = sum(bool(s.changed) for s in compared)
     if not same:
         return Estimate(rows=rows, changed=changed, compared=len(compared))
-    fitted, unsure = _fitted(same, rows)
-    middle = max(fitted(rows), 0.001)
-    residuals = [math.log(max(s.seconds, 0.001) / max(fitted(s.rows), 0.001)) for s in same]
-    freedom = _PRIOR + len(same) - 1
-    variance = (_PRIOR * _SPREAD**2 + sum(r * r for r in residuals)) / freedom
-    quantile = _QUANTILES[min(freedom, len(_QUANTILES)) - 1]
-    most = middle * unsure * math.exp(quantile * math.sqrt(variance * (1 + 1 / len(same))))
+    middle, most = _predicted(same, rows)
     return Estimate(round(middle, 3), round(most, 3), len(same), rows, changed, len(compared))
 
 
-def _fitted(same: Sequence[Spent], rows: int | None) -> tuple[Callable[[int | None], float], float]:
-    """Return seconds as a function of rows, and a factor for what is not known of the relation."""
-    level = median(s.seconds for s in same)
-    sized = [(s.rows, s.seconds) for s in same if s.rows]
-    if not rows or len(sized) < len(same):
-        return lambda _rows: level, 1.0
-    counts = [r for r, _ in sized]
-    if max(counts) / min(counts) < _TELLING:
-        # All runs were of one size: time may grow with rows, or not at all. Stand in between.
-        ratio = rows / median(counts)
-        if max(ratio, 1 / ratio) < _TELLING:
-            return lambda _rows: level, 1.0
-        between = level * math.sqrt(ratio)
-        return lambda r: between if r == rows else level, max(1.0, math.sqrt(ratio))
-    slope, start = _line(sized)
-    flat = median(abs(t - level) for _, t in sized)
-    sloped = median(abs(t - start - slope * r) for r, t in sized)
-    if sloped >= flat:
-        return lambda _rows: level, 1.0
-    return lambda r: start + slope * (r or 0), 1.0
+Law = Callable[[float], float]
+"""Rows → seconds."""
 
 
-def _line(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
-    """Fit seconds = start + slope × rows by the median of slopes (Theil and Sen), rising only."""
+def _predicted(same: Sequence[Spent], rows: int | None) -> tuple[float, float]:
+    """Return the p50 and p90 of the next run.
+
+    Whether time grows with rows is itself not known: each law that may hold is weighed by how well
+    it tells the runs there were, and where they disagree the range is wider.
+    """
+    points = [(float(s.rows or 0), max(s.seconds, SHORT)) for s in same]
+    at = float(rows or 0)
+    if not rows or any(not s.rows for s in same):
+        points, at = [(1.0, t) for _, t in points], 1.0
+    laws = _laws(points)
+    errors = [_error(law, points) for law in laws]
+    scores = [(_PRIOR * _SPREAD**2 + e) ** (-len(points) / 2) for e in errors]
+    weights = [s / sum(scores) for s in scores]
+    logs = [math.log(max(law(at), SHORT)) for law in laws]
+    middle = sum(w * g for w, g in zip(weights, logs, strict=True))
+    apart = sum(w * (g - middle) ** 2 for w, g in zip(weights, logs, strict=True))
+    lined = weights[2] if len(weights) > 2 else 0.0
+    freedom = _PRIOR + len(points) - 1
+    noise = _PRIOR * _SPREAD**2 + sum(w * e for w, e in zip(weights, errors, strict=True))
+    spread = noise / max(freedom - lined, 1) * (1 + 1 / len(points) + lined * _reach(points, at))
+    quantile = _QUANTILES[min(freedom, len(_QUANTILES)) - 1]
+    most = middle + quantile * math.sqrt(spread + apart)
+    return math.exp(middle), math.exp(min(most, 600.0))
+
+
+def _laws(points: Sequence[tuple[float, float]]) -> list[Law]:
+    """Return how time may depend on rows: not at all, in proportion, on a rising line."""
+    level = median(t for _, t in points)
+    if len({r for r, _ in points}) == 1 and points[0][0] == 1.0:
+        return [lambda _rows: level]
+    rate = median(t / r for r, t in points)
+    laws: list[Law] = [lambda _rows: level, lambda rows: rate * rows]
     slopes = [(t - u) / (r - q) for (r, t), (q, u) in combinations(points, 2) if r != q]
-    slope = max(0.0, median(slopes))
-    return slope, max(0.0, median(t - slope * r for r, t in points))
+    if len(points) > _LINE and slopes:
+        # The median of slopes (Theil and Sen): one odd run does not turn it.
+        slope = max(0.0, median(slopes))
+        start = max(0.0, median(t - slope * r for r, t in points))
+        laws.append(lambda rows: start + slope * rows)
+    return laws
+
+
+def _error(law: Law, points: Sequence[tuple[float, float]]) -> float:
+    """Return the sum of squares by which a law misses runs, as logarithms of factors."""
+    return sum(math.log(t / max(law(r), SHORT)) ** 2 for r, t in points)
+
+
+def _reach(points: Sequence[tuple[float, float]], at: float) -> float:
+    """Return how much less sure a line is so far from the runs that it was drawn through."""
+    mean = sum(r for r, _ in points) / len(points)
+    around = sum((r - mean) ** 2 for r, _ in points)
+    return min((at - mean) ** 2 / around, 10.0) if around else 0.0
 
 
 def _chance(step: Step, before: Mapping[str, Step]) -> float:
@@ -187,7 +212,7 @@ def accuracy(found: Sequence[Spent]) -> Accuracy | None:
     told = [s for s in found if s.expected and max(s.seconds, s.expected) >= SHORTEST]
     if not told:
         return None
-    factors = [max(s.seconds, 0.001) / (s.expected or 1.0) for s in told]
+    factors = [max(s.seconds, SHORT) / (s.expected or 1.0) for s in told]
     off = sorted(max(f, 1 / f) for f in factors)
     within = sum(s.seconds <= (s.most or 0.0) for s in told)
     return Accuracy(len(told), round(median(off), 2), round(off[-1], 2), within)
