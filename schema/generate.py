@@ -15,6 +15,9 @@ def contracts() -> dict[str, str]:
     """Return each file's name and text."""
     found = {
         "plan.schema.json": schemas.plan(),
+        "why.schema.json": schemas.why(),
+        "why-not.schema.json": schemas.why_not(),
+        "savings.schema.json": schemas.savings(),
         "state.schema.json": schemas.state(),
         "events.schema.json": schemas.events(),
         "diagnostics.schema.json": schemas.diagnostics(),

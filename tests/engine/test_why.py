@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from tests.engine.world import World
 
 from mlform.address import Address
@@ -39,6 +42,11 @@ gate "most" "g" {
 DATA = Address("dataset", "d")
 
 
+def keeps(name: str, data: object) -> None:
+    path = Path(__file__).parents[2] / "schema" / f"{name}.schema.json"
+    Draft202012Validator(json.loads(path.read_text(encoding="utf-8"))).validate(data)
+
+
 def told(world: World, address: str) -> str:
     return paint(chain(why(world.session(CHAIN), address)), colour=False)
 
@@ -62,6 +70,8 @@ def test_a_change_is_followed_to_where_it_was_made(world: World) -> None:
     data = chain_data(links)
     assert data[0]["alarm"] is None
     assert data[1]["reasons"][0]["subject"] == "value"
+    assert data[0]["reasons"][0]["through"] == ["training_job.a"]
+    keeps("why", data)
 
 
 def test_what_is_not_recorded_has_no_reason(world: World) -> None:
@@ -203,6 +213,7 @@ def test_what_has_its_key_names_what_was_looked_at(world: World) -> None:
     text = paint(shown_not(it), colour=False)
     assert "Looked at:" in text
     assert why_not_data(it)["cause"] == "unchanged"
+    keeps("why-not", why_not_data(it))
 
 
 def test_what_was_cut_off_names_what_came_out_the_same(world: World) -> None:

@@ -43,6 +43,9 @@ def test_what_commands_print_keeps_the_contracts(tmp_path: Path) -> None:
     for line in folder.mlform("apply", "-auto-approve", "-json").lines:
         _keeps("events", line)
     _keeps("state", folder.mlform("show", "-json").data)
+    _keeps("why", folder.mlform("why", "dataset.d", "-json").data)
+    _keeps("why-not", folder.mlform("why", "-not", "dataset.d", "-json").data)
+    _keeps("savings", folder.mlform("savings", "-json").data)
     _keeps("diagnostics", folder.mlform("validate", "-json").lines[0])
     folder.edit("main.mlf.hcl", "dataset.d.rows", "dataset.e.rows")
     _keeps("diagnostics", folder.mlform("validate", "-json", expect=1).lines[0])

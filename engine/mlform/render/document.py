@@ -63,7 +63,7 @@ def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
         "provider": step.provider,
         "action": step.action.value,
         "reasons": [
-            _reason(r, text)
+            reason_data(r, text)
             for r, text in zip(step.reasons, reason_lines(step.reasons, before), strict=True)
         ],
         "needs": [str(a) for a in step.needs],
@@ -92,13 +92,15 @@ def _imported(it: ImportFact) -> dict[str, Any]:
     }
 
 
-def _reason(it: Reason, text: str) -> dict[str, Any]:
+def reason_data(it: Reason, text: str) -> dict[str, Any]:
+    """Return a reason as plain data, beside what it is in words."""
     return {
         "what": it.what,
         "subject": it.subject,
         "before": shown(it.before),
         "after": shown(it.after),
         "at": it.at or None,
+        "through": list(it.through),
         "text": text,
     }
 

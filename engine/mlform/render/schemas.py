@@ -58,18 +58,77 @@ def _estimate() -> Schema:
     )
 
 
-def plan() -> Schema:
-    """Return the shape of ``plan -json`` and ``show -json PLAN``."""
-    reason = _object(
+def _reason() -> Schema:
+    return _object(
         {
             "what": _TEXT,
             "subject": _TEXT,
             "before": _ANY,
             "after": _ANY,
             "at": _said(_or_null(_TEXT), "Where it is written: file:line:column."),
+            "through": _said(_list(_TEXT), "Resources that the value was taken from."),
             "text": _said(_TEXT, "The reason in words."),
         }
     )
+
+
+def why() -> Schema:
+    """Return the shape of ``why -json``."""
+    rows = {"type": "array", "items": _or_null(_WHOLE), "minItems": 2, "maxItems": 2}
+    link = _object(
+        {
+            "address": _TEXT,
+            "action": _TEXT,
+            "run": _TEXT,
+            "at": _TEXT,
+            "by": _TEXT,
+            "reasons": _list(_reason()),
+            "rows": _said(_or_null(rows), "Before and after, where data moved."),
+            "alarm": _said(_or_null(_TEXT), "The event whose trigger moved the data."),
+            "also": _said(_list(_TEXT), "What else came out different upstream."),
+        }
+    )
+    said = "Each link is caused by the next; the last is the cause of all."
+    return {"$schema": _DRAFT, "title": "mlform why", "description": said, **_list(link)}
+
+
+def why_not() -> Schema:
+    """Return the shape of ``why -not -json``."""
+    body = _object(
+        {
+            "address": _TEXT,
+            "cause": _said(_TEXT, "One word: unchanged, cutoff, reuse, decide, held, …"),
+            "text": _TEXT,
+            "does": _said(_FLAG, "Whether it ran, or will, after all."),
+            "run": _said(_or_null(_TEXT), "The run it is about; null: a plan."),
+            "reasons": _list(_reason()),
+            "looked_at": _said(_map(_list(_TEXT)), "What its key is made of, by kind."),
+            "details": _list(_TEXT),
+        }
+    )
+    return {"$schema": _DRAFT, "title": "mlform why -not", **body}
+
+
+def savings() -> Schema:
+    """Return the shape of ``savings -json``."""
+    saved = _object({"steps": _WHOLE, "seconds": _NUMBER})
+    body = _object(
+        {
+            "runs": _WHOLE,
+            "first": _or_null(_TEXT),
+            "last": _or_null(_TEXT),
+            "worked": _said(_NUMBER, "Seconds of work that was done."),
+            "saved": saved,
+            "causes": _map(saved),
+            "addresses": _map(_NUMBER),
+            "untouched": _said(saved, "Steps that plans left alone: not counted as saved."),
+        }
+    )
+    return {"$schema": _DRAFT, "title": "mlform savings", **body}
+
+
+def plan() -> Schema:
+    """Return the shape of ``plan -json`` and ``show -json PLAN``."""
     anything: Schema = {"type": "object"}
     key: Schema = {"type": ["string", "integer", "null"]}
     imported = _object(
@@ -90,7 +149,7 @@ def plan() -> Schema:
             "key": _said(key, "The key of the instance under count or for_each."),
             "provider": _TEXT,
             "action": _ACTION,
-            "reasons": _list(reason),
+            "reasons": _list(_reason()),
             "needs": _said(_list(_TEXT), "Steps that must be over before."),
             "refers_to": _said(_list(_TEXT), "Resources that its arguments mention."),
             "before": _said(_or_null(anything), "Arguments as recorded; null: nothing is."),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from mlform.plan import Reason
 from mlform.plan.why import Link
 from mlform.plan.whynot import WhyNot
-from mlform.render.document import shown
+from mlform.render.document import reason_data
 from mlform.render.reasons import reason
 from mlform.render.style import Styled
 
@@ -59,17 +58,13 @@ def chain_data(links: Sequence[Link]) -> list[dict[str, Any]]:
             "run": link.run,
             "at": link.at,
             "by": link.by,
-            "reasons": [_reason(r) for r in link.reasons],
+            "reasons": [reason_data(r, reason(r)) for r in link.reasons],
             "rows": None if link.rows is None else list(link.rows),
             "alarm": None if link.alarm is None else link.alarm.id,
             "also": list(link.also),
         }
         for link in links
     ]
-
-
-def _reason(it: Reason) -> dict[str, Any]:
-    return {**shown(it.as_data()), "text": reason(it)}
 
 
 def why_not(it: WhyNot) -> Styled:
@@ -95,7 +90,7 @@ def why_not_data(it: WhyNot) -> dict[str, Any]:
         "text": it.text,
         "does": it.does,
         "run": it.run or None,
-        "reasons": [_reason(r) for r in it.reasons],
+        "reasons": [reason_data(r, reason(r)) for r in it.reasons],
         "looked_at": {n: list(v) for n, v in it.looked_at.items()},
         "details": list(it.details),
     }
