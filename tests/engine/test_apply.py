@@ -249,7 +249,7 @@ def test_a_saved_plan_is_refused_when_the_state_moved(world: World) -> None:
     session = world.session(CHAIN)
 
     with pytest.raises(DiagnosedError, match="serial"):
-        check_current(plan, session.store.snapshot())
+        check_current(session, plan, session.store.snapshot())
 
 
 def test_a_target_takes_what_it_needs_along(world: World) -> None:

@@ -6,8 +6,8 @@ import pytest
 from tests.engine.world import World
 
 from mlform.apply import Imported
+from mlform.commands.asking import why
 from mlform.commands.importing import take
-from mlform.commands.queries import why
 from mlform.commands.session import PlanOptions
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import dump, parse
@@ -52,8 +52,8 @@ def test_why_ends_in_the_import(world: World) -> None:
     uses = NODE + 'training_job "node" "u" {\n  value = training_job.n.parity\n}\n'
     assert world.apply(uses + TAKEN) == {"training_job.u": "run"}
     links = why(world.session(uses), "training_job.n")
-    assert [(link.action, link.reasons[0]["what"]) for link in links] == [("import", "imported")]
-    assert links[-1].reasons[0]["subject"] == "one.txt"
+    assert [(link.action, link.reasons[0].what) for link in links] == [("import", "imported")]
+    assert links[-1].reasons[0].subject == "one.txt"
     assert world.records()["training_job.u"].attributes["parity"] == 1
 
 

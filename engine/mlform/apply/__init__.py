@@ -1,6 +1,7 @@
 """Plan → state: does what the plan says, journal entry by entry. Knows no spec."""
 
 from mlform.apply.events import (
+    Adopted,
     Event,
     Failed,
     Finished,
@@ -16,6 +17,7 @@ from mlform.apply.events import (
 from mlform.apply.run import Outcome, World, apply
 
 __all__ = [
+    "Adopted",
     "Event",
     "Failed",
     "Finished",

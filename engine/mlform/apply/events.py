@@ -62,6 +62,15 @@ class Imported:
 
 
 @dataclass(frozen=True)
+class Adopted:
+    """What was changed from outside is recorded as it was found: these attributes."""
+
+    address: Address
+    attributes: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
 class Held:
     """What was asked for was not all done, on purpose."""
 
@@ -95,6 +104,6 @@ class Interrupted:
 
 
 Event: TypeAlias = (
-    Started | Progress | Log | Finished | Imported | Held | Failed | Skipped | Interrupted
+    Started | Progress | Log | Finished | Imported | Adopted | Held | Failed | Skipped | Interrupted
 )
 Reporter: TypeAlias = Callable[[Event], None]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mlform.apply.events import Imported
+from mlform.apply.events import Adopted, Imported
 from mlform.apply.provider import StepFailed
 from mlform.plan import Reason, Step
-from mlform.plan.decide import full_key
+from mlform.plan.decide import full_key, refreshed
 from mlform.refresh import ImportFact
 from mlform.refresh.observe import artifacts_there
+from mlform.refresh.world import held_by
 from mlform.registry import Offer
 from mlform.state.model import Realisation, Record
 
@@ -50,3 +52,25 @@ def take_over(
         stepper.outcome.imported[step.address] = found.id
     stepper.report(Imported(step.address, found.id, new.digest))
     return new
+
+
+def adopt(stepper: Stepper, step: Step, attributes: Mapping[str, Any]) -> None:
+    """Record what was found to have been changed from outside. Runs nothing."""
+    world, record = stepper.world, stepper.records.now[step.address]
+    offer = world.registry.find(step.address.kind, record.type)
+    assert offer is not None, "what was looked at is offered by somebody"
+    new = refreshed(offer.resource, record, attributes)
+    new = replace(new, held=held_by(offer.resource, attributes))
+    drift = [r.as_data() for r in step.reasons if r.what == "drift"]
+    receipt = dict(record.receipt)
+    if new.digest != record.digest:
+        who = {n: world.provenance[n] for n in ("by", "at") if n in world.provenance}
+        receipt |= {**world.provenance, "run": world.run, "action": "adopt", "reasons": drift}
+        receipt |= {"changed": True, "adopted": {"by": "", "at": "", **who}}
+    with stepper.writing:
+        new = replace(new, receipt=receipt)
+        world.store.put(world.lease, world.run, new, {"action": "adopt"})
+        stepper.records.put(new)
+        stepper.outcome.adopted.append(step.address)
+    names = tuple(str(r["subject"]) for r in drift)
+    stepper.report(Adopted(step.address, names, new.digest))

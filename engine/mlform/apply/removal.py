@@ -110,7 +110,7 @@ class Remover:
         """Destroy it, or have its provider say what is kept of it."""
         resource = self.offer(record).resource
         silent = type(resource).destroy is Resource.destroy
-        if step.action is Action.FORGET and (silent or takes_down(resource)):
+        if step.action is Action.FORGET and (step.quiet or silent or takes_down(resource)):
             return ""
         return self.destroy(step, record)
 

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from mlform.address import Address
 from mlform.apply.events import Failed, Held, Interrupted, Reporter, Skipped
+from mlform.apply.imports import adopt
 from mlform.apply.settle import Settler
 from mlform.apply.spared import Spared, untouched
 from mlform.apply.step import StepFailed, Stepper
@@ -55,6 +56,8 @@ class Outcome:
     held: dict[Address, tuple[str, ...]] = field(default_factory=dict)
     imported: dict[Address, str] = field(default_factory=dict)
     """What was taken over, each with its id."""
+    adopted: list[Address] = field(default_factory=list)
+    """What was changed from outside, and is recorded as it was found."""
     failures: list[Failed] = field(default_factory=list)
     skipped: list[Address] = field(default_factory=list)
     interrupted: bool = False
@@ -179,6 +182,8 @@ class _Run:
         return False
 
     def _step(self, step: Step) -> bool:
+        if step.adopted is not None:
+            adopt(self.stepper, step, step.adopted)
         if step.action is Action.NO_OP and step.imported is None:
             self.stepper.keep(step)
             return True
@@ -204,14 +209,16 @@ class _Run:
 
     def close(self, blocked: set[Address], plan: Plan) -> None:
         """Say what never began, and write the outputs."""
-        idle = {s.address for s in plan.steps if s.action is Action.NO_OP and s.imported is None}
+        recorded = {s.address for s in plan.steps if s.imported or s.adopted is not None}
+        idle = {s.address for s in plan.steps if s.action is Action.NO_OP} - recorded
         for address in sorted(blocked - self.begun - idle):
             because = "the run was stopped" if self.stop.is_set() else "a step it needs failed"
             self.outcome.skipped.append(address)
             self.report(Skipped(address, because))
         if self.stop.is_set():
             self.outcome.interrupted = True
-        partial = self.plan.targets or self.plan.excluded or self.plan.deferred
+        only = self.plan.refresh == "only"
+        partial = self.plan.targets or self.plan.excluded or self.plan.deferred or only
         if self.outcome.complete and not partial:
             self._outputs()
             self._checks()

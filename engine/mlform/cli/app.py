@@ -11,6 +11,7 @@ import typer
 
 from mlform.cli import options as opt
 from mlform.cli.terminal import can_ask, explained, reporter, say, say_json
+from mlform.cli.watching import watched
 
 if TYPE_CHECKING:
     from mlform.commands.applying import Applied
@@ -85,9 +86,19 @@ def plan(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 where changes are pending.")
     ] = False,
+    drift_exitcode: Annotated[
+        bool,
+        typer.Option(
+            "--drift-exitcode",
+            help="Exit with 5 where all that is pending was changed from outside, else as above.",
+        ),
+    ] = False,
     destroy: Annotated[bool, typer.Option("--destroy", help="Plan to take it all down.")] = False,
     target: opt.Target = None,
-    refresh: opt.Refresh = True,
+    refresh: opt.Refresh = "true",
+    refresh_only: opt.RefreshOnly = False,
+    adopt: opt.Adopt = None,
+    revert: opt.Revert = None,
     as_of: opt.AsOf = None,
     exclude: opt.Exclude = None,
     replace: opt.Replace = None,
@@ -108,14 +119,18 @@ def plan(
     with explained(session, as_json=json):
         chosen = PlanOptions(
             tuple(target or ()),
-            refresh,
+            opt.refreshing(refresh),
             destroy,
             as_of,
             tuple(exclude or ()),
             tuple(replace or ()),
+            refresh_only=refresh_only,
+            adopt=tuple(adopt or ()),
+            revert=tuple(revert or ()),
             generate=generate_config_out,
         )
-        made = make(session, chosen)
+        with watched(session, json=json):
+            made = make(session, chosen)
         if out is not None:
             out.write_text(dump(made), encoding="utf-8")
         if html is not None:
@@ -128,7 +143,9 @@ def plan(
             say(as_markdown(made, parallelism) if markdown else shown(made, parallelism))
         if out is not None and not json and not markdown:
             say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")
-        if detailed_exitcode and not made.empty:
+        if drift_exitcode and made.only_drift:
+            raise typer.Exit(5)
+        if (detailed_exitcode or drift_exitcode) and not made.empty:
             raise typer.Exit(2)
 
 
@@ -142,7 +159,10 @@ def apply(
     json: opt.Json = False,
     parallelism: opt.Parallelism = 2,
     target: opt.Target = None,
-    refresh: opt.Refresh = True,
+    refresh: opt.Refresh = "true",
+    refresh_only: opt.RefreshOnly = False,
+    adopt: opt.Adopt = None,
+    revert: opt.Revert = None,
     as_of: opt.AsOf = None,
     exclude: opt.Exclude = None,
     replace: opt.Replace = None,
@@ -161,12 +181,15 @@ def apply(
         approve = _approval(quiet=quiet, json=json, parallelism=parallelism)
         chosen = PlanOptions(
             tuple(target or ()),
-            refresh,
+            opt.refreshing(refresh),
             as_of=as_of,
             exclude=tuple(exclude or ()),
             replace=tuple(replace or ()),
+            refresh_only=refresh_only,
+            adopt=tuple(adopt or ()),
+            revert=tuple(revert or ()),
         )
-        with reporter(json=json) as report:
+        with reporter(json=json) as report, watched(session, json=json, events=True):
             applied = carry_out(
                 session, approve, report, chosen, saved=given, parallelism=parallelism
             )

@@ -11,8 +11,18 @@ from typing import Final, NoReturn
 ERROR: Final = 1
 INTERRUPTED: Final = 130
 _SWITCH: Final = re.compile(r"--([a-z-]+)=(true|false)")
-_NEGATED: Final = frozenset({"refresh", "write", "example", "list"})
-_SWITCHES: Final = _NEGATED | {"auto-approve", "json", "detailed-exitcode", "destroy", "check"}
+_NEGATED: Final = frozenset({"write", "example", "list"})
+_SWITCHES: Final = _NEGATED | {
+    "auto-approve",
+    "json",
+    "detailed-exitcode",
+    "drift-exitcode",
+    "refresh-only",
+    "destroy",
+    "check",
+}
+_ALIKE: Final = {"--no-refresh": "--refresh=false", "--refresh": "--refresh=true"}
+"""Options with a value that may be written without one."""
 _EVERYWHERE: Final = {
     "--no-color": ("NO_COLOR", "1"),
     "--input=false": ("MLF_INPUT", "0"),
@@ -56,6 +66,7 @@ def _spelling(argument: str) -> list[str]:
         return []
     if argument == "-h":
         return ["--help"]
+    argument = _ALIKE.get(argument, argument)
     switch = _SWITCH.fullmatch(argument)
     if switch is None or switch[1] not in _SWITCHES:
         return [argument]

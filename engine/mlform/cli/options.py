@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -50,10 +50,31 @@ Replace = Annotated[
     ),
 ]
 Refresh = Annotated[
-    bool,
+    str,
     typer.Option(
-        "--refresh/--no-refresh",
-        help="Look at what was made before planning (also -refresh=false).",
+        "--refresh",
+        metavar="true|false|stale",
+        help="Look at what was made before planning; stale: where the last look is too old.",
+    ),
+]
+RefreshOnly = Annotated[
+    bool,
+    typer.Option("--refresh-only", help="Only record what is out there; nothing else is planned."),
+]
+Adopt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adopt",
+        metavar="ADDRESS",
+        help="Record this as it was changed from outside. May be repeated.",
+    ),
+]
+Revert = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--revert",
+        metavar="ADDRESS",
+        help="Put back what is declared where something else was adopted. May be repeated.",
     ),
 ]
 GenerateConfig = Annotated[
@@ -93,6 +114,16 @@ def open_session(
     if sorted(written) == sorted(items):
         items = written
     return Session(directory.resolve(), Given(items))
+
+
+def refreshing(text: str) -> bool | Literal["stale"]:
+    """Return what ``-refresh`` says. Raises ``DiagnosedError``."""
+    known: dict[str, bool | Literal["stale"]] = {"true": True, "false": False, "stale": "stale"}
+    if text not in known:
+        from mlform.diagnostics import stop
+
+        raise stop("Invalid option", f'-refresh is true, false or stale, not "{text}".')
+    return known[text]
 
 
 def _as_written(arguments: Sequence[str]) -> list[tuple[str, str]]:

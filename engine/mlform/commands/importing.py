@@ -127,6 +127,7 @@ def _read_all(
 ) -> dict[Address, ImportFact]:
     """Look at everything to import, at several at once; after what it takes values from."""
     from mlform.execute import LocalExecutor
+    from mlform.refresh import unwatched
 
     resources = session.configured[0].resources
     offers = [resources[it.target].offer for it in wanted]
@@ -134,6 +135,8 @@ def _read_all(
     workers = min(len(wanted), _AT_ONCE)
     executor = LocalExecutor(workers, sorted(preload))
     found: dict[Address, ImportFact] = {}
+    looked, looking = 0, session.looking or unwatched
+    looking("", 0, len(wanted))
     left = {it.target: it for it in wanted}
     try:
         with ThreadPoolExecutor(workers, thread_name_prefix="import") as pool:
@@ -142,8 +145,11 @@ def _read_all(
                 known = provisional(session, snapshot, found)
                 readings = _readings(session, [left.pop(a) for a in ready], known)
                 read = partial(_read, session, known, executor)
-                facts = pool.map(read, readings)
-                found |= {a: f for a, f in zip(ready, facts, strict=True) if f is not None}
+                for address, fact in zip(ready, pool.map(read, readings), strict=True):
+                    looked += 1
+                    looking(str(address), looked, len(wanted))
+                    if fact is not None:
+                        found[address] = fact
     finally:
         executor.close()
     session.diagnostics.stop_on_errors()

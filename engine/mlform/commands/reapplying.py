@@ -31,12 +31,13 @@ class Reapplied:
 def reapply(session: Session, report: Reporter, *, parallelism: int = 2) -> Reapplied:
     """Let every trigger act on its alarms, then plan and apply what follows, unasked."""
     from mlform.reconcile import pull
+    from mlform.refresh import none
     from mlform.refresh.pins import read_pins
 
     with session.store.lock("reapply") as lease:
         snapshot = session.store.snapshot()
         pins = read_pins(session.root)
-        seen = session.look(snapshot, pins, read=False)
+        seen = session.look(snapshot, pins, read=none)
         pulls = pull(_triggers(snapshot), session.store.alarms(), seen, snapshot)
         run = new_run()
         _move_pins(session, pulls)
@@ -71,6 +72,7 @@ def _move_pins(session: Session, pulls: Sequence[Pull]) -> None:
 def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     """Move the pins of the datasets named, or of all, to what lies at their sources."""
     from mlform.reconcile import Moved
+    from mlform.refresh import none
     from mlform.refresh.observe import source_of, version_mode
     from mlform.refresh.pins import Pin, read_pins, write_pins
     from mlform.refresh.scope import Scope
@@ -80,7 +82,7 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     snapshot = session.store.snapshot()
     targets = set(session.targets(wanted, snapshot)) if wanted else set(project.resources)
     pins = read_pins(session.root)
-    seen = session.look(snapshot, pins, read=False)
+    seen = session.look(snapshot, pins, read=none)
     scope = Scope(project, snapshot, session.diagnostics)
     moved = []
     for address in sorted(targets & set(project.resources)):

@@ -8,12 +8,12 @@ import re
 import socket
 import subprocess
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mlform.address import Address
 from mlform.commands.checking import check
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlform.graph import Graph
     from mlform.plan import Plan
     from mlform.plan.estimate import History
-    from mlform.refresh import Looker, Observations
+    from mlform.refresh import Looker, Looking, Observations, Read
     from mlform.refresh.pins import Pin
     from mlform.refresh.scope import Scope
     from mlform.state.model import Realisation, Snapshot, Store
@@ -42,11 +42,16 @@ class PlanOptions:
     """What a user may say about planning."""
 
     targets: Sequence[str] = ()
-    refresh: bool = True
+    refresh: bool | Literal["stale"] = True
+    """Whether to look at what was made; ``stale``: where the last look is too old."""
     destroy: bool = False
     as_of: str | None = None
     exclude: Sequence[str] = ()
     replace: Sequence[str] = ()
+    refresh_only: bool = False
+    """Plan no more than to record what is out there."""
+    adopt: Sequence[str] = ()
+    revert: Sequence[str] = ()
     imports: Sequence[Import] | None = None
     """What to import instead of what the spec's ``import`` blocks say."""
     generate: Path | None = None
@@ -64,6 +69,8 @@ class Session:
     as_of: str | None = None
     scope: Scope | None = None
     """What everything is worth by the last plan made."""
+    looking: Looking | None = None
+    """Hears how far looking at the world is."""
 
     @cached_property
     def sources(self) -> Sources:
@@ -198,6 +205,7 @@ class Session:
         from mlform.artifacts import FileDigests
         from mlform.keys import ClosureCache
         from mlform.refresh import Looker
+        from mlform.refresh.seen import Looks
 
         cache = self.local / "cache"
         return Looker(
@@ -206,17 +214,20 @@ class Session:
             artifacts=self.artifacts,
             digests=FileDigests(cache / "files.json"),
             closures=ClosureCache(cache / "code.json"),
+            looks=Looks.read(cache / "looks.json"),
         )
 
     def plan(self, snapshot: Snapshot, options: PlanOptions | None = None) -> Plan:
         """Look at the world and plan. Raises ``DiagnosedError`` with all that is wrong."""
         from mlform.commands.importing import look as look_at_imports
         from mlform.commands.importing import provisional
+        from mlform.commands.outside import Ages, out_of_band, together
         from mlform.plan import Unplanned, walk
         from mlform.refresh.moves import moved_pins, moves, relocated
         from mlform.refresh.pins import lock_digest, read_pins
 
         options = options or PlanOptions()
+        together(options)
         self._date(options.as_of)
         if options.generate is not None:
             from mlform.commands.writing import generate
@@ -230,7 +241,9 @@ class Session:
         pins = moved_pins(read_pins(self.root), moved)
         imports = look_at_imports(self, snapshot, options)
         seen = provisional(self, snapshot, imports)
-        observations = self.look(seen, pins, read=options.refresh, imports=imports)
+        looks = Ages.of(options.refresh, project.settings.max_age, self.looker.looks, imports)
+        observations = self.look(seen, pins, read=looks)
+        out = out_of_band(self, options, snapshot, observations)
         given = Unplanned(
             observations=observations,
             lookup=self.lookup,
@@ -243,6 +256,10 @@ class Session:
             moves=moved,
             past=partial(self._past, moved, snapshot.serial),
             imports=imports,
+            refresh="only" if options.refresh_only else looks.mode,
+            unseen=tuple(sorted(looks.young)),
+            adopt=out.adopt,
+            revert=out.revert,
         )
         plan, self.scope = walk(
             project, names, graph, snapshot, self.registry, given, self.diagnostics
@@ -263,19 +280,9 @@ class Session:
         spent = {a: found[old] for a in addresses if (old := before.get(a, a)) in found}
         return History(spent, self.store.estimated(serial, LAST))
 
-    def look(
-        self,
-        snapshot: Snapshot,
-        pins: Mapping[Address, Pin],
-        *,
-        read: bool,
-        imports: Collection[Address] = (),
-    ) -> Observations:
-        """Look at the world. Raises ``DiagnosedError`` with all that cannot be looked at.
-
-        What was just imported is not looked at once more.
-        """
-        from mlform.refresh import refresh
+    def look(self, snapshot: Snapshot, pins: Mapping[Address, Pin], *, read: Read) -> Observations:
+        """Look at the world. Raises ``DiagnosedError`` with all that cannot be looked at."""
+        from mlform.refresh import refresh, unwatched
 
         project, _ = self.configured
         seen = refresh(
@@ -285,7 +292,8 @@ class Session:
             self.looker,
             pins,
             self.diagnostics,
-            read=lambda record: read and record.address not in imports,
+            read=read,
+            looking=self.looking or unwatched,
         )
         if self.local.is_dir():
             self.looker.save()

@@ -34,6 +34,7 @@ _NESTED: Final = {
     "lifecycle": 0,
     "validation": 0,
     "required_providers": 0,
+    "refresh": 0,
     "precondition": 0,
     "postcondition": 0,
     "assert": 0,

@@ -79,10 +79,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Settings:
-    """The ``mlform`` block: where state lies."""
+    """The ``mlform`` block: where state lies, and how old a look at each kind may be."""
 
     backend: str = "sqlite"
     backend_path: str = ".mlform/state.db"
+    max_age: Mapping[str, float] = field(default_factory=dict)
+    """Kind → seconds, where it is not the default."""
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version as installed_version
 
+from mlform.config.blocks import Reader
 from mlform.config.model import Settings
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import evaluate
-from mlform.registry import Registry
+from mlform.registry import KINDS, Registry
 from mlform.syntax.tree import Attribute, Block
 from mlform.values import Value
 
 _CONSTRAINT = re.compile(r"\s*(>=|<=|!=|~>|=|>|<)?\s*(\d+(?:\.\d+)*)\s*")
 
 
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _REQUIRED = ("version", "source")
 """``source`` says in Terraform where a provider comes from; here it is installed with pip."""
 
@@ -32,6 +35,7 @@ class SettingsBlock:
         self.registry, self.diagnostics = registry, diagnostics
         self.settled = settled or self._value
         self.backend: Block | None = None
+        self.max_age: dict[str, float] = {}
 
     def read(self, block: Block, *, root: bool = True) -> None:
         """Take one ``mlform`` block; that of a called module only says what it requires."""
@@ -48,13 +52,18 @@ class SettingsBlock:
         for inner in block.body.blocks:
             if inner.kind == "required_providers":
                 self._providers(inner)
+            elif inner.kind == "refresh" and root:
+                self._refresh(inner)
+            elif inner.kind == "refresh":
+                detail = "How old a look may be is said in the root module; here it is not used."
+                self.diagnostics.warning("Refresh ignored", detail, at=inner.header_span)
             elif inner.kind == "backend" and root:
                 self._backend(inner)
             elif inner.kind == "backend":
                 detail = "State is the root module's: the backend of a called module is not used."
                 self.diagnostics.warning("Backend ignored", detail, at=inner.header_span)
             else:
-                known = ["required_providers", "backend"]
+                known = ["required_providers", "backend", "refresh"]
                 detail = (
                     f'The mlform block holds no "{inner.kind}".{did_you_mean(inner.kind, known)}'
                 )
@@ -63,7 +72,7 @@ class SettingsBlock:
     def settings(self) -> Settings:
         """Return what the blocks said, with defaults for what they left open."""
         if self.backend is None:
-            return Settings()
+            return Settings(max_age=self.max_age)
         path = self.backend.body.attributes.get("path")
         value = Settings.backend_path if path is None else self.settled(path)
         if not isinstance(value, str):
@@ -71,8 +80,31 @@ class SettingsBlock:
                 detail = "`path` is a string, and known before anything is planned."
                 at = None if path is None else path.value_span
                 self.diagnostics.error("Invalid argument", detail, at=at)
-            return Settings()
-        return Settings("sqlite", value)
+            return Settings(max_age=self.max_age)
+        return Settings("sqlite", value, self.max_age)
+
+    def _refresh(self, block: Block) -> None:
+        """Take ``refresh { max_age = { KIND = "30s" } }``."""
+        Reader(self.diagnostics).only(block, ("max_age",))
+        written = block.body.attributes.get("max_age")
+        if written is None:
+            return
+        errors, value = len(self.diagnostics.errors), self.settled(written)
+        if not isinstance(value, Mapping):
+            if len(self.diagnostics.errors) == errors:
+                detail = '`max_age` has a duration for a kind: { deployment = "30s" }.'
+                self.diagnostics.error("Invalid argument", detail, at=written.value_span)
+            return
+        for kind, age in value.items():
+            match = _DURATION.fullmatch(age) if isinstance(age, str) else None
+            if kind not in KINDS:
+                detail = f'There is no kind "{kind}".{did_you_mean(kind, KINDS)}'
+                self.diagnostics.error("Unknown kind", detail, at=written.value_span)
+            elif match is None:
+                detail = f'The age of {kind} is a duration such as "30s", "5m", "2h" or "1d".'
+                self.diagnostics.error("Invalid argument", detail, at=written.value_span)
+            else:
+                self.max_age[kind] = float(match[1]) * _UNITS[match[2]]
 
     def _backend(self, block: Block) -> None:
         labels = [label.text for label in block.labels]

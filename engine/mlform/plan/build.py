@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 from mlform.address import Address
 from mlform.config import Names, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.graph import Graph
 from mlform.plan.conditions import Conditions
-from mlform.plan.decide import Decision, Facts, adopted, decide, may_replace
+from mlform.plan.decide import (
+    Decision,
+    Facts,
+    adopted,
+    decide,
+    may_replace,
+    refreshed,
+    semantic_action,
+)
 from mlform.plan.deferred import Deferrer
+from mlform.plan.drift import differing, drifts, recordings, standing
 from mlform.plan.estimate import estimated
 from mlform.plan.given import Unplanned, spec_digest
 from mlform.plan.held import failing_gates, missing_handle
@@ -23,6 +33,7 @@ from mlform.plan.ordering import ordered
 from mlform.plan.orphans import leaving, left_behind, orphans
 from mlform.plan.outputs import changed_outputs
 from mlform.plan.refusals import protect, refuse
+from mlform.plan.select import chosen, left_out
 from mlform.plan.why import traced
 from mlform.refresh import Observation
 from mlform.refresh.facets import overrides_uses
@@ -67,22 +78,25 @@ def walk(
 ) -> tuple[Plan, Scope]:
     """Return the plan, and what everything will be worth once it is applied, as far as known."""
     builder = _Builder(project, names, graph, snapshot, registry, given, diagnostics)
-    chosen = graph.upstream(given.targets) if given.targets else set(graph.needs)
-    chosen -= graph.downstream(given.exclude)
+    within = chosen(graph, given.targets, given.exclude)
     steps: list[Step] = []
-    if not given.destroy:
-        order = (project.resources[a] for a in graph.order if a in chosen)
+    if given.refresh == "only":
+        steps = recordings(snapshot, given.observations, registry, within)
+    elif not given.destroy:
+        order = (project.resources[a] for a in graph.order if a in within)
         steps = [builder.step(r) for r in order if not builder.defers(r)]
         builder.defer_blocks()
-    going = leaving(
-        snapshot, project.resources.keys(), given.targets, given.exclude, destroy=given.destroy
-    )
-    gone = [r for r in going if not builder.awaits(r.address)]
-    steps += orphans(gone, given.observations, registry, partial(removed, project), diagnostics)
-    steps += left_behind(snapshot, {s.address for s in steps})
-    steps = ordered(steps, snapshot.records, builder.may_replace)
+    if given.refresh != "only":
+        going = leaving(
+            snapshot, project.resources.keys(), given.targets, given.exclude, destroy=given.destroy
+        )
+        gone = [r for r in going if not builder.awaits(r.address)]
+        steps += orphans(gone, given.observations, registry, partial(removed, project), diagnostics)
+        steps += left_behind(snapshot, {s.address for s in steps})
+        steps = ordered(steps, snapshot.records, builder.may_replace)
     timed, accuracy = estimated(steps, given.past)
-    whole = not given.destroy and not given.targets and not given.exclude
+    partly = given.destroy or given.targets or given.exclude or given.refresh == "only"
+    whole = not partly
     outputs = builder.outputs() if whole else {}
     checks = builder.conditions.checks() if whole else {}
     if whole:
@@ -97,7 +111,7 @@ def walk(
         steps=tuple(timed),
         outputs=outputs,
         output_changes=changed_outputs(outputs, snapshot) if whole else {},
-        notes=tuple(builder.notes),
+        notes=(*builder.notes, *standing(snapshot)),
         settings={
             n: {k: plain(v) for k, v in s.items()} for n, s in sorted(registry.settings.items())
         },
@@ -106,6 +120,10 @@ def walk(
         moves={str(a): str(b) for a, b in sorted(given.moves.items())},
         checks=checks,
         accuracy=accuracy,
+        left_out={} if given.destroy else left_out(graph, given.exclude, within),
+        refresh=given.refresh,
+        unseen=given.unseen,
+        drift=tuple(drifts(snapshot, given.observations)),
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
     )
     return plan, builder.scope
@@ -185,6 +203,11 @@ class _Builder:
         record = self.snapshot.records.get(address)
         before = self.conditions.before(resource)
         seen = self.given.observations.get(address, Observation())
+        adopted_: Mapping[str, Any] | None = None
+        drift: tuple[Reason, ...] = ()
+        if record is not None and address in self.given.adopt and seen.attributes is not None:
+            adopted_, drift = seen.attributes, differing(record, seen)
+            record, seen = refreshed(offered, record, adopted_), replace(seen, attributes=None)
         if seen.asked is not None and self.shifted.isdisjoint(self.graph.needs[address]):
             values, arguments = seen.asked.values, seen.asked.wanted
         else:
@@ -211,7 +234,7 @@ class _Builder:
             provider=resource.offer.provider,
             action=decision.action,
             arguments=self.deferrer.arguments(resource, values, arguments),
-            reasons=traced(decision.reasons, takes),
+            reasons=(*drift, *traced(decision.reasons, takes)),
             refers_to=needs,
             needs=needs,
             at=dict(facts.at),
@@ -229,10 +252,11 @@ class _Builder:
             quiet=decision.quiet,
             before=before,
             after=self._after(resource, decision, record),
-            again=any(r.what == "again" for r in decision.reasons),
+            again=any(r.what in {"again", "revert"} for r in decision.reasons),
             create_first=address in self.create_first,
             imported=found,
             observed=None if record is None else seen.attributes,
+            adopted=adopted_,
         )
 
     def _adopting(
@@ -346,6 +370,9 @@ class _Builder:
             action = Action.RUN if offered.reusable else Action.REPLACE
             reasons = (again, *decision.reasons)
             return Decision(action, reasons, decision.key, decision.decision_key)
+        if resource.address in self.given.revert and decision.action is Action.NO_OP:
+            action = semantic_action(offered)
+            return Decision(action, (Reason("revert"),), decision.key, decision.decision_key)
         if decision.action is not Action.NO_OP:
             return decision
         if record is not None and record.held:
@@ -378,7 +405,8 @@ class _Builder:
         same = recorded_handle(self.snapshot, address, offered)
         quiet = decision.action in QUIET or decision.quiet
         taken = seen.attributes if decision.action is Action.NO_OP else None
-        if same is not None and quiet and taken is None:
+        untouched = record is self.snapshot.records.get(address) and taken is None
+        if same is not None and quiet and untouched:
             self.scope.put(address, same)
             return
         self.shifted.add(address)

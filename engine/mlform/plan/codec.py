@@ -14,6 +14,7 @@ from mlform.plan.model import (
     Action,
     Condition,
     Deferred,
+    Drift,
     Estimate,
     Going,
     Note,
@@ -59,6 +60,10 @@ def dump(plan: Plan) -> str:
         "deferred": {a: list(w) for a, w in plan.deferred.items()},
         "checks": {n: _conditions(c) for n, c in plan.checks.items()},
         "accuracy": None if plan.accuracy is None else dict(vars(plan.accuracy)),
+        "left_out": dict(plan.left_out),
+        "refresh": plan.refresh,
+        "unseen": list(plan.unseen),
+        "drift": [dict(vars(d)) for d in plan.drift],
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
     }
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -104,6 +109,10 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         deferred={a: tuple(w) for a, w in data["deferred"].items()},
         checks={n: _read_conditions(c) for n, c in data["checks"].items()},
         accuracy=None if data["accuracy"] is None else Accuracy(**data["accuracy"]),
+        left_out=data["left_out"],
+        refresh=data["refresh"],
+        unseen=tuple(data["unseen"]),
+        drift=tuple(Drift(**d) for d in data["drift"]),
         notes=tuple(Note(n["what"], n["address"], n["text"]) for n in data["notes"]),
     )
 
@@ -141,6 +150,7 @@ def _step(step: Step) -> dict[str, Any]:
         "old": None if step.old is None else _going(step.old),
         "deposed": step.deposed,
         "observed": step.observed,
+        "adopted": None if step.adopted is None else dict(step.adopted),
     }
 
 
@@ -177,6 +187,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         old=None if data["old"] is None else _read_going(data["old"]),
         deposed=data["deposed"],
         observed=data["observed"],
+        adopted=data["adopted"],
     )
 
 

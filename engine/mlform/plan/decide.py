@@ -130,7 +130,7 @@ def _decide(
         reason = Reason("type", before=record.type, after=resource.type)
         return Decision(Action.RUN if resource.reusable else Action.REPLACE, (reason,))
     if not facts.present:
-        return Decision(fresh, (Reason("gone"),))
+        return Decision(fresh, (Reason("gone"), *_differences(resource, facts, record)))
     reasons = _differences(resource, facts, record)
     by_kind: dict[str, list[Reason]] = {}
     for reason in reasons:
@@ -142,11 +142,11 @@ def _decide(
     if elsewhere and any(facts.anew & set(facts.open[r.subject]) for r in elsewhere):
         return Decision(Action.REPLACE, (*reasons, *elsewhere))
     if any(by_kind.get(w) for w in ("argument", "code", "environment", "input")) and not elsewhere:
-        return Decision(_semantic(resource), tuple(reasons))
+        return Decision(semantic_action(resource), tuple(reasons))
     if key is not None and key != record.key:
-        return Decision(_semantic(resource), (*reasons, Reason("version")))
+        return Decision(semantic_action(resource), (*reasons, Reason("version")))
     if drift:
-        return Decision(_semantic(resource), (*reasons, *drift))
+        return Decision(semantic_action(resource), (*reasons, *drift))
     waiting = tuple(
         Reason("upstream", address)
         for address in sorted({a for f in facts.open.values() for a in f})
@@ -166,7 +166,7 @@ def _decide(
     return Decision(Action.NO_OP)
 
 
-def _semantic(resource: AnyResource) -> Action:
+def semantic_action(resource: AnyResource) -> Action:
     """Return what a semantic change of a type comes to."""
     if resource.reusable:
         return Action.RUN

@@ -32,6 +32,12 @@ class Unplanned:
     """What earlier steps took, up to the serial of the snapshot: asked for where any is to run."""
     imports: Mapping[Address, ImportFact] = field(default_factory=dict)
     """What was read of things that exist already and have no record yet."""
+    refresh: str = "all"
+    unseen: tuple[str, ...] = ()
+    adopt: frozenset[Address] = frozenset()
+    """What was changed from outside is recorded as it was found."""
+    revert: frozenset[Address] = frozenset()
+    """What was adopted before is made anew as it is declared."""
 
 
 def spec_digest(project: Project) -> str:

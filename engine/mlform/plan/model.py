@@ -84,7 +84,8 @@ class Reason:
 
     ``what`` is one of ``new``, ``argument``, ``decision``, ``operational``, ``metadata``,
     ``identity``, ``code``, ``environment``, ``input``, ``upstream``, ``gone``, ``drift``,
-    ``type``, ``removed``, ``held``, ``again``, ``trigger``, ``version``, ``imported``. For
+    ``type``, ``removed``, ``held``, ``again``, ``trigger``, ``version``, ``imported``,
+    ``revert``. For
     ``again`` the subject says how it was asked for, and ``after`` by whom if not by who applies.
     """
 
@@ -200,6 +201,8 @@ class Step:
     """The folder of what an earlier replacement left behind: that, and nothing else, goes."""
     observed: Mapping[str, Any] | None = None
     """Attributes as they were seen, to be recorded: they change by themselves."""
+    adopted: Mapping[str, Any] | None = None
+    """Attributes as they were seen, recorded first in the place of those that are."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,20 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """One attribute that is not as recorded; without one, a thing that is gone.
+
+    ``counts``: whether the digest of the resource has it, so that it changes a plan.
+    """
+
+    address: str
+    attribute: str = ""
+    before: Any = None
+    after: Any = None
+    counts: bool = True
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything ``apply`` needs to know; each step says what it waits for.
 
@@ -263,6 +280,15 @@ class Plan:
     """``check`` blocks to be judged once everything is applied, by address."""
     accuracy: Accuracy | None = None
     """How far the last estimates were off; ``None`` where there were none."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What is declared and not planned: address → the excluded one it needs, or empty."""
+    refresh: str = "all"
+    """What of the things made was looked at: ``all``, ``stale``, ``none``; ``only``: all, and
+    nothing else is planned than to record what was seen."""
+    unseen: tuple[str, ...] = ()
+    """What was not looked at anew, since the last look is young enough."""
+    drift: tuple[Drift, ...] = ()
+    """Whatever is not as recorded, whether it changes the plan or not."""
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -278,7 +304,20 @@ class Plan:
     def empty(self) -> bool:
         """Whether applying it would change nothing, not even what is recorded."""
         quiet = not self.changes and not self.moves and not self.imports
-        return quiet and not self.output_changes
+        return quiet and not self.output_changes and not self.adoptions
+
+    @property
+    def adoptions(self) -> tuple[Step, ...]:
+        """The steps that record what was found to have been changed from outside."""
+        return tuple(s for s in self.steps if s.adopted is not None)
+
+    @property
+    def only_drift(self) -> bool:
+        """Whether all there is to do follows from what was changed from outside."""
+        causes = [{r.what for r in s.reasons} for s in self.changes]
+        follows = all(c <= {"drift", "gone", "upstream", "revert"} for c in causes)
+        own = any(c & {"drift", "gone"} for c in causes) or bool(self.adoptions)
+        return own and follows and not self.moves and not self.imports
 
     @property
     def held(self) -> tuple[Step, ...]:

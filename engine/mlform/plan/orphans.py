@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from mlform.address import Address
 from mlform.diagnostics import Diagnostics
 from mlform.plan.model import Action, Reason, Step
+from mlform.plan.select import closed
 from mlform.refresh.model import Observation, Observations
 from mlform.registry import Registry
 from mlform.sdk import AnyResource, Resource
@@ -24,23 +25,21 @@ def leaving(
 ) -> list[Record]:
     """Return the records to let go of: not declared any more, or all of them on destroy.
 
-    What is destroyed by name takes along what needs it.
+    What is destroyed by name takes along what needs it; what is excluded keeps what it needs.
     """
+    needs = {a: r.needs for a, r in snapshot.records.items()}
+    stays = closed(excluded, needs)
     chosen = set(targets)
     if destroy and targets:
         users: dict[Address, list[Address]] = {}
-        for address, record in snapshot.records.items():
-            for needed in record.needs:
-                users.setdefault(needed, []).append(address)
-        waiting = list(chosen)
-        while waiting:
-            more = [u for u in users.get(waiting.pop(), ()) if u not in chosen]
-            chosen.update(more)
-            waiting += more
+        for address, needed in needs.items():
+            for other in needed:
+                users.setdefault(other, []).append(address)
+        chosen = closed(targets, users)
     return [
         record
         for address, record in sorted(snapshot.records.items())
-        if address not in excluded
+        if address not in stays
         and (not targets or address in chosen)
         and (destroy or address not in declared)
     ]

@@ -1,16 +1,18 @@
 """Reads the world into observations, in parallel, with token caches. Decides nothing."""
 
 from mlform.refresh.model import CodeFact, ImportFact, Observation, Observations
-from mlform.refresh.observe import Looker, Read, every, none, refresh
+from mlform.refresh.observe import Looker, Looking, Read, every, none, refresh, unwatched
 
 __all__ = [
     "CodeFact",
     "ImportFact",
     "Looker",
+    "Looking",
     "Observation",
     "Observations",
     "Read",
     "every",
     "none",
     "refresh",
+    "unwatched",
 ]

@@ -64,6 +64,8 @@ class Observation:
     environment: Mapping[str, str] | None = None
     present: bool = True
     attributes: Mapping[str, Any] | None = None
+    beside: Mapping[str, Any] | None = None
+    """The same, where nothing differs that counts in the digest."""
     trouble: tuple[Diagnostic, ...] = ()
     """What is wrong with the inputs as they are recorded. Those that are about to be made anew may
     be right: a plan tells it where nothing upstream moves."""
@@ -96,6 +98,7 @@ def as_data(
             "environment": None if seen.environment is None else dict(seen.environment),
             "present": seen.present,
             "attributes": seen.attributes,
+            **({"beside": seen.beside} if seen.beside is not None else {}),
         }
         for address, seen in observations.items()
     }

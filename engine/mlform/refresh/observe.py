@@ -18,6 +18,7 @@ from mlform.refresh.model import Asked, CodeFact, Observation
 from mlform.refresh.pins import Pin
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.scope import Scope
+from mlform.refresh.seen import Look, Looks
 from mlform.refresh.world import (
     aliased_classes,
     pending_handle,
@@ -50,11 +51,13 @@ class Looker:
     artifacts: LocalStore
     digests: FileDigests
     closures: ClosureCache
+    looks: Looks
 
     def save(self) -> None:
         """Keep the caches for the next command."""
         self.digests.save()
         self.closures.save()
+        self.looks.save()
 
     def at(self, address: Address, record: Record | None = None) -> _Looking:
         """Return what a provider is lent to look at one resource."""
@@ -87,8 +90,16 @@ class _Looking:
         return self.looker.digests.remember(token, make)
 
 
-Read: TypeAlias = Callable[[Record], bool]
-"""Says of what was made before whether to look at it."""
+Read: TypeAlias = Callable[[Record], bool | Look]
+"""Says of what was made before whether to look at it, or which earlier look will do."""
+
+
+Looking: TypeAlias = Callable[[str, int, int], None]
+"""Hears how far looking is: which address is done, how many are, and of how many."""
+
+
+def unwatched(_address: str, _done: int, _total: int) -> None:
+    """Hear nothing."""
 
 
 def every(_record: Record) -> bool:
@@ -110,11 +121,13 @@ def refresh(
     diagnostics: Diagnostics,
     *,
     read: Read = every,
+    looking: Looking = unwatched,
     workers: int = 8,
 ) -> dict[Address, Observation]:
     """Look at everything a project declares; at what was made before where ``read`` says so.
 
     What goes wrong is noted against the resource, and the rest is looked at all the same.
+    ``looking`` hears how far it is.
     """
     problems = Diagnostics()
     values = recorded_values(project, snapshot, problems)
@@ -130,16 +143,24 @@ def refresh(
         found = Diagnostics()
         record, pin = snapshot.records.get(resource.address), pins.get(resource.address)
         again = record is not None and read(record)
-        seen = _look(resource, asked, record, looker, pin, found, read=again)
+        seen = _look(resource, asked, record, looker, pin, found, read=again is True)
+        if isinstance(again, Look):
+            seen = replace(seen, present=again.present, attributes=again.attributes)
+        elif again and record is not None and _looks(resource.offer.resource):
+            looker.looks.remember(record, present=seen.present, attributes=seen.attributes)
         plain = not resource.lifecycle.triggers and not overrides_uses(resource.offer.resource)
         whole = plain and not list(problems) and not asked.wanted.problems
         return replace(seen, asked=asked) if whole else seen, found
 
     asked = {a: ask(r) for a, r in project.resources.items()}
     outside = [r for r in project.resources.values() if _outside(r, snapshot)]
+    results: dict[Address, tuple[Observation, Diagnostics]] = {}
+    looking("", 0, len(outside))
     with ThreadPoolExecutor(workers, thread_name_prefix="refresh") as pool:
         looks = pool.map(look, outside, (asked[r.address] for r in outside))
-        results = {r.address: it for r, it in zip(outside, looks, strict=True)}
+        for resource, it in zip(outside, looks, strict=True):
+            results[resource.address] = it
+            looking(str(resource.address), len(results), len(outside))
     observations: dict[Address, Observation] = {}
     for address, resource in project.resources.items():
         seen, found = results.get(address) or look(resource, asked[address])
@@ -158,6 +179,10 @@ def _outside(resource: ResourceConfig, snapshot: Snapshot) -> bool:
         return True
     inner = () if record is None else record.attributes.values()
     return any(isinstance(v, Mapping | list) for v in inner)
+
+
+def _looks(resource: AnyResource) -> bool:
+    return type(resource).read is not Resource.read
 
 
 def recorded_values(
@@ -314,7 +339,7 @@ def _read(
 ) -> Observation:
     if not artifacts_there(record.attributes, looker.artifacts):
         return replace(seen, present=False)
-    if type(offered).read is Resource.read:
+    if not _looks(offered):
         return seen
     try:
         found = offered.read(looker.at(record.address, record), stored(offered, record))
@@ -325,7 +350,7 @@ def _read(
         return replace(seen, present=False)
     data = found.model_dump(mode="json")
     if result_digest(offered, data) == record.digest:
-        return seen
+        return seen if data == record.attributes else replace(seen, beside=data)
     return replace(seen, attributes=data)
 
 

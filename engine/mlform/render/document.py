@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mlform.plan import Action, Deferred, Estimate, Plan, Reason, Step
+from mlform.plan import Action, Deferred, Drift, Estimate, Plan, Reason, Step
 from mlform.plan.times import Length, times
 from mlform.refresh import ImportFact
 from mlform.render.reasons import reason_lines
@@ -42,6 +42,10 @@ def plan(it: Plan, parallelism: int = 2) -> dict[str, Any]:
         "moved": [{"from": a, "to": b} for a, b in it.moves.items()],
         "deferred": [{"address": a, "waits_for": list(w)} for a, w in it.deferred.items()],
         "checks": list(it.checks),
+        "left_out": dict(it.left_out),
+        "refresh": it.refresh,
+        "unseen": list(it.unseen),
+        "drift": [_drift(d) for d in it.drift],
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in it.notes],
         "totals": _totals(it, parallelism),
     }
@@ -79,7 +83,18 @@ def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
         "create_first": step.create_first,
         "deposed": step.deposed,
         "estimate": None if step.estimate is None else dict(vars(step.estimate)),
+        "adopted": step.adopted is not None,
         "imported": None if step.imported is None else _imported(step.imported),
+    }
+
+
+def _drift(it: Drift) -> dict[str, Any]:
+    return {
+        "address": it.address,
+        "attribute": it.attribute or None,
+        "before": shown(it.before),
+        "after": shown(it.after),
+        "counts": it.counts,
     }
 
 

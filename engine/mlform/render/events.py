@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, assert_never
 
 from mlform.apply import (
+    Adopted,
     Event,
     Failed,
     Finished,
@@ -62,6 +63,9 @@ def event(it: Event) -> Styled:
             return [*said, ("green", text), ("", f" in {seconds(took)}{output}{summed}\n")]
         case Imported(id=found, digest=digest):
             return [*said, ("green", "imported"), ("", f" from {found}, output {short(digest)}\n")]
+        case Adopted(attributes=names):
+            listed = ", ".join(names) or "nothing that counts"
+            return [*said, ("green", "recorded as it is there"), ("", f": {listed}\n")]
         case Held(reasons=reasons):
             return [*said, ("magenta", "held"), ("", f": {'; '.join(reasons)}\n")]
         case Skipped(because=because):
@@ -93,6 +97,8 @@ def outcome(it: Outcome) -> Styled:
     """Say what came of it all."""
     said: Styled = []
     counts: dict[str, int] = {"imported": len(it.imported)} if it.imported else {}
+    if it.adopted:
+        counts["recorded as found"] = len(it.adopted)
     for action in it.done.values():
         text = _DONE.get(action, action.value)
         counts[text] = counts.get(text, 0) + 1
@@ -149,6 +155,7 @@ def outcome_data(it: Outcome) -> dict[str, Any]:
         "interrupted": it.interrupted,
         "done": {str(a): action.value for a, action in it.done.items()},
         "imported": {str(a): found for a, found in it.imported.items()},
+        "adopted": [str(a) for a in it.adopted],
         "held": {str(a): list(reasons) for a, reasons in it.held.items()},
         "failed": [str(a) for a in it.failed],
         "skipped": [str(a) for a in it.skipped],

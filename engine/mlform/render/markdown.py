@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from mlform.plan import Action, Estimate, Plan, Step
+from mlform.render.consequences import consequences, counted
 from mlform.render.plan import header
 from mlform.render.reasons import reasons
 from mlform.render.signs import ORDER
@@ -53,6 +54,10 @@ def _beside(it: Plan) -> list[str]:
     if it.moves:
         rows = (f"- {_code(before)} is {_code(after)} now" for before, after in it.moves.items())
         parts.append("**Moved**\n\n" + "\n".join(rows))
+    if it.adoptions:
+        rows = (f"- `{s.address}`: {'; '.join(reasons(s.reasons))}" for s in it.adoptions)
+        parts.append("**Adopted as found**\n\n" + "\n".join(rows))
+    parts += [f"> {line}" for line in consequences(it)]
     if it.notes:
         parts.append("\n".join(f"> {_code(n.address)}: {_cell(n.text)}" for n in it.notes))
     return parts
@@ -63,8 +68,7 @@ def _headline(it: Plan) -> str:
     listed = ", ".join(f"{counts[a]} {a.value}" for a in ORDER if counts[a])
     if it.empty and not listed:
         return "### Plan: no changes\n\nEverything declared is applied and up to date."
-    if it.imports:
-        listed = f"{len(it.imports)} to import, {listed or '0 actions'}"
+    listed = counted(it, listed)
     unchanged = sum(1 for s in it.steps if s.action is Action.NO_OP and not s.imported)
     only = "outputs only" if it.output_changes else "moves only"
     return f"### Plan: {listed or only}; {unchanged} unchanged"

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from mlform.plan import Action, Deferred, Estimate, Plan, Step
+from mlform.render.consequences import consequences, counted
 from mlform.render.document import shown
 from mlform.render.layout import HEIGHT, WIDTH, Layout, Point, layout
 from mlform.render.reasons import reason_lines
@@ -59,8 +60,7 @@ def page(it: Plan, parallelism: int = 2) -> str:
 def _headline(it: Plan) -> str:
     counts = Counter(s.action for s in it.steps)
     listed = ", ".join(f"{counts[a]} {a.value}" for a in ORDER if counts[a])
-    if it.imports:
-        listed = f"{len(it.imports)} to import, {listed or '0 actions'}"
+    listed = counted(it, listed)
     if not listed:
         only = "outputs" if it.output_changes else "moves"
         return "no changes" if it.empty else f"{only} only"
@@ -212,6 +212,8 @@ def _list(it: Plan, ids: Mapping[str, str]) -> str:
     parts = [_step(s, ids, before) for s in busy]
     taken = [f"{s.address} from {s.imported.id}" for s in it.imports if s.imported]
     parts += [_extra("Imported", taken)]
+    parts += [_extra("Adopted as found", [str(s.address) for s in it.adoptions])]
+    parts += [_extra("Left out", list(consequences(it)))]
     parts += [_extra("Moved", [f"{a} is {b} now" for a, b in it.moves.items()])]
     waits = [f"{a} until {', '.join(w)} is applied" for a, w in it.deferred.items()]
     parts += [_extra("Deferred", waits)]

@@ -10,6 +10,7 @@ from typing import Final
 
 from mlform.address import Address
 from mlform.plan import Action, Estimate, Plan, Reason, Step
+from mlform.render.consequences import consequences, counted
 from mlform.render.reasons import reason, reasons
 from mlform.render.signs import IMPORT, LEGEND, ORDER, SIGNS
 from mlform.render.style import Style, Styled
@@ -62,7 +63,9 @@ def plan(it: Plan, parallelism: int = 2) -> Styled:
     if it.notes:
         said.append(("", "\n"))
     said += _outputs(it)
-    said += _totals(it, parallelism) if it.changes or it.imports else _nothing(it)
+    said += [("yellow", f"{line}\n") for line in consequences(it)]
+    recorded = it.imports or it.adoptions
+    said += _totals(it, parallelism) if it.changes or recorded else _nothing(it)
     return [*said, ("dim", f"{header(it)}\n")]
 
 
@@ -88,7 +91,7 @@ class _Group:
     def told(self, width: int, before: Mapping[str, Estimate], column: int | None) -> Styled:
         """Show it. With a ``column`` as wide as all durations, one reason stands behind it."""
         first, last = self.steps[0], self.lasting
-        style, sign = IMPORT if _taken_over(first) else SIGNS[first.action]
+        style, sign = IMPORT if _recorded(first) else SIGNS[first.action]
         many, brief = len(self.steps), column is not None
         lines = list(self._lines(before))
         beside = brief and len(lines) == 1
@@ -130,13 +133,13 @@ class _Group:
 
 def _grouped(it: Plan) -> Iterator[_Group]:
     """Yield what is shown, in the order of the plan; a group stands where its first step does."""
-    counts = Counter((s.address.config, s.action, _taken_over(s)) for s in it.steps)
+    counts = Counter((s.address.config, s.action, _recorded(s)) for s in it.steps)
     groups: dict[tuple[Address, Action, bool], _Group] = {}
     found: list[_Group] = []
     for step in it.steps:
-        if step.action is Action.NO_OP and not _taken_over(step):
+        if step.action is Action.NO_OP and not _recorded(step):
             continue
-        alike = step.address.config, step.action, _taken_over(step)
+        alike = step.address.config, step.action, _recorded(step)
         if counts[alike] < _ALIKE or step.action in _SINGLY:
             found.append(_Group(str(step.address), [step]))
         elif alike in groups:
@@ -152,11 +155,17 @@ def _taken_over(step: Step) -> bool:
     return step.imported is not None and step.action is not Action.HELD
 
 
+def _recorded(step: Step) -> bool:
+    """Tell whether a step begins with recording what is there."""
+    return _taken_over(step) or step.adopted is not None
+
+
 def _word(step: Step) -> str:
     """Say what a step does."""
-    if not _taken_over(step):
+    if not _recorded(step):
         return step.action.value
-    return "import" if step.action is Action.NO_OP else f"import, then {step.action.value}"
+    first = "import" if _taken_over(step) else "adopt"
+    return first if step.action is Action.NO_OP else f"{first}, then {step.action.value}"
 
 
 def _instance(address: Address) -> str:
@@ -190,6 +199,10 @@ def _outputs(it: Plan) -> Styled:
 def _nothing(it: Plan) -> Styled:
     if it.output_changes:
         return [("bold", "Outputs only. "), ("", "Applying it records them and runs nothing.\n")]
+    if it.refresh == "only":
+        return [("bold", "No changes. "), ("", "What was made is as it is recorded.\n")]
+    if it.targets or it.excluded:
+        return [("bold", "No changes "), ("", "in what is planned.\n")]
     if it.moves:
         return [("bold", "Moves only. "), ("", "Applying it records the new addresses.\n")]
     if it.held:
@@ -206,8 +219,7 @@ def _totals(it: Plan, parallelism: int) -> Styled:
         ("dim", f"{SIGNS[a][1]} {a.value}: {text}\n") for a, text in LEGEND.items() if counts[a]
     ]
     listed = ", ".join(f"{counts[a]} {a.value}" for a in ORDER if counts[a])
-    if it.imports:
-        listed = f"{len(it.imports)} to import, {listed or '0 actions'}"
-    unchanged = sum(s.action is Action.NO_OP and not s.imported for s in it.steps)
+    listed = counted(it, listed)
+    unchanged = sum(s.action is Action.NO_OP and not _recorded(s) for s in it.steps)
     said += [("bold", "Plan: "), ("", f"{listed}; {unchanged} unchanged.\n")]
     return [*said, *(("", f"{line}\n") for line in totals(it, parallelism))]

@@ -14,6 +14,7 @@ _MOST_REASONS: Final = 8
 _FIXED: Final = {
     "new": "not applied yet",
     "deposed": "left behind when it was replaced",
+    "revert": "it was adopted as it was found; what is declared is put back",
     "gone": "what was made is not there any more",
     "removed": "not declared any more",
     "trigger": "what it is to be replaced by has changed",

@@ -161,6 +161,7 @@ def plan() -> Schema:
             "rows": _or_null(_WHOLE),
             "protected": _FLAG,
             "estimate": _or_null(_estimate()),
+            "adopted": _said(_FLAG, "Recorded as it was found, before anything else is done."),
             "imported": _said(_or_null(imported), "What exists already and is recorded first."),
             "create_first": _said(_FLAG, "A replacement is made before the old object goes."),
             "deposed": _said(_TEXT, "Its folder, if an earlier replacement left it behind."),
@@ -174,6 +175,15 @@ def plan() -> Schema:
             "observations": _DIGEST,
             "as_of": _or_null(_TEXT),
             "lock": _DIGEST,
+        }
+    )
+    drift = _object(
+        {
+            "address": _TEXT,
+            "attribute": _said(_or_null(_TEXT), "Null: the thing is gone."),
+            "before": _ANY,
+            "after": _ANY,
+            "counts": _said(_FLAG, "Whether the digest of the resource has it."),
         }
     )
     output = _object({"sensitive": _FLAG, "known": _FLAG, "value": _ANY})
@@ -190,6 +200,10 @@ def plan() -> Schema:
             "moved": _list(_object({"from": _TEXT, "to": _TEXT})),
             "deferred": _list(_object({"address": _TEXT, "waits_for": _list(_TEXT)})),
             "checks": _list(_TEXT),
+            "left_out": _said(_map(_TEXT), "Not planned: address to the excluded one it needs."),
+            "refresh": _said({"enum": ["all", "stale", "none", "only"]}, "What was looked at."),
+            "unseen": _said(_list(_TEXT), "Not looked at anew: the last look is young enough."),
+            "drift": _said(_list(drift), "Whatever is not as recorded, whether it counts or not."),
             "notes": _list(_object({"what": _TEXT, "address": _TEXT, "text": _TEXT})),
             "totals": _totals(),
         }
@@ -259,7 +273,9 @@ def events() -> Schema:
             "changed": _FLAG,
             "summary": _TEXT,
         },
+        "looked": {"done": _WHOLE, "total": _WHOLE},
         "imported": {"id": _TEXT, "digest": _DIGEST},
+        "adopted": {"attributes": _list(_TEXT), "digest": _DIGEST},
         "held": {"reasons": _list(_TEXT)},
         "failed": {"summary": _TEXT, "detail": _TEXT, "at": _TEXT},
         "skipped": {"because": _TEXT},
@@ -277,6 +293,7 @@ def events() -> Schema:
                 "interrupted": _FLAG,
                 "done": _map(_ACTION),
                 "imported": _map(_TEXT),
+                "adopted": _list(_TEXT),
                 "held": _map(_list(_TEXT)),
                 "failed": _list(_TEXT),
                 "skipped": _list(_TEXT),

@@ -31,3 +31,8 @@ a,b
 # --- tell force-unlock lease-1
 # --- run monitor run monitor.m
 # --- run monitor run
+# --- run plan --refresh=often
+# --- run plan --refresh-only --replace=dataset.d
+# --- run plan --adopt=dataset.d
+# --- run plan --revert=dataset.d
+# --- run plan --adopt=dataset.d --refresh=false

@@ -14,3 +14,14 @@ provider "tyo" {}
 provider "toy" {
   colour = "red"
 }
+mlform {
+  refresh {
+    max_age = { deployments = "1m", dataset = "soon", model = 5 }
+    min_age = "1s"
+  }
+}
+mlform {
+  refresh {
+    max_age = "1m"
+  }
+}

@@ -1,0 +1,76 @@
+"""What is out there and not as recorded: what is made of it, and what only is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mlform.address import Address
+from mlform.plan.model import Action, Drift, Note, Reason, Step
+from mlform.refresh import Observation, Observations
+from mlform.registry import Registry
+from mlform.state.model import Record, Snapshot
+
+
+def drifts(snapshot: Snapshot, observations: Observations) -> Iterator[Drift]:
+    """Yield each attribute that is not as recorded, and each thing that is gone."""
+    for address, seen in sorted(observations.items()):
+        record = snapshot.records.get(address)
+        if record is None:
+            continue
+        if not seen.present:
+            yield Drift(str(address))
+        for reason in differing(record, seen):
+            counts = seen.attributes is not None
+            yield Drift(str(address), reason.subject, reason.before, reason.after, counts=counts)
+
+
+def differing(record: Record, seen: Observation) -> tuple[Reason, ...]:
+    """Return what was seen of a thing that is not as recorded, an attribute each."""
+    now = seen.attributes if seen.attributes is not None else seen.beside
+    before = record.attributes
+    return tuple(
+        Reason("drift", name, before.get(name), value)
+        for name, value in sorted((now or {}).items())
+        if before.get(name) != value
+    )
+
+
+def recordings(
+    snapshot: Snapshot, observations: Observations, registry: Registry, wanted: set[Address]
+) -> list[Step]:
+    """Return the steps of ``-refresh-only``: what is there is recorded, what is gone is dropped."""
+    found = []
+    for address, seen in sorted(observations.items()):
+        record = snapshot.records.get(address)
+        moved = seen.attributes if seen.attributes is not None else seen.beside
+        if record is None or address not in wanted or (seen.present and moved is None):
+            continue
+        offer = registry.find(address.kind, record.type)
+        assert offer is not None, "what was looked at is offered by somebody"
+        here = Step(
+            address=address,
+            type=record.type,
+            provider=str(record.receipt.get("provider") or offer.provider),
+            action=Action.NO_OP,
+            arguments={},
+            reasons=differing(record, seen),
+            protected=record.protected,
+            adopted=moved,
+        )
+        if not seen.present:
+            gone = (Reason("gone"),)
+            here = replace(here, action=Action.FORGET, reasons=gone, quiet=True, adopted=None)
+        found.append(here)
+    return found
+
+
+def standing(snapshot: Snapshot) -> Iterator[Note]:
+    """Yield a note for each thing that was changed from outside and is recorded as it was found."""
+    for address, record in sorted(snapshot.records.items()):
+        if (adopted := record.receipt.get("adopted")) is not None:
+            text = (
+                f"is as it was found on {adopted['at']}, not as it was made; {adopted['by']} took "
+                f"it so. `-revert={address}` plans what is declared"
+            )
+            yield Note("adopted", str(address), text)

@@ -1,0 +1,41 @@
+"""What a plan is about: everything, or what ``-target`` and ``-exclude`` leave of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from mlform.address import Address
+from mlform.graph import Graph
+
+
+def chosen(
+    graph: Graph, targets: Collection[Address], exclude: Collection[Address]
+) -> set[Address]:
+    """Return the declared resources to plan: targets with what they need, but nothing excluded."""
+    found = graph.upstream(targets) if targets else set(graph.needs)
+    return found - graph.downstream(exclude)
+
+
+def left_out(graph: Graph, exclude: Collection[Address], within: set[Address]) -> dict[str, str]:
+    """Return what is declared and not planned, each with the excluded resource that it needs.
+
+    Empty where there is none: then it is excluded itself, or no target needs it.
+    """
+    because: dict[Address, Address] = {}
+    for address in sorted(exclude):
+        for other in graph.downstream([address]) - {*exclude}:
+            because.setdefault(other, address)
+    out = sorted(a for a in graph.needs if a not in within)
+    return {str(a): str(because[a]) if a in because else "" for a in out}
+
+
+def closed(start: Iterable[Address], edges: Mapping[Address, Iterable[Address]]) -> set[Address]:
+    """Return some addresses and all that is reached from them."""
+    found: set[Address] = set()
+    waiting = list(start)
+    while waiting:
+        address = waiting.pop()
+        if address not in found:
+            found.add(address)
+            waiting.extend(edges.get(address, ()))
+    return found
