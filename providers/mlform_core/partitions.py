@@ -77,7 +77,7 @@ def together(
     from mlform_core.tables import LAYOUT, PARTITIONS
 
     columns: dict[str, str] = {}
-    splits: dict[str, int] = dict.fromkeys(parts, 0)
+    splits: dict[str, int] = dict.fromkeys(sorted(parts), 0)
     for name, fact in facts.items():
         for column, type_ in fact["types"].items():
             if {columns.setdefault(column, type_), type_} == {"int64", "float64"}:

@@ -74,7 +74,9 @@ def assign(table: pa.Table, split: HashSplit | TimeSplit) -> pa.Array:
     encoded = keys.dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    parts = [_part(str(key), split.seed, split.parts) for key in encoded.dictionary.to_pylist()]
+    # An object has no order: the largest part first, wherever it is written.
+    shares = dict(sorted(split.parts.items(), key=lambda part: (-part[1], part[0])))
+    parts = [_part(str(key), split.seed, shares) for key in encoded.dictionary.to_pylist()]
     return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(parts)).cast(pa.string())
 
 

@@ -13,6 +13,7 @@ from mlform.sdk import (
     Attributes,
     Code,
     Context,
+    Difference,
     Handle,
     Imported,
     Inputs,
@@ -162,6 +163,18 @@ class Training(
         from mlform_sklearn.packages import distributions
 
         return distributions(new)
+
+    def compare(
+        self,
+        ctx: Context,
+        given: TrainingArguments,
+        one: TrainingAttributes,
+        two: TrainingAttributes,
+    ) -> Sequence[Difference]:
+        """Compare what the models predict on rows they were not trained on, and their metrics."""
+        from mlform_sklearn import comparing
+
+        return comparing.compare(ctx, given, one, two)
 
     def apply(
         self,

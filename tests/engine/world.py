@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from mlform.apply import Event, Finished, Outcome
 from mlform.apply import apply as carry_out
-from mlform.apply.context import make
 from mlform.apply.run import World as Applying
 from mlform.commands.session import PlanOptions, Session, new_run
 from mlform.config import Given
-from mlform.execute import Failure, Message, Result, Task
+from mlform.execute import Message, Result, Task
+from mlform.execute.call import call
+from mlform.execute.failure import failure_of
 from mlform.plan import Action, Plan
 from mlform.registry import Registry
 from mlform.sdk import (
@@ -222,30 +221,14 @@ class Inline:
     def run(
         self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
     ) -> Result:
-        resource = next(
-            r
-            for r in Toy(ToySettings.model_validate(task.settings)).resources()
-            if r.kind == task.kind
-        )
         self.calls.append((task.context["address"], task.method))
-        context = make(task.context, _Channel())
-        old = None
-        if task.old is not None:
-            try:
-                before = resource.arguments.model_validate(task.old["arguments"])
-            except ValidationError:  # a concealed secret, as a worker finds it
-                before = resource.arguments.model_construct(**task.old["arguments"])
-            old = Stored(before, resource.attributes.model_validate(task.old["attributes"]))
         try:
-            if task.method == "destroy":
-                assert old is not None
-                return Result(value={"kept": resource.destroy(context, old)})
-            model = resource.arguments.model_validate(task.arguments)
-            return Result(value=resource.apply(context, model, old).model_dump(mode="json"))
-        except ResourceError as error:
-            return Result(error=Failure(error.summary, error.detail, error.argument))
+            return Result(value=call(vars(task), _Channel()))
         except CancelledError:
             return Result(cancelled=True)
+        except Exception as error:  # noqa: BLE001 - as a worker does
+            named = f'{task.kind} "{task.type}"'
+            return Result(error=failure_of(error, Path(task.context["root"]), named))
 
     def kill_all(self) -> None: ...
 

@@ -236,3 +236,12 @@ def test_blocks_of_time_stay_together() -> None:
 def test_shares_must_add_up() -> None:
     with pytest.raises(ValueError, match=r"0.5 \+ 0.4 = 0.9"):
         HashSplit(by="hash", on=["id"], parts={"train": 0.5, "holdout": 0.4})
+
+
+def test_the_order_in_which_parts_are_written_says_nothing():
+    ids = pa.table({"id": list(range(500))})
+    one, other = (
+        assign(ids, HashSplit(by="hash", on=["id"], parts=parts)).to_pylist()
+        for parts in ({"train": 0.7, "holdout": 0.3}, {"holdout": 0.3, "train": 0.7})
+    )
+    assert one == other

@@ -152,13 +152,25 @@ def test_a_long_journal_and_many_keys(store):
     assert store.verify() == []
 
 
-def test_the_first_realisation_of_a_key_is_selected(store):
+def test_the_realisation_made_last_is_selected_and_one_made_beside_is_not(store):
     first = Realisation("k", "d1", {"auc": 0.7}, {"run": "r1"})
+    second, third = replace(first, digest="d2"), replace(first, digest="d3")
+
+    def selected():
+        return store.realisations(["k", "other"])["k"]
+
     with store.lock("apply") as lease:
         store.realise(lease, first)
-        store.realise(lease, replace(first, digest="d2"))
         store.realise(lease, replace(first, receipt={"run": "r2"}))
-    assert store.realisations(["k", "other"]) == {"k": first}
+        assert selected() == first
+        store.realise(lease, third, select=False)
+        assert selected() == first
+        store.realise(lease, second)
+        assert selected() == second
+        store.realise(lease, first)
+        assert selected() == first
+    assert [r.digest for r in store.all_realisations("k")] == ["d1", "d2", "d3"]
+    assert store.verify() == []
 
 
 def test_an_alarm_is_recorded_once_and_consumed_once(store):

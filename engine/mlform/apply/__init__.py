@@ -14,6 +14,7 @@ from mlform.apply.events import (
     Skipped,
     Started,
 )
+from mlform.apply.reproduced import Reproduced
 from mlform.apply.run import Outcome, World, apply
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Outcome",
     "Progress",
     "Reporter",
+    "Reproduced",
     "Skipped",
     "Started",
     "World",

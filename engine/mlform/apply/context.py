@@ -40,8 +40,12 @@ def describe(
     cache: Path,
     inputs: Inputs,
     receipt: Mapping[str, Any],
+    fresh: bool = False,
 ) -> dict[str, Any]:
-    """Return a context as plain data, to be sent to a worker."""
+    """Return a context as plain data, to be sent to a worker.
+
+    ``fresh``: nothing that was remembered counts, all is made anew.
+    """
     return {
         "address": address,
         "doing": doing,
@@ -53,6 +57,7 @@ def describe(
         "parts": dict(inputs.parts),
         "rows": inputs.rows,
         "receipt": dict(receipt),
+        "fresh": fresh,
     }
 
 
@@ -69,6 +74,7 @@ def make(data: Mapping[str, Any], channel: Channel) -> Context:
         receipt=data["receipt"],
         store=LocalStore(Path(data["store"])),
         digests=FileDigests(Path(data["cache"])),
+        fresh=data["fresh"],
     )
 
 
@@ -84,6 +90,7 @@ class _Context:
     receipt: Mapping[str, Any]
     store: LocalStore
     digests: FileDigests
+    fresh: bool
 
     @property
     def artifacts(self) -> Artifacts:
@@ -97,7 +104,7 @@ class _Context:
 
     def memo(self, what: Mapping[str, Any], make: Callable[[], bytes]) -> Artifact:
         key = digest({"what": dict(what), "environment": self.receipt.get("environment")})
-        known = self.store.memo_get(key)
+        known = None if self.fresh else self.store.memo_get(key)
         if known is not None:
             return known
         artifact = self.store.put_bytes(make())

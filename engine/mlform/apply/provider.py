@@ -21,7 +21,7 @@ from mlform.execute import (
     Task,
     found_data,
 )
-from mlform.refresh.world import TRIGGERS, stored
+from mlform.refresh.world import TRIGGERS, Wanted, stored
 from mlform.registry import Offer
 from mlform.sdk import CancelledError, ResourceError
 from mlform.state.model import Record
@@ -59,13 +59,15 @@ def call(
     at: Mapping[str, str] | None = None,
     id_: str = "",
     made: Callable[[dict[str, Any]], None] | None = None,
+    other: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Call one method of a resource; return its attributes as plain, checked data.
 
     ``made`` hears of what exists before the call is over.
 
     For ``destroy``: ``{"kept": …}``; for ``run``: ``{"attributes": …, "alarms": […]}``; for
-    ``import``, which looks for ``id_``: ``{"found": …}``, as ``Result`` has it. Raises
+    ``import``, which looks for ``id_``: ``{"found": …}``, as ``Result`` has it; for
+    ``compare``, between ``old`` and the attributes ``other``: ``{"differences": […]}``. Raises
     ``StepFailed``, which points at the argument to blame where ``at`` has it, or
     ``CancelledError`` when the user stopped it.
     """
@@ -83,6 +85,7 @@ def call(
         else {
             "arguments": {n: v for n, v in old.arguments.items() if n != TRIGGERS},
             "attributes": dict(old.attributes),
+            "other": other,
         },
         context=dict(context),
         context_factory=CONTEXT_FACTORY,
@@ -98,6 +101,25 @@ def call(
             made(_checked(offer, message.attributes))
 
     return _outcome(offer, method, world.executor.run(task, hear, stop), at or {})
+
+
+def compared(
+    world: Executing,
+    offer: Offer,
+    address: Address,
+    arguments: Wanted,
+    context: Mapping[str, Any],
+    report: Reporter,
+    stop: Flag,
+    one: Mapping[str, Any],
+    two: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Ask the type how two results of the same arguments differ; raise as ``call`` does."""
+    old = Record(address, offer.resource.type, "", None, "", arguments.data, one)
+    given, told = arguments.given, (report, stop, address)
+    found = call(world, offer, "compare", given, old, context, *told, other=two)
+    differences: list[dict[str, Any]] = found["differences"]
+    return differences
 
 
 def _outcome(offer: Offer, method: str, result: Result, at: Mapping[str, str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from mlform.refresh.world import Wanted, held_by, result_digest
 from mlform.registry import Offer
 from mlform.sdk import AnyResource
 from mlform.sdk.fields import FieldRule, fields_under
-from mlform.state.model import Record
+from mlform.state.model import Realisation, Record
 
 if TYPE_CHECKING:
     from mlform.apply.run import World
@@ -68,6 +68,11 @@ def record_of(
         "home": making.home,
         "inputs": records.digests(step.refers_to),
     }
+    if decision.action is Action.REUSE and decision.realisation is not None:
+        made = decision.realisation.receipt
+        receipt["made"] = {n: made[n] for n in ("run", "by", "at", "commit") if n in made}
+    if step.determinism != "none":
+        receipt["determinism"] = step.determinism
     return Record(
         address=step.address,
         type=resource.type,
@@ -86,6 +91,12 @@ def record_of(
         create_first=step.create_first,
         deposed=making.deposed,
     )
+
+
+def measured(step: Step, arguments: Wanted, known: Realisation) -> Record:
+    """Return as a record what was measured before, to be judged anew."""
+    data, given = arguments.data, known.attributes
+    return Record(step.address, step.type, known.key, None, known.digest, data, given)
 
 
 def _chosen(

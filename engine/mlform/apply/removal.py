@@ -154,4 +154,5 @@ def lent(world: World, step: Step, doing: Doing, key: str | None, home: str) -> 
         cache=world.looker.digests.path,
         inputs=Inputs(dict(step.parts or {}), step.rows),
         receipt=receipt,
+        fresh=step.again,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Event as Flag
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -13,8 +14,9 @@ from mlform.address import Address
 from mlform.apply.current import check_code
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.imports import take_over
-from mlform.apply.provider import StepFailed, call
-from mlform.apply.recording import Making, record_of
+from mlform.apply.promises import check_given, keep_promise
+from mlform.apply.provider import StepFailed, call, compared
+from mlform.apply.recording import Making, measured, record_of
 from mlform.apply.removal import Remover, lent
 from mlform.apply.settle import Roots, Settler
 from mlform.apply.spared import spared
@@ -25,8 +27,9 @@ from mlform.plan.estimate import spent
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.imports import taken_over
 from mlform.plan.why import traced
-from mlform.refresh.observe import artifacts_there
+from mlform.refresh import ImportFact
 from mlform.refresh.recorded import Recorded
+from mlform.refresh.results import Results
 from mlform.refresh.world import Wanted, wanted
 from mlform.registry import ENGINE, Offer
 from mlform.sdk import CancelledError, Doing, Resource, ResourceError
@@ -62,6 +65,7 @@ class Stepper:
     ) -> None:
         self.world, self.records, self.settler = world, records, settler
         self.outcome, self.report, self.stop = outcome, report, stop
+        self.results = Results(world.store, world.looker, self._not_reused)
         self.writing = Lock()
         self.remover = Remover(world, records, outcome, report, stop, self.writing)
 
@@ -88,10 +92,31 @@ class Stepper:
             return tuple(blocked)
         if found and record and found.alone:
             return take_over(self, step, offer, record, found).held
-        decision = decide(offer.resource, facts, known, self._lookup)
+        decided = partial(self._decide, step, offer, facts, known)
+        decision = decided()
+        with self.results.alone(decision.key if decision.action is Action.RUN else None) as waited:
+            if waited:  # another step has just made what this one is to make
+                decision = decided()
+            return self._no_more(step, offer, arguments, facts, decision, record, found)
+
+    def _decide(self, step: Step, offer: Offer, facts: Facts, known: Record | None) -> Decision:
+        decision = decide(offer.resource, facts, known, self.results.lookup)
         decision = replace(decision, reasons=traced(decision.reasons, step.takes))
-        if step.again or anew:
-            decision = replace(decision, action=step.action, reasons=step.reasons, quiet=False)
+        if step.again or step.action is Action.REPLACE:
+            return replace(decision, action=step.action, reasons=step.reasons, quiet=False)
+        return decision
+
+    def _no_more(
+        self,
+        step: Step,
+        offer: Offer,
+        arguments: Wanted,
+        facts: Facts,
+        decision: Decision,
+        record: Record | None,
+        found: ImportFact | None,
+    ) -> tuple[str, ...]:
+        """Do what was decided, if that is no more than was planned."""
         if severity(decision.action) > _most(step, offer):
             raise StepFailed(
                 "Plan exceeded",
@@ -104,9 +129,7 @@ class Stepper:
         if found and record:
             record = take_over(self, step, offer, record, found)
             if decision.action is Action.NO_OP:
-                self._hold_to(
-                    "postcondition", step, step.after, roots, self.records.handle(step.address)
-                )
+                self._hold_after(step)
                 return record.held
         if decision.action is Action.NO_OP:
             record = self.keep(step)
@@ -151,6 +174,10 @@ class Stepper:
             summary = "Precondition failed" if what == "precondition" else "Postcondition failed"
             raise StepFailed(summary, f"{step.address}: {message}", at)
 
+    def _hold_after(self, step: Step) -> None:
+        roots = self.settler.resources(step.refers_to)
+        self._hold_to("postcondition", step, step.after, roots, self.records.handle(step.address))
+
     def _do(
         self,
         step: Step,
@@ -186,8 +213,7 @@ class Stepper:
         with self.writing:
             self._write(step, offer, new, decision, took)
         self._finish(step, decision, seconds, new, changed=changed)
-        roots = self.settler.resources(step.refers_to)
-        self._hold_to("postcondition", step, step.after, roots, self.records.handle(step.address))
+        self._hold_after(step)
         return new.held
 
     def _apply(
@@ -201,32 +227,35 @@ class Stepper:
     ) -> dict[str, Any]:
         record = making.old
         if decision.action is Action.DECIDE and decision.realisation is not None:
-            measured = decision.realisation.attributes
-            if record is not None:
-                record = replace(record, arguments=arguments.data, attributes=measured)
+            record = measured(step, arguments, decision.realisation)
         detail = {"action": decision.action.value, "key": decision.key}
         with self.writing:
             self.world.store.intent(self.world.lease, self.world.run, step.address, detail)
+        context = lent(self.world, step, _DOING[decision.action], decision.key, making.home)
         try:
-            return call(
+            given = call(
                 self.world,
                 offer,
                 "apply",
                 arguments.given,
                 None if record is None or not _same_type(record, offer) else record,
-                lent(self.world, step, _DOING[decision.action], decision.key, making.home),
+                context,
                 self.report,
                 self.stop,
                 step.address,
                 step.at,
                 made=made,
             )
+            check_given(step, offer, decision, given, record, self.world.looker.artifacts)
+            told = (self.world, offer, step.address, arguments, context, self.report, self.stop)
+            keep_promise(step, offer, decision, given, self.results, partial(compared, *told))
         except (StepFailed, CancelledError) as error:
             with self.writing:
                 self.world.store.failed(
                     self.world.lease, self.world.run, step.address, {"error": str(error)[:500]}
                 )
             raise
+        return given
 
     def _making(self, making: Making, record: Record | None) -> Making:
         """Say what a step starts from; what it replaces goes now, unless it has its own time."""
@@ -273,7 +302,9 @@ class Stepper:
         store, lease, run = self.world.store, self.world.lease, self.world.run
         if offer.resource.reusable and decision.action in {Action.RUN, Action.DECIDE}:
             for key in {new.key, full_key(new.key, new.decision_key)}:
-                store.realise(lease, Realisation(key, new.digest, new.attributes, new.receipt))
+                made = Realisation(key, new.digest, new.attributes, new.receipt)
+                store.realise(lease, made)
+                self.results.publish(made)
         detail = {"action": decision.action.value, "spent": took and took.as_data()}
         store.put(lease, run, new, detail)
         self.records.put(new)
@@ -352,11 +383,8 @@ class Stepper:
     def _held_upstream(self, step: Step) -> bool:
         return any(a in self.outcome.held for a in step.refers_to)
 
-    def _lookup(self, key: str) -> Realisation | None:
-        found = self.world.store.realisations([key]).get(key)
-        if found is None or not artifacts_there(found.attributes, self.world.looker.artifacts):
-            return None
-        return found
+    def _not_reused(self, text: str) -> None:
+        self.outcome.warnings.append(("Result not reused", text, ""))
 
 
 def _most(step: Step, offer: Offer) -> int:

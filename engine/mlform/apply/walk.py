@@ -35,7 +35,7 @@ def walk(
             if not running:
                 continue
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
+            for future in [f for f in running if f in finished]:  # in the order they began
                 key = running.pop(future)
                 if not future.result():
                     blocked.add(key)

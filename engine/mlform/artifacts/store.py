@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
+from mlform.artifacts.digests import FileDigests
 from mlform.artifacts.files import make_folder, publish, settle
 from mlform.sdk import Artifact
 
@@ -67,6 +68,24 @@ class LocalStore:
     def __contains__(self, digest: object) -> bool:
         name = _name(digest)
         return name is not None and self._object(name).is_file()
+
+    def sound(self, digest: str, digests: FileDigests) -> bool:
+        """Tell whether the content is there and is what its digest says, read once per change.
+
+        What is not is set aside, so that it can be put in again.
+        """
+        name = _name(digest)
+        if name is None:
+            return False
+        try:
+            whole = digests.digest(self._object(name)) == digest
+        except OSError:
+            return False
+        return whole or self._holds(name)
+
+    def has_memo(self, key: str) -> bool:
+        """Tell whether anything was remembered under an action key, whole or not."""
+        return self._action(key).is_file()
 
     def memo_get(self, key: str) -> Artifact | None:
         """Return what an action key gave before, if its object is still there and whole."""

@@ -302,7 +302,17 @@ def version(json: opt.Json = False) -> None:
         say(f"mlform {number}\nproviders: {', '.join(providers) or 'none'}\n")
 
 
-from mlform.cli import console, importing, loop, lsp, modules, providers, recorded, testing  # noqa: E402 - their commands join the app above
+from mlform.cli import (  # noqa: E402 - their commands join the app above
+    console,
+    importing,
+    loop,
+    lsp,
+    modules,
+    providers,
+    recorded,
+    reproducing,
+    testing,
+)
 
 console.register(app)
 importing.register(app)
@@ -312,3 +322,4 @@ modules.register(app)
 providers.register(app)
 testing.register(app)
 recorded.register(app, state_app)
+reproducing.register(app)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlform.plan.estimate import History
     from mlform.refresh import Looker, Looking, Observations, Read
     from mlform.refresh.pins import Pin
+    from mlform.refresh.results import Results
     from mlform.refresh.scope import Scope
     from mlform.state.model import Realisation, Snapshot, Store
 
@@ -197,7 +198,13 @@ class Session:
         """The artifact store."""
         from mlform.artifacts import LocalStore
 
-        return LocalStore(self.local / "store")
+        return LocalStore(self._shared_store or self.local / "store")
+
+    @property
+    def _shared_store(self) -> Path | None:
+        """The folder of the artifact store that the spec shares with others, if it does."""
+        path = self._settings.store_path
+        return None if path is None else self.root / Path(path).expanduser()
 
     @cached_property
     def looker(self) -> Looker:
@@ -215,6 +222,7 @@ class Session:
             digests=FileDigests(cache / "files.json"),
             closures=ClosureCache(cache / "code.json"),
             looks=Looks.read(cache / "looks.json"),
+            shared=self._shared_store is not None,
         )
 
     def plan(self, snapshot: Snapshot, options: PlanOptions | None = None) -> Plan:
@@ -300,16 +308,21 @@ class Session:
         self.diagnostics.stop_on_errors()
         return seen
 
-    def lookup(self, key: str) -> Realisation | None:
-        """Return the result a key had before, if its artifacts are still there."""
-        from mlform.refresh.observe import artifacts_there
+    @cached_property
+    def results(self) -> Results:
+        """What keys have given before."""
+        from mlform.refresh.results import Results
 
-        if not self.state_file.exists():
+        def say(text: str) -> None:
+            self.diagnostics.warning("Result not reused", text)
+
+        return Results(self.store, self.looker, say)
+
+    def lookup(self, key: str) -> Realisation | None:
+        """Return the result a key had before, here or in a shared store, if it is whole."""
+        if not self.state_file.exists() and self._shared_store is None:
             return None
-        found = self.store.realisations([key]).get(key)
-        if found is None or not artifacts_there(found.attributes, self.artifacts):
-            return None
-        return found
+        return self.results.lookup(key)
 
     def targets(self, texts: Sequence[str], snapshot: Snapshot) -> list[Address]:
         """Return the instances that ``-target`` options name. Raises where one names nothing."""

@@ -23,7 +23,9 @@ ARGUMENTS = (
     "ignore_changes",
     "replace_triggered_by",
     "enabled",
+    "determinism",
 )
+DETERMINISM = ("none", "statistical", "bitwise")
 _BLOCKS = ("precondition", "postcondition")
 _REPEATED = frozenset({"each", "count"})
 
@@ -50,6 +52,7 @@ class LifecycleBlock:
             create_before_destroy=self._flag(
                 attributes.get("create_before_destroy"), scope, bindings
             ),
+            determinism=self._determinism(attributes.get("determinism"), scope, bindings),
             ignore_changes=self._ignored,
             triggers=self._triggers,
             preconditions=tuple(r for kind, r in rules if kind == "precondition"),
@@ -106,6 +109,18 @@ class LifecycleBlock:
             at = written.source.span(found[name].start, found[name].end)
             self.diagnostics.error("Unknown argument", detail, at=at)
         return frozenset(found.keys() & self.fields.keys())
+
+    def _determinism(
+        self, attribute: Attribute | None, scope: ModuleScope, bindings: Bindings
+    ) -> str:
+        if attribute is None:
+            return Lifecycle.determinism
+        value = scope.value(attribute, bindings)
+        if not self.names.needed(attribute, frozenset(bindings)) and value in DETERMINISM:
+            return str(value)
+        detail = f"`determinism` is one of {', '.join(DETERMINISM)}, known before planning."
+        self.diagnostics.error("Invalid argument", detail, at=attribute.value_span)
+        return Lifecycle.determinism
 
     def _flag(
         self,

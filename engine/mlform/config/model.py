@@ -30,6 +30,8 @@ class Lifecycle:
 
     prevent_destroy: bool = False
     create_before_destroy: bool = False
+    determinism: str = "none"
+    """What two runs of one key promise: ``none``, ``statistical`` or ``bitwise`` equality."""
     ignore_changes: frozenset[str] = frozenset()
     triggers: tuple[Attribute, ...] = ()
     """``replace_triggered_by``: references whose changes make this run again."""
@@ -79,12 +81,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Settings:
-    """The ``mlform`` block: where state lies, and how old a look at each kind may be."""
+    """The ``mlform`` block: where state and results lie, and how old a look at each kind may be."""
 
     backend: str = "sqlite"
     backend_path: str = ".mlform/state.db"
     max_age: Mapping[str, float] = field(default_factory=dict)
     """Kind → seconds, where it is not the default."""
+    store_path: str | None = None
+    """The folder of an artifact store that several share; by default each has its own."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class SettingsBlock:
         self.settled = settled or self._value
         self.backend: Block | None = None
         self.max_age: dict[str, float] = {}
+        self.store: Block | None = None
 
     def read(self, block: Block, *, root: bool = True) -> None:
         """Take one ``mlform`` block; that of a called module only says what it requires."""
@@ -59,11 +60,17 @@ class SettingsBlock:
                 self.diagnostics.warning("Refresh ignored", detail, at=inner.header_span)
             elif inner.kind == "backend" and root:
                 self._backend(inner)
+            elif inner.kind == "store" and root:
+                self._only_path(inner, "The store block")
+                self.store = inner
+            elif inner.kind == "store":
+                detail = "The store is the root module's: that of a called module is not used."
+                self.diagnostics.warning("Store ignored", detail, at=inner.header_span)
             elif inner.kind == "backend":
                 detail = "State is the root module's: the backend of a called module is not used."
                 self.diagnostics.warning("Backend ignored", detail, at=inner.header_span)
             else:
-                known = ["required_providers", "backend", "refresh"]
+                known = ["required_providers", "backend", "refresh", "store"]
                 detail = (
                     f'The mlform block holds no "{inner.kind}".{did_you_mean(inner.kind, known)}'
                 )
@@ -71,17 +78,12 @@ class SettingsBlock:
 
     def settings(self) -> Settings:
         """Return what the blocks said, with defaults for what they left open."""
-        if self.backend is None:
-            return Settings(max_age=self.max_age)
-        path = self.backend.body.attributes.get("path")
-        value = Settings.backend_path if path is None else self.settled(path)
-        if not isinstance(value, str):
-            if not self.diagnostics.errors:
-                detail = "`path` is a string, and known before anything is planned."
-                at = None if path is None else path.value_span
-                self.diagnostics.error("Invalid argument", detail, at=at)
-            return Settings(max_age=self.max_age)
-        return Settings("sqlite", value, self.max_age)
+        backend = self._path(self.backend) or Settings.backend_path
+        store = self._path(self.store)
+        if self.store is not None and store is None and not self.diagnostics.errors:
+            detail = 'A store is in a folder: store { path = "…" }.'
+            self.diagnostics.error("Missing argument", detail, at=self.store.header_span)
+        return Settings("sqlite", backend, self.max_age, store)
 
     def _refresh(self, block: Block) -> None:
         """Take ``refresh { max_age = { KIND = "30s" } }``."""
@@ -106,6 +108,18 @@ class SettingsBlock:
             else:
                 self.max_age[kind] = float(match[1]) * _UNITS[match[2]]
 
+    def _path(self, block: Block | None) -> str | None:
+        path = None if block is None else block.body.attributes.get("path")
+        if path is None:
+            return None
+        value = self.settled(path)
+        if isinstance(value, str) and value:
+            return value
+        if not self.diagnostics.errors:
+            detail = "`path` is a string, and known before anything is planned."
+            self.diagnostics.error("Invalid argument", detail, at=path.value_span)
+        return None
+
     def _backend(self, block: Block) -> None:
         labels = [label.text for label in block.labels]
         if labels != ["sqlite"]:
@@ -116,11 +130,14 @@ class SettingsBlock:
             )
             self.diagnostics.error("Unknown backend", detail, at=block.header_span)
             return
+        self._only_path(block, "The sqlite backend")
+        self.backend = block
+
+    def _only_path(self, block: Block, what: str) -> None:
         for attribute in block.body.attributes.values():
             if attribute.name != "path":
-                detail = f'The sqlite backend takes "path" only, not "{attribute.name}".'
+                detail = f'{what} takes "path" only, not "{attribute.name}".'
                 self.diagnostics.error("Unknown argument", detail, at=attribute.name_span)
-        self.backend = block
 
     def _providers(self, block: Block) -> None:
         known = self.registry.providers()

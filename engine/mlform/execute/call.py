@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +20,8 @@ _BUG: Final = "This is a bug in the provider."
 def call(task: Mapping[str, Any], channel: object) -> dict[str, Any]:
     """Carry out a task, as ``mlform.execute.task.Task`` has it. Raises what the provider raises."""
     resource = _resource(task)
-    given = task["arguments"] if task["method"] in {"apply", "import"} else None
+    taking = {"apply", "import", "compare"}
+    given = task["arguments"] if task["method"] in taking else None
     new = None if given is None else _arguments(resource, given)
     old = _stored(resource, task["old"])
     context: Context = _load(task["context_factory"])(task["context"], channel)
@@ -30,6 +32,10 @@ def call(task: Mapping[str, Any], channel: object) -> dict[str, Any]:
             return {"found": found_data(resource, resource.import_(context, task["id"], new))}
         case "destroy":
             return {"kept": str(resource.destroy(context, _recorded(old)) or "")}
+        case "compare":
+            other = resource.attributes.model_validate(dict(task["old"]["other"]))
+            found = resource.compare(context, new, _recorded(old).attributes, other)
+            return _plain(resource, {"differences": [asdict(d) for d in found]})
         case "run":
             if not isinstance(resource, MonitorResource):
                 raise ProviderError(f"{_name(resource)} is no monitor: it cannot be run. {_BUG}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Literal, Protocol, TypeAlias
 
-Method: TypeAlias = Literal["apply", "destroy", "run", "import"]
+Method: TypeAlias = Literal["apply", "destroy", "run", "import", "compare"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Task:
     """One call of one method of one resource. All of it is plain data.
 
     ``provider`` is where the provider class is: ``"module:attribute"``. ``old`` is ``None`` or
-    ``{"arguments": …, "attributes": …}``; ``arguments`` may be ``None`` for ``import`` alone.
+    ``{"arguments": …, "attributes": …, "other": …}``, the last the attributes to compare with;
+    ``arguments`` may be ``None`` for ``import`` alone.
     ``context`` must have ``root`` (the working directory
     of the run) and ``workdir`` (under which each attempt gets its folder); the rest is for
     ``context_factory``, ``"module:function"``, which is called in the worker with the context and
@@ -84,9 +85,10 @@ class Result:
     """How a run ended: with a value, an error, cancelled, or lost.
 
     ``value`` is, for ``apply``, the attributes; for ``run`` ``{"attributes": …, "alarms": […]}``;
-    for ``destroy`` ``{"kept": …}``; for ``import`` ``{"found": …}``, in it ``None`` or
-    ``{"attributes": …, "arguments": …}``. ``lost`` says how the process ended without a word
-    (killed, crashed): whether the work was done is then unknown, which is not the same as failed.
+    for ``destroy`` ``{"kept": …}``; for ``compare`` ``{"differences": […]}``; for ``import``
+    ``{"found": …}``, in it ``None`` or ``{"attributes": …, "arguments": …}``. ``lost`` says how
+    the process ended without a word (killed, crashed): whether the work was done is then unknown,
+    which is not the same as failed.
     ``cancelled``: the user asked for it, and it stopped or was ended.
     """
 

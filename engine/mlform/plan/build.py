@@ -257,6 +257,7 @@ class _Builder:
             imported=found,
             observed=None if record is None else seen.attributes,
             adopted=adopted_,
+            determinism=resource.lifecycle.determinism,
         )
 
     def _adopting(

@@ -151,6 +151,7 @@ def _step(step: Step) -> dict[str, Any]:
         "deposed": step.deposed,
         "observed": step.observed,
         "adopted": None if step.adopted is None else dict(step.adopted),
+        "determinism": step.determinism,
     }
 
 
@@ -188,6 +189,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         deposed=data["deposed"],
         observed=data["observed"],
         adopted=data["adopted"],
+        determinism=data["determinism"],
     )
 
 

@@ -85,8 +85,8 @@ class Reason:
     ``what`` is one of ``new``, ``argument``, ``decision``, ``operational``, ``metadata``,
     ``identity``, ``code``, ``environment``, ``input``, ``upstream``, ``gone``, ``drift``,
     ``type``, ``removed``, ``held``, ``again``, ``trigger``, ``version``, ``imported``,
-    ``revert``. For
-    ``again`` the subject says how it was asked for, and ``after`` by whom if not by who applies.
+    ``revert``, ``reproduced``. For ``again`` the subject says how it was asked for, and ``after``
+    by whom if not by who applies.
     """
 
     what: str
@@ -189,6 +189,8 @@ class Step:
     """What must hold of the result (``postcondition``); ``self`` is the resource."""
     again: bool = False
     """Done whatever the keys say: asked for with ``-replace``, or tainted."""
+    determinism: str = "none"
+    """What two runs of one key promise (``lifecycle.determinism``)."""
     create_first: bool = False
     """A replacement is made before the old one goes (``create_before_destroy``)."""
     imported: ImportFact | None = None

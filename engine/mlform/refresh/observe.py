@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,6 +52,8 @@ class Looker:
     digests: FileDigests
     closures: ClosureCache
     looks: Looks
+    shared: bool = False
+    """Whether the artifact store is one that other folders use too."""
 
     def save(self) -> None:
         """Keep the caches for the next command."""
@@ -356,10 +358,17 @@ def _read(
 
 def artifacts_there(data: Any, artifacts: LocalStore) -> bool:
     """Tell whether every artifact that attributes name is in the store."""
+    return all(artifact["digest"] in artifacts for artifact in artifacts_in(data))
+
+
+def artifacts_in(data: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every artifact that attributes name."""
     if isinstance(data, Mapping):
         if data.keys() == Artifact.model_fields.keys():
-            return data["digest"] in artifacts
-        return all(artifacts_there(v, artifacts) for v in data.values())
-    if isinstance(data, list | tuple):
-        return all(artifacts_there(v, artifacts) for v in data)
-    return True
+            yield data
+            return
+        data = data.values()
+    elif not isinstance(data, list | tuple):
+        return
+    for value in data:
+        yield from artifacts_in(value)

@@ -60,9 +60,12 @@ def reason(it: Reason) -> str:
     where = f"   ({it.at})" if it.at else ""
     match it.what:
         case "again":
+            again = "the new result takes the place of the old"
             if it.subject == "tainted":
-                return f"tainted by {it.after}"
-            return "asked for with -replace, whatever its key says"
+                return f"tainted by {it.after}: {again}"
+            return f"asked for with -replace: {again}"
+        case "reproduced":
+            return "made again beside the one recorded, to be compared with it"
         case "imported":
             said = f"taken over from {it.subject}, which exists already: nothing is run for it"
             return said + where

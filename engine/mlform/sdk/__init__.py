@@ -1,6 +1,7 @@
 """What a provider author imports, all of it. Providers may import nothing else of the engine."""
 
 from mlform.sdk import code
+from mlform.sdk.comparing import TOLERANCE, Difference, close, differences
 from mlform.sdk.context import Artifacts, CancelledError, Context, Doing, Looking
 from mlform.sdk.fields import (
     Actual,
@@ -37,6 +38,7 @@ from mlform.sdk.resource import (
 )
 
 __all__ = [
+    "TOLERANCE",
     "Actual",
     "Alarm",
     "AnyResource",
@@ -50,6 +52,7 @@ __all__ = [
     "Code",
     "Context",
     "Decision",
+    "Difference",
     "Doing",
     "Facets",
     "Handle",
@@ -73,5 +76,7 @@ __all__ = [
     "Unordered",
     "Volatile",
     "WriteOnly",
+    "close",
     "code",
+    "differences",
 ]

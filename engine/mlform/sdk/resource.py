@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
+from mlform.sdk.comparing import Difference, differences
 from mlform.sdk.fields import Arguments, Attributes
 
 if TYPE_CHECKING:
@@ -174,6 +175,14 @@ class Resource(ABC, Generic[A, B]):
         name = f'{self.kind} "{self.type}"' if self.type else self.kind
         detail = f"{name} takes over nothing that exists already: {self.imports}."
         raise ResourceError("Cannot be imported", detail)
+
+    def compare(self, ctx: Context, given: A, one: B, two: B) -> Sequence[Difference]:
+        """Say how two results of the same arguments differ, and whether that is tolerable.
+
+        By default numbers may differ by rounding, and everything else not at all. A type whose
+        artifacts hold more than their bytes say (a model) compares what they do.
+        """
+        return differences(one, two)
 
     def destroy(self, ctx: Context, old: Stored[A, B]) -> str:
         """Remove it; return what was kept, if anything. What is already gone is no error."""

@@ -92,7 +92,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Realisation:
-    """One result a key has had. A key may have several; the first is selected."""
+    """One result a key has had. A key may have several; exactly one is selected."""
 
     key: str
     digest: str
@@ -270,8 +270,12 @@ class Store(Protocol):
         """Return the selected realisation of each key that has one."""
         ...
 
-    def realise(self, lease: Lease, realisation: Realisation) -> None:
-        """Remember a result under its key; the first of a key is selected."""
+    def realise(self, lease: Lease, realisation: Realisation, *, select: bool = True) -> None:
+        """Remember a result under its key and select it; without ``select``, beside the others."""
+
+    def all_realisations(self, key: str) -> Sequence[Realisation]:
+        """Return every realisation of a key, the selected one first."""
+        ...
 
     def raise_alarm(
         self, lease: Lease, run: str, monitor: Address, payload: Mapping[str, Any]

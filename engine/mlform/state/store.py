@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from mlform.address import Address
 from mlform.diagnostics import DiagnosedError
@@ -217,25 +217,41 @@ class SqlStore:
             for start in range(0, len(keys) if connection is not None else 0, _BATCH):
                 assert connection is not None
                 chosen = REALISATIONS.c.key.in_(list(keys[start : start + _BATCH]))
-                query = select(REALISATIONS).where(chosen).order_by(REALISATIONS.c.number)
+                query = select(REALISATIONS).where(chosen).order_by(REALISATIONS.c.number.desc())
                 for row in connection.execute(query):
                     if row.key not in found and sound(row):
                         found[row.key] = _realisation(row)
         return found
 
-    def realise(self, lease: Lease, realisation: Realisation) -> None:
-        """Remember a result under its key; the first of a key is selected."""
+    def realise(self, lease: Lease, realisation: Realisation, *, select: bool = True) -> None:
+        """Remember a result under its key, and select it; else those before it stay selected.
+
+        The number of a realisation is its rank: the highest sound one of a key is selected.
+        """
         key, digest = realisation.key, realisation.digest
         with self._database.writing() as connection:
             _hold(connection, lease)
-            query = select(REALISATIONS).where(REALISATIONS.c.key == key)
-            rows = connection.execute(query.order_by(REALISATIONS.c.number)).all()
-            if any(row.digest == digest and sound(row) for row in rows):
+            rows = connection.execute(_ranked(key)).all()
+            same = next((row for row in rows if row.digest == digest and sound(row)), None)
+            if same is not None and (not select or same.number == rows[0].number):
                 return
-            number = rows[-1].number + 1 if rows else 1
             kept = write(dict(realisation.attributes)), write(dict(realisation.receipt))
+            if same is not None:
+                connection.execute(
+                    delete(REALISATIONS).where(
+                        REALISATIONS.c.key == key, REALISATIONS.c.number == same.number
+                    )
+                )
+                kept = same.attributes, same.receipt
+            number = 1 if not rows else rows[0].number + 1 if select else rows[-1].number - 1
             row = (key, number, digest, *kept, seal(key, number, digest, *kept))
             connection.execute(insert(REALISATIONS).values(row))
+
+    def all_realisations(self, key: str) -> Sequence[Realisation]:
+        """Return every sound realisation of a key, the selected one first."""
+        with self._database.reading() as connection:
+            rows = [] if connection is None else connection.execute(_ranked(key)).all()
+        return [_realisation(row) for row in rows if sound(row)]
 
     def raise_alarm(
         self, lease: Lease, run: str, monitor: Address, payload: Mapping[str, Any]
@@ -282,6 +298,12 @@ class SqlStore:
         with self._database.writing() as connection:
             _hold(connection, lease)
             journal.append(connection, 0, run, operation, address, detail)
+
+
+def _ranked(key: str) -> Select[Any]:
+    """Return the query for the realisations of a key, the highest rank first."""
+    chosen = select(REALISATIONS).where(REALISATIONS.c.key == key)
+    return chosen.order_by(REALISATIONS.c.number.desc())
 
 
 def _state(connection: Connection) -> Row[Any]:

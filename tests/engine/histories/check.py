@@ -1,0 +1,369 @@
+"""What must hold of every history."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.engine.histories.model import NUMBER, Block, History, Round, by_name
+from tests.engine.histories.run import (
+    TARGET,
+    Done,
+    Place,
+    Planned,
+    calm,
+    results,
+    shuffled,
+    written,
+)
+
+from mlform.address import Address
+from mlform.apply import Outcome
+from mlform.diagnostics import DiagnosedError
+from mlform.plan import QUIET, Action, Step, dump, parse, severity
+from mlform.refresh.world import TRIGGERS, aliased_classes, lasting
+from mlform.registry import Registry
+from mlform.sdk.fields import FieldClass
+from mlform.state.model import Record, Snapshot
+from mlform.values import canonical, identity
+
+_REGISTRY = Registry({"strange": TARGET})
+_EMPTY_KEYS: dict[str, str] = {}
+
+
+class BrokenError(AssertionError):
+    """Something that must hold does not."""
+
+
+def hold(condition: object, what: str, *about: object) -> None:
+    if not condition:
+        raise BrokenError(f"{what}: {' | '.join(map(str, about))}")
+
+
+def check(history: History, folder: Path) -> None:
+    """Carry a history out under a folder. Raises ``BrokenError`` at the first thing amiss."""
+    place, keys = Place(folder / "a"), dict(_EMPTY_KEYS)
+    done = Done((), None)
+    for number, round_ in enumerate(history.rounds):
+        written(place, round_)
+        place.befall(round_)
+        text = repeated(place, round_)
+        twin = place.root.with_name(f"twin{number}") if number == 1 else None
+        if twin is not None and not _storms(round_):
+            shutil.copytree(place.root, twin)
+        else:
+            twin = None
+        done = place.apply(round_)
+        same(text, done)
+        for planned in done.plans:
+            announced(planned)
+            cut_off(planned)
+            keyed(planned.after, keys)
+        if twin is not None:
+            saved_equals_direct(place, Place(twin), round_, done)
+        if done.whole:
+            consistent(round_, place.snapshot())
+            if round_.refresh:
+                settled(place, round_)
+    last = calm(history.rounds[-1])
+    written(place, last)
+    done = place.apply(last)
+    hold(not done.refused and not done.killed, "a calm apply is not refused", done.refused)
+    if done.applied and done.applied.outcome and _lost(done.applied.outcome):
+        return  # a champion rotted away while its gate fails the candidate: no apply can mend that
+    if done.applied and done.applied.plan.deferred and done.applied.plan.held:
+        return  # how many there are of something rests on what is held
+    hold(done.whole, "a calm apply is complete", done.applied and done.applied.outcome)
+    snapshot = place.snapshot()
+    consistent(last, snapshot)
+    keyed(snapshot, keys)
+    settled(place, last)
+    idle(place, last)
+    if not any(map(_leaves_a_mark, history.rounds)):
+        as_from_scratch(last, snapshot, Place(folder / "fresh"))
+
+
+def _lost(outcome: Outcome) -> bool:
+    return {f.summary for f in outcome.failures} == {"Artifact lost"}
+
+
+def _storms(round_: Round) -> bool:
+    several = round_.parallelism > 1
+    return bool(round_.kill or round_.stop or round_.taint or round_.drift or several)
+
+
+def _leaves_a_mark(round_: Round) -> bool:
+    """Tell whether what comes after rests on what was before, as it should."""
+    return bool(round_.noise) or any("ignore" in line for b in round_.blocks for line in b.life)
+
+
+def repeated(place: Place, round_: Round) -> str:
+    """Return a plan as bytes, made with records in another order; empty where it is refused."""
+    try:
+        plan = place.plan(round_, shuffled(place.snapshot(), len(round_.blocks)))
+    except DiagnosedError:  # apply is refused too
+        return ""
+    text = dump(plan)
+    hold(parse(text) == plan, "a plan survives its file")
+    return text if plan.lineage else ""
+
+
+def same(text: str, done: Done) -> None:
+    """(d) Equal inputs give equal bytes."""
+    if text and done.plans:
+        again = dump(done.plans[0].plan)
+        hold(text == again, "equal inputs give equal plans", *_differences(text, again))
+
+
+def _differences(one: str, two: str) -> list[str]:
+    pairs = zip(one.splitlines(), two.splitlines(), strict=False)
+    return [f"{a} / {b}" for a, b in pairs if a != b][:3]
+
+
+def announced(planned: Planned) -> None:
+    """(c) What ran was announced, and was no more than that."""
+    steps = {str(s.address): s for s in planned.plan.steps}
+    for event in planned.finished:
+        if event.action is Action.NO_OP:
+            continue
+        step = steps.get(str(event.address))
+        hold(step is not None, "what ran is in the plan", event)
+        assert step is not None
+        hold(step.action not in QUIET, "what was to do nothing did nothing", event, step.action)
+        most = severity(Action.REPLACE) if _may_replace(step) else severity(step.action)
+        hold(severity(event.action) <= most, "no more is done than planned", event, step.action)
+        certain = {Action.REUSE, Action.UPDATE}
+        certain |= {Action.DECIDE} if any(r.what == "decision" for r in step.reasons) else set()
+        if step.action is Action.MAYBE and event.action not in certain:
+            hold(
+                _moved_before(step, planned), "`run?` runs only if something upstream moved", event
+            )
+    called = {a for a, _ in planned.calls}
+    for address, method in planned.calls:
+        step = steps.get(address)
+        hold(step is not None and step.action not in QUIET, "only planned steps call", address)
+        assert step is not None
+        going = {Action.DESTROY, Action.REPLACE, Action.FORGET}
+        destroys = step.action in going or _may_replace(step)
+        hold(method != "destroy" or destroys, "only what is planned destroys", address, step.action)
+    for event in planned.finished:
+        computed = event.action in {Action.REUSE, Action.NO_OP}
+        name = str(event.address)
+        hold(not (computed and name in called), "reuse computes nothing", name, event.action)
+
+
+def _may_replace(step: Step) -> bool:
+    return step.action is Action.MAYBE and TRIGGERS in step.arguments
+
+
+def _moved_before(step: Step, planned: Planned) -> bool:
+    """Tell whether an upstream resource came out different, or was not there before."""
+    for address in step.refers_to:
+        before, after = (s.records.get(address) for s in (planned.before, planned.after))
+        if before is None or after is None or before.attributes != after.attributes:
+            return True
+    return step.parts is None or step.environment is None
+
+
+def cut_off(planned: Planned) -> None:
+    """Early cutoff at every edge: what has what it had runs only if something else asks for it."""
+    steps = {str(s.address): s for s in planned.plan.steps}
+    for event in planned.finished:
+        name = str(event.address)
+        before, after = (s.records.get(event.address) for s in (planned.before, planned.after))
+        if event.action not in {Action.RUN, Action.CREATE, Action.ROLL, Action.REPLACE}:
+            continue
+        if before is None or after is None or before.type != after.type:
+            continue
+        step = steps[name]
+        if step.gone or step.moved or step.again:
+            continue
+        same = fingerprint(before, triggers=True) == fingerprint(after, triggers=True)
+        hold(not same, "what has the inputs it had does not run", name, event.action, step.reasons)
+
+
+def fingerprint(record: Record, *, triggers: bool = False) -> str:
+    """Return all that a result depends on, worked out without the engine's keys."""
+    offer = _REGISTRY.find(record.address.kind, record.type)
+    assert offer is not None
+    classes = aliased_classes(offer.resource)
+    counted = {FieldClass.SEMANTIC, FieldClass.IDENTITY}
+    arguments = {n: v for n, v in record.arguments.items() if classes.get(n) in counted}
+    if triggers and TRIGGERS in record.arguments:
+        arguments[TRIGGERS] = record.arguments[TRIGGERS]
+    code = {n: c["digest"] for n, c in record.code.items()}
+    rest = [dict(record.parts), code, dict(record.environment)]
+    return canonical(
+        [
+            record.address.kind,
+            record.type,
+            identity({k: v for k, v in arguments.items() if k not in code}),
+            *rest,
+        ]
+    )
+
+
+def keyed(snapshot: Snapshot, keys: dict[str, str]) -> None:
+    """Equal keys have equal inputs, and the other way round, all through a history."""
+    for record in snapshot.records.values():
+        if record.address.kind == "trigger":
+            continue
+        print_ = fingerprint(record)
+        hold(keys.setdefault(record.key, print_) == print_, "equal keys, equal inputs", record)
+        hold(keys.setdefault(print_, record.key) == record.key, "equal inputs, equal keys", record)
+
+
+def consistent(round_: Round, snapshot: Snapshot) -> None:
+    """Everything recorded follows from what is recorded of what it takes, by our own reckoning."""
+    blocks = by_name(round_)
+    for address, record in snapshot.records.items():
+        block = blocks.get(address.name)
+        if block is None or record.held or "ignore_changes = all" in block.life:
+            continue
+        uses = _uses(block, round_, snapshot)
+        if uses is None or _waits(address, snapshot):
+            continue
+        _follows(block, record, round_, uses)
+
+
+def _waits(address: Address, snapshot: Snapshot) -> bool:
+    """Tell whether a record may rightly be behind: it is held, or something it needs is."""
+    record = snapshot.records.get(address)
+    if record is None or record.held:
+        return True
+    gates = [n for n in record.needs if n.kind == "gate"]
+    failed = any(
+        snapshot.records[g].attributes["passed"] is False for g in gates if g in snapshot.records
+    )
+    if failed and address.kind != "model":
+        return True
+    return any(_waits(n, snapshot) for n in record.needs)
+
+
+def _uses(block: Block, round_: Round, snapshot: Snapshot) -> list[int] | None:
+    """Return the numbers a job should have; ``None`` where that cannot be told."""
+    found: list[int] = []
+    for name in block.uses:
+        if name == "m" or block.inside:
+            return None
+        used = by_name(round_)[name]
+        records = [r for a, r in sorted(snapshot.records.items()) if a.name == name]
+        if not records and not (used.repeat or used.later):
+            return None
+        found += [int(r.attributes[NUMBER[used.kind]]) for r in records]
+    return found
+
+
+def _follows(block: Block, record: Record, round_: Round, uses: list[int]) -> None:
+    given, gives = record.arguments, record.attributes
+    values = block.values
+    match block.type:
+        case "node" | "odd":
+            if not block.inside:
+                hold(
+                    given["uses"] == uses,
+                    "a job has the numbers it uses",
+                    record.address,
+                    given["uses"],
+                    uses,
+                )
+            parity = (given["value"] + sum(given["uses"]) + gives.get("noise", 0)) % 2
+            hold(gives["parity"] == parity, "a job's result is that of its arguments", record)
+            hold(given["value"] == int(values["value"]), "a job has its value", record)
+        case "lines":
+            lines = round_.files[values["path"].strip('"')]
+            hold(gives["rows"] == len(lines), "a dataset has the rows of its file", record, lines)
+            enough = len(lines) >= int(values.get("least", "0"))
+            hold(gives["enough"] == enough, "a dataset is judged by its threshold", record)
+        case "sum":
+            pass
+        case "most":
+            hold(str(given["candidate"]) == gives["judged"], "a gate judges its candidate", record)
+            passed = given["candidate"] <= int(values.get("most", "1"))
+            hold(gives["passed"] == passed, "a verdict is that of the threshold", record)
+        case "file":
+            hold(gives["shown"] == given["shows"], "a service shows what it is given", record)
+    if block.uses and block.type in {"most", "file"} and not block.inside:
+        name = "shows" if block.type == "file" else "candidate"
+        hold([given[name]] == uses[:1], "what is taken is what is given", record, uses)
+
+
+def settled(place: Place, round_: Round) -> None:
+    """(b) Apply, then plan: nothing."""
+    plan = place.plan(calm(round_))  # a plan does not meet the luck of the round
+    left = [(str(s.address), s.action.value, s.reasons) for s in plan.changes]
+    nothing = plan.empty and not plan.deferred
+    hold(nothing, "after a clean apply there is nothing to do", left, plan.deferred, plan.moves)
+
+
+def idle(place: Place, round_: Round) -> None:
+    """Applying that nothing calls nobody."""
+    done = place.apply(calm(round_))
+    calls = [c for p in done.plans for c in p.calls]
+    hold(not calls and done.whole, "nothing runs when there is nothing to do", calls)
+
+
+def saved_equals_direct(one: Place, two: Place, round_: Round, done: Done) -> None:
+    """(e) A plan through a file, or directly: the same comes of it."""
+    other = two.apply(Round(**{**vars(round_), "saved": not round_.saved}))
+    hold(
+        other.refused.split(":")[0] == done.refused.split(":")[0],
+        "both refused or none",
+        other.refused,
+        done.refused,
+    )
+    if done.applied is not None and done.applied.plan.deferred:
+        return
+    a, b = one.snapshot(), two.snapshot()
+    hold(
+        _lasting(a) == _lasting(b) or _rounds(done) != _rounds(other),
+        "saved equals direct",
+        _lasting(a),
+        _lasting(b),
+    )
+
+
+def _rounds(done: Done) -> int:
+    return len(done.plans)
+
+
+def _lasting(snapshot: Snapshot) -> Mapping[str, Any]:
+    found = {}
+    for address, record in sorted(snapshot.records.items()):
+        offer = _REGISTRY.find(address.kind, record.type)
+        assert offer is not None
+        found[str(address)] = (
+            record.key,
+            record.digest,
+            lasting(offer.resource, record.attributes),
+        )
+    return found
+
+
+def as_from_scratch(last: Round, snapshot: Snapshot, fresh: Place) -> None:
+    """(a) Incremental equals from scratch, for all that is not held and rests on no history."""
+    written(fresh, last)
+    done = fresh.apply(last)
+    hold(done.whole, "from scratch is complete", done.refused)
+    scratch = fresh.snapshot()
+    marked = _marked(last, snapshot) | _marked(last, scratch)
+    ours = {a: v for a, v in results(snapshot).items() if a not in marked}
+    theirs = {a: v for a, v in results(scratch).items() if a not in marked}
+    hold(ours == theirs, "incremental equals from scratch", ours, theirs)
+
+
+def _marked(round_: Round, snapshot: Snapshot) -> set[str]:
+    """Return what rests on history: what has a baseline or is held, and all after it."""
+    blocks = by_name(round_)
+    marked: set[Address] = set()
+    for address in snapshot.records:
+        block = blocks.get(address.name)
+        if block is None or block.prior or block.kind == "model" or _waits(address, snapshot):
+            marked.add(address)
+    while more := {
+        a for a, r in snapshot.records.items() if a not in marked and marked & {*r.needs}
+    }:
+        marked |= more
+    return {str(a) for a in marked}
