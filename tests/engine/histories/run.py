@@ -143,6 +143,7 @@ class Place:
             mock.patch("mlform.commands.tainting.provenance", return_value={"by": "someone"}),
             mock.patch("mlform.refresh.observe.environment", environment),
             mock.patch("mlform.apply.step.environment", environment),
+            mock.patch("mlform.apply.current.environment", environment),
         ):
             yield
 
