@@ -103,8 +103,9 @@ class Handle:
 
     ``digest`` is ``UNKNOWN`` while what it names is still to be made. ``attributes`` serve
     traversal (``dataset.loans.rows``) and are no part of the identity: equal digests are equal
-    content. ``covered`` are those that the digest covers, as plain data. ``used`` says what one
-    consumer takes of it, where that is less than all.
+    content. ``covered`` are those that the digest covers, as plain data. In the arguments of a
+    consumer ``used`` says what it takes, where that is less than all, and ``artifact`` what the
+    digest names, so that it is known when nothing else has it any more.
     """
 
     address: str
@@ -113,6 +114,7 @@ class Handle:
     attributes: Mapping[str, Value] = field(default_factory=dict, compare=False, repr=False)
     covered: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     used: Used | None = field(default=None, compare=False, repr=False)
+    artifact: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def counted(self) -> str | Unknown:
@@ -242,6 +244,8 @@ def tagged(handle: Handle) -> dict[str, Any]:
         "attribute": handle.attribute,
         "digest": handle.digest,
     }
+    if handle.artifact is not None:
+        inner["artifact"] = dict(handle.artifact)
     if handle.used is not None:
         inner["used"] = {n: dict(part) for n, part in vars(handle.used).items() if n != "digest"}
     return {_HANDLE: inner}
@@ -256,6 +260,8 @@ def handle_in(data: object) -> Handle | None:
             inner["address"],
             inner["attribute"],
             inner["digest"],
+            covered=inner.get("artifact", {}),
+            artifact=inner.get("artifact"),
             used=None if used is None else Used(**used),
         )
     return None

@@ -201,6 +201,16 @@ def test_swapping_two_files_counts(root):
         ("import bare.module", ["bare/module.py"]),
         ("from bare import module", ["bare/module.py"]),
         ("from . import other", ["other.py"]),
+        ("import bare", []),
+        ("from listed import *", ["listed/__init__.py", "listed/sub.py"]),
+        (
+            "from importlib import import_module as m\nm('pkg.top')",
+            ["pkg/__init__.py", "pkg/top.py"],
+        ),
+        ("import importlib\nimportlib.import_module(name='bare.module')", ["bare/module.py"]),
+        ("import importlib\nimportlib.import_module('.module', 'bare')", ["bare/module.py"]),
+        ("import importlib\nimportlib.import_module('.other', __package__)", ["other.py"]),
+        ("__import__('bare.module', fromlist=['x'])", ["bare/module.py"]),
         ("import pkg.missing", ["pkg/__init__.py"]),
     ],
 )
@@ -209,6 +219,8 @@ def test_each_way_to_import(root, statement, files):
     write(root, "pkg/top.py", "from ..pkg.sub.leaf import f\n" if "sub" in statement else "")
     write(root, "pkg/sub/leaf.py", "def f(): pass\n")
     write(root, "bare/module.py", "")
+    write(root, "listed/__init__.py", "__all__ = ['sub', 'other']\nother = 1\n")
+    write(root, "listed/sub.py", "")
     write(root, "entry.py", f"{statement}\ndef go(): pass\n")
     found = read(root, "entry.py:go")
     assert sorted(found.files) == sorted(["entry.py", *files])
@@ -236,7 +248,7 @@ def test_third_party_modules_become_distributions(root):
 def test_a_computed_import_is_noted(root):
     write(root, "entry.py", "import importlib\ndef go(n):\n    importlib.import_module(n)\n")
     assert read(root, "entry.py:go").notes == (
-        "entry.py:3: an import with a computed name is not followed",
+        "entry.py:3: code loaded by a computed name is not followed",
     )
 
 
@@ -378,3 +390,69 @@ def _age(cache):
     """Let the files have last changed long before the cache saw them."""
     for entry in cache._entries.values():
         entry.seen += 10**9
+
+
+@pytest.mark.parametrize(
+    "loading",
+    [
+        "importlib.import_module(name)",
+        "importlib.import_module('.x', name)",
+        "runpy.run_path('x.py')",
+        "importlib.util.spec_from_file_location('x', 'x.py')",
+        "exec(open('x.py').read())",
+    ],
+)
+def test_code_that_cannot_be_followed_is_noted(root, loading):
+    write(root, "entry.py", f"import importlib, runpy\ndef go(name):\n    {loading}\n")
+    (note,) = read(root, "entry.py:go").notes
+    assert note.startswith("entry.py:3:")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("def f():\n    return 1\n", "f = None\n"),
+        ("def f():\n    return 1\n", "from other import *\n"),
+        (
+            "def f():\n    return 1\n",
+            "try:\n    from other import f\nexcept ImportError:\n    pass\n",
+        ),
+        ("class C:\n    def f(self):\n        return 1\n    f = None\n",) * 2,
+    ],
+)
+def test_what_binds_a_name_last_counts(root, pieces):
+    one, two = pieces
+    if one == two:
+        two = "class C:\n    f = None\n    def f(self):\n        return 1\n"
+    else:
+        one, two = one + two, two + one
+    tail = "def go(): pass\n"
+    write(root, "entry.py", one + tail)
+    before = read(root, "entry.py:go").digest
+    write(root, "entry.py", two + tail)
+    assert read(root, "entry.py:go").digest != before
+
+
+def test_namespaces_are_ours_unless_a_package_of_that_name_is_installed(root):
+    write(root, "sklearn/mine.py", "def f(): pass\n")
+    write(root, "bare/module.py", "")
+    write(root, "entry.py", "import bare.module\nimport sklearn.mine\ndef go(): pass\n")
+    found = read(root, "entry.py:go")
+    assert found.distributions == {"scikit-learn"}
+    assert found.unresolved == frozenset()
+
+
+def test_cycles_end(root):
+    write(root, "one.py", "import two\ndef go(): pass\n")
+    write(root, "two.py", "from one import go\n")
+    assert sorted(read(root, "one.py:go").files) == ["one.py", "two.py"]
+
+
+def test_names_that_a_package_passes_on_bring_the_code_behind_them(root):
+    write(root, "kit/__init__.py", "from .inner import f\n")
+    write(root, "kit/inner.py", "def f():\n    return 1\n")
+    write(root, "entry.py", "from kit import f\ndef go():\n    return f()\n")
+    before = read(root, "entry.py:go")
+    write(root, "kit/inner.py", "def f():\n    return 3\n")
+    after = read(root, "entry.py:go")
+    assert changed_code(before.files, after.files) == ["kit/inner.py:f"]

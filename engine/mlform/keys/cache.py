@@ -19,7 +19,7 @@ from mlform.keys.errors import CodeError
 from mlform.keys.facts import Facts, read
 from mlform.keys.installed import installed_state, top_level_names
 
-_FORMAT: Final = [1, *sys.version_info[:2]]
+_FORMAT: Final = [2, *sys.version_info[:2]]
 """Raise the first number when the facts of equal code change."""
 
 _SETTLED_NS: Final = 100_000_000

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from mlform.diagnostics import did_you_mean
 from mlform.keys.cache import ClosureCache
 from mlform.keys.errors import CodeError
-from mlform.keys.facts import Facts, Import
+from mlform.keys.facts import Facts
+from mlform.keys.imports import Import
 from mlform.values import digest
 
 
@@ -24,12 +25,15 @@ class Closure:
     annotations or the place of the folder. ``files`` has, for each file relative to the spec's
     folder, the hashes of its functions and classes, and of its other statements as
     ``<module>``. ``third_party`` are the top-level modules it imports that are neither first-party
-    nor the standard library. ``notes`` say what could not be followed.
+    nor the standard library; ``namespaces`` those that are folders without ``__init__.py`` here
+    (an installed package of that name would go before them). ``notes`` say what could not be
+    followed.
     """
 
     digest: str
     files: Mapping[str, Mapping[str, str]]
     third_party: frozenset[str] = frozenset()
+    namespaces: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     _cache: ClosureCache = field(
         default_factory=lambda: ClosureCache(None), repr=False, compare=False
@@ -38,10 +42,11 @@ class Closure:
     @cached_property
     def distributions(self) -> frozenset[str]:
         """The installed distributions that the imported third-party modules belong to."""
-        if not self.third_party:
+        tops = self.third_party | self.namespaces
+        if not tops:
             return frozenset()
         names = self._cache.top_level_names()
-        return frozenset(d for top in self.third_party for d in names.get(top, ()))
+        return frozenset(d for top in tops for d in names.get(top, ()))
 
     @property
     def unresolved(self) -> frozenset[str]:
@@ -75,6 +80,7 @@ def closure(root: Path, reference: str, cache: ClosureCache) -> Closure:
         digest=digest(content),
         files={p: f.functions for p, f in sorted(walk.found.items())},
         third_party=frozenset(walk.third_party),
+        namespaces=frozenset(walk.namespaces),
         notes=tuple(sorted(walk.notes)),
         _cache=cache,
     )
@@ -102,8 +108,10 @@ class _Walk:
         self.root, self.cache = root, cache
         self.found: dict[str, Facts] = {}
         self.third_party: set[str] = set()
+        self.namespaces: set[str] = set()
         self.notes: set[str] = set()
         self._files: dict[str, str | None] = {}
+        self._folders: dict[str, bool] = {}
 
     def from_entry(self, path: str) -> Facts:
         waiting = [path, *self._packages_above(path)]
@@ -122,7 +130,7 @@ class _Walk:
 
     def _imported(self, file: str, facts: Facts) -> Iterator[str]:
         for line in facts.computed:
-            self.notes.add(f"{file}:{line}: an import with a computed name is not followed")
+            self.notes.add(f"{file}:{line}: code loaded by a computed name is not followed")
         for imported in facts.imports:
             module = _absolute(file, imported)
             if module is None:
@@ -134,18 +142,28 @@ class _Walk:
             files = list(self._reached(module, imported))
             yield from files
             top = module.partition(".")[0]
-            ours = bool(files) or imported.level > 0
+            ours = imported.level > 0 or self._file(top) is not None
             if not ours and top not in sys.stdlib_module_names and not _is_engine(top):
-                self.third_party.add(top)
+                (self.namespaces if self._is_folder(top) else self.third_party).add(top)
 
     def _reached(self, module: str, imported: Import) -> Iterator[str]:
         """Give the files that importing runs: the module, what is imported from it, all above."""
         parts = module.split(".") if module else []
-        names = [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
-        names += [f"{module}.{name}" if module else name for name in imported.names]
-        for name in names:
+        above = [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+        taken = [*imported.names]
+        if "*" in taken and module and (package := self._file(module)):
+            # A star takes the submodules that a package lists in __all__.
+            taken += self.cache.facts(self.root / package, package).exports
+        for name in [*above, *(f"{module}.{name}" if module else name for name in taken)]:
             if file := self._file(name):
                 yield file
+
+    def _is_folder(self, top: str) -> bool:
+        """Tell whether a module may be a namespace package of ours: a folder with code in it."""
+        if top not in self._folders:
+            folder = self.root / top
+            self._folders[top] = folder.is_dir() and any(folder.rglob("*.py"))
+        return self._folders[top]
 
     def _file(self, module: str) -> str | None:
         if module not in self._files:
@@ -161,6 +179,8 @@ def _absolute(file: str, imported: Import) -> str | None:
     if not imported.level:
         return imported.module
     package = PurePosixPath(file).parts[:-1]
+    if imported.package is not None:
+        package = tuple(imported.package.split("."))
     up = imported.level - 1
     if up > len(package):
         return None

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlform.keys.errors import CodeError
+from mlform.keys.imports import Import, imports_of
 from mlform.keys.normal import Function, clean, form
 
 MODULE = "<module>"
@@ -20,22 +21,14 @@ _reading = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Import:
-    """One import as written: ``from ..a import b, c`` is level 2, module ``a``, names b and c."""
-
-    level: int
-    module: str
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Facts:
     """What one file says, whatever lies around it.
 
     ``functions`` has a short hash for each function, method and class at the top, and for the
     other statements under ``<module>``. ``content`` is the hash of all of it. ``names`` are bound
-    at the top level; ``open`` tells that there may be more (a star import). ``computed`` are the
-    lines of imports whose module name is computed, which cannot be followed.
+    at the top level; ``open`` tells that there may be more (a star import). ``exports`` are the
+    names in a literal ``__all__``. ``computed`` are the lines where code is loaded in a way that
+    cannot be followed: a module name that is computed, ``exec``.
     """
 
     functions: dict[str, str]
@@ -43,6 +36,7 @@ class Facts:
     imports: tuple[Import, ...]
     names: frozenset[str]
     open: bool
+    exports: tuple[str, ...]
     computed: tuple[int, ...]
 
     def to_data(self) -> dict[str, Any]:
@@ -56,11 +50,12 @@ class Facts:
             functions={str(k): str(v) for k, v in dict(data["functions"]).items()},
             content=str(data["content"]),
             imports=tuple(
-                Import(int(i["level"]), str(i["module"]), tuple(i["names"]))
+                Import(int(i["level"]), str(i["module"]), tuple(i["names"]), i["package"])
                 for i in data["imports"]
             ),
             names=frozenset(data["names"]),
             open=bool(data["open"]),
+            exports=tuple(data["exports"]),
             computed=tuple(data["computed"]),
         )
 
@@ -71,7 +66,7 @@ def read(source: bytes, name: str) -> Facts:
     pieces, order = _pieces(tree)
     functions = {n: _hash("\n".join(forms)) for n, forms in sorted(pieces.items())}
     content = _hash(repr((sorted((n, h) for n, h in functions.items() if n != MODULE), order)))
-    imports, computed = _imports(tree)
+    imports, computed = imports_of(tree)
     names = _bound(tree)
     return Facts(
         functions={n: h[:12] for n, h in functions.items()},
@@ -79,6 +74,7 @@ def read(source: bytes, name: str) -> Facts:
         imports=tuple(dict.fromkeys(imports)),
         names=frozenset(names),
         open="*" in names or "__getattr__" in names,
+        exports=tuple(_exports(tree)),
         computed=tuple(computed),
     )
 
@@ -104,21 +100,27 @@ def _hash(text: str) -> str:
 def _pieces(tree: ast.Module) -> tuple[dict[str, list[str]], list[str]]:
     """Return the forms by name, and the order of what runs when the module is imported.
 
-    Plain functions have no place in the order: moving one changes nothing.
+    Plain functions have no place in the order: moving one changes nothing, unless something else
+    may bind its name too.
     """
     pieces: dict[str, list[str]] = {}
     order: list[str] = []
+    rebound = _rebound(tree.body)
     for statement in tree.body:
         if isinstance(statement, Function):
             pieces.setdefault(statement.name, []).append(form(statement))
-            if _runs(statement):
+            if _runs(statement) or {statement.name, "*"} & rebound:
                 order.append(f"def {statement.name}")
         elif isinstance(statement, ast.ClassDef):
             order.append(f"class {statement.name}")
             methods = [s for s in statement.body if isinstance(s, Function)]
             for method in methods:
                 pieces.setdefault(f"{statement.name}.{method.name}", []).append(form(method))
-            statement.body[:] = [_stub(s) if isinstance(s, Function) else s for s in statement.body]
+            twice = _rebound(statement.body)
+            statement.body[:] = [
+                _stub(s, stays=s.name in twice) if isinstance(s, Function) else s
+                for s in statement.body
+            ]
             statement.body[:] = [s for s in statement.body if not isinstance(s, ast.Pass)]
             pieces.setdefault(statement.name, []).append(form(statement))
         elif not isinstance(statement, ast.Pass):
@@ -136,35 +138,22 @@ def _runs(function: Function) -> bool:
     )
 
 
-def _stub(method: Function) -> ast.stmt:
-    if not _runs(method):
+def _rebound(body: list[ast.stmt]) -> set[str]:
+    """Return the names that more than one statement binds; ``*`` if a star import may any."""
+    found: set[str] = set()
+    once: set[str] = set()
+    for statement in body:
+        names = _bound(ast.Module([statement], []))
+        found |= (names & once) | (names & {"*"})
+        once |= names
+    inside = (n for s in body for n in ast.walk(s) if isinstance(n, ast.Global))
+    return found | {name for declared in inside for name in declared.names}
+
+
+def _stub(method: Function, *, stays: bool) -> ast.stmt:
+    if not stays and not _runs(method):
         return ast.Pass()
     return ast.Expr(ast.Constant(f"def {method.name}"))
-
-
-def _imports(tree: ast.Module) -> tuple[list[Import], list[int]]:
-    found: list[Import] = []
-    computed: list[int] = []
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import(names=names):
-                found += [Import(0, n.name, ()) for n in names]
-            case ast.ImportFrom(level=level, module=module, names=names):
-                found.append(Import(level, module or "", tuple(n.name for n in names)))
-            case ast.Call(
-                func=ast.Attribute(attr="import_module")
-                | ast.Name(id="import_module" | "__import__"),
-                args=[argument, *_],
-            ):
-                match argument:
-                    case ast.Constant(value=str() as name):
-                        module = name.lstrip(".")
-                        found.append(Import(len(name) - len(module), module, ()))
-                    case _:
-                        computed.append(node.lineno)
-            case _:
-                pass
-    return found, computed
 
 
 def _bound(tree: ast.Module) -> set[str]:
@@ -174,13 +163,27 @@ def _bound(tree: ast.Module) -> set[str]:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 names.add(name)
-            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 names.add(name)
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
                 names |= {(a.asname or a.name).partition(".")[0] for a in aliases}
             case _:
                 pass
     return names
+
+
+def _exports(tree: ast.Module) -> Iterator[str]:
+    for statement in tree.body:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id="__all__")], value=ast.List() | ast.Tuple())
+                | ast.AugAssign(target=ast.Name(id="__all__"), value=ast.List() | ast.Tuple())
+            ):
+                for element in statement.value.elts:  # type: ignore[attr-defined]
+                    if isinstance(element, ast.Constant) and isinstance(element.value, str):
+                        yield element.value
+            case _:
+                pass
 
 
 def _top(tree: ast.Module) -> Iterator[ast.AST]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from mlform.keys import action_key, changed_code
 from mlform.plan.model import OPEN, Action, Deferred, Reason
 from mlform.plan.moved import moved_facets, moved_judged
-from mlform.refresh.facets import overrides_uses, without_used
+from mlform.refresh.facets import overrides_uses, whole
 from mlform.refresh.world import TRIGGERS, aliased_classes, as_seen, lasting
 from mlform.sdk import AnyResource
 from mlform.sdk.fields import FieldClass, FieldRule, fields_under
@@ -347,7 +347,7 @@ def _untold(before: Any, after: Any) -> bool:
 
 
 def _whole(data: Any) -> str:
-    return canonical(identity(without_used(data)))
+    return canonical(identity(whole(data)))
 
 
 def with_adopted(resource: AnyResource, facts: Facts, record: Record | None) -> Facts:

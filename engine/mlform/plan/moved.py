@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from mlform.plan.model import Reason
-from mlform.refresh.facets import without_used
 from mlform.values import Handle, Used, canonical, handles, tagged
 
 _MOST_NAMES: Final = 3
@@ -52,12 +51,12 @@ def moved_judged(before: Any, after: Any, at: str) -> list[Reason]:
 
 def _bare(data: Any) -> str:
     """Write what stands around handles."""
-    return canonical(_without_digests(without_used(data)))
+    return canonical(_without_digests(data))
 
 
 def _without_digests(data: Any) -> Any:
     if found := [h for h in handles(data) if data == tagged(h)]:
-        return tagged(replace(found[0], digest=""))
+        return tagged(replace(found[0], digest="", used=None, artifact=None))
     if isinstance(data, Mapping):
         return {k: _without_digests(v) for k, v in data.items()}
     if isinstance(data, list):

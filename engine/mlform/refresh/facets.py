@@ -108,19 +108,21 @@ def _used(facets: Facets, names: list[str], judged: list[str]) -> Used | None:
     return Used({n: found[n] for n in names}, {n: found[n] for n in judged}, parts)
 
 
-def without_used(data: Any) -> Any:
+def whole(data: Any) -> Any:
     """Return plain data with its handles whole."""
     return _mapped(data, lambda handle: tagged(replace(handle, used=None)))
 
 
-def with_used(data: Any, used: Mapping[str, Used]) -> Any:
-    """Return plain data whose handles say what is taken of them."""
+def told(data: Any, used: Mapping[str, Used], found: list[Handle]) -> Any:
+    """Return plain data whose handles say what is taken of them, and which artifact they name."""
+    artifacts = {h.digest: h.covered for h in found if h.attribute is not None and h.covered}
 
-    def narrow(handle: Handle) -> Any:
-        took = used.get(handle.address) if handle.attribute is None else None
-        return tagged(replace(handle, used=took))
+    def tell(handle: Handle) -> Any:
+        if handle.attribute is not None:
+            return tagged(replace(handle, artifact=artifacts.get(handle.digest)))
+        return tagged(replace(handle, used=used.get(handle.address)))
 
-    return _mapped(data, narrow)
+    return _mapped(data, tell)
 
 
 def _mapped(data: Any, change: Any) -> Any:

@@ -61,8 +61,8 @@ class Recorded:
         """Return plain data as a value, its handles with their attributes where they are known."""
         if handle := handle_in(data):
             if handle.attribute is not None:
-                covered = self._artifacts.get(str(handle.digest), {})
-                return replace(handle, covered=covered)
+                known_artifact = self._artifacts.get(str(handle.digest))
+                return replace(handle, covered=handle.covered or known_artifact or {})
             known = self.handle(Address.parse(handle.address))
             return replace(known, used=handle.used) if known == handle else handle
         if isinstance(data, Mapping):
@@ -80,7 +80,7 @@ class Recorded:
             "digest": handle.digest,
         }
         if handle.attribute is not None:
-            data["artifact"] = self._artifacts.get(str(handle.digest))
+            data["artifact"] = handle.artifact or self._artifacts.get(str(handle.digest))
             return data
         record = self.now.get(Address.parse(handle.address))
         if record is not None and record.digest == handle.digest:

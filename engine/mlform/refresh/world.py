@@ -16,8 +16,8 @@ from mlform.refresh.facets import (
     narrowed,
     overrides_uses,
     taken,
-    with_used,
-    without_used,
+    told,
+    whole,
 )
 from mlform.refresh.problems import Problem, problems
 from mlform.sdk import AnyResource, Arguments, Stored
@@ -176,7 +176,7 @@ def wanted(
         message = "is a secret: pass it through a variable with `sensitive = true`"
         return Wanted({}, open_, None, {}, [Problem((name,), message)])
     found = handles_of(values)
-    raw = {n: without_used(plain(v, reveal=True)) for n, v in filled.items() if n not in vague}
+    raw = {n: whole(plain(v, reveal=True)) for n, v in filled.items() if n not in vague}
     if full is None and found and overrides_uses(resource):
         full = partial(as_given, {(h.address, h.attribute): h for h in found})
     given = {n: _fill(v, full) for n, v in raw.items()} if full else raw
@@ -191,8 +191,10 @@ def wanted(
         # What is recorded has handles by digest alone, in fields of any type.
         bare = model if given == raw else resource.arguments.model_validate(raw)
         data, wrong = bare.model_dump(mode="json", by_alias=True), []
-        if used := taken(resource, model, found):
-            data = {n: with_used(v, used) for n, v in data.items()}
+        used = taken(resource, model, found)
+        if found:
+            data = {n: told(v, used, found) for n, v in data.items()}
+        if used:
             given = {n: narrowed(v, used) for n, v in given.items()}
             model = resource.arguments.model_validate(given)
     shown = {n: conceal(v) if n in secret and v is not None else v for n, v in data.items()}

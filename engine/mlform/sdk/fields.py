@@ -201,6 +201,7 @@ class Handle(BaseModel):
             "address": handle.address,
             "attribute": handle.attribute,
             "digest": handle.counted,
+            "artifact": handle.artifact,
             "uses": None if used is None else {**used.facets, **used.judged},
         }
 
