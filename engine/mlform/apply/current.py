@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from mlform.address import Address
 from mlform.apply.provider import StepFailed
 from mlform.apply.settle import Settler
-from mlform.keys import CodeError, changed_code, closure, environment
+from mlform.keys import CodeError, Lock, changed_code, closure, environment
 from mlform.plan import Action, Deferred, Plan, Step
 from mlform.refresh import Looker
+from mlform.refresh.observe import reached
 from mlform.refresh.pins import Pin
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import wanted
 from mlform.registry import ENGINE, Registry
-from mlform.sdk import Resource, ResourceError
+from mlform.sdk import AnyResource, Arguments, Resource, ResourceError
 
 _GONE = frozenset({Action.DESTROY, Action.FORGET})
 
@@ -47,6 +48,7 @@ def moved_since(
     What an argument still to be settled decides is looked at when its step's turn comes.
     """
     settler = Settler(recorded, {})
+    lock = looker.lock()
     found: list[Moved] = []
     for step in plan.steps:
         if step.action in _GONE:
@@ -54,7 +56,7 @@ def moved_since(
         found += _data(step, settler, registry, looker, pins)
         if step.action is not Action.NO_OP:
             found += _code(step, looker)
-            found += _packages(step)
+            found += _packages(step, lock)
     return found
 
 
@@ -99,9 +101,9 @@ def _code(step: Step, looker: Looker) -> Iterator[Moved]:
             yield from (Moved(step.address, "code", name) for name in names)
 
 
-def _packages(step: Step) -> Iterator[Moved]:
+def _packages(step: Step, lock: Lock | None) -> Iterator[Moved]:
     if step.environment:
-        now = environment(n for n in step.environment if n != "python")
+        now = environment((n for n in step.environment if n != "python"), lock)
         yield from _differences(step.address, "package", step.environment, now)
 
 
@@ -124,3 +126,17 @@ def check_code(step: Step, looker: Looker) -> None:
         if now != fact["digest"]:
             detail = f"{reference} is not what it was when this was planned. Plan again."
             raise StepFailed("Code changed since the plan", detail, step.at.get(argument, ""))
+
+
+def environment_now(
+    step: Step, resource: AnyResource, model: Arguments, looker: Looker
+) -> dict[str, str]:
+    """Return the versions a step depends on, once its arguments are known."""
+    code: set[str] = set()
+    try:
+        for argument in step.code:
+            reference = str(step.arguments[argument])
+            code |= closure(looker.root, reference, looker.closures).distributions
+        return reached(resource, model, code, looker.closures.lock(looker.root))
+    except CodeError as error:
+        raise StepFailed(error.summary, error.detail) from None

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.address import Address
-from mlform.apply.current import check_code
+from mlform.apply.current import check_code, environment_now
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.imports import take_over
 from mlform.apply.promises import check_given, keep_promise
@@ -20,7 +20,6 @@ from mlform.apply.recording import Making, measured, record_of
 from mlform.apply.removal import Remover, lent
 from mlform.apply.settle import Roots, Settler
 from mlform.apply.spared import spared
-from mlform.keys import environment
 from mlform.plan import Action, Condition, Decision, Deferred, Facts, Step, decide, severity
 from mlform.plan.decide import adopted, full_key, may_replace, refreshed
 from mlform.plan.estimate import spent
@@ -365,8 +364,9 @@ class Stepper:
                 raise StepFailed(error.summary, error.detail) from None
             facts = replace(facts, parts=dict(found.parts))
         if facts.environment is None:
-            named = offer.resource.distributions(arguments.model)
-            facts = replace(facts, environment=environment(named) if named else {})
+            looker = self.world.looker
+            now = environment_now(step, offer.resource, arguments.model, looker)
+            facts = replace(facts, environment=now)
         return facts
 
     def _blocked(

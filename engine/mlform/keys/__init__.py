@@ -4,13 +4,16 @@ from mlform.keys.action import action_key
 from mlform.keys.cache import ClosureCache
 from mlform.keys.closure import Closure, changed_code, closure
 from mlform.keys.errors import CodeError
-from mlform.keys.installed import environment
+from mlform.keys.installed import astray, environment
+from mlform.keys.lock import Lock
 
 __all__ = [
     "Closure",
     "ClosureCache",
     "CodeError",
+    "Lock",
     "action_key",
+    "astray",
     "changed_code",
     "closure",
     "environment",

@@ -18,8 +18,9 @@ from typing import Any, Final
 from mlform.keys.errors import CodeError
 from mlform.keys.facts import Facts, read
 from mlform.keys.installed import installed_state, top_level_names
+from mlform.keys.lock import Lock, find_lock, read_lock
 
-_FORMAT: Final = [2, *sys.version_info[:2]]
+_FORMAT: Final = [3, *sys.version_info[:2]]
 """Raise the first number when the facts of equal code change."""
 
 _SETTLED_NS: Final = 100_000_000
@@ -49,6 +50,7 @@ class ClosureCache:
         self._lock = threading.RLock()
         self._entries: dict[str, _Entry] | None = None
         self._tops: tuple[str, dict[str, list[str]]] | None = None
+        self._locks: dict[str, tuple[list[int], Lock]] = {}
         self._dirty = False
 
     def facts(self, file: Path, name: str) -> Facts:
@@ -82,6 +84,33 @@ class ClosureCache:
                 self._dirty = True
             return self._tops[1]
 
+    def lock(self, root: Path) -> Lock | None:
+        """Return what the lock file of the environment says, if a spec has one.
+
+        Raises ``CodeError`` where it cannot be read.
+        """
+        path = find_lock(root)
+        if path is None:
+            return None
+        if path.name == "requirements.txt":  # it may take in others, and is short
+            return read_lock(path)
+        with self._lock:
+            self._loaded()
+            try:
+                status = path.stat()
+            except OSError as error:
+                raise CodeError("Lock file not readable", f"{path.name}: {error}.") from None
+            stat = [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
+            known = self._locks.get(str(path))
+            if known is not None and known[0] == stat:
+                return known[1]
+            now = time.time_ns()
+            found = read_lock(path)
+            if now - max(stat[1], stat[3]) > _SETTLED_NS:
+                self._locks[str(path)] = (stat, found)
+                self._dirty = True
+            return found
+
     def save(self) -> None:
         """Write it to its file, whole or not at all, if anything is new.
 
@@ -100,7 +129,13 @@ class ClosureCache:
             for path, e in self._loaded().items()
             if Path(path).exists()
         }
-        return {"format": _FORMAT, "files": files, "top_level_names": self._tops}
+        locks = {
+            path: [stat, lock.name, lock.versions]
+            for path, (stat, lock) in self._locks.items()
+            if Path(path).exists()
+        }
+        tops = self._tops
+        return {"format": _FORMAT, "files": files, "top_level_names": tops, "locks": locks}
 
     def _loaded(self) -> dict[str, _Entry]:
         if self._entries is None:
@@ -124,7 +159,15 @@ class ClosureCache:
         if data["top_level_names"] is not None:
             state, names = data["top_level_names"]
             self._tops = (str(state), {str(k): list(v) for k, v in names.items()})
+        self._locks = {
+            str(path): ([int(n) for n in stat], Lock(str(name), _versions(versions)))
+            for path, (stat, name, versions) in data["locks"].items()
+        }
         self._entries = entries
+
+
+def _versions(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {str(name): tuple(map(str, versions)) for name, versions in data.items()}
 
 
 def _replace(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from mlform.keys.lock import Lock, normalised
 from mlform.keys.markers import holds
 from mlform.values import digest
 
@@ -28,11 +29,12 @@ class _Distribution:
     requires: tuple[str, ...]
 
 
-def environment(distributions: Iterable[str]) -> Mapping[str, str]:
+def environment(distributions: Iterable[str], lock: Lock | None = None) -> dict[str, str]:
     """Return the versions of ``distributions`` and of all they require, transitively.
 
-    Names are normalised (PEP 503), extras left out, environment markers heeded (PEP 508); what is
-    not installed has the version ``"absent"``. ``"python"`` is the minor version of Python.
+    Names are normalised (PEP 503), extras left out, environment markers heeded (PEP 508). What is
+    installed counts, as that is what runs; what is not has the version that ``lock`` gives it, or
+    ``"absent"``. ``"python"`` is the minor version of Python.
     """
     state = _state()
     found: dict[str, str] = {}
@@ -41,15 +43,24 @@ def environment(distributions: Iterable[str]) -> Mapping[str, str]:
         name = waiting.pop()
         if name not in found:
             known = _distribution(name, state)
-            found[name] = known.version if known else ABSENT
+            locked = " or ".join(lock.versions.get(name, ())) if lock else ""
+            found[name] = known.version if known else locked or ABSENT
             waiting += known.requires if known else ()
     major, minor, _ = platform.python_version_tuple()
     return {"python": f"{major}.{minor}"} | dict(sorted(found.items()))
 
 
-def normalised(name: str) -> str:
-    """Return the normal form of a distribution's name (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+def astray(found: Mapping[str, str], lock: Lock) -> list[str]:
+    """Name the distributions of an environment that are installed in another version than locked.
+
+    Each is ``"scikit-learn 1.6.0 (locked: 1.7.0)"``.
+    """
+    state, said = _state(), []
+    for name, version in found.items():
+        meant = lock.versions.get(name, ())
+        if meant and version not in meant and _distribution(name, state) is not None:
+            said.append(f"{name} {version} (locked: {' or '.join(meant)})")
+    return said
 
 
 def installed_state() -> str:

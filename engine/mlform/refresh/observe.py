@@ -12,7 +12,7 @@ from mlform.address import Address
 from mlform.artifacts import FileDigests, LocalStore
 from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
-from mlform.keys import Closure, ClosureCache, CodeError, closure, environment
+from mlform.keys import Closure, ClosureCache, CodeError, Lock, astray, closure, environment
 from mlform.refresh.facets import handles_of, overrides_uses
 from mlform.refresh.model import Asked, CodeFact, Observation
 from mlform.refresh.pins import Pin
@@ -60,6 +60,18 @@ class Looker:
         self.digests.save()
         self.closures.save()
         self.looks.save()
+
+    def lock(self, diagnostics: Diagnostics | None = None) -> Lock | None:
+        """Return what the lock file of the environment says; one that is none is told, if at all.
+
+        Without it what is installed counts all the same.
+        """
+        try:
+            return self.closures.lock(self.root)
+        except CodeError as error:
+            if diagnostics is not None:
+                diagnostics.error(error.summary, error.detail)
+            return None
 
     def at(self, address: Address, record: Record | None = None) -> _Looking:
         """Return what a provider is lent to look at one resource."""
@@ -133,6 +145,7 @@ def refresh(
     """
     problems = Diagnostics()
     values = recorded_values(project, snapshot, problems)
+    lock = looker.lock(diagnostics)
     recorded = Recorded(
         {a: r for a, r in snapshot.records.items() if registry.find(a.kind, r.type)}, registry
     )
@@ -145,7 +158,7 @@ def refresh(
         found = Diagnostics()
         record, pin = snapshot.records.get(resource.address), pins.get(resource.address)
         again = record is not None and read(record)
-        seen = _look(resource, asked, record, looker, pin, found, read=again is True)
+        seen = _look(resource, asked, record, looker, pin, lock, found, read=again is True)
         if isinstance(again, Look):
             seen = replace(seen, present=again.present, attributes=again.attributes)
         elif again and record is not None and _looks(resource.offer.resource):
@@ -168,6 +181,8 @@ def refresh(
         seen, found = results.get(address) or look(resource, asked[address])
         observations[address] = seen
         diagnostics.extend(found)
+    if lock is not None:
+        _stray(lock, observations, diagnostics)
     return observations
 
 
@@ -185,6 +200,19 @@ def _outside(resource: ResourceConfig, snapshot: Snapshot) -> bool:
 
 def _looks(resource: AnyResource) -> bool:
     return type(resource).read is not Resource.read
+
+
+def _stray(
+    lock: Lock, observations: Mapping[Address, Observation], diagnostics: Diagnostics
+) -> None:
+    """Warn of what is installed otherwise than it is locked."""
+    seen = {n: v for o in observations.values() for n, v in (o.environment or {}).items()}
+    if others := astray(dict(sorted(seen.items())), lock):
+        detail = (
+            f"Installed, and not what {lock.name} says: {', '.join(others)}. What is installed "
+            "runs, and is what counts. Install what is locked."
+        )
+        diagnostics.warning("Environment is not what is locked", detail)
 
 
 def recorded_values(
@@ -209,6 +237,7 @@ def _look(
     record: Record | None,
     looker: Looker,
     pin: Pin | None,
+    lock: Lock | None,
     diagnostics: Diagnostics,
     *,
     read: bool,
@@ -222,12 +251,18 @@ def _look(
         seen = _inputs(resource, arguments.model, seen, looker, diagnostics, takes=takes)
     if arguments.model is not None:
         seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
-        needed = {*distributions, *offered.distributions(arguments.model)}
-        found = environment(sorted(needed)) if needed else {}
-        seen = replace(seen, environment=dict(sorted(found.items())))
+        seen = replace(seen, environment=reached(offered, arguments.model, distributions, lock))
     if read and record is not None and record.type == offered.type:
         seen = _read(offered, record, seen, looker, diagnostics)
     return seen
+
+
+def reached(
+    resource: AnyResource, model: Arguments, code: Iterable[str], lock: Lock | None
+) -> dict[str, str]:
+    """Return the versions of what a result depends on: for its type, and for user code."""
+    needed = sorted({*code, *resource.distributions(model)})
+    return dict(sorted(environment(needed, lock).items())) if needed else {}
 
 
 def _inputs(
