@@ -113,7 +113,7 @@ def whole(data: Any) -> Any:
     return _mapped(data, lambda handle: tagged(replace(handle, used=None)))
 
 
-def told(data: Any, used: Mapping[str, Used], found: list[Handle]) -> Any:
+def completed(data: Any, used: Mapping[str, Used], found: list[Handle]) -> Any:
     """Return plain data whose handles say what is taken of them, and which artifact they name."""
     artifacts = {h.digest: h.covered for h in found if h.attribute is not None and h.covered}
 

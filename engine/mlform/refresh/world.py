@@ -12,11 +12,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mlform.address import Address
 from mlform.refresh.facets import (
     as_given,
+    completed,
     handles_of,
     narrowed,
     overrides_uses,
     taken,
-    told,
     whole,
 )
 from mlform.refresh.problems import Problem, problems
@@ -193,7 +193,7 @@ def wanted(
         data, wrong = bare.model_dump(mode="json", by_alias=True), []
         used = taken(resource, model, found)
         if found:
-            data = {n: told(v, used, found) for n, v in data.items()}
+            data = {n: completed(v, used, found) for n, v in data.items()}
         if used:
             given = {n: narrowed(v, used) for n, v in given.items()}
             model = resource.arguments.model_validate(given)
