@@ -18,6 +18,8 @@ from mlform.sdk import (
     Context,
     Facets,
     Handle,
+    Inputs,
+    Looking,
     Metadata,
     Resource,
     ResourceError,
@@ -44,6 +46,9 @@ class PythonArguments(Arguments):
     """More tables, passed by name."""
     transform: Code
     """``"path.py:function"``, called as ``function(frame, **inputs, **params)``."""
+    include: list[str] = Field(default_factory=list)
+    """Files that the code reads beside itself: paths, globs, folders, whatever language they are
+    in. A change in them computes anew."""
     columns: list[str] | None = None
     """The columns of ``from`` that the function gets; without it, all. A change in another column
     wakes nobody."""
@@ -101,6 +106,11 @@ class Python(
         'elsewhere as a dataset "file"'
     )
 
+    def inputs(self, ctx: Looking, new: PythonArguments) -> Inputs:
+        """Look at the files that the code reads; tell at once of columns that are not there."""
+        check(new)
+        return Inputs(code.included(ctx, new.include))
+
     def uses(self, new: PythonArguments) -> Mapping[str, Collection[str]]:
         """Take the columns that are named; of a table without any named, all."""
         found: dict[str, set[str]] = {}
@@ -115,6 +125,7 @@ class Python(
     def apply(self, ctx: Context, new: PythonArguments, old: StoredView | None) -> PythonAttributes:
         """Call the function, on the whole or on each partition that has not been given before."""
         check(new)
+        code.check_included(ctx, new.include, ctx.inputs.parts)
         function = code.load(ctx.root, new.transform)
         others = _Others(ctx, new)
         there = list(new.from_.attributes["partitions"])
@@ -176,6 +187,7 @@ def _made_of(
     return {
         "code": ctx.receipt.get("code"),
         "transform": new.transform,
+        "include": dict(ctx.inputs.parts),
         "params": new.params,
         "features": new.features,
         "columns": {name: types[name] for name in columns},

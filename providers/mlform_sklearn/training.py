@@ -23,6 +23,7 @@ from mlform.sdk import (
     Resource,
     Stored,
     Volatile,
+    code,
 )
 
 # An import path: at least a module and a name in it.
@@ -60,6 +61,9 @@ class TrainingArguments(Arguments):
     values are ignored), the median for missing numbers where the estimator takes none. An
     ``entry`` gets the raw columns and encodes them itself.
 
+    ``include`` names files that the entry reads: paths, globs and folders in the spec's folder. A
+    change in them trains anew.
+
     ``format = "pickle"`` allows a model that skops cannot hold; a pickle runs code of its maker
     when it is loaded. ``threads`` changes how fast, never what comes out: linear algebra stays
     on one thread, because its sums depend on how they are divided. ``timeout`` is a time such as
@@ -74,6 +78,7 @@ class TrainingArguments(Arguments):
     estimator: str | None = Field(default=None, pattern=_PATH)
     pipeline: list[Step] | None = Field(default=None, min_length=1)
     entry: Code | None = None
+    include: list[str] = Field(default_factory=list)
     params: dict[str, Any] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0, lt=2**32)
     encode: Literal["auto", "none"] = "auto"
@@ -107,6 +112,8 @@ class TrainingArguments(Arguments):
             raise ValueError(f"exactly one of estimator, pipeline and entry is wanted, not {found}")
         if self.features is not None and self.exclude:
             raise ValueError("features says which columns to take, so exclude has nothing to add")
+        if self.include and self.entry is None:
+            raise ValueError("include names files that an entry reads, and there is no entry")
         if self.target in (self.features or []):
             raise ValueError(f'the target "{self.target}" is among the features')
         return self
@@ -140,11 +147,11 @@ class Training(
     preload = ("pandas", "pyarrow.parquet", "sklearn.ensemble", "sklearn.pipeline", "skops.io")
 
     def inputs(self, ctx: Looking, new: TrainingArguments) -> Inputs:
-        """Look up nothing; but tell at once of columns and parts that are not there."""
+        """Look at the files that ``entry`` reads; tell at once of columns that are not there."""
         from mlform_sklearn.tables import choose
 
         choose(new)
-        return Inputs()
+        return Inputs(code.included(ctx, new.include))
 
     def uses(self, new: TrainingArguments) -> Mapping[str, Collection[str]]:
         """Take the features and the target, and which rows are in which part."""
@@ -186,6 +193,7 @@ class Training(
         from mlform_sklearn import job
 
         if old is None or ctx.doing not in {"update", "decide"}:
+            code.check_included(ctx, new.include, ctx.inputs.parts)
             return job.train(ctx, new)
         if new.metrics == old.arguments.metrics:
             return old.attributes

@@ -84,6 +84,8 @@ class Stepper:
         if (found := step.imported if record is None else None) is not None:
             _, record = taken_over(offer.resource, step.address, facts, found)
             known = record
+        # What could not be looked up while planning is known now.
+        step = replace(step, parts=facts.parts, environment=facts.environment)
         if kept := adopted(offer.resource, facts, known):
             values |= {n: self.records.revive(v) for n, v in kept.items()}
             arguments = self._wanted(step, offer, values)
