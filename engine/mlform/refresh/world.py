@@ -176,7 +176,9 @@ def wanted(
         message = "is a secret: pass it through a variable with `sensitive = true`"
         return Wanted({}, open_, None, {}, [Problem((name,), message)])
     found = handles_of(values)
-    raw = {n: whole(plain(v, reveal=True)) for n, v in filled.items() if n not in vague}
+    raw = {n: plain(v, reveal=True) for n, v in filled.items() if n not in vague}
+    if any(h.used is not None for h in found):
+        raw = {n: whole(v) for n, v in raw.items()}
     if full is None and found and overrides_uses(resource):
         full = partial(as_given, {(h.address, h.attribute): h for h in found})
     given = {n: _fill(v, full) for n, v in raw.items()} if full else raw
