@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlform.cli import options as opt
-from mlform.cli.terminal import can_ask, explained, reporter, say, say_json
+from mlform.cli.terminal import can_ask, explained, reporter, say, say_json, say_plan
 from mlform.cli.watching import watched
 
 if TYPE_CHECKING:
@@ -111,9 +111,6 @@ def plan(
     from mlform.commands.queries import plan as make
     from mlform.commands.session import PlanOptions
     from mlform.plan import dump
-    from mlform.render.document import plan as document
-    from mlform.render.markdown import plan as as_markdown
-    from mlform.render.plan import plan as shown
 
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
@@ -137,10 +134,7 @@ def plan(
             from mlform.render.page import page
 
             html.write_text(page(made, parallelism), encoding="utf-8")
-        if json:
-            say_json(document(made, parallelism))
-        else:
-            say(as_markdown(made, parallelism) if markdown else shown(made, parallelism))
+        say_plan(made, parallelism, json=json, markdown=markdown)
         if out is not None and not json and not markdown:
             say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")
         if drift_exitcode and made.only_drift:

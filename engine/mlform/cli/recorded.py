@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlform.cli import options as opt
-from mlform.cli.terminal import explained, say, say_json
+from mlform.cli.terminal import explained, say, say_json, say_plan
 
 if TYPE_CHECKING:
     from mlform.plan import Plan
@@ -43,23 +43,18 @@ def show(
     html: Annotated[bool, typer.Option("--html", help="A plan as a web page.")] = False,
 ) -> None:
     """Show a saved plan, or the whole state."""
-    from mlform.render.document import plan as document
-    from mlform.render.markdown import plan as as_markdown
-    from mlform.render.plan import plan as shown
     from mlform.render.records import record, snapshot_data
 
     session = opt.open_session(directory)
     with explained(session, as_json=json):
         if saved is not None:
             made = saved_plan(saved)
-            if json:
-                say_json(document(made))
-            elif html:
+            if html:
                 from mlform.render.page import page
 
                 say(page(made))
             else:
-                say(as_markdown(made) if markdown else shown(made))
+                say_plan(made, json=json, markdown=markdown)
             return
         snapshot = session.snapshot()
         if json:

@@ -18,6 +18,7 @@ from mlform.render.style import Styled, paint
 if TYPE_CHECKING:
     from mlform.apply import Event, Reporter
     from mlform.commands.session import Session
+    from mlform.plan import Plan
 
 _writing = threading.Lock()
 
@@ -47,6 +48,22 @@ def say_json(data: Any, *, lines: bool = False) -> None:
     """Write data for machines: indented, or one object a line."""
     text = json.dumps(data, ensure_ascii=False, indent=None if lines else 2)
     say(f"{text}\n")
+
+
+def say_plan(made: Plan, parallelism: int = 2, *, json: bool, markdown: bool) -> None:
+    """Write a plan: as text, as JSON, or as Markdown."""
+    if json:
+        from mlform.render.document import plan as document
+
+        say_json(document(made, parallelism))
+    elif markdown:
+        from mlform.render.markdown import plan as as_markdown
+
+        say(as_markdown(made, parallelism))
+    else:
+        from mlform.render.plan import plan as shown
+
+        say(shown(made, parallelism))
 
 
 @contextmanager
