@@ -218,6 +218,41 @@ def test_a_line_is_told_where_looking_takes_long(
     assert (lines == []) is quick
 
 
+SIZED = 'model "sized" "m" {\n  size = 3\n}\n'
+
+
+def resize(world: World, text: str) -> None:
+    (world.root / ".mlform" / "resources" / "model.m" / "size").write_text(text)
+
+
+def test_what_a_block_says_is_kept_by_writing_it_there(world: World) -> None:
+    world.apply(SIZED)
+    resize(world, "5 1")
+    plan = world.plan(SIZED)
+    assert [s.action.value for s in plan.changes] == ["update"]
+    assert plan.only_drift
+    with pytest.raises(DiagnosedError, match=r"its block says size \(there: 5\)"):
+        world.plan(SIZED, PlanOptions(adopt=["model.m"]))
+    assert world.plan(SIZED.replace("3", "5")).empty
+    assert not world.plan(SIZED.replace("3", "4")).only_drift
+    world.apply(SIZED, PlanOptions(refresh_only=True))
+    plan = world.plan(SIZED)
+    assert [s.action.value for s in plan.changes] == ["update"]
+    assert not plan.only_drift, "what is there is recorded: the spec differs from it"
+
+
+def test_what_does_not_count_is_told_to_machines_and_changes_nothing(world: World) -> None:
+    world.apply(SIZED)
+    resize(world, "3 9")
+    plan = world.plan(SIZED)
+    assert plan.empty
+    assert [(d.attribute, d.after, d.counts) for d in plan.drift] == [("made", 9, False)]
+    assert "made" not in text(plan)
+    world.apply(SIZED, PlanOptions(refresh_only=True))
+    assert world.records()["model.m"].attributes["made"] == 9
+    assert not world.plan(SIZED).notes, "nothing was adopted that counts"
+
+
 THREE = """
 module "m" {
   source   = "./m"

@@ -19,6 +19,7 @@ from mlform.execute.failure import failure_of
 from mlform.plan import Action, Plan
 from mlform.registry import Registry
 from mlform.sdk import (
+    Actual,
     AnyResource,
     Arguments,
     Artifact,
@@ -168,6 +169,35 @@ class Service(Resource[ServiceArguments, ServiceAttributes], kind="deployment", 
         return "nothing"
 
 
+class SizedArguments(Arguments):
+    size: Operational[int] = 1
+
+
+class SizedAttributes(Attributes):
+    size: Actual[int]
+    made: Volatile[int] = 0
+
+
+class Sized(Resource[SizedArguments, SizedAttributes], kind="model", type="sized"):
+    """Has a size that can be changed by hand, in a file."""
+
+    def apply(
+        self,
+        ctx: Context,
+        new: SizedArguments,
+        old: Stored[SizedArguments, SizedAttributes] | None,
+    ) -> SizedAttributes:
+        ctx.home.mkdir(parents=True, exist_ok=True)
+        (ctx.home / "size").write_text(f"{new.size} 1")
+        return SizedAttributes(size=new.size, made=1)
+
+    def read(
+        self, ctx: Any, old: Stored[SizedArguments, SizedAttributes]
+    ) -> SizedAttributes | None:
+        size, made = (ctx.home / "size").read_text().split()
+        return SizedAttributes(size=int(size), made=int(made))
+
+
 class ToySettings(Settings):
     greeting: str = ""
 
@@ -178,7 +208,7 @@ class Toy(Provider):
     def resources(self) -> Sequence[AnyResource]:
         given = self.given
         assert isinstance(given, ToySettings)
-        return [Node(given.greeting), Judge(), Service()]
+        return [Node(given.greeting), Judge(), Service(), Sized()]
 
     @classmethod
     def functions(cls) -> Sequence[Callable[..., Any]]:

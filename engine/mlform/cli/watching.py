@@ -93,6 +93,6 @@ class _Watch:
         )
         console = Console(stderr=True)
         with Progress(*columns, *counts, console=console, transient=True) as bars:
-            task = bars.add_task("", total=self.total, last=self.last)
+            task = bars.add_task("", total=self.total, completed=self.done, last=self.last)
             while not self.over.wait(0.1):
                 bars.update(task, completed=self.done, total=self.total, last=self.last)

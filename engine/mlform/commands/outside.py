@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -106,6 +107,7 @@ def out_of_band(
     if adopt and not moved & {*adopt}:
         names = ", ".join(map(str, adopt[:3]))
         raise stop("Nothing to adopt", f"{names}: what is there is as recorded.")
+    _written(session, snapshot, observations, [a for a in adopt if a in moved])
     held = {a for a in revert if a in snapshot.records and _adopted(snapshot.records[a])}
     lost = {a for a in revert if (look := seen[a]) is not None and not look.present}
     if revert and not (held | lost | moved) & {*revert}:
@@ -117,3 +119,22 @@ def out_of_band(
 
 def _adopted(record: Record) -> bool:
     return record.receipt.get("adopted") is not None
+
+
+def _written(
+    session: Session, snapshot: Snapshot, observations: Observations, adopt: Sequence[Address]
+) -> None:
+    """Refuse to adopt what a block says: there the spec decides."""
+    from mlform.plan.decide import drifted
+    from mlform.plan.drift import differing
+
+    resources = session.configured[0].resources
+    for address in adopt:
+        record, seen = snapshot.records[address], observations[address]
+        if drifted(resources[address].offer.resource, record, seen.attributes or {}):
+            continue
+        found = [r for r in differing(record, seen) if r.subject in record.arguments]
+        if found:
+            names = ", ".join(f"{r.subject} (there: {json.dumps(r.after)})" for r in found)
+            detail = f"{address}: its block says {names}. Write what is there, to keep it."
+            raise stop("Nothing to adopt", detail)

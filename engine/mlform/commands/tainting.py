@@ -7,16 +7,19 @@ from dataclasses import replace
 from mlform.address import Address
 from mlform.commands.queries import record
 from mlform.commands.session import Session, new_run, provenance
+from mlform.diagnostics import stop
 
 
 def taint(session: Session, text: str, *, tainted: bool) -> Address:
-    """Mark a record, or take the mark off. Raises ``DiagnosedError`` where there is none.
+    """Mark a record, or take the mark off. Raises ``DiagnosedError`` where there is nothing to.
 
     The next apply makes a marked one again, whatever its key says.
     """
     operation = "taint" if tainted else "untaint"
     with session.store.lock(operation) as lease:
         found = record(session, text)
+        if not tainted and "tainted" not in found.receipt:
+            raise stop("Not tainted", f"{found.address} is not tainted: nothing was changed.")
         receipt = {n: v for n, v in found.receipt.items() if n != "tainted"}
         if tainted:
             receipt["tainted"] = provenance(session.root)["by"]

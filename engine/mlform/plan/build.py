@@ -123,7 +123,7 @@ def walk(
         left_out={} if given.destroy else left_out(graph, given.exclude, within),
         refresh=given.refresh,
         unseen=given.unseen,
-        drift=tuple(drifts(snapshot, given.observations)),
+        drift=tuple(drifts(snapshot, given.observations, registry)),
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
     )
     return plan, builder.scope

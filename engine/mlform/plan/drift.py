@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mlform.address import Address
+from mlform.plan.decide import drifted
 from mlform.plan.model import Action, Drift, Note, Reason, Step
 from mlform.refresh import Observation, Observations
 from mlform.registry import Registry
+from mlform.sdk.fields import FieldRule, fields_under
 from mlform.state.model import Record, Snapshot
 
 
-def drifts(snapshot: Snapshot, observations: Observations) -> Iterator[Drift]:
+def drifts(snapshot: Snapshot, observations: Observations, registry: Registry) -> Iterator[Drift]:
     """Yield each attribute that is not as recorded, and each thing that is gone."""
     for address, seen in sorted(observations.items()):
         record = snapshot.records.get(address)
@@ -20,9 +22,20 @@ def drifts(snapshot: Snapshot, observations: Observations) -> Iterator[Drift]:
             continue
         if not seen.present:
             yield Drift(str(address))
+        counted = _counted(record, seen, registry)
         for reason in differing(record, seen):
-            counts = seen.attributes is not None
-            yield Drift(str(address), reason.subject, reason.before, reason.after, counts=counts)
+            name = reason.subject
+            yield Drift(str(address), name, reason.before, reason.after, counts=name in counted)
+
+
+def _counted(record: Record, seen: Observation, registry: Registry) -> set[str]:
+    """Return the attributes that change a plan: in themselves, or as what arguments are."""
+    offer = registry.find(record.address.kind, record.type)
+    if offer is None or seen.attributes is None:
+        return set()
+    told = fields_under(offer.resource.attributes, FieldRule.ACTUAL) & record.arguments.keys()
+    found = drifted(offer.resource, record, seen.attributes)
+    return {r.subject for r in found} | told
 
 
 def differing(record: Record, seen: Observation) -> tuple[Reason, ...]:

@@ -316,10 +316,17 @@ class Plan:
     @property
     def only_drift(self) -> bool:
         """Whether all there is to do follows from what was changed from outside."""
-        causes = [{r.what for r in s.reasons} for s in self.changes]
-        follows = all(c <= {"drift", "gone", "upstream", "revert"} for c in causes)
-        own = any(c & {"drift", "gone"} for c in causes) or bool(self.adoptions)
-        return own and follows and not self.moves and not self.imports
+        recorded = {(d.address, d.attribute): d.before for d in self.drift}
+
+        def follows(step: Step, reason: Reason) -> bool:
+            told = (str(step.address), reason.subject)
+            put_back = told in recorded and recorded[told] == reason.after
+            return put_back or reason.what in {"drift", "gone", "upstream", "revert"}
+
+        outside = any(d.counts for d in self.drift) or bool(self.adoptions)
+        alone = all(follows(s, r) for s in self.changes for r in s.reasons)
+        others = self.moves or self.imports or (self.output_changes and not self.changes)
+        return outside and alone and not others and not self.empty
 
     @property
     def held(self) -> tuple[Step, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -169,13 +171,18 @@ def refresh(
 
     asked = {a: ask(r) for a, r in project.resources.items()}
     outside = [r for r in project.resources.values() if _outside(r, snapshot)]
-    results: dict[Address, tuple[Observation, Diagnostics]] = {}
     looking("", 0, len(outside))
+    counting, done = threading.Lock(), count(1)
+
+    def told(resource: ResourceConfig, asked: Asked) -> tuple[Observation, Diagnostics]:
+        found = look(resource, asked)
+        with counting:
+            looking(str(resource.address), next(done), len(outside))
+        return found
+
     with ThreadPoolExecutor(workers, thread_name_prefix="refresh") as pool:
-        looks = pool.map(look, outside, (asked[r.address] for r in outside))
-        for resource, it in zip(outside, looks, strict=True):
-            results[resource.address] = it
-            looking(str(resource.address), len(results), len(outside))
+        looks = pool.map(told, outside, (asked[r.address] for r in outside))
+        results = {r.address: it for r, it in zip(outside, looks, strict=True)}
     observations: dict[Address, Observation] = {}
     for address, resource in project.resources.items():
         seen, found = results.get(address) or look(resource, asked[address])

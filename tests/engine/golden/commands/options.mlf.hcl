@@ -28,6 +28,7 @@ a,b
 # --- run state show dataset
 # --- run why dataset.e
 # --- tell taint dataset.e
+# --- tell untaint dataset.d
 # --- tell force-unlock lease-1
 # --- run monitor run monitor.m
 # --- run monitor run
