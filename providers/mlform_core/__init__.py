@@ -1,8 +1,20 @@
 """The embedded defaults: file datasets, python features, gates, registry, serving, monitors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Final
 
 from mlform.sdk import AnyResource, Provider
+
+_TYPES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
+    ("dataset", "file"): ("mlform_core.file", "File"),
+    ("feature_view", "python"): ("mlform_core.features", "Python"),
+    ("gate", "evaluation"): ("mlform_core.gate", "Evaluation"),
+    ("model", "registry"): ("mlform_core.registry", "Registry"),
+    ("deployment", "http"): ("mlform_core.http", "Http"),
+    ("monitor", "drift"): ("mlform_core.monitor", "Drift"),
+}
+"""Kind and type → module and class: a spec loads the types it uses."""
 
 
 class Core(Provider):
@@ -10,11 +22,14 @@ class Core(Provider):
 
     def resources(self) -> Sequence[AnyResource]:
         """Return one instance of each type."""
-        from mlform_core.features import Python
-        from mlform_core.file import File
-        from mlform_core.gate import Evaluation
-        from mlform_core.http import Http
-        from mlform_core.monitor import Drift
-        from mlform_core.registry import Registry
+        return [_made(*place) for place in _TYPES.values()]
 
-        return [File(), Python(), Evaluation(), Registry(), Http(), Drift()]
+    def resource(self, kind: str, type: str) -> AnyResource | None:  # noqa: A002 - its name
+        """Return what implements one type, and load no other."""
+        place = _TYPES.get((kind, type))
+        return None if place is None else _made(*place)
+
+
+def _made(module: str, name: str) -> AnyResource:
+    found: AnyResource = getattr(import_module(module), name)()
+    return found

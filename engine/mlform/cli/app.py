@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.main import get_command_name
 
 from mlform.cli import options as opt
 from mlform.cli.terminal import can_ask, explained, reporter, say, say_json, say_plan
@@ -316,4 +318,28 @@ modules.register(app)
 providers.register(app)
 testing.register(app)
 recorded.register(app, state_app)
+
 reproducing.register(app)
+
+
+def only(name: str) -> None:
+    """Leave no other command to be made ready; all of them where there is no command of a name.
+
+    Typer reads the signature of every command it knows, which takes longer than most commands.
+    """
+    commands = {it.name or _spelled(it.callback): it for it in app.registered_commands}
+    groups = [it for it in app.registered_groups if it.name == name]
+    if name in commands:
+        kept = dict.fromkeys((name, *_CHEAP))  # one alone would be no group of commands any more
+        app.registered_commands = [commands[n] for n in kept]
+        app.registered_groups = []
+    elif groups:
+        app.registered_commands, app.registered_groups = [], groups
+
+
+_CHEAP: Final = ("version", "init")
+
+
+def _spelled(callback: Callable[..., Any] | None) -> str:
+    assert callback is not None, "a command without a function has a name"
+    return get_command_name(callback.__name__)

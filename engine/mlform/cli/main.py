@@ -38,11 +38,12 @@ def main() -> NoReturn:
     """Run the command line; every option works with one dash or two."""
     # What a command loads, reads and plans stays until it ends: there is no garbage in it to find.
     gc.set_threshold(200_000, 20, 100)
-    from mlform.cli.app import app
+    from mlform.cli.app import app, only
 
     arguments = [spelled for a in sys.argv[1:] for spelled in _spelling(a)]
     try:
         arguments = _before(arguments)
+        only(arguments[0] if arguments else "")
         code = app(args=arguments, prog_name="mlform", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -63,11 +63,10 @@ def _resource(task: Mapping[str, Any]) -> AnyResource:
         raise ProviderError(
             f'Provider "{target}" cannot be loaded: {error}. Install it again.'
         ) from None
-    offered = provider(provider.settings.model_validate(task["settings"])).resources()
-    for resource in offered:
-        if (resource.kind, resource.type) == (task["kind"], task["type"]):
-            return resource
-    names = ", ".join(_name(r) for r in offered) or "nothing"
+    made = provider(provider.settings.model_validate(task["settings"]))
+    if (resource := made.resource(task["kind"], task["type"])) is not None:
+        return resource
+    names = ", ".join(map(_name, made.resources())) or "nothing"
     wanted = f'{task["kind"]} "{task["type"]}"'
     raise ProviderError(f'Provider "{target}" offers no {wanted}; it offers {names}. Plan again.')
 

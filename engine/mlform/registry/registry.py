@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points, version
 from typing import Any
@@ -43,7 +44,8 @@ class Registry:
     targets: Mapping[str, str] | None = None
     settings: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     _offers: dict[tuple[str, str], Offer] = field(default_factory=dict)
-    _aliased: dict[str, dict[tuple[str, str], Offer]] = field(default_factory=dict)
+    _configured: dict[str, Provider | None] = field(default_factory=dict)
+    _asked: dict[tuple[str, str, str], Offer | None] = field(default_factory=dict)
     _versions: dict[str, str] = field(default_factory=dict)
     _loaded: set[str] = field(default_factory=set)
     _broken: dict[str, str] = field(default_factory=dict)
@@ -65,13 +67,13 @@ class Registry:
         ``provider`` asks one of them, as ``name`` or, under settings of its own, ``name.alias``.
         """
         if provider:
-            return self._asked(provider).get((kind, type_))
+            return self._ask(provider, kind, type_)
         if (offer := self._offers.get((kind, type_))) is not None:
             return offer
         # A provider that is called like the type is asked before the others are even imported.
         for name in sorted(self.providers(), key=lambda n: (n != type_, n != "core", n)):
-            self._load(name)
-            if (offer := self._offers.get((kind, type_))) is not None:
+            if (offer := self._ask(name, kind, type_)) is not None:
+                self._offers[kind, type_] = offer
                 return offer
         return None
 
@@ -134,26 +136,46 @@ class Registry:
         return []
 
     def _load(self, name: str) -> None:
-        if name not in self._loaded:
-            self._loaded.add(name)
-            for key, offer in self._asked(name).items():
-                self._offers.setdefault(key, offer)
+        if name in self._loaded:
+            return
+        self._loaded.add(name)
+        with self._told(name):
+            provider = self._provider(name)
+            for resource in provider.resources() if provider else ():
+                if (offer := self._ask(name, resource.kind, resource.type)) is not None:
+                    self._offers.setdefault((resource.kind, resource.type), offer)
 
-    def _asked(self, full: str) -> Mapping[tuple[str, str], Offer]:
-        """Return what one provider offers, under the settings of its alias if there is one."""
-        if full not in self._aliased:
-            name = full.partition(".")[0]
-            target, written = self.providers().get(name), self.settings.get(full, {})
-            given = _plain(written)
-            found: dict[tuple[str, str], Offer] = {}
-            try:
-                for resource in _resources(full, target, given) if target else ():
-                    found[resource.kind, resource.type] = Offer(resource, full, target, given)
-            except (ImportError, AttributeError) as error:
-                # Another provider may offer what is asked for; if none does, `missing` tells it.
-                self._broken[name] = str(error)
-            self._aliased[full] = found
-        return self._aliased[full]
+    def _ask(self, full: str, kind: str, type_: str) -> Offer | None:
+        """Return one offer of a provider, under the settings of its alias if there is one."""
+        place = (full, kind, type_)
+        if place not in self._asked:
+            self._asked[place] = None
+            with self._told(full):
+                provider = self._provider(full)
+                resource = provider.resource(kind, type_) if provider else None
+                if resource is not None:
+                    target = self.providers()[full.partition(".")[0]]
+                    given = _plain(self.settings.get(full, {}))
+                    self._asked[place] = Offer(resource, full, target, given)
+        return self._asked[place]
+
+    def _provider(self, full: str) -> Provider | None:
+        if full not in self._configured:
+            target = self.providers().get(full.partition(".")[0])
+            given = _plain(self.settings.get(full, {}))
+            self._configured[full] = _provider(full, target, given) if target else None
+        return self._configured[full]
+
+    @contextmanager
+    def _told(self, full: str) -> Iterator[None]:
+        """Keep why a provider cannot be loaded.
+
+        Another may offer what is asked for; if none does, ``missing`` tells it.
+        """
+        try:
+            yield
+        except (ImportError, AttributeError) as error:
+            self._broken[full.partition(".")[0]] = str(error)
 
 
 def _plain(settings: Mapping[str, Value]) -> dict[str, Any]:
@@ -176,11 +198,11 @@ def _why(error: Mapping[str, Any], settings: type[BaseModel]) -> str:
     return f"{error['msg']}."
 
 
-def _resources(name: str, target: str, given: Mapping[str, Any]) -> Sequence[AnyResource]:
+def _provider(name: str, target: str, given: Mapping[str, Any]) -> Provider:
     provider = _imported(target)
     try:
         settings = provider.settings.model_validate(given)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise stop("Invalid provider settings", f'Provider "{name}": {problems}.') from None
-    return provider(settings).resources()
+    return provider(settings)

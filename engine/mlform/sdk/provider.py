@@ -32,6 +32,13 @@ class Provider(ABC):
     def resources(self) -> Sequence[AnyResource]:
         """Return one instance of each type. Must import no heavy library."""
 
+    def resource(self, kind: str, type: str) -> AnyResource | None:  # noqa: A002 - its name
+        """Return what implements one type, ``None`` if it is not offered.
+
+        One with many types overrides this to import the module of that type alone.
+        """
+        return next((r for r in self.resources() if (r.kind, r.type) == (kind, type)), None)
+
     @classmethod
     def functions(cls) -> Sequence[Callable[..., Any]]:
         """Return what specs can call as ``provider::NAME::FUNCTION(…)``: pure functions.
