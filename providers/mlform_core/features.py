@@ -92,7 +92,11 @@ StoredView: TypeAlias = Stored[PythonArguments, PythonAttributes]
 
 
 class Python(
-    Resource[PythonArguments, PythonAttributes], kind="feature_view", type="python", reusable=True
+    Resource[PythonArguments, PythonAttributes],
+    kind="feature_view",
+    type="python",
+    version=2,
+    reusable=True,
 ):
     """Features made by a Python function.
 

@@ -97,7 +97,9 @@ StoredFile: TypeAlias = Stored[FileArguments, FileAttributes]
 ImportedFile: TypeAlias = Imported[FileAttributes]
 
 
-class File(Resource[FileArguments, FileAttributes], kind="dataset", type="file", reusable=True):
+class File(
+    Resource[FileArguments, FileAttributes], kind="dataset", type="file", version=2, reusable=True
+):
     """A dataset read from local files."""
 
     preload = ("pandas", "pyarrow.parquet", "pyarrow.csv", "pyarrow.compute")

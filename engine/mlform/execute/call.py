@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from mlform.execute.failure import ProviderError
 from mlform.sdk import AnyResource, Context, Imported, MonitorResource, Provider, Stored
+from mlform.sdk.restoring import complete, restored
 
 _BUG: Final = "This is a bug in the provider."
 
@@ -23,7 +24,7 @@ def call(task: Mapping[str, Any], channel: object) -> dict[str, Any]:
     taking = {"apply", "import", "compare"}
     given = task["arguments"] if task["method"] in taking else None
     new = None if given is None else _arguments(resource, given)
-    old = _stored(resource, task["old"])
+    old = _stored(resource, task)
     context: Context = _load(task["context_factory"])(task["context"], channel)
     match task["method"]:
         case "apply":
@@ -81,14 +82,14 @@ def _arguments(resource: AnyResource, data: Mapping[str, Any]) -> Any:
         ) from None
 
 
-def _stored(resource: AnyResource, old: Mapping[str, Any] | None) -> Stored[Any, Any] | None:
+def _stored(resource: AnyResource, task: Mapping[str, Any]) -> Stored[Any, Any] | None:
+    old = task["old"]
     if old is None:
         return None
-    try:
-        arguments = resource.arguments.model_validate(dict(old["arguments"]))
-    except ValidationError:  # written by another version of the type, or a concealed secret
-        arguments = resource.arguments.model_construct(**dict(old["arguments"]))
-    return Stored(arguments, resource.attributes.model_validate(dict(old["attributes"])))
+    found = restored(resource, old["arguments"], old["attributes"])
+    # A result that depends on the key alone needs nothing of one that another version made.
+    anew = task["method"] == "apply" and resource.reusable and not complete(found)
+    return None if anew else found
 
 
 def _recorded(old: Stored[Any, Any] | None) -> Stored[Any, Any]:

@@ -22,6 +22,7 @@ from mlform.refresh.facets import (
 from mlform.refresh.problems import Problem, problems
 from mlform.sdk import AnyResource, Arguments, Stored
 from mlform.sdk.fields import Artifact, FieldClass, FieldRule, field_classes, fields_under
+from mlform.sdk.restoring import restored
 from mlform.state.model import Record, Snapshot
 from mlform.values import (
     UNKNOWN,
@@ -220,11 +221,7 @@ def _triggered(
 def stored(resource: AnyResource, record: Record) -> Stored[Any, Any]:
     """Return what a provider gets to see of a record. Concealed fields stay concealed."""
     given = {n: v for n, v in record.arguments.items() if n != TRIGGERS}
-    try:
-        arguments = resource.arguments.model_validate(given)
-    except ValidationError:  # written by another version of the type, or a concealed secret
-        arguments = resource.arguments.model_construct(**given)
-    return Stored(arguments, resource.attributes.model_validate(dict(record.attributes)))
+    return restored(resource, given, record.attributes)
 
 
 def aliased_classes(resource: AnyResource) -> Mapping[str, FieldClass]:
