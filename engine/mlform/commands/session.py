@@ -168,17 +168,17 @@ class Session:
     def _settings(self) -> Settings:
         if "configured" in self.__dict__:
             return self.configured[0].settings
-        return settings(self.sources, self.registry, self.given, self.diagnostics)
+        try:
+            return settings(self.sources, self.registry, self.given, self.diagnostics)
+        except DiagnosedError:
+            if self.diagnostics.errors:
+                raise
+            return Settings()  # without a spec: a saved plan needs none
 
     @cached_property
     def state_file(self) -> Path:
         """Where the state lies."""
-        try:
-            return self.root / self._settings.backend_path
-        except DiagnosedError:
-            if self.diagnostics.errors:
-                raise
-            return self.local / "state.db"
+        return self.root / self._settings.backend_path
 
     @cached_property
     def store(self) -> Store:
