@@ -198,3 +198,43 @@ def test_machines_are_told_what_is_imported(world: World) -> None:
     assert step["imported"]["id"] == "one.txt"
     assert step["imported"]["attributes"]["parity"] == 1
     assert step["before"] is None
+
+
+def test_instances_of_modules_and_counts_are_imported(world: World) -> None:
+    inner = 'training_job "node" "in" {\n  count = 2\n}\n'
+    world.module("m", inner)
+    spec = """
+    module "m" {
+      source   = "./m"
+      for_each = toset(["a"])
+    }
+    import {
+      for_each = { one = 1 }
+      to       = module.m["a"].training_job.in[each.value]
+      id       = "${each.key}.txt"
+    }
+    """
+    assert world.apply(spec) == {'module.m["a"].training_job.in[0]': "run"}
+    record = world.records()['module.m["a"].training_job.in[1]']
+    assert record.receipt["imported"] == "one.txt"
+    assert world.plan(spec).empty
+
+
+def test_an_import_waits_for_the_round_that_makes_its_instances_known(world: World) -> None:
+    spec = """
+    training_job "node" "first" {
+      value = 1
+    }
+    training_job "node" "many" {
+      count = training_job.first.parity
+    }
+    import {
+      to = training_job.many[0]
+      id = "one.txt"
+    }
+    """
+    plan = world.plan(spec)
+    assert not plan.imports
+    assert [str(a) for a in plan.deferred] == ["training_job.many"]
+    world.apply(spec)
+    assert [str(s.address) for s in world.plan(spec).imports] == ["training_job.many[0]"]

@@ -16,8 +16,8 @@ from mlform.state.model import Record, Snapshot
 
 def drifts(snapshot: Snapshot, observations: Observations, registry: Registry) -> Iterator[Drift]:
     """Yield each attribute that is not as recorded, and each thing that is gone."""
-    for address, seen in sorted(observations.items()):
-        record = snapshot.records.get(address)
+    for address in sorted(a for a, seen in observations.items() if _moved(seen)):
+        record, seen = snapshot.records.get(address), observations[address]
         if record is None:
             continue
         if not seen.present:
@@ -26,6 +26,10 @@ def drifts(snapshot: Snapshot, observations: Observations, registry: Registry) -
         for reason in differing(record, seen):
             name = reason.subject
             yield Drift(str(address), name, reason.before, reason.after, counts=name in counted)
+
+
+def _moved(seen: Observation) -> bool:
+    return not seen.present or seen.attributes is not None or seen.beside is not None
 
 
 def _counted(record: Record, seen: Observation, registry: Registry) -> set[str]:
@@ -54,8 +58,8 @@ def recordings(
 ) -> list[Step]:
     """Return the steps of ``-refresh-only``: what is there is recorded, what is gone is dropped."""
     found = []
-    for address, seen in sorted(observations.items()):
-        record = snapshot.records.get(address)
+    for address in sorted(a for a, seen in observations.items() if _moved(seen)):
+        record, seen = snapshot.records.get(address), observations[address]
         moved = seen.attributes if seen.attributes is not None else seen.beside
         if record is None or address not in wanted or (seen.present and moved is None):
             continue
@@ -80,10 +84,10 @@ def recordings(
 
 def standing(snapshot: Snapshot) -> Iterator[Note]:
     """Yield a note for each thing that was changed from outside and is recorded as it was found."""
-    for address, record in sorted(snapshot.records.items()):
-        if (adopted := record.receipt.get("adopted")) is not None:
-            text = (
-                f"is as it was found on {adopted['at']}, not as it was made; {adopted['by']} took "
-                f"it so. `-revert={address}` plans what is declared"
-            )
-            yield Note("adopted", str(address), text)
+    found = {a: r.receipt["adopted"] for a, r in snapshot.records.items() if "adopted" in r.receipt}
+    for address, adopted in sorted(found.items()):
+        text = (
+            f"is as it was found on {adopted['at']}, not as it was made; {adopted['by']} took it "
+            f"so. `-revert={address}` plans what is declared"
+        )
+        yield Note("adopted", str(address), text)

@@ -41,7 +41,9 @@ def record(it: Record) -> Styled:
     if receipt:
         commit = f", commit {str(receipt['commit'])[:10]}" if "commit" in receipt else ""
         dirty = " with uncommitted changes" if receipt.get("dirty") else ""
-        text = f"applied {receipt.get('at')} by {receipt.get('by')} in {receipt.get('run')}"
+        how = f"imported from {receipt['imported']}" if "imported" in receipt else "applied"
+        how = "adopted as it was found" if "adopted" in receipt else how
+        text = f"{how} {receipt.get('at')} by {receipt.get('by')} in {receipt.get('run')}"
         said.append(("dim", f"{text}{commit}{dirty}\n"))
     return [*said, *(("magenta", f"held: {reason}\n") for reason in it.held)]
 
