@@ -155,6 +155,9 @@ def test_a_plan_that_is_out_of_date_does_nothing_at_all(root: Path) -> None:
     store = Session(root).store
     assert list(store.journal()) == []
     assert not store.snapshot().records
+    (root / "data" / "a.csv").write_text("x,y\n1,2\n")
+    (root / "main.mlf.hcl").unlink()  # a saved plan needs no spec
+    assert "Applied: 3 ran" in folder.mlform("apply", "p.plan").out
 
 
 def test_code_that_changes_while_an_apply_runs_is_not_run(root: Path) -> None:
