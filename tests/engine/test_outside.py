@@ -300,5 +300,9 @@ def test_replace_by_instance(world: World) -> None:
 def test_destroying_a_target_takes_what_needs_it(world: World) -> None:
     plan = world.plan(SPEC, PlanOptions(targets=["training_job.n"], destroy=True))
     assert {str(s.address) for s in plan.steps} == {"training_job.n", "deployment.s"}
+    assert "Incomplete (-target): only training_job.n and what needs them." in text(plan)
     plan = world.plan(SPEC, PlanOptions(exclude=["deployment.s"], destroy=True))
     assert not plan.steps, "what it needs stays with what stays"
+    assert "deployment.s and what they need stay" in text(plan)
+    plan = world.plan(SPEC, PlanOptions(destroy=True, refresh=False))
+    assert "Not looked at" not in text(plan), "nothing is compared with what is there"

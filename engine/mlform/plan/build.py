@@ -121,6 +121,7 @@ def walk(
         checks=checks,
         accuracy=accuracy,
         left_out={} if given.destroy else left_out(graph, given.exclude, within),
+        destroy=given.destroy,
         refresh=given.refresh,
         unseen=given.unseen,
         drift=tuple(drifts(snapshot, given.observations, registry)),

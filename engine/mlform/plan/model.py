@@ -284,6 +284,8 @@ class Plan:
     """How far the last estimates were off; ``None`` where there were none."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """What is declared and not planned: address → the excluded one it needs, or empty."""
+    destroy: bool = False
+    """Whether everything is taken down, whatever is declared."""
     refresh: str = "all"
     """What of the things made was looked at: ``all``, ``stale``, ``none``; ``only``: all, and
     nothing else is planned than to record what was seen."""

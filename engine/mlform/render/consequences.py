@@ -13,7 +13,7 @@ def consequences(it: Plan) -> Iterator[str]:
     """Say in whole sentences why a plan is not about everything there is."""
     yield from _left_out(it)
     match it.refresh:
-        case "none":
+        case "none" if not it.destroy:
             yield (
                 "Not looked at (-refresh=false): what was made. What was changed from outside is "
                 "not in this plan."
@@ -34,6 +34,14 @@ def consequences(it: Plan) -> Iterator[str]:
 
 def _left_out(it: Plan) -> Iterator[str]:
     if not it.targets and not it.excluded:
+        return
+    if it.destroy:
+        for option, what, named in (
+            ("-target", "only {} and what needs them", it.targets),
+            ("-exclude", "{} and what they need stay", it.excluded),
+        ):
+            if named:
+                yield f"Incomplete ({option}): {what.format(_listed(named))}."
         return
     needing = [a for a, why in it.left_out.items() if why]
     rest = [a for a in it.left_out if a not in needing and a not in it.excluded]

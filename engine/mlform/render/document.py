@@ -43,6 +43,7 @@ def plan(it: Plan, parallelism: int = 2) -> dict[str, Any]:
         "deferred": [{"address": a, "waits_for": list(w)} for a, w in it.deferred.items()],
         "checks": list(it.checks),
         "left_out": dict(it.left_out),
+        "destroy": it.destroy,
         "refresh": it.refresh,
         "unseen": list(it.unseen),
         "drift": [_drift(d) for d in it.drift],

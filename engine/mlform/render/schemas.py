@@ -200,6 +200,7 @@ def plan() -> Schema:
             "moved": _list(_object({"from": _TEXT, "to": _TEXT})),
             "deferred": _list(_object({"address": _TEXT, "waits_for": _list(_TEXT)})),
             "checks": _list(_TEXT),
+            "destroy": _said(_FLAG, "Everything is taken down, whatever is declared."),
             "left_out": _said(_map(_TEXT), "Not planned: address to the excluded one it needs."),
             "refresh": _said({"enum": ["all", "stale", "none", "only"]}, "What was looked at."),
             "unseen": _said(_list(_TEXT), "Not looked at anew: the last look is young enough."),
