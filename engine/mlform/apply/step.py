@@ -266,7 +266,11 @@ class Stepper:
                 free_home(step.address, self.records.lives) if record is None else home_of(record)
             )
             deposed = () if record is None else record.deposed
-            old = None if record is None or step.gone else self._as_seen(step, record)
+            # What is gone out there is made from nothing; bytes lost from the store are no reason
+            # to forget what is recorded beside them (which model is champion).
+            outside = type(making.offer.resource).read is not Resource.read
+            lost = record is None or (step.gone and outside)
+            old = None if record is None or lost else self._as_seen(step, record)
             return replace(making, home=home, last=record, old=old, deposed=deposed)
         if record is not None and not step.create_first:
             self.remover.clear(step)

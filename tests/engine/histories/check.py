@@ -159,7 +159,10 @@ def _may_replace(step: Step) -> bool:
 
 
 def _moved_before(step: Step, planned: Planned) -> bool:
-    """Tell whether an upstream resource came out different, or was not there before."""
+    """Tell whether an upstream resource came out different, or is another than before."""
+    old = planned.before.records.get(step.address)
+    if old is not None and set(old.needs) != set(step.refers_to):
+        return True
     for address in step.refers_to:
         before, after = (s.records.get(address) for s in (planned.before, planned.after))
         if before is None or after is None or before.attributes != after.attributes:
