@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlform.address import Address
 from mlform.apply.provider import StepFailed
@@ -14,7 +14,7 @@ from mlform.refresh import Looker
 from mlform.refresh.observe import reached
 from mlform.refresh.pins import Pin
 from mlform.refresh.recorded import Recorded
-from mlform.refresh.world import wanted
+from mlform.refresh.world import TRIGGERS, wanted
 from mlform.registry import ENGINE, Registry
 from mlform.sdk import AnyResource, Arguments, Resource, ResourceError
 
@@ -67,13 +67,17 @@ def _data(
     offer = registry.find(step.address.kind, step.type, provider)
     if offer is None or type(offer.resource).inputs is Resource.inputs or step.parts is None:
         return
-    if any(isinstance(v, Deferred) for v in step.arguments.values()):
+    # What a step is to be replaced by says nothing of its data, and may be still to be made.
+    arguments = {n: v for n, v in step.arguments.items() if n != TRIGGERS}
+    if any(isinstance(v, Deferred) for v in arguments.values()):
         return
     pin = pins.get(step.address)
     what, now = "pin", {} if pin is None else dict(pin.parts)
     if pin is None or not _is_pinned(step):
         what = "data"
-        model = wanted(offer.resource, settler.values(step), settler.records.full).model
+        model = wanted(
+            offer.resource, settler.values(replace(step, arguments=arguments)), settler.records.full
+        ).model
         if model is None:
             return
         try:

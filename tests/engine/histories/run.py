@@ -133,7 +133,7 @@ class Place:
     def lent(self, executor: Inline) -> Iterator[None]:
         """Put the executor, the packages and no git in the place of the real ones."""
 
-        def environment(names: Any) -> dict[str, str]:
+        def environment(names: Any, _lock: Any = None) -> dict[str, str]:
             return {name: str(self.package) for name in names}
 
         with (
@@ -142,7 +142,6 @@ class Place:
             mock.patch("mlform.commands.reproducing.provenance", return_value={}),
             mock.patch("mlform.commands.tainting.provenance", return_value={"by": "someone"}),
             mock.patch("mlform.refresh.observe.environment", environment),
-            mock.patch("mlform.apply.step.environment", environment),
             mock.patch("mlform.apply.current.environment", environment),
         ):
             yield
