@@ -95,6 +95,8 @@ def in_run(
     """
     name, told = str(address), entry.detail
     spared = {a: cause for a, cause, _ in told.get("spared", ())}
+    if name in told.get("failed", ()):
+        return WhyNot(address, "failed", "it began and failed", run=entry.run)
     if made is not None and name not in spared:
         action = str(made.detail.get("action", ""))
         return WhyNot(address, "ran", f"it did: {action}", does=True, run=entry.run)
@@ -103,8 +105,6 @@ def in_run(
     if name in told.get("held", {}):
         reasons = tuple(Reason("held", t) for t in told["held"][name])
         return WhyNot(address, "held", "it was held", run=entry.run, reasons=reasons)
-    if name in told.get("failed", ()):
-        return WhyNot(address, "failed", "it began and failed", run=entry.run)
     if name in told.get("skipped", ()):
         failed = ", ".join(told.get("failed", ())) or "the run was stopped"
         return WhyNot(address, "skipped", f"it never began: {failed} failed", run=entry.run)

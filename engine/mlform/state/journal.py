@@ -21,7 +21,7 @@ from mlform.state.model import Entry, damaged
 from mlform.state.tables import JOURNAL, STATE
 
 _PAGE: Final = 500
-_MARKS: Final = frozenset({"taint", "untaint", "watch"})
+_MARKS: Final = frozenset({"taint", "untaint", "watch", "no-op"})
 """Actions that write a record without making what it records."""
 _ABOUT_EFFECTS: Final = ("intent", "done", "failed", "forget")
 
