@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 
 import pytest
+from jsonschema import Draft202012Validator
 from tests.engine.world import World
 
 from mlform.address import Address
 from mlform.apply import (
+    Adopted,
     Event,
     Failed,
     Finished,
     Held,
+    Imported,
     Interrupted,
     Log,
     Outcome,
@@ -21,6 +24,7 @@ from mlform.apply import (
     Started,
 )
 from mlform.plan import Action, Reason
+from mlform.render import schemas
 from mlform.render.diagnostics import diagnostic
 from mlform.render.events import as_data, event, outcome, outcome_data, problem
 from mlform.render.style import paint
@@ -57,6 +61,11 @@ EVENTS: list[tuple[Event, str]] = [
     ),
     (Failed(A, "Told to fail", "value is 1."), "training_job.a: failed: Told to fail\n"),
     (Skipped(A, "a step it needs failed"), "training_job.a: skipped, a step it needs failed\n"),
+    (
+        Imported(A, "risk.skops", DIGEST),
+        "training_job.a: imported from risk.skops, output aaaaaaaaaaaa\n",
+    ),
+    (Adopted(A, ("url",), DIGEST), "training_job.a: recorded as it is there: url\n"),
     (Interrupted(A), "training_job.a: stopped; nothing of it was recorded\n"),
 ]
 
@@ -72,6 +81,7 @@ def test_an_event_is_an_object_for_machines(it: Event) -> None:
     data = json.loads(json.dumps(as_data(it)))
     assert data["type"] == type(it).__name__.lower()
     assert data["address"] == "training_job.a"
+    Draft202012Validator(schemas.events()).validate(data)
 
 
 def test_reasons_are_told_to_machines_by_what_and_where() -> None:
