@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from mlform.diagnostics import DiagnosedError
 from mlform.registry import KINDS, Registry
 from mlform.sdk import AnyResource, Provider
 from mlform.sdk.provider import Settings
+from mlform_core import Core
 
 MODULE = "tests.engine.test_registry"
 
@@ -104,3 +106,17 @@ def test_the_first_of_two_providers_with_the_same_type_wins_by_name() -> None:
     offer = registry.find("gate", "most")
     assert offer is not None
     assert offer.provider == "a"
+
+
+def test_one_type_is_found_without_loading_the_others() -> None:
+    core = Core(Settings())
+    whole = {(r.kind, r.type): type(r) for r in core.resources()}
+    for (kind, type_), found in whole.items():
+        assert type(core.resource(kind, type_)) is found
+    assert core.resource("dataset", "python") is None
+    look = (
+        "import sys; from mlform.registry import Registry; Registry().find('dataset', 'file');"
+        "print('mlform_core.file' in sys.modules, 'mlform_core.http' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
