@@ -139,9 +139,6 @@ class Evaluation(
             columns |= needed(new.baseline) or set()
         return {new.data.address: columns}
 
-    def predict(self, new: EvaluationArguments) -> Mapping[str, Any]:
-        return {"candidate": model_of(new.candidate, "candidate").digest}
-
     def apply(
         self,
         ctx: Context,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -70,13 +69,6 @@ class Registry(
     keeps_content=True,
 ):
     """Numbers candidates, and moves ``champion`` to one that its gates let through."""
-
-    def predict(self, new: RegistryArguments) -> Mapping[str, Any]:
-        candidate = model_of(new.candidate, "candidate")
-        certain: dict[str, Any] = {"candidate": candidate.model_dump(mode="json")}
-        if not _objections(new, candidate):
-            certain["champion"] = certain["candidate"]
-        return certain
 
     def apply(
         self,

@@ -161,10 +161,6 @@ class Training(
         columns = {*(f["name"] for f in chosen.features), chosen.target}
         return {new.data.address: columns if new.split is None else columns | {"_split"}}
 
-    def predict(self, new: TrainingArguments) -> Mapping[str, Any]:
-        """Give what the arguments say already."""
-        return {"target": new.target}
-
     def distributions(self, new: TrainingArguments) -> Sequence[str]:
         """Name scikit-learn, and the packages of the estimators."""
         from mlform_sklearn.packages import distributions

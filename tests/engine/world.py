@@ -13,7 +13,7 @@ from mlform.apply import apply as carry_out
 from mlform.apply.run import World as Applying
 from mlform.commands.session import PlanOptions, Session, new_run
 from mlform.config import Given
-from mlform.execute import Message, Result, Task
+from mlform.execute import Message, Partial, Result, Task
 from mlform.execute.call import call
 from mlform.execute.failure import failure_of
 from mlform.plan import Action, Plan
@@ -253,7 +253,7 @@ class Inline:
     ) -> Result:
         self.calls.append((task.context["address"], task.method))
         try:
-            return Result(value=call(vars(task), _Channel()))
+            return Result(value=call(vars(task), _Channel(on_message)))
         except CancelledError:
             return Result(cancelled=True)
         except Exception as error:  # noqa: BLE001 - as a worker does
@@ -265,10 +265,16 @@ class Inline:
     def close(self) -> None: ...
 
 
+@dataclass
 class _Channel:
+    hear: Callable[[Message], None]
+
     def progress(self, done: float, total: float | None, note: str) -> None: ...
 
     def log(self, text: str) -> None: ...
+
+    def partial(self, attributes: Mapping[str, Any]) -> None:
+        self.hear(Partial(attributes))
 
     def stopping(self) -> bool:
         return False
@@ -280,6 +286,7 @@ class World:
 
     root: Path
     events: list[Event] = field(default_factory=list)
+    targets: Mapping[str, str] = field(default_factory=lambda: {"toy": TARGET})
     executor: Inline = field(default_factory=Inline)
     outcome: Outcome | None = None
 
@@ -292,7 +299,7 @@ class World:
         self.root.mkdir(parents=True, exist_ok=True)
         (self.root / "main.mlf.hcl").write_text(spec)
         given = Given([("var", f"{n}={v}") for n, v in variables.items()], {})
-        return Session(self.root, given, Registry({"toy": TARGET}))
+        return Session(self.root, given, Registry(self.targets))
 
     def plan(self, spec: str, options: PlanOptions | None = None, **variables: object) -> Plan:
         session = self.session(spec, **variables)
@@ -335,5 +342,5 @@ class World:
         return {str(e.address): e.action.value for e in done if e.action is not Action.NO_OP}
 
     def records(self) -> Mapping[str, Any]:
-        session = Session(self.root, Given((), {}), Registry({"toy": TARGET}))
+        session = Session(self.root, Given((), {}), Registry(self.targets))
         return {str(a): r for a, r in session.store.snapshot().records.items()}

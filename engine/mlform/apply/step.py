@@ -25,11 +25,12 @@ from mlform.plan.decide import adopted, full_key, may_replace, refreshed
 from mlform.plan.estimate import spent
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.imports import taken_over
+from mlform.plan.predicted import broken
 from mlform.plan.why import traced
 from mlform.refresh import ImportFact
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.results import Results
-from mlform.refresh.world import Wanted, wanted
+from mlform.refresh.world import Wanted, arranged, wanted
 from mlform.registry import ENGINE, Offer
 from mlform.sdk import CancelledError, Doing, Resource, ResourceError
 from mlform.state.model import Realisation, Record, Spent, free_home, home_of
@@ -209,10 +210,20 @@ class Stepper:
         new = self._record(making, attributes, seconds)
         if making.deposed and decision.action is Action.REPLACE:
             self.remover.behind[step.address] = home_of(making.deposed[0])
+        wrong = broken(step.expected, arranged(offer.resource.attributes, attributes))
+        if wrong and making.old is None:
+            new = replace(new, receipt={**new.receipt, "tainted": "a result that was not promised"})
         changed = record is None or record.digest != new.digest
         took = spent(step, decision, seconds, differs=None if record is None else changed)
         with self.writing:
             self._write(step, offer, new, decision, took)
+        if wrong:
+            raise StepFailed(
+                "Provider error",
+                f'{step.address}: provider "{step.provider}" predicted {", ".join(wrong)} while '
+                "planning, and applying gave another value. What there is now is recorded. This "
+                "is a bug in the provider.",
+            )
         self._finish(step, decision, seconds, new, changed=changed)
         self._hold_after(step)
         return new.held

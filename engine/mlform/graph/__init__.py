@@ -10,6 +10,7 @@ from heapq import heapify, heappop, heappush
 from mlform.address import Address
 from mlform.config import Names, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
+from mlform.graph.narrow import Narrower
 from mlform.sdk.fields import Written, written_as
 
 
@@ -75,8 +76,10 @@ def _reached(starts: Iterable[Address], edges: Mapping[Address, Iterable[Address
 def build(project: Project, names: Names, diagnostics: Diagnostics) -> Graph:
     """Connect every resource to those its arguments mention. Notes cycles."""
     mentions = {a: frozenset(_blocks(r, project, names)) for a, r in project.resources.items()}
+    narrower = Narrower()
     needs = {
-        a: frozenset(_instances(r, mentions[a], project)) for a, r in project.resources.items()
+        a: frozenset(_instances(r, mentions[a], project, narrower))
+        for a, r in project.resources.items()
     }
     graph = Graph(needs, mentions)
     if len(graph.order) == len(needs):
@@ -109,10 +112,16 @@ def _blocks(resource: ResourceConfig, project: Project, names: Names) -> set[Add
 
 
 def _instances(
-    resource: ResourceConfig, blocks: Iterable[Address], project: Project
+    resource: ResourceConfig, blocks: Iterable[Address], project: Project, narrower: Narrower
 ) -> Iterator[Address]:
+    whole = {*resource.depends_on, *project.rests.of(resource.address)}
     for block in blocks:
-        for instance in project.instances(block, near=resource.address.module):
+        instances = project.instances(block, near=resource.address.module)
+        if len(instances) > 1 and block not in whole:
+            keys = narrower.keys(resource, (block.kind, block.name))
+            chosen = [a for a in instances if keys is not None and a.key in keys]
+            instances = chosen if keys is not None and len(chosen) == len(keys) else instances
+        for instance in instances:
             if instance != resource.address or not resource.lifecycle.postconditions:
                 yield instance
 

@@ -27,11 +27,12 @@ from mlform.plan.estimate import estimated
 from mlform.plan.given import Unplanned, spec_digest
 from mlform.plan.held import failing_gates, missing_handle
 from mlform.plan.imports import taken_over
-from mlform.plan.model import QUIET, Action, Condition, Note, Output, Plan, Reason, Step
+from mlform.plan.model import OPEN, QUIET, Action, Condition, Note, Output, Plan, Reason, Step
 from mlform.plan.notes import waiting
 from mlform.plan.ordering import ordered
 from mlform.plan.orphans import leaving, left_behind, orphans
 from mlform.plan.outputs import changed_outputs
+from mlform.plan.predicted import expected
 from mlform.plan.refusals import protect, refuse
 from mlform.plan.select import chosen, left_out
 from mlform.plan.why import traced
@@ -223,7 +224,8 @@ class _Builder:
         if found is not None:
             decided, record = taken_over(offered, address, facts, found)
         decision = self._decision(resource, decided, record, values)
-        self._see(resource, decision, record, seen)
+        known = self._expected(resource, values, arguments, facts, decision, record, seen)
+        self._see(resource, decision, record, seen, known)
         self.notes += waiting(address, seen)
         protect(resource, decision, self.diagnostics)
         code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
@@ -252,14 +254,37 @@ class _Builder:
             ignored=tuple(sorted(resource.lifecycle.ignore_changes)),
             quiet=decision.quiet,
             before=before,
-            after=self._after(resource, decision, record),
+            after=self._after(resource, decision, record, known),
             again=any(r.what in {"again", "revert"} for r in decision.reasons),
             create_first=address in self.create_first,
             imported=found,
             observed=None if record is None else seen.attributes,
             adopted=adopted_,
             determinism=resource.lifecycle.determinism,
+            expected=known,
         )
+
+    def _expected(
+        self,
+        resource: ResourceConfig,
+        values: Mapping[str, Value],
+        arguments: Wanted,
+        facts: Facts,
+        decision: Decision,
+        record: Record | None,
+        seen: Observation,
+    ) -> Mapping[str, Any]:
+        """Return what is known of the attributes of what a step makes."""
+        offered = resource.offer.resource
+        stays = decision.action is not Action.REPLACE and seen.present
+        if decision.action is Action.MAYBE:
+            elsewhere = any(r.what == "identity" for r in decision.reasons)
+            stays = stays and not elsewhere and TRIGGERS not in facts.open
+        if stays and (kept := adopted(offered, facts, record)):
+            revived = {n: self.recorded.revive(v) for n, v in kept.items()}
+            arguments = wanted(offered, {**values, **revived})
+        seen_ = seen.attributes
+        return expected(resource, arguments, decision, record, seen_, self.diagnostics, stays=stays)
 
     def _adopting(
         self, resource: ResourceConfig, values: Mapping[str, Value], facts: Facts, seen: Observation
@@ -291,16 +316,22 @@ class _Builder:
         return values
 
     def _after(
-        self, resource: ResourceConfig, decision: Decision, record: Record | None
+        self,
+        resource: ResourceConfig,
+        decision: Decision,
+        record: Record | None,
+        known: Mapping[str, Any],
     ) -> tuple[Condition, ...]:
         if decision.action is Action.HELD or not resource.lifecycle.postconditions:
             return ()
+        address, offered = resource.address, resource.offer.resource
         if record is None or decision.action is not Action.NO_OP:
-            return self.conditions.after(resource, None)
-        seen = self.given.observations.get(resource.address, Observation()).attributes
+            told = {n: v for n, v in known.items() if v != OPEN}
+            itself = pending_handle(address, offered, told) if told else None
+            return self.conditions.after(resource, itself)
+        seen = self.given.observations.get(address, Observation()).attributes
         now = record.attributes if seen is None else seen
-        itself = known_handle(resource.address, resource.offer.resource, now)
-        return self.conditions.after(resource, itself)
+        return self.conditions.after(resource, known_handle(address, offered, now))
 
     def outputs(self) -> dict[str, Output]:
         return {
@@ -343,7 +374,8 @@ class _Builder:
         written = resource.lifecycle.triggers if name == TRIGGERS else [resource.arguments[name]]
         blocks = sorted({b for w in written for b in here.needed(w, bound)})
         near = resource.address.module
-        return [a for b in blocks for a in self.project.instances(b, near)]
+        needs = self.graph.needs[resource.address]
+        return [a for b in blocks for a in self.project.instances(b, near) if a in needs]
 
     def _takes(self, resource: ResourceConfig) -> dict[str, tuple[str, ...]]:
         """Return the resources that each argument mentions, of those that mention any."""
@@ -399,6 +431,7 @@ class _Builder:
         decision: Decision,
         record: Record | None,
         seen: Observation,
+        known: Mapping[str, Any],
     ) -> None:
         """Say what the resource will be worth to those after it."""
         address, offered = resource.address, resource.offer.resource
@@ -422,4 +455,5 @@ class _Builder:
                 self.pending.add(str(address))
             if decision.action in {Action.CREATE, Action.REPLACE}:
                 self.anew.add(str(address))
-            self.scope.put(address, pending_handle(address, offered, {}))
+            told = {n: v for n, v in known.items() if v != OPEN}
+            self.scope.put(address, pending_handle(address, offered, told))

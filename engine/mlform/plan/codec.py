@@ -154,6 +154,7 @@ def _step(step: Step) -> dict[str, Any]:
         "observed": step.observed,
         "adopted": None if step.adopted is None else dict(step.adopted),
         "determinism": step.determinism,
+        "expected": dict(step.expected),
     }
 
 
@@ -192,6 +193,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         observed=data["observed"],
         adopted=data["adopted"],
         determinism=data["determinism"],
+        expected=data["expected"],
     )
 
 

@@ -205,6 +205,8 @@ class Step:
     """Attributes as they were seen, to be recorded: they change by themselves."""
     adopted: Mapping[str, Any] | None = None
     """Attributes as they were seen, recorded first in the place of those that are."""
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    """The attributes of what it makes, ``OPEN`` where they are known after apply."""
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ def pending_handle(address: Address, resource: AnyResource, predicted: Mapping[s
         artifact = "Artifact" in str(info.annotation)
         alone = artifact and "dict" not in str(info.annotation)
         values[name] = Handle(str(address), name, UNKNOWN) if alone else UNKNOWN
-    return Handle(str(address), None, UNKNOWN, {**values, **predicted})
+    known = {n: _artifact(str(address), n, v) for n, v in predicted.items()}
+    return Handle(str(address), None, UNKNOWN, {**values, **known})
 
 
 def absent(resource: AnyResource) -> dict[str, Value]:
@@ -201,7 +202,8 @@ def wanted(
             given = {n: narrowed(v, used) for n, v in given.items()}
             model = resource.arguments.model_validate(given)
     shown = {n: conceal(v) if n in secret and v is not None else v for n, v in data.items()}
-    shown |= dict.fromkeys(fields_under(resource.arguments, FieldRule.WRITE_ONLY) & shown.keys())
+    for name in fields_under(resource.arguments, FieldRule.WRITE_ONLY) & shown.keys():
+        del shown[name]
     return Wanted(arranged(resource.arguments, shown), open_, model, given, wrong)
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mlform.plan import Action, Deferred, Drift, Estimate, Plan, Reason, Step
+from mlform.plan import OPEN, Action, Deferred, Drift, Estimate, Plan, Reason, Step
 from mlform.plan.times import Length, times
 from mlform.refresh import ImportFact
 from mlform.render.reasons import reason_lines
@@ -81,6 +81,8 @@ def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
         "parts": None if step.parts is None else dict(step.parts),
         "rows": step.rows,
         "protected": step.protected,
+        "attributes": shown({n: v for n, v in step.expected.items() if v != OPEN}),
+        "attributes_unknown": sorted(n for n, v in step.expected.items() if v == OPEN),
         "create_first": step.create_first,
         "deposed": step.deposed,
         "estimate": None if step.estimate is None else dict(vars(step.estimate)),

@@ -163,6 +163,8 @@ def plan() -> Schema:
             "estimate": _or_null(_estimate()),
             "adopted": _said(_FLAG, "Recorded as it was found, before anything else is done."),
             "imported": _said(_or_null(imported), "What exists already and is recorded first."),
+            "attributes": _said(anything, "What its attributes will be, as far as known."),
+            "attributes_unknown": _said(_list(_TEXT), "Attributes known after apply."),
             "create_first": _said(_FLAG, "A replacement is made before the old object goes."),
             "deposed": _said(_TEXT, "Its folder, if an earlier replacement left it behind."),
         }

@@ -43,6 +43,7 @@ class FieldRule(StrEnum):
     WRITE_ONLY = "write_only"
     ACTUAL = "actual"
     MANAGED = "managed"
+    STABLE = "stable"
 
 
 class Written(StrEnum):
@@ -102,6 +103,10 @@ changed, the plan compares what is written with what is there, by the class of t
 Managed: TypeAlias = Annotated[T, FieldRule.MANAGED]
 """An attribute that the provider or the outside world changes by itself (a status, a counter):
 what ``read`` finds is taken over, those who use it see it, and it is no drift."""
+
+Stable: TypeAlias = Annotated[T, FieldRule.STABLE]
+"""An attribute that stays what it is as long as the object stands (its id): it is known while an
+update is planned, so that what takes it is not touched."""
 
 Code: TypeAlias = Annotated[str, Written.CODE]
 """An argument ``"path.py:function"``: the key has the closure of that code in its place."""

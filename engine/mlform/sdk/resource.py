@@ -157,8 +157,12 @@ class Resource(ABC, Generic[A, B]):
         """
         return {}
 
-    def predict(self, new: A) -> Mapping[str, Any]:
-        """Give the attributes that are certain before applying, for what is planned downstream."""
+    def predict(self, new: A, old: Stored[A, B] | None) -> Mapping[str, Any]:
+        """Give the attributes that are certain before applying, for what is planned downstream.
+
+        Asked while planning, once all arguments are known; ``old`` is what there is and stays,
+        ``None`` where something new is made. What ``apply`` gives must be the same.
+        """
         return {}
 
     def read(self, ctx: Looking, old: Stored[A, B]) -> B | None:
