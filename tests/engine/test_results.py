@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from tests.engine.histories.model import Block, Round
+from tests.engine.histories.provider import Odd
 from tests.engine.histories.run import Done, Place, written
 
 from mlform.apply import Failed, Finished
-from mlform.plan import Action
+from mlform.plan import Action, dump, parse
+from mlform.sdk import Difference
 
 A = Block("training_job", "odd", "a", values={"value": "1"})
 B = Block("training_job", "odd", "b", values={"value": "1"})
@@ -87,6 +89,27 @@ def test_a_promise_broken_is_an_error_that_names_both(
     assert place.plan(round_).empty
     carry_out(place, replace(CALM, replace="a", noise=1))
     assert digest(place) != first
+
+
+def test_what_the_type_tolerates_keeps_a_statistical_promise(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def compare(_self, _ctx, given, one, two):
+        asked.append((one.noise, two.noise, given.value))
+        return [Difference("thing", "as good as equal", within=True)]
+
+    monkeypatch.setattr(Odd, "compare", compare)
+    round_ = promising("statistical")
+    carry_out(place, round_)
+    first = digest(place)
+    plan = place.plan(replace(round_, replace="a"))
+    assert parse(dump(plan)) == plan
+    assert [s.determinism for s in plan.steps] == ["statistical"]
+    carry_out(place, replace(round_, replace="a", noise=1))
+    assert digest(place) != first
+    assert asked == [(0, 1, 1)]
 
 
 def test_a_promise_is_one_of_three_words(place: Place) -> None:
