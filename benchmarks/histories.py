@@ -75,7 +75,7 @@ def main() -> None:
             if found:
                 wrong += 1
                 print(f"--- seed {one}: {found[:6000]}", flush=True)
-            if at % 500 == 0:
+            if at % 100 == 0:
                 print(f"{at} histories, {wrong} broken", flush=True)
     seconds = time.monotonic() - began
     print(f"{number:,} histories from seed {seed} in {seconds:,.0f} s, {wrong} broken")
