@@ -292,3 +292,10 @@ def test_a_prediction_that_does_not_come_true_is_told(
     (failure,) = lab.outcome.failures
     assert "predicted echo" in failure.detail
     assert lab.records()["dataset.a"].tainted
+
+
+def test_what_cannot_be_looked_at_cannot_be_planned(lab: World) -> None:
+    lab.go(thing("a"))
+    OUTSIDE.failing = {"read a"}
+    assert lab.go(thing("a", value='"1"')) == ["Told to fail"]
+    assert lab.go(thing("a", value='"1"'), options=PlanOptions(refresh=False)) == ["update a"]

@@ -388,7 +388,8 @@ def _read(
     try:
         found = offered.read(looker.at(record.address, record), stored(offered, record))
     except ResourceError as error:
-        diagnostics.warning(error.summary, error.detail, of=record.address)
+        detail = f"{error.detail} What is there cannot be told; `-refresh=false` plans without."
+        diagnostics.error(error.summary, detail, of=record.address)
         return seen
     if found is None:
         return replace(seen, present=False)
