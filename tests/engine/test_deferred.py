@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.engine.world import World
 
+from mlform.diagnostics import DiagnosedError
 from mlform.plan import dump, parse
 
 SPEC = """
@@ -101,3 +103,28 @@ def test_arguments_of_what_is_deferred_are_checked_all_the_same(world: World) ->
 
     check(session.configured[0], session.diagnostics)
     assert ["training_job.many: value" in d.detail for d in session.diagnostics] == [True]
+
+
+def test_a_value_that_doubles_at_each_step_is_refused(world: World) -> None:
+    steps = "\n".join(
+        f'  l{i} = "${{local.l{i - 1}}}${{local.k{i - 1}}}"\n'
+        f'  k{i} = "${{local.l{i - 1}}}${{local.k{i - 1}}}"'
+        for i in range(1, 31)
+    )
+    first = "training_job.first.parity"
+    spec = f"""
+training_job "node" "first" {{
+  value = 1
+}}
+locals {{
+  l0 = {first}
+  k0 = {first}
+{steps}
+}}
+output "last" {{
+  value = local.l30
+}}
+"""
+    with pytest.raises(DiagnosedError) as found:
+        world.plan(spec)
+    assert [d.summary for d in found.value.diagnostics.errors] == ["Expression too large"]

@@ -3,8 +3,7 @@
     python -m tests.syntax.compare [COUNT] [SEED]      report, COUNT texts of each kind
     python -m tests.syntax.compare --store             write the sample that test_found.py reads
 
-One terraform process lays out a folder of files. Positions of its errors are read from what it
-underlines.
+One terraform process lays out a folder of files, and another says where the errors in it are.
 """
 
 from __future__ import annotations
@@ -29,11 +28,7 @@ from mlform.syntax import layout, parse
 FOUND = Path(__file__).parent / "found.json"
 KINDS = ("sober", "valid", "sober mutated", "mutated")
 _BATCH = 1000
-_PLACE = re.compile(r"on f(\d+)\.tf line (\d+)")
-_TITLE = re.compile(r"Error: ([^\n]*)")
-_SHOWN = re.compile(r"^(?:│ )?\s*(\d+): (.*)$")
-_STYLE = re.compile(r"\x1b\[(\d+)m")
-_UNDERLINE = "\x1b[4m"
+_ERROR = re.compile(r"Error: ([^\n]*)\n\s+on f(\d+)\.tf line")
 
 
 @dataclass
@@ -66,35 +61,33 @@ def terraforms(texts: Mapping[int, str]) -> dict[int, Verdict]:
     with tempfile.TemporaryDirectory() as folder:
         for number, text in texts.items():
             Path(folder, f"f{number}.tf").write_bytes(text.encode())
-        told = subprocess.run(
-            ["terraform", "fmt", "."],
-            cwd=folder,
-            env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
-            capture_output=True,
-            check=False,
-        ).stderr.decode("utf-8", "replace")
+        # What `fmt` finds wrong is the syntax; `validate` finds more, and says the places of all.
+        wrong = set(_ERROR.findall(_told(folder, "fmt", "-no-color", ".").stderr))
         found: dict[int, Verdict] = {}
-        for number, at, title in _errors(told):
-            if number not in found or at < (found[number].at or at):
-                found[number] = Verdict(None, at, title)
+        for one in json.loads(_told(folder, "validate", "-json").stdout)["diagnostics"]:
+            number, title = one["range"]["filename"][1:-3], one["summary"]
+            if (title, number) not in wrong:
+                continue
+            at = (one["range"]["start"]["line"], one["range"]["start"]["column"])
+            before = found.setdefault(int(number), Verdict(None, at, title))
+            if before.at is not None and at < before.at:
+                found[int(number)] = Verdict(None, at, title)
+        assert found.keys() == {int(number) for _, number in wrong}
         for number in texts.keys() - found.keys():
             found[number] = Verdict(Path(folder, f"f{number}.tf").read_bytes().decode())
     return found
 
 
-def _errors(told: str) -> Iterator[tuple[int, tuple[int, int], str]]:
-    for box in told.split("╷")[1:]:
-        plain = _STYLE.sub("", box)
-        place, title = _PLACE.search(plain), _TITLE.search(plain)
-        assert place, "every error of fmt has a place"
-        at = (int(place[2]), 1)
-        for line in box.splitlines():
-            if _UNDERLINE in line and (
-                shown := _SHOWN.match(_STYLE.sub("", line.partition(_UNDERLINE)[0]))
-            ):
-                at = int(shown[1]), len(shown[2]) + 1
-                break
-        yield int(place[1]), at, title[1] if title else ""
+def _told(folder: str, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["terraform", *command],
+        cwd=folder,
+        env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
 
 
 def judged(our: Verdict, their: Verdict) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -16,7 +16,7 @@ from mlform.lang.registry import LIVE
 from mlform.syntax import parse_expression
 from mlform.syntax.problems import UNCLOSED_BRACKET, UNCLOSED_HEREDOC, UNCLOSED_SEQUENCE
 from mlform.syntax.tree import Call
-from mlform.values import Handle, Value
+from mlform.values import Handle, Value, is_known
 
 INPUT: Final = "<console-input>"
 _OPEN: Final = frozenset({UNCLOSED_BRACKET, UNCLOSED_HEREDOC, UNCLOSED_SEQUENCE})
@@ -27,6 +27,8 @@ class Console:
     """Evaluates one expression after another. Changes nothing."""
 
     session: Session
+    noted: Diagnostics = field(default_factory=Diagnostics)
+    """What is wrong with the values that were worked out so far."""
 
     @cached_property
     def roots(self) -> Mapping[str, Value]:
@@ -44,7 +46,7 @@ class Console:
         snapshot = session.snapshot()
         session.know(snapshot)
         project, _ = session.configured
-        scope = Scope(project, snapshot, Diagnostics())
+        scope = Scope(project, snapshot, self.noted)
         for address, resource in project.resources.items():
             record, offered = snapshot.records.get(address), resource.offer.resource
             if record is None or record.type != offered.type:
@@ -71,6 +73,9 @@ class Console:
             expr = expr.arguments[0]
         value = evaluate(expr, self.roots, problems, source)
         problems.stop_on_errors()
+        if not is_known(value):
+            # It may be unknown for what is wrong with a value that it rests on.
+            self.noted.stop_on_errors()
         return console_type(value) if asked else console(value)
 
     def completions(self, start: str) -> Iterator[str]:

@@ -20,12 +20,10 @@ from mlform.values import UNBOUND, UNKNOWN, Unknown, Value, is_known
 _ARGUMENT: Final = "Invalid function argument"
 _FAILED: Final = "Error in function call"
 _SCALARS: Final = (str, int, float)
-_SILENT: Final = frozenset({"ephemeralasnull", "tobool", "tolist", "tomap"}) | {
-    *("tonumber", "toset", "tostring")
-}
+_SILENT: Final = frozenset({"tobool", "tolist", "tomap", "tonumber", "toset", "tostring"})
 """Functions of whose unknown results Terraform tells nothing but the type."""
-_MAY_BE_NULL: Final = frozenset({"element", "issensitive", "lookup", "nonsensitive", "one"}) | {
-    *("sensitive", "strcontains", "timeadd", "yamlencode")
+_MAY_BE_NULL: Final = frozenset({"element", "ephemeralasnull", "issensitive", "lookup"}) | {
+    *("nonsensitive", "one", "sensitive", "strcontains", "timeadd", "yamlencode")
 }
 """Functions whose unknown results may be null, for all that Terraform says of them."""
 

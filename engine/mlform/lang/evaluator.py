@@ -126,10 +126,13 @@ class Evaluator:
         other.made = self.made
         return other
 
-    def condition(self, expr: Expr, bound: Bound, *, strict: bool = False) -> tuple[Any, bool]:
+    def condition(
+        self, expr: Expr, bound: Bound, *, strict: bool = False, quiet: bool = False
+    ) -> tuple[Any, bool]:
         """Return a condition as a bool or an unknown, and whether it is marked.
 
-        Of one that is ``strict``, even an unknown must be of a type that may be a bool.
+        Of one that is ``strict``, even an unknown must be of a type that may be a bool. Of one
+        that is ``quiet`` it is not noted that it is no bool.
         """
         found, marked = reveal(self.value(expr, bound))
         if isinstance(found, Unknown) and not strict:
@@ -137,5 +140,7 @@ class Evaluator:
         try:
             return scalar(found, BOOL), marked
         except OperationError as error:
+            if quiet:
+                return OPEN_BOOL, marked
             detail = f"A condition is true or false: {error}."
             return self.error("Invalid condition", detail, expr, marked=marked), marked

@@ -45,7 +45,7 @@ class Loop:
             if condition is None:
                 yield inner
                 continue
-            chosen, mark_ = self.ev.condition(condition, inner, strict=True)
+            chosen, mark_ = self.ev.condition(condition, inner, strict=True, quiet=self.open)
             self.marked |= mark_
             if isinstance(chosen, Unknown):
                 self.open = True
@@ -99,7 +99,7 @@ def for_object(ev: Evaluator, expr: tree.ForObject, bound: Bound) -> Value:
     found: dict[str, Any] = {}
     with ev.hushed(marked=loop.secret):
         for inner in loop.rounds(expr.condition):
-            key, marked = object_key(ev, expr.key_result, inner, lenient=True)
+            key, marked = object_key(ev, expr.key_result, inner, lenient=True, quiet=loop.open)
             loop.marked |= marked
             if key is None:
                 loop.open = True
@@ -121,11 +121,12 @@ def for_object(ev: Evaluator, expr: tree.ForObject, bound: Bound) -> Value:
 
 
 def object_key(
-    ev: Evaluator, expr: Expr, bound: Bound, *, lenient: bool = False
+    ev: Evaluator, expr: Expr, bound: Bound, *, lenient: bool = False, quiet: bool = False
 ) -> tuple[str | None, bool]:
     """Return a key, ``None`` if it is unknown or wrong, and whether it is marked.
 
-    What is unknown must be of a type that may be a key, unless this is ``lenient``.
+    What is unknown must be of a type that may be a key, unless this is ``lenient``. That a value
+    is no key is not noted if this is ``quiet``.
     """
     key, marked = reveal(ev.value(expr, bound))
     if isinstance(key, Unknown) and (lenient or key.type == ANY or isinstance(key.type, Primitive)):
@@ -133,7 +134,8 @@ def object_key(
     try:
         return text(key), marked
     except OperationError as error:
-        ev.error(_BAD_KEY, f"As a key, {error}.", expr, marked=marked)
+        if not quiet:
+            ev.error(_BAD_KEY, f"As a key, {error}.", expr, marked=marked)
         return None, marked
 
 

@@ -16,7 +16,11 @@ Number: TypeAlias = int | Decimal
 _Float: TypeAlias = tuple[int, int]
 """A mantissa of at most 512 bits and the power of two that it counts."""
 
+NEGATIVE_ZERO: Final = Decimal("-0")
+"""What a float has beside zero: it equals that, and is shown otherwise."""
+
 BITS: Final = 512
+_DOUBLE_BITS: Final = 53
 _DIGITS: Final = 154
 """Any decimal with fewer digits is the shortest of its float."""
 _LOG: Final = math.log10(2)
@@ -37,8 +41,17 @@ class Double(Decimal):
     @classmethod
     def of(cls, value: float) -> Double:
         """Return a finite float as a number."""
-        found = cls(repr(value))
+        mantissa, exponent = math.frexp(value)
+        # The shortest decimal of a power of two is another to Go than to Python.
+        shown = repr(value) if abs(mantissa) != 0.5 else _power_of_two(exponent)
+        found = cls(shown if mantissa > 0 or abs(mantissa) != 0.5 else f"-{shown}")
         found.ratio = value.as_integer_ratio()
+        return found
+
+    def copy_negate(self) -> Double:
+        """Return the number with the other sign."""
+        found = Double(super().copy_negate())
+        found.ratio = -self.ratio[0], self.ratio[1]
         return found
 
 
@@ -46,23 +59,25 @@ class TooLargeError(ArithmeticError):
     """A number has more digits than are kept."""
 
 
-def _rounded(numerator: int, denominator: int = 1, exponent: int = 0) -> _Float:
+def _rounded(numerator: int, denominator: int = 1, exponent: int = 0, bits: int = BITS) -> _Float:
     """Return the float nearest to a fraction times a power of two, of two as near the even one."""
     if numerator == 0:
         return 0, 0
     size = abs(numerator)
-    shift = BITS + 2 - size.bit_length() + denominator.bit_length()
+    shift = bits + 2 - size.bit_length() + denominator.bit_length()
     if shift >= 0:
         mantissa, rest = divmod(size << shift, denominator)
     else:
         mantissa, rest = divmod(size, denominator << -shift)
-    extra = mantissa.bit_length() - BITS
+    extra = mantissa.bit_length() - bits
     low, half = mantissa & ((1 << extra) - 1), 1 << (extra - 1)
     mantissa >>= extra
     if low > half or (low == half and (rest or mantissa & 1)):
         mantissa += 1
+    if mantissa.bit_length() > bits:
+        mantissa, extra = mantissa >> 1, extra + 1
     exponent += extra - shift
-    if abs(exponent + BITS) > _LARGEST:
+    if abs(exponent + bits) > _LARGEST:
         raise TooLargeError
     return (mantissa if numerator > 0 else -mantissa), exponent
 
@@ -89,9 +104,7 @@ def _shown(number: _Float) -> Number:
         return mantissa >> -exponent
     lost = BITS - abs(mantissa).bit_length()
     size, exponent = abs(mantissa) << lost, exponent - lost
-    # In quarters of a unit, as below a power of two the neighbour is half as far.
-    below = size * 4 - (1 if size == 1 << (BITS - 1) else 2)
-    between = _Between(below, size * 4, size * 4 + 2, exponent - 2, closed=size % 2 == 0)
+    between = _around(size, exponent)
     digits, power = between.shortest()
     if 0 <= power <= BITS:
         whole = digits * int(10**power)
@@ -135,12 +148,36 @@ class _Between:
         return min(high, max(low, nearest)), sound
 
 
+def _around(size: int, exponent: int) -> _Between:
+    """Return what is nearer to a float than to its neighbours.
+
+    As Go has it, for which the neighbour below a power of two is as far as the one above.
+    """
+    return _Between(size * 2 - 1, size * 2, size * 2 + 1, exponent - 1, closed=size % 2 == 0)
+
+
+def _power_of_two(exponent: int) -> str:
+    """Return the shortest decimal of the 64-bit float that is half of two to an exponent."""
+    digits, power = _around(1 << 52, exponent - 53).shortest()
+    return f"{digits}e{power}"
+
+
 def canonical(value: Number) -> Number:
     """Return the number that stands for the float next to a value."""
     if isinstance(value, int):
         return value if value.bit_length() <= BITS else _shown(_rounded(value))
     exact = len(value.as_tuple().digits) < _DIGITS
     return value if exact else _shown(_float(value))
+
+
+def _below(value: Number) -> bool:
+    """Tell whether a number has a minus sign."""
+    return value.is_signed() if isinstance(value, Decimal) else value < 0
+
+
+def _signed(value: Number, left: Number, right: Number) -> Number:
+    """Return a product or quotient of two numbers; one that is zero has a sign too."""
+    return NEGATIVE_ZERO if value == 0 and _below(left) != _below(right) else value
 
 
 def _far(*values: Number) -> bool:
@@ -157,6 +194,8 @@ def _roughly(operation: Callable[[Decimal, Decimal], Decimal], a: Number, b: Num
 
 def add(left: Number, right: Number) -> Number:
     """Return a sum."""
+    if left == right == 0:
+        return NEGATIVE_ZERO if _below(left) and _below(right) else 0
     if isinstance(left, int) and isinstance(right, int):
         return canonical(left + right)
     if _far(left, right):
@@ -173,6 +212,8 @@ def subtract(left: Number, right: Number) -> Number:
 
 def multiply(left: Number, right: Number) -> Number:
     """Return a product."""
+    if left == 0 or right == 0:
+        return _signed(0, left, right)
     if isinstance(left, int) and isinstance(right, int):
         return canonical(left * right)
     if _far(left, right):
@@ -183,6 +224,8 @@ def multiply(left: Number, right: Number) -> Number:
 
 def divide(left: Number, right: Number) -> Number:
     """Return a quotient. Raises ``ZeroDivisionError``."""
+    if left == 0 and right != 0:
+        return _signed(0, left, right)
     if right != 0 and _far(left, right):
         return _roughly(_ROUGH.divide, left, right)
     (a, i), (b, j) = _float(left), _float(right)
@@ -195,20 +238,31 @@ def remainder(left: Number, right: Number) -> Number:
     """Return what a division leaves, of the sign of ``left``; all of it where ``right`` is zero."""
     if right == 0:
         return left
+    if left == 0:
+        return 0 if _below(right) else left
     if _far(left, right):
         if abs(Decimal(left).adjusted() - Decimal(right).adjusted()) > _DIGITS:
             return left if Decimal(left).copy_abs() < Decimal(right).copy_abs() else 0
         return _roughly(_ROUGH.remainder, left, right)
     (a, i), (b, j) = _float(left), _float(right)
-    size, exponent = _rounded(abs(a), abs(b), i - j)
+    # As in Terraform, which counts with as many bits as the first number has.
+    bits = _DOUBLE_BITS if isinstance(left, Double) else BITS
+    size, exponent = _rounded(abs(a), abs(b), i - j, bits)
     times = size << exponent if exponent >= 0 else size >> -exponent
-    taken, power = _rounded(times * abs(b), 1, j)
+    taken, power = _rounded(times * abs(b), 1, j, bits)
     least = min(i, power)
     rest = (abs(a) << (i - least)) - (taken << (power - least))
-    return _shown(_rounded(-rest if a < 0 else rest, 1, least))
+    mantissa, power = _rounded(-rest if a < 0 else rest, 1, least, bits)
+    if bits == BITS:
+        return _shown((mantissa, power))
+    found = math.ldexp(mantissa, power)
+    exact = found.is_integer() and abs(found) < 2**_DOUBLE_BITS
+    return int(found) if exact else Double.of(found)
 
 
 def negative(value: Number) -> Number:
     """Return a number with the other sign."""
     # Not -value: that would round to the digits of the default context.
+    if value == 0:
+        return 0 if _below(value) else NEGATIVE_ZERO
     return value.copy_negate() if isinstance(value, Decimal) else -value

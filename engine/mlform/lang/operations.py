@@ -122,8 +122,10 @@ def whole(value: Decimal) -> int | Decimal:
     """Return an integral decimal as an int. Raises ``OperationError`` if it is not finite."""
     if not value.is_finite():
         raise OperationError("the number is too large")
+    if not value:
+        return numbers.NEGATIVE_ZERO if value.is_signed() else 0
     size = value.adjusted()
-    if (size < 0 and value) or (size > _EXACT and isinstance(value, numbers.Double)):
+    if size < 0 or (size > _EXACT and isinstance(value, numbers.Double)):
         return value
     if size < DIGITS * 2 and value == value.to_integral_value():
         return int(value)

@@ -114,7 +114,8 @@ def convertible(given: Type, wanted: Type) -> bool:
         case Collection(name="map", element=element), ObjectType(attributes=attributes):
             return _all_convertible(attributes.values(), element)
         case Collection(name="list" | "set", element=element), TupleType(elements=elements):
-            return _all_convertible(elements, element)
+            open_ = element == ANY and unify(elements) == ANY and _told(elements)
+            return not open_ and _all_convertible(elements, element)
         case Collection(name="list" | "set", element=element), Collection(name="list" | "set"):
             return convertible(given.element, element)
         case TupleType(elements=wants), TupleType(elements=elements):
@@ -190,9 +191,13 @@ def _structural(types: Sequence[Type], *, open_: bool) -> Type | None:
         if all(is_a(t, name) for t in types):
             return ANY if open_ else _collected(name, [t.element for t in types])  # type: ignore[union-attr]
     if all(isinstance(t, ObjectType) or is_a(t, "map") for t in types):
-        return ANY if open_ and not _mixed(types) else _keyed(types)
+        if open_:
+            return None if _mixed(types) else ANY
+        return _keyed(types)
     if all(isinstance(t, TupleType) or is_a(t, "list") for t in types):
-        return ANY if open_ and not _mixed(types) else _ordered(types)
+        if open_:
+            return None if _mixed(types) else ANY
+        return _ordered(types)
     return None
 
 
@@ -206,7 +211,14 @@ def _together(name: str, types: Sequence[Type], parts: Sequence[Type]) -> Type |
     inner = [t.element for t in types if isinstance(t, Collection)]
     # The parts must be of one type among themselves: an open element type does not help them.
     common = unify(parts)
-    return None if common is None else _collected(name, [*inner, common] if parts else inner)
+    if common is None or (name == "list" and common == ANY and _told(parts)):
+        return None
+    return _collected(name, [*inner, common] if parts else inner)
+
+
+def _told(types: Iterable[Type]) -> bool:
+    """Tell whether the type of one at least is known."""
+    return any(t != ANY for t in types)
 
 
 def _keyed(types: Sequence[Type]) -> Type | None:

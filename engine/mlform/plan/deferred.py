@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mlform.address import Address
@@ -22,6 +22,8 @@ from mlform.syntax.unparse import unparse
 from mlform.values import UNKNOWN, Handle, Unknown, Value, conceal, is_known, is_sensitive, plain
 
 _WORLD: Final = ("path", "mlform", "terraform")
+_MOST: Final = 10_000
+"""Expressions that one argument may have a plan keep, those that it mentions among them."""
 
 
 class Deferrer:
@@ -30,6 +32,7 @@ class Deferrer:
     def __init__(self, project: Project, scope: Scope) -> None:
         self.project, self.scope = project, scope
         self._made: dict[tuple[Any, ...], Any] = {}
+        self._sizes: dict[int, tuple[Deferred, int]] = {}
 
     def arguments(
         self, resource: ResourceConfig, values: Mapping[str, Value], normal: Wanted
@@ -45,8 +48,12 @@ class Deferrer:
                 )
         return dict(sorted(found.items()))
 
-    def _triggers(self, resource: ResourceConfig, values: Value) -> list[Any]:
+    def _forget(self) -> None:
         self._made.clear()
+        self._sizes.clear()
+
+    def _triggers(self, resource: ResourceConfig, values: Value) -> list[Any]:
+        self._forget()
         assert isinstance(values, list), "there is a value for each reference"
         return [
             self._kept(value, written, resource.address.module, resource.bindings)
@@ -55,7 +62,7 @@ class Deferrer:
 
     def output(self, output: OutputConfig) -> Any:
         """Return an output's value, plain or deferred."""
-        self._made.clear()
+        self._forget()
         value = self.scope.value(output.value)
         if output.sensitive and is_known(value):
             return conceal(plain(value, reveal=True))
@@ -71,7 +78,7 @@ class Deferrer:
         self, attribute: Attribute, path: ModulePath, bound: Mapping[str, Value]
     ) -> Deferred:
         """Return an expression with everything that it mentions beside resources."""
-        self._made.clear()
+        self._forget()
         return self._deferred(attribute, path, bound)
 
     def _deferred(
@@ -113,7 +120,20 @@ class Deferrer:
         text = attribute.text
         if attribute.source.file.endswith(".json"):
             text = unparse(attribute.expr)
-        return Deferred(text, bindings, tuple(sorted(secrets)), at, spot)
+        return self._sized(Deferred(text, bindings, tuple(sorted(secrets)), at, spot), attribute)
+
+    def _sized(self, made: Deferred, attribute: Attribute) -> Deferred:
+        """Return an expression that is kept, if it is not too many with those inside it."""
+        size = 1 + sum(self._sizes[id(d)][1] for d in _inside(made.bindings))
+        if size > _MOST:
+            detail = (
+                f"`{attribute.text}` can be worked out only while applying, and a plan would have "
+                f"to keep more than {_MOST:,} expressions for it: it mentions values that mention "
+                "others more than once, at every step. Mention each once."
+            )
+            raise stop("Expression too large", detail, at=attribute.value_span)
+        self._sizes[id(made)] = made, size
+        return made
 
     def _variable(self, name: str, path: ModulePath) -> Any:
         if path == ROOT:
@@ -131,9 +151,10 @@ class Deferrer:
             return kept
         variable = scope.module.variables[name]
         written = "" if variable.type is None else variable.written
-        return Deferred(
+        typed = Deferred(
             kept.text, kept.bindings, kept.secrets, kept.at, kept.module, written, variable.secret
         )
+        return self._sized(typed, given)
 
     def _named(
         self,
@@ -215,6 +236,18 @@ class Deferrer:
             )
             raise stop("Sensitive value not kept", detail, at=attribute.value_span)
         return {n: keep(v) for n, v in value.items() if not is_sensitive(v)}
+
+
+def _inside(data: Any) -> Iterator[Deferred]:
+    """Yield the expressions right inside of what is kept."""
+    if isinstance(data, Deferred):
+        yield data
+    elif isinstance(data, Mapping):
+        for value in data.values():
+            yield from _inside(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _inside(value)
 
 
 def _opened(value: Value) -> Any:

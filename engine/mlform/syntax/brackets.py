@@ -84,7 +84,7 @@ class CollectionScanner(TemplateScanner):
             if self.pos >= self.end:
                 self.close(start, "{")
             found = self.grammar.entry(text, self.pos)
-            key = self._key(found) if found else self._unusual_key()
+            key = self._key(found) if found else self._unusual_key(start)
             if found and (found.lastindex or 0) > 2:
                 items.append((key, self.simple(found, 3)))
                 continue
@@ -117,10 +117,12 @@ class CollectionScanner(TemplateScanner):
             self.check_name(start, end)
         return make(Literal, (start, end, found[1]))
 
-    def _unusual_key(self) -> Expr:
+    def _unusual_key(self, start: int) -> Expr:
         key = self.expression()
         self.skip_gap()
-        if self.text[self.pos] not in "=:" or self.text.startswith(("=>", "=="), self.pos):
+        if self.pos >= self.end:
+            self.close(start, "{")
+        if self.text[self.pos] not in "=:" or self.text.startswith(("=>", "==", "::"), self.pos):
             hint = (
                 "Only a for expression has =>."
                 if self.text.startswith("=>", self.pos)
@@ -129,6 +131,10 @@ class CollectionScanner(TemplateScanner):
             self.unexpected(MISSING_EQUALS, '"=" after the key', hint)
         self.pos += 1
         return key
+
+    def at_colon(self) -> bool:
+        """Tell whether the next token is ``:``, and not ``::``."""
+        return self.text[self.pos] == ":" and self.text[self.pos + 1] != ":"
 
     def _at_for(self) -> bool:
         """Go to the next token and tell whether it is the keyword ``for``."""
@@ -179,7 +185,7 @@ class CollectionScanner(TemplateScanner):
         collection = self.expression()
         if self.text[self.pos] in GAPS:
             self.skip_gap()
-        if self.text[self.pos] != ":":
+        if not self.at_colon():
             self.unexpected(BAD_FOR, '":" after the collection')
         self.pos += 1
         result = self.expression()
@@ -199,10 +205,12 @@ class CollectionScanner(TemplateScanner):
             made = self.expression()
             self.skip_gap()
         elif bracket == "{":
-            self.unexpected(
+            self.fail(
                 BAD_FOR,
-                '"=>" and a value after the key',
-                "A for expression in braces makes an object; use square brackets for a list.",
+                f'Expected "=>" and a value after the key, found {self.found(self.pos)}. A for '
+                "expression in braces makes an object; use square brackets for a list.",
+                result.start,
+                max(result.end, self.token_end(self.pos)),
             )
         group = self.text.startswith("...", self.pos)
         if group:

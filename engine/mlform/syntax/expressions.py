@@ -113,14 +113,14 @@ class ExpressionScanner(StepScanner):
     def _conditional(self, condition: Expr, mark: int) -> Expr:
         then = self.expression()
         self.skip_gap()
-        if self.text[self.pos] != ":":
+        if not self.at_colon():
             self.check_character(self.pos)
             self.fail(
                 MISSING_BRANCH,
                 'A conditional is written: condition ? value : other. Expected ":" after its '
                 f"first value, found {self.found(self.pos)}.",
-                mark,
-                max(mark + 1, then.end),
+                self.pos if self.pos < self.end else mark,
+                self.token_end(self.pos) if self.pos < self.end else mark + 1,
             )
         self.pos += 1
         otherwise = self.expression()
@@ -226,9 +226,7 @@ class ExpressionScanner(StepScanner):
             self.skip_gap()
         name = "::".join(names)
         if self.text[self.pos] != "(":
-            self.fail(
-                BAD_CALL, f'"{name}" names a function: write {name}(…) to call it.', start, at
-            )
+            self.unexpected(BAD_CALL, f'"(" after the name of a function, as in {name}(…)')
         return self._called(start, name, self.pos)
 
     def _called(self, start: int, name: str, bracket: int) -> Call:

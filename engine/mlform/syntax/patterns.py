@@ -21,7 +21,8 @@ LOOSE_GAP: Final = rf"(?:(?:[ \t\n]|\r\n)++|{LINE_COMMENT}|{BLOCK_COMMENT})*+"
 """What may stand between two tokens inside brackets, and between two items."""
 GAPS: Final = frozenset(" \t\r\n#/")
 """What a gap of either kind can begin with."""
-NUMBER: Final = r"\d++(?:\.\d++)?+(?:[eE][+-]?\d++)?+"
+NUMBER: Final = r"\d++(?:\.*+(?:\d++|[eE][+-]?\d++))*+"
+"""What is read as one number, as HCL does: ``1.2.3`` too, which is then found to be none."""
 PLAIN: Final = r'[^"\\$%\r\n]*+'
 """The inside of a quoted string that means itself."""
 _BROAD_NAME: Final = r"[^\x00-@\[-^`{-\x7f][^\x00-,./:-@\[-^`{-\x7f]*+"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from decimal import Decimal
 from typing import Final, NoReturn
@@ -18,6 +19,7 @@ from mlform.syntax.problems import (
 )
 from mlform.syntax.tree import Source
 
+_SOUND: Final = re.compile(r"\d++(?:\.\d*+)?+(?:[eE][+-]?\d++)?+", re.ASCII).fullmatch
 _HINTS: Final = {
     "'": 'Strings are written in double quotes: "…".',
     "`": 'Strings are written in double quotes: "…"; longer texts as heredocs: <<EOT.',
@@ -148,18 +150,16 @@ class Scanner:
     def number(self, start: int, end: int) -> int | Decimal:
         """Return the exact value of the number literal from ``start`` to ``end``."""
         text = self.text[start:end]
-        following = self.text[end : end + 2]
-        if following[:1] == "." and following[1:].isdigit() and following.isascii():
-            stop = self.token_end(end + 1)
-            self.fail(
-                BAD_NUMBER,
-                f"{self.text[start:stop]} has more than one decimal point. Write versions and "
-                "addresses as strings, in double quotes.",
-                start,
-                stop,
-            )
         if text.isdigit() and len(text) <= MAX_DIGITS:
             return int(text)
+        if _SOUND(text) is None:
+            self.fail(
+                BAD_NUMBER,
+                f"{show(text)} has more than one decimal point or exponent. Write versions and "
+                "addresses as strings, in double quotes.",
+                start,
+                end,
+            )
         _, _, exponent = text.lower().partition("e")
         digits = exponent.lstrip("+-").lstrip("0")
         if len(text) > MAX_DIGITS or len(digits) > 4 or int(digits or "0") > MAX_DIGITS:

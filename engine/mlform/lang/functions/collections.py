@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mlform.lang.bounds import counted
@@ -164,9 +164,10 @@ def concat(type_: Type, *lists: Sequence[Value]) -> Value:
     check_size(sum(map(len, lists)))
     if is_list(type_):
         found = [v for one in lists for v in elements(one, type_)]
-        if type_ == ANY_LIST and len({type_of(v) for v in found} - {ANY}) > 1:
+        told = {type_of(v) for v in found} - {ANY} if type_ == ANY_LIST else set()
+        if len(told) > 1:
             raise OperationError("the elements of all lists must be of one type")
-        return found
+        return convert(found, Collection("list", told.pop())) if told else found
     return [v for one in lists for v in one]
 
 
@@ -178,6 +179,9 @@ def _uncounted(value: Any) -> bool:
 @function("flatten", anything("list"), result=ANY, nested=True)
 def flatten(value: Any) -> Value:
     """Replace lists inside a list by their elements, all the way down."""
+    if isinstance(value, Mapping) and not whole(bare(value)[0]):
+        # As in Terraform, which looks at the type only when all is known.
+        value = [value[key] for key in sorted(value)]
     as_sequence(value)
     if _uncounted(value):
         return Unknown()

@@ -36,11 +36,22 @@ _MONTHS: Final = (
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-class Moment:
-    """A point in time, to the nanosecond, and the offset it was written with."""
+_CYCLE: Final = 400
+"""Years after which the calendar is the same again, days of the week included."""
+_CYCLE_DAYS: Final = 146_097
+_MIDDLE: Final = 2000
+"""Where a ``datetime`` is far from the years in which it ends."""
 
-    def __init__(self, day: datetime, nanoseconds: int) -> None:
-        self.day, self.nanoseconds = day, nanoseconds
+
+class Moment:
+    """A point in time, to the nanosecond, and the offset it was written with.
+
+    ``day`` is that of a year some ``cycles`` away, in which the calendar is the same: there are
+    times before the year 1 and after 9999, and a ``datetime`` knows none.
+    """
+
+    def __init__(self, day: datetime, cycles: int, nanoseconds: int) -> None:
+        self.day, self.cycles, self.nanoseconds = day, cycles, nanoseconds
 
     @classmethod
     def parse(cls, written: str, argument: int) -> Moment:
@@ -57,28 +68,31 @@ class Moment:
         if int(found[9] or 0) > 23 or int(found[10] or 0) > 59:
             raise OperationError(problem, argument)
         zone = timezone(timedelta(minutes=-offset if found[8] == "-" else offset))
+        cycles, rest = divmod(year, _CYCLE)
         try:
-            moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+            moment = datetime(_MIDDLE + rest, month, day, hour, minute, second, tzinfo=zone)
         except ValueError as error:
             raise OperationError(f"{problem} ({error})", argument) from None
-        return cls(moment, int((found[7] or "0")[:9].ljust(9, "0")))
+        return cls(moment, cycles, int((found[7] or "0")[:9].ljust(9, "0")))
+
+    @property
+    def year(self) -> int:
+        """The year, which may be 0 or negative."""
+        return self.day.year - _MIDDLE + self.cycles * _CYCLE
 
     @property
     def instant(self) -> tuple[timedelta, int]:
         """What orders points in time."""
-        return self.day - _EPOCH, self.nanoseconds
+        return self.day - _EPOCH + timedelta(self.cycles * _CYCLE_DAYS), self.nanoseconds
 
     def plus(self, nanoseconds: int) -> Moment:
-        """Return the point a duration later. Raises ``OperationError``."""
+        """Return the point a duration of less than 300 years later."""
         seconds, rest = divmod(self.nanoseconds + nanoseconds, 10**9)
-        try:
-            return Moment(self.day + timedelta(seconds=seconds), rest)
-        except OverflowError:
-            raise OperationError("the result is outside the years 1 to 9999") from None
+        return Moment(self.day + timedelta(seconds=seconds), self.cycles, rest)
 
     def __str__(self) -> str:
-        shown = self.day.replace(tzinfo=None).isoformat(timespec="seconds")
-        return shown + _offset(self.day, ":", "Z")
+        year = f"{'-' if self.year < 0 else ''}{abs(self.year):04d}"
+        return f"{year}{self.day:-%m-%dT%H:%M:%S}{_offset(self.day, ':', 'Z')}"
 
 
 def _offset(day: datetime, between: str, utc: str) -> str:
@@ -133,8 +147,6 @@ def plantimestamp(world: World) -> Value:
 
 
 _VERBS: Final[Mapping[str, Callable[[datetime], str]]] = {
-    "YYYY": lambda t: f"{t.year:04d}",
-    "YY": lambda t: f"{t.year % 100:02d}",
     "MMMM": lambda t: _MONTHS[t.month - 1],
     "MMM": lambda t: _MONTHS[t.month - 1][:3],
     "MM": lambda t: f"{t.month:02d}",
@@ -166,17 +178,22 @@ _PIECE: Final = re.compile(
 @function("formatdate", string("format"), string("time"), result=STRING)
 def formatdate(shape: str, time: str) -> Value:
     """Return a time as a format such as ``DD MMM YYYY hh:mm ZZZ`` says."""
-    day = Moment.parse(time, 1).day
+    moment = Moment.parse(time, 1)
+    day = moment.day
+    years = {"YYYY": f"{moment.year:04d}", "YY": f"{moment.year % 100:02d}"}
     pieces: list[str] = []
     for found in _PIECE.finditer(shape):
         if found["open"]:
             raise OperationError("a ' is not closed", 0)
         if found["verb"]:
             verb = _VERBS.get(found["verb"])
-            if verb is None:
-                known = ", ".join(_VERBS)
+            if verb is not None:
+                pieces.append(verb(day))
+            elif found["verb"] in years:
+                pieces.append(years[found["verb"]])
+            else:
+                known = ", ".join([*years, *_VERBS])
                 raise OperationError(f'"{shorten(found["verb"])}" is none of {known}', 0)
-            pieces.append(verb(day))
         elif found["other"]:
             pieces.append(found["other"])
         else:

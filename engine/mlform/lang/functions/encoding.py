@@ -19,8 +19,8 @@ from mlform.lang.bounds import encoded
 from mlform.lang.graphemes import normal
 from mlform.lang.operations import OperationError, kind_of, rounded, shorten, text
 from mlform.lang.registry import absent, anything, check_size, function, string, whole
-from mlform.types import ANY, STRING, ObjectType
-from mlform.values import Handle, ListValue, Value
+from mlform.types import ANY, BOOL, NUMBER, STRING, ObjectType, Type
+from mlform.values import Handle, ListValue, Unknown, Value
 
 _ESCAPED: Final = re.compile(r"[<>&\u2028\u2029]")
 _PARTED: Final = (list, dict)
@@ -76,8 +76,24 @@ def _json_number(written: str) -> int | Decimal:
     return rounded(Decimal(written))
 
 
-@function("jsondecode", string("str"), result=ANY)
-def jsondecode(value: str) -> Value:
+_BEGINNINGS: Final = {
+    **dict.fromkeys("{[n", ANY),
+    **dict.fromkeys("-0123456789", NUMBER),
+    **dict.fromkeys("tf", BOOL),
+    '"': STRING,
+}
+
+
+def _json_type(given: Any) -> Type:
+    """Return the type of what a JSON text says, as far as its beginning tells."""
+    start = given.bounds.prefix.lstrip(" \t\r\n")[:1] if isinstance(given, Unknown) else ""
+    if start and start not in _BEGINNINGS:
+        raise OperationError(f'the text is no JSON: it begins with "{start}"', 0)
+    return _BEGINNINGS.get(start, ANY)
+
+
+@function("jsondecode", string("str"), result=_json_type)
+def jsondecode(_type: Type, value: str) -> Value:
     """Return the value that a JSON text says."""
     try:
         found: Value = json.loads(

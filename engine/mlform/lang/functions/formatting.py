@@ -111,7 +111,7 @@ def _decimal(verb: Verb, value: Any) -> str:
     whole = found.to_integral_value()
     if whole != found:
         integer(value)
-    return verb.pad(verb.signed(f"{whole:f}"), numeric=True)
+    return verb.pad(verb.signed(f"{whole or Decimal():f}"), numeric=True)
 
 
 def _fixed(verb: Verb, value: Any) -> str:
@@ -128,7 +128,7 @@ def _exponent(verb: Verb, value: Any) -> str:
     check_size(places, "characters")
     found = number(value)
     # The exponent of a decimal zero is that of its last digit.
-    shown = _two_digits(f"{Decimal(found) if found else 0.0:.{places}e}")
+    shown = _two_digits(f"{Decimal(found) if found else float(found):.{places}e}")
     shown = shown.upper() if verb.verb == "E" else shown
     return verb.pad(verb.signed(shown), numeric=True)
 

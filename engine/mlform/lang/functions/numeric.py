@@ -6,7 +6,7 @@ import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Final
 
-from mlform.lang.numbers import Double
+from mlform.lang.numbers import NEGATIVE_ZERO, Double
 from mlform.lang.operations import ARITHMETIC, DIGITS, OperationError, kind_of, rounded, text, whole
 from mlform.lang.registry import Parameter, function, num, open_type, whole_number
 from mlform.types import ANY, NUMBER, STRING
@@ -19,19 +19,19 @@ _Number = int | Decimal
 def abs_(value: _Number) -> Value:
     """Return the distance from zero."""
     # Not abs(): that would round to the digits of the default context.
-    return value.copy_abs() if isinstance(value, Decimal) else abs(value)
+    return whole(value.copy_abs()) if isinstance(value, Decimal) else abs(value)
 
 
 @function("ceil", num("num"), result=NUMBER)
 def ceil(value: _Number) -> Value:
     """Return the next whole number that is not smaller."""
-    return whole(Decimal(value).to_integral_value(ROUND_CEILING))
+    return whole(Decimal(value).to_integral_value(ROUND_CEILING)) or 0
 
 
 @function("floor", num("num"), result=NUMBER)
 def floor(value: _Number) -> Value:
     """Return the next whole number that is not larger."""
-    return whole(Decimal(value).to_integral_value(ROUND_FLOOR))
+    return whole(Decimal(value).to_integral_value(ROUND_FLOOR)) or 0
 
 
 @function("max", rest=num("numbers"), result=NUMBER)
@@ -99,7 +99,8 @@ def log(value: _Number, base: _Number) -> Value:
     try:
         found, scale = float(value), float(base)
         if scale == 0 and found > 0:
-            return 0
+            # The logarithm of zero is below all numbers, and what is divided by it nothing.
+            return NEGATIVE_ZERO if found >= 1 else 0
         return _float(_logarithm(found) / _logarithm(scale))
     except (ValueError, ZeroDivisionError, OverflowError):
         raise OperationError(f"{text(value)} has no logarithm to base {text(base)}") from None
@@ -178,7 +179,7 @@ def parseint(written: str, base: int) -> Value:
 
 def total(numbers: list[Any]) -> Value:
     """Return the exact sum of numbers."""
-    found: Any = 0
+    found: Any = NEGATIVE_ZERO
     for value in numbers:
         found = ARITHMETIC["+"](found, value)
     result: Value = found

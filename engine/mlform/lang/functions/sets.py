@@ -11,14 +11,24 @@ from mlform.lang.conversion import type_of
 from mlform.lang.functions.collections import elements, is_set, unified
 from mlform.lang.marks import bare, identity_of, mark, unique
 from mlform.lang.operations import OperationError, equal
-from mlform.lang.registry import ANY_SET, anything, as_set, check_size, function, sequence, whole
+from mlform.lang.registry import (
+    ANY_SET,
+    anything,
+    as_sequence,
+    as_set,
+    check_size,
+    function,
+    sequence,
+    whole,
+)
 from mlform.types import ANY, BOOL, Collection, TupleType, Type
 from mlform.values import SetValue, Unknown, Value
 
 
-@function("contains", sequence("list"), anything("value"), result=BOOL, nested=True)
-def contains(value: Sequence[Value], wanted: Value) -> Value:
+@function("contains", anything("list"), anything("value"), result=BOOL, nested=True)
+def contains(value: Any, wanted: Value) -> Value:
     """Tell whether an element equals a value."""
+    as_sequence(value)
     plain, marked = bare([list(value), wanted])
     items, sought = plain
     found: Value = False

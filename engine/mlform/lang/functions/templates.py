@@ -17,6 +17,7 @@ from mlform.lang.registry import World, absent, special
 from mlform.syntax.expressions import ExpressionScanner
 from mlform.syntax.problems import SyntaxProblem
 from mlform.syntax.tree import Call, Expr, GetAttr, Index, Literal, Name, Source
+from mlform.types import ANY
 from mlform.values import UNKNOWN, Handle, Unknown, Value, is_known
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
@@ -71,9 +72,9 @@ def templatestring(ev: Evaluator, call: Call, bound: Bound) -> Value:
     template, template_marked = reveal(ev.value(call.arguments[0], bound))
     variables, marked = reveal(ev.value(call.arguments[1], bound))
     secret = template_marked or marked or bare(variables)[1]
-    if isinstance(variables, Unknown):
+    if isinstance(variables, Unknown) and variables.type == ANY:
         return mark(UNKNOWN, marked=secret)
-    if isinstance(template, Unknown):
+    if isinstance(template, Unknown) or isinstance(variables, Unknown):
         return mark(OPEN_STRING, marked=secret)
     try:
         content = _string(template)
