@@ -128,7 +128,8 @@ class _Group:
         ]
         yield from own[:_NAMED]
         if len(own) > _NAMED:
-            yield f"… and {len(own) - _NAMED} more such lines (-json has all)"
+            left = len(own) - _NAMED
+            yield f"… and {left} more such line{'s' if left > 1 else ''} (-json has all)"
 
 
 def _grouped(it: Plan) -> Iterator[_Group]:

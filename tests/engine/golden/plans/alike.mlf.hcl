@@ -1,33 +1,26 @@
-variable "v" {
-  default = 1
-}
 training_job "node" "many" {
-  for_each = toset(["a", "b", "c", "d", "e", "f"])
+  for_each = { a = 11, b = 12, c = 13, d = 14, e = 15, f = 16 }
   value    = 1
-  uses     = [length(each.key)]
+  uses     = [each.value]
 }
 training_job "node" "some" {
   count = 5
   value = 1
-  note  = count.index == 0 ? "first" : ""
+  uses  = [count.index]
 }
 # --- then
-variable "v" {
-  default = 1
-}
 training_job "node" "many" {
-  for_each = toset(["a", "b", "c", "d", "e"])
+  for_each = { a = 11, b = 12, c = 13, d = 14, e = 15 }
   value    = 2
-  uses     = [length(each.key)]
+  uses     = [each.value]
 }
 training_job "node" "some" {
   count = 5
   value = 3
-  note  = count.index == 0 ? "first" : ""
-  uses  = [count.index]
+  uses  = [count.index, 7]
 }
 training_job "node" "new" {
   count = 4
-  value = count.index
+  value = count.index + 100
   note  = "new"
 }
