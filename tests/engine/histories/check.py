@@ -59,6 +59,7 @@ def check(history: History, folder: Path) -> None:
         same(text, done)
         for planned in done.plans:
             announced(planned)
+            held_back(planned, round_)
             cut_off(planned)
             keyed(planned.after, keys)
         if twin is not None:
@@ -152,6 +153,18 @@ def announced(planned: Planned) -> None:
         computed = event.action in {Action.REUSE, Action.NO_OP}
         name = str(event.address)
         hold(not (computed and name in called), "reuse computes nothing", name, event.action)
+
+
+def held_back(planned: Planned, round_: Round) -> None:
+    """What refers to a gate that failed is not touched."""
+    blocks = by_name(round_)
+    for name, method in planned.calls:
+        block = blocks.get(Address.parse(name).name)
+        if method != "apply" or block is None or block.kind != "deployment":
+            continue
+        judged = [r for a, r in planned.after.records.items() if a.name in block.gates]
+        failed = [str(r.address) for r in judged if r.attributes["passed"] is False]
+        hold(not failed, "what a failing gate holds does not run", name, failed)
 
 
 def _may_replace(step: Step) -> bool:

@@ -167,7 +167,9 @@ class Channel(
 ):
     """A champion that moves to a candidate when all gates pass."""
 
-    def predict(self, new: ChannelArguments) -> Mapping[str, Any]:
+    def predict(
+        self, new: ChannelArguments, old: Stored[ChannelArguments, ChannelAttributes] | None
+    ) -> Mapping[str, Any]:
         return {"candidate": _artifact(new).model_dump(mode="json")}
 
     def apply(
