@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
-import socket
-import subprocess
-import uuid
+import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -251,6 +248,8 @@ class Session:
         seen = provisional(self, snapshot, imports)
         looks = Ages.of(options.refresh, project.settings.max_age, self.looker.looks, imports)
         observations = self.look(seen, pins, read=looks)
+        if imports:  # what they were looked at with is not what the plan starts from
+            observations = {a: replace(o, asked=None) for a, o in observations.items()}
         out = out_of_band(self, options, snapshot, observations)
         given = Unplanned(
             observations=observations,
@@ -350,11 +349,13 @@ class Session:
 
 def new_run() -> str:
     """Return the name of a run: time-ordered, and unlike any other."""
-    return f"r-{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    return f"r-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def provenance(root: Path) -> dict[str, Any]:
     """Return who applies, when, and from which commit."""
+    import socket
+
     found: dict[str, Any] = {
         "by": f"{_user()}@{socket.gethostname()}",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -366,6 +367,8 @@ def provenance(root: Path) -> dict[str, Any]:
 
 
 def _user() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -373,6 +376,8 @@ def _user() -> str:
 
 
 def _git(root: Path, *arguments: str) -> str:
+    import subprocess
+
     try:
         done = subprocess.run(  # noqa: S603 - fixed words
             ["git", *arguments],  # noqa: S607 - whichever git the user has
