@@ -142,7 +142,7 @@ class Python(
             what = _made_of(ctx, new, [digests[n] for n in taken])
             make = partial(_make, ctx, new, function, others, taken)
             partition = Partition(ctx, what, make)
-            partitions[name], facts[name] = partition.table(), partition.facts()
+            partitions[name], facts[name] = partition.table, partition.facts
         time = new.timestamp or new.from_.attributes.get("time")
         parts = new.from_.attributes.get("splits") or {}
         found = together(ctx, facts, parts, time, new.entities)

@@ -148,8 +148,8 @@ class File(
             format_ = format_of(name, new.format)
             assert format_ is not None, "a part has a format"
             partition = _partition(ctx, new, name, path, format_, digest)
-            partitions[name] = partition.table()
-            facts[name] = partition.facts()
+            partitions[name] = partition.table
+            facts[name] = partition.facts
         splits = () if new.split is None else new.split.parts
         found = together(ctx, facts, splits, new.time, new.key)
         expecting.judge(new.expect, found["profile"])

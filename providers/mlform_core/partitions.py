@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.sdk import Artifact, Context, Facets, ResourceError
@@ -25,21 +26,31 @@ class Partition:
         self.ctx, self.what, self.make = ctx, {**what, "version": _VERSION}, make
         self._made: pa.Table | None = None
 
+    @cached_property
     def table(self) -> Artifact:
-        """Return the partition as Parquet."""
+        """The partition as Parquet."""
         from mlform_core.tables import encode
 
-        return self.ctx.memo({"partition": self.what}, lambda: encode(self._table()))
+        def made() -> bytes:
+            self._made = self.make()
+            return encode(self._made)
 
+        return self.ctx.memo({"partition": self.what}, made)
+
+    @cached_property
     def facts(self) -> Any:
-        """Return types, rows by part, statistics and digests of the columns."""
-        made = self.ctx.memo({"facts": self.what}, lambda: _encode(facts_of(self._table())))
+        """Types, rows by part, statistics and digests of the columns, of the very table."""
+        what = {"facts": self.table.digest, "version": _VERSION}
+        made = self.ctx.memo(what, lambda: _encode(facts_of(self._stored())))
         return json.loads(self.ctx.artifacts.read(made.digest))
 
-    def _table(self) -> pa.Table:
-        if self._made is None:
-            self._made = self.make()
-        return self._made
+    def _stored(self) -> pa.Table:
+        if self._made is not None:
+            return self._made
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self.ctx.artifacts.path(self.table.digest)) as file:
+            return file.read()
 
 
 def facts_of(table: pa.Table) -> dict[str, Any]:
