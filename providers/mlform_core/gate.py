@@ -139,6 +139,10 @@ class Evaluation(
             columns |= needed(new.baseline) or set()
         return {new.data.address: columns}
 
+    def distributions(self, new: EvaluationArguments) -> tuple[str, ...]:
+        """Name what reads tables and models, and what predicts."""
+        return ("numpy", "pandas", "pyarrow", "scikit-learn", "skops")
+
     def apply(
         self,
         ctx: Context,

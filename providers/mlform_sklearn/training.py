@@ -162,10 +162,10 @@ class Training(
         return {new.data.address: columns if new.split is None else columns | {"_split"}}
 
     def distributions(self, new: TrainingArguments) -> Sequence[str]:
-        """Name scikit-learn, and the packages of the estimators."""
+        """Name the packages of the estimators, and what reads tables and writes models."""
         from mlform_sklearn.packages import distributions
 
-        return distributions(new)
+        return sorted({*distributions(new), "pandas", "pyarrow", "skops"})
 
     def compare(
         self,
