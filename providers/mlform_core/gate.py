@@ -198,11 +198,12 @@ def model_of(handle: Handle, argument: str) -> Artifact:
 
 def needed(handle: Handle) -> set[str] | None:
     """Return the columns that a model says it needs; ``None`` where it says nothing."""
+    from mlform_core.models import columns_of
+
     try:
-        about = model_of(handle, "candidate").about
+        return columns_of(model_of(handle, "candidate"))
     except ResourceError:
         return None
-    return {*about["features"], about["target"]} if about else None
 
 
 def _check_columns(new: EvaluationArguments, rows: Rows) -> None:

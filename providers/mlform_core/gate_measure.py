@@ -15,7 +15,7 @@ import pandas as pd
 from mlform.sdk import Artifact, Context, Handle, ResourceError
 from mlform_core.gate_rules import suggestion
 from mlform_core.metrics import Floats, Outcomes
-from mlform_core.models import Model, load
+from mlform_core.models import Model, columns_of, load
 from mlform_core.tables import SPLIT, read_table
 
 VERSION = 1
@@ -82,11 +82,11 @@ def measure(
     ctx: Context, model: Artifact, rows: Rows, argument: str, *, allow_pickle: bool
 ) -> Measured:
     """Return what ``model`` predicts on ``rows``, computing it only if nobody has before."""
-    about = model.about
-    columns = {*about["features"], about["target"], SPLIT} if about else None
+    columns = columns_of(model)
+    data = rows.data.digest if columns is None else rows.data.digest_of(columns | {SPLIT})
     what = {
         "measure": model.digest,
-        "data": rows.data.digest if columns is None else rows.data.digest_of(columns),
+        "data": data,
         "split": rows.split,
         "version": VERSION,
     }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlform.sdk import ResourceError
+from mlform.sdk import Artifact, ResourceError
 from mlform_core import skops_files
 from mlform_core.bundles import BundleError, members, pack
 from mlform_core.columns import conform
@@ -90,6 +90,13 @@ def predict(estimator: Any, task: str, conformed: pd.DataFrame) -> npt.NDArray[n
 def about(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a model says of itself to those who plan with it: the columns it needs."""
     return {"features": [f["name"] for f in meta["features"]], "target": meta["target"]}
+
+
+def columns_of(model: Artifact) -> set[str] | None:
+    """Return the features and the target of a model, if it says them of itself."""
+    if not {"features", "target"} <= model.about.keys():
+        return None
+    return {*model.about["features"], model.about["target"]}
 
 
 def save(
