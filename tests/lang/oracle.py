@@ -186,8 +186,10 @@ def main() -> None:
                 problems = Diagnostics()
                 mine = ours(text, problems)
                 errors += theirs == ERROR
-                if mine == theirs or _meant(problems):
-                    refused += mine != theirs
+                if mine != theirs and _meant(problems):
+                    refused += 1
+                    continue
+                if mine == theirs:
                     kept.append([text, *(part for part in mine if part is not None)])
                     continue
                 differ += 1

@@ -180,3 +180,15 @@ L, S, M = (partial(Collection, name) for name in ("list", "set", "map"))
 def test_unify(given: list[Type], wanted: Type | None) -> None:
     assert unify(given) == wanted
     assert unify(reversed(given)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("true ? {x = 1, y = [1]} : {x = 2, y = {}}", "In the first y is tuple([number]), in the"),
+        ("true ? {a = 1, b = []} : {a = {}}", "Only the first has b."),
+        ("true ? [1, {c = []}] : [1, {c = {}}]", "In the first [1].c is tuple([]), in the second"),
+    ],
+)
+def test_what_makes_the_results_of_a_conditional_differ_is_named(text: str, says: str) -> None:
+    assert says in problem(text).detail

@@ -149,7 +149,7 @@ def boolean(value: Value) -> bool:
             return True
         if value in {"false", "0"}:
             return False
-        hint = ""
+        hint = '; it is "true" or "false"'
         if value.lower() in {"true", "false"}:
             hint = f'; write "{value.lower()}" in lowercase'
         raise OperationError(f'a bool is required, and "{shorten(value)}" is none{hint}')
@@ -189,6 +189,11 @@ def scalar(value: Value, type_: Primitive) -> Any:
     if value is None or isinstance(value, Null):
         raise OperationError("a value is required, not null")
     return _SCALARS[type_](value)
+
+
+def number_of(count: int, thing: str) -> str:
+    """Return how many of a thing there are, as messages say it."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def shorten(value: str) -> str:

@@ -22,6 +22,7 @@ from mlform.lang.loops import Loop
 from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.numbers import negative
 from mlform.lang.operations import ARITHMETIC, OperationError, equal, scalar, text
+from mlform.lang.unification import apart
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
 from mlform.types import ANY, BOOL, NUMBER, Collection, Primitive, Type
@@ -284,7 +285,10 @@ def _common(ev: Evaluator, expr: tree.Conditional, left: Value, right: Value) ->
     if found is not None:
         return found
     shown = sorted(map(str, types))
-    detail = f"Both results must be of one type, and no type fits both {shown[0]} and {shown[1]}."
+    detail = (
+        f"Both results must be of one type, and no type fits both {shown[0]} and {shown[1]}. "
+        f"{apart(types[0], types[1])}"
+    ).rstrip()
     secret = bare(left)[1] or bare(right)[1]
     hint = "Give both results the same type."
     ev.error(_UNLIKE, detail, expr, marked=secret, hint=hint)

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from mlform.lang.conversion import ConversionError, convert
 from mlform.lang.evaluator import Bound, Evaluator, Scope
 from mlform.lang.marks import reveal, unique
-from mlform.lang.operations import OperationError, integer, kind_of, shorten
+from mlform.lang.operations import OperationError, integer, kind_of, number_of, shorten
 from mlform.syntax.tree import Call
 from mlform.types import ANY, NUMBER, STRING, Collection, ObjectType, TupleType, Type
 from mlform.values import (
@@ -80,10 +80,6 @@ class Parameter:
         return open_ and not self.dynamic and (value is not None or self.null)
 
 
-def _plural(count: int) -> str:
-    return f"{count} argument" if count == 1 else f"{count} arguments"
-
-
 Result: TypeAlias = Type | Callable[..., Type]
 """The type of a function's results, or what tells it from the arguments."""
 
@@ -127,7 +123,7 @@ class Function:
             names.append(f"{self.rest.name}…")
         least = "at least " if self.rest is not None else ""
         shown = f" ({', '.join(names)})" if names else ""
-        return f"takes {least}{_plural(wanted)}{shown}, and was given {given}"
+        return f"takes {least}{number_of(wanted, 'argument')}{shown}, and was given {given}"
 
     def type_for(self, arguments: list[Any]) -> Type:
         """Return the type of the result for arguments. Raises ``OperationError``."""
@@ -157,7 +153,7 @@ class Special:
         if self.least <= given and (self.most is None or given <= self.most):
             return ""
         least = "at least " if self.most is None else ""
-        return f"takes {least}{_plural(self.least)}, and was given {given}"
+        return f"takes {least}{number_of(self.least, 'argument')}, and was given {given}"
 
 
 FUNCTIONS: Final[dict[str, Function | Special]] = {}

@@ -9,7 +9,7 @@ from mlform.diagnostics import did_you_mean
 from mlform.lang.bounds import may_be_null, no_null
 from mlform.lang.evaluator import ITEM, UNKNOWN_REFERENCE, Bound, Evaluator
 from mlform.lang.marks import mark, reveal
-from mlform.lang.operations import OperationError, integer, kind_of, scalar
+from mlform.lang.operations import OperationError, integer, kind_of, number_of, scalar
 from mlform.lang.unification import type_of
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
@@ -97,8 +97,7 @@ def _item(
     if 0 <= at < size:
         element: Value = Unknown(type_.elements[at]) if isinstance(type_, TupleType) else target[at]
         return element
-    elements = "element" if size == 1 else "elements"
-    detail = f"The list has {size} {elements}, counted from 0; there is none at {at}."
+    detail = f"The list has {number_of(size, 'element')}, counted from 0; there is none at {at}."
     return ev.error(_BAD_INDEX, detail, expr.key, marked=marked)
 
 

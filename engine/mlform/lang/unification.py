@@ -181,6 +181,30 @@ def unify(types: Iterable[Type]) -> Type | None:
     return _preferred(found)
 
 
+def apart(one: Type, other: Type, path: str = "") -> str:
+    """Return which part makes two types have no type in common, as a sentence, or nothing."""
+    match one, other:
+        case ObjectType(attributes=ours), ObjectType(attributes=theirs):
+            for here, there, which in ((ours, theirs, "first"), (theirs, ours, "second")):
+                for name in sorted(here.keys() - there.keys()):
+                    return f"Only the {which} has {f'{path}.{name}'.removeprefix('.')}."
+            names = [n for n in ours if unify([ours[n], theirs[n]]) is None]
+            if names:
+                return apart(ours[names[0]], theirs[names[0]], f"{path}.{names[0]}")
+        case TupleType(elements=items), TupleType(elements=others):
+            pairs = enumerate(zip(items, others, strict=False))
+            for at, (a, b) in pairs:
+                if unify([a, b]) is None:
+                    return apart(a, b, f"{path}[{at}]")
+        case Collection(element=a), Collection(element=b) if one.name == other.name:
+            return apart(a, b, f"{path}[*]")
+        case _:
+            pass
+    if not path:
+        return ""
+    return f"In the first {path.removeprefix('.')} is {one}, in the second {other}."
+
+
 def _mixed(types: Sequence[Type]) -> bool:
     """Tell whether one is a collection: then that is what the others may become."""
     return any(isinstance(t, Collection) for t in types)

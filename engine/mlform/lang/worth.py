@@ -9,7 +9,7 @@ from typing import Final
 from mlform.diagnostics import Diagnostics
 from mlform.lang.evaluate import evaluate
 from mlform.lang.evaluator import Scope
-from mlform.lang.operations import kind_of
+from mlform.lang.operations import kind_of, number_of
 from mlform.lang.references import references
 from mlform.syntax import parse_expression
 from mlform.syntax.tree import Expr, Source
@@ -27,7 +27,7 @@ def brief(value: Value) -> str:
     if len(text) <= _LONGEST and not isinstance(value, Handle):
         return text
     if isinstance(value, list | tuple | dict):
-        return f"{kind_of(value)} with {len(value)} elements"
+        return f"{kind_of(value)} with {number_of(len(value), 'element')}"
     return f"{kind_of(value)}, {text[:_LONGEST]}…"
 
 

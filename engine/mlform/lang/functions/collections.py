@@ -307,7 +307,9 @@ def matchkeys(
 ) -> Value:
     """Return the values whose keys are in a set."""
     if len(found) != len(names):
-        raise OperationError(f"there are {len(names)} keys and {len(found)} values")
+        raise OperationError(
+            f"there are not as many keys as values, but {len(names)} and {len(found)}"
+        )
     if not wanted:
         return []
     if not (whole(found) and whole(names)):

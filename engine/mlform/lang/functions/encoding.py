@@ -17,7 +17,7 @@ from urllib.parse import quote_plus
 
 from mlform.lang.bounds import encoded
 from mlform.lang.graphemes import normal
-from mlform.lang.operations import OperationError, kind_of, rounded, shorten, text
+from mlform.lang.operations import OperationError, kind_of, number_of, rounded, shorten, text
 from mlform.lang.registry import absent, anything, check_size, function, string, whole
 from mlform.types import ANY, BOOL, NUMBER, STRING, ObjectType, Type
 from mlform.values import Handle, ListValue, Unknown, Value
@@ -145,7 +145,9 @@ def csvdecode(value: str) -> Value:
     for position, row in enumerate(rest, 2):
         if len(row) != len(names):
             raise OperationError(
-                f"row {position} has {len(row)} fields, and there are {len(names)} columns", 0
+                f"row {position} has {number_of(len(row), 'field')} for "
+                f"{number_of(len(names), 'column')}",
+                0,
             )
     check_size(len(names) * len(rest))
     shape = ObjectType(dict.fromkeys(names, STRING))

@@ -11,7 +11,15 @@ from mlform.lang.bounds import starting
 from mlform.lang.functions.encoding import to_json
 from mlform.lang.graphemes import clusters, normal
 from mlform.lang.marks import bare, mark
-from mlform.lang.operations import MATH, OperationError, boolean, integer, number, text
+from mlform.lang.operations import (
+    MATH,
+    OperationError,
+    boolean,
+    integer,
+    number,
+    number_of,
+    text,
+)
 from mlform.lang.registry import (
     STRINGS,
     absent,
@@ -192,9 +200,7 @@ def render(template: str, values: Sequence[Any]) -> str:
             raise OperationError(f'"{wrong}" is no verb', 0)
         turn = turn + 1 if verb.index is None else verb.index
         if turn > len(values):
-            raise OperationError(
-                f"{verb.written} asks for value {turn}, and there are {len(values)}", 0
-            )
+            raise OperationError(f"{verb.written} asks for value {turn}, of {len(values)} given", 0)
         used = max(used, turn)
         pieces.append(_shown(verb, values[turn - 1], turn))
         size += len(pieces[-1])
@@ -202,7 +208,7 @@ def render(template: str, values: Sequence[Any]) -> str:
     if used < len(values):
         verbs = "none" if not used else f"only {used}"
         raise OperationError(
-            f"{len(values)} values are given, and the template uses {verbs}", used + 1
+            f"the template uses {verbs} of {number_of(len(values), 'value')} given", used + 1
         )
     return normal("".join(pieces) + template[at:])
 

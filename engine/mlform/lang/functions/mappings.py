@@ -159,7 +159,9 @@ def _zipmap_type(names: Any, found: Any) -> Type:
 
 def _check_lengths(names: Sequence[Any], found: Sequence[Any]) -> None:
     if len(names) != len(found):
-        raise OperationError(f"there are {len(names)} keys and {len(found)} values")
+        raise OperationError(
+            f"there are not as many keys as values, but {len(names)} and {len(found)}"
+        )
 
 
 @function(
