@@ -4,6 +4,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
+from tests.lang.asking import problem
 
 from mlform.diagnostics import Diagnostics
 from mlform.lang import ConversionError, SetValue, Type, convert, parse_type
