@@ -155,12 +155,6 @@ def test_approvals_are_waited_for_once_the_gates_pass(life):
     assert life.apply(arguments("a", approvals=1)).held == ()
 
 
-def test_what_is_certain_before_applying_is_predicted():
-    certain = Registry().predict(arguments("a", gate("a", passed=True)))
-    assert Artifact.model_validate(certain["champion"]) == model("a")
-    assert "champion" not in Registry().predict(arguments("a", gate("a", passed=False)))
-
-
 def test_only_gates_can_be_required():
     with pytest.raises(ValidationError, match=r"training_job\.risk is no gate"):
         arguments("a", handle("a"))

@@ -462,8 +462,6 @@ def test_nothing_is_read_before_names_are_checked(ctx, small):
 def test_the_plan_knows_of_missing_columns(ctx, small):
     with pytest.raises(ResourceError, match='Did you mean "late"'):
         Training().inputs(ctx, arguments(ctx, small, estimator=LOGISTIC, target="lat"))
-    given = arguments(ctx, small, estimator=LOGISTIC)
-    assert Training().predict(given) == {"target": "late"}
 
 
 @pytest.mark.parametrize(
