@@ -5,22 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from mlform.address import Address
-from mlform.artifacts import FileDigests, LocalStore
+from mlform.artifacts import LocalStore
 from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
-from mlform.keys import Closure, ClosureCache, CodeError, Lock, astray, closure, environment
+from mlform.keys import Closure, CodeError, Lock, astray, closure, environment
 from mlform.refresh.facets import handles_of, overrides_uses
+from mlform.refresh.looker import Looker
 from mlform.refresh.model import Asked, CodeFact, Observation
 from mlform.refresh.pins import Pin
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.scope import Scope
-from mlform.refresh.seen import Look, Looks
+from mlform.refresh.seen import Look
 from mlform.refresh.world import (
     aliased_classes,
     pending_handle,
@@ -34,77 +34,13 @@ from mlform.sdk import (
     AnyResource,
     Arguments,
     Artifact,
-    Artifacts,
     Inputs,
     Resource,
     ResourceError,
 )
 from mlform.sdk.fields import FieldClass, Written, written_as
-from mlform.state.model import Record, Snapshot, folder_name, home_of
+from mlform.state.model import Record, Snapshot
 from mlform.values import Sensitive, Value, digest
-
-
-@dataclass
-class Looker:
-    """What looking needs: the folders, the artifact store, and the caches."""
-
-    root: Path
-    homes: Path
-    artifacts: LocalStore
-    digests: FileDigests
-    closures: ClosureCache
-    looks: Looks
-    shared: bool = False
-    """Whether the artifact store is one that other folders use too."""
-
-    def save(self) -> None:
-        """Keep the caches for the next command."""
-        self.digests.save()
-        self.closures.save()
-        self.looks.save()
-
-    def lock(self, diagnostics: Diagnostics | None = None) -> Lock | None:
-        """Return what the lock file of the environment says; one that is none is told, if at all.
-
-        Without it what is installed counts all the same.
-        """
-        try:
-            return self.closures.lock(self.root)
-        except CodeError as error:
-            if diagnostics is not None:
-                diagnostics.error(error.summary, error.detail)
-            return None
-
-    def at(self, address: Address, record: Record | None = None) -> _Looking:
-        """Return what a provider is lent to look at one resource."""
-        home = folder_name(str(address)) if record is None else home_of(record)
-        return _Looking(self, str(address), home)
-
-
-@dataclass(frozen=True)
-class _Looking:
-    looker: Looker
-    address: str
-    folder: str
-
-    @property
-    def root(self) -> Path:
-        return self.looker.root
-
-    @property
-    def home(self) -> Path:
-        return self.looker.homes / self.folder
-
-    @property
-    def artifacts(self) -> Artifacts:
-        return self.looker.artifacts
-
-    def file_digest(self, path: Path | str) -> str:
-        return self.looker.digests.digest(path)
-
-    def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        return self.looker.digests.remember(token, make)
-
 
 Read: TypeAlias = Callable[[Record], bool | Look]
 """Says of what was made before whether to look at it, or which earlier look will do."""

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Final
 
-from mlform.refresh.observe import Looker, artifacts_in
+from mlform.refresh.looker import Looker
+from mlform.refresh.observe import artifacts_in
 from mlform.state.model import Realisation, Store
 from mlform.values import short
 

@@ -1,0 +1,381 @@
+"""One resource after the other → its step, from what is wanted, recorded and seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from mlform.address import Address
+from mlform.config import Names, Project, ResourceConfig
+from mlform.diagnostics import Diagnostics
+from mlform.graph import Graph
+from mlform.plan.conditions import Conditions
+from mlform.plan.decide import (
+    Decision,
+    Facts,
+    adopted,
+    decide,
+    may_replace,
+    refreshed,
+    semantic_action,
+)
+from mlform.plan.deferred import Deferrer
+from mlform.plan.drift import differing
+from mlform.plan.given import Unplanned
+from mlform.plan.held import failing_gates, missing_handle
+from mlform.plan.imports import taken_over
+from mlform.plan.model import OPEN, QUIET, Action, Condition, Note, Output, Reason, Step
+from mlform.plan.notes import waiting
+from mlform.plan.predicted import expected
+from mlform.plan.refusals import protect, refuse
+from mlform.plan.why import traced
+from mlform.refresh import Observation
+from mlform.refresh.facets import overrides_uses
+from mlform.refresh.recorded import Recorded
+from mlform.refresh.scope import Scope
+from mlform.refresh.world import (
+    TRIGGERS,
+    Wanted,
+    known_handle,
+    pending_handle,
+    recorded_handle,
+    wanted,
+)
+from mlform.registry import Registry
+from mlform.state.model import Record, Snapshot
+from mlform.values import Value
+
+
+@dataclass
+class Builder:
+    """Decides resource after resource; what each is worth is known to those after it."""
+
+    project: Project
+    names: Names
+    graph: Graph
+    snapshot: Snapshot
+    registry: Registry
+    given: Unplanned
+    diagnostics: Diagnostics
+    notes: list[Note] = field(default_factory=list)
+    pending: set[str] = field(default_factory=set)
+    shifted: set[Address] = field(default_factory=set)
+    """What is worth something else than what is recorded."""
+    deferred: dict[Address, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.scope = Scope(self.project, self.snapshot, self.diagnostics)
+        self.deferrer = Deferrer(self.project, self.scope)
+        self.conditions = Conditions(self.scope, self.deferrer, self.names, self.diagnostics)
+        self.held: dict[str, tuple[str, ...]] = {}
+        self.anew: set[str] = set()
+        resources = self.project.resources.items()
+        first = [a for a, r in resources if r.lifecycle.create_before_destroy]
+        self.create_first = self.graph.upstream(first)
+
+    def defers(self, resource: ResourceConfig) -> bool:
+        """Put a resource off if how many there are of it rests on what is still to be applied.
+
+        What takes a value from one that is put off is put off too.
+        """
+        address = resource.address
+        mentioned = self.graph.mentions[address]
+        waits = [str(b) for b in sorted(mentioned) if self.project.rests.is_later(b)]
+        rests = self.project.rests.of(address)
+        for block in mentioned:
+            rests |= self.project.rests.of_call(block)
+        for needed in sorted(self.graph.needs[address]):
+            moves = str(needed) in self.pending and needed.config in rests
+            if moves or needed in self.deferred:
+                waits.append(str(needed))
+        if not waits:
+            return False
+        self.deferred[address] = tuple(waits)
+        self.pending.add(str(address))
+        self.shifted.add(address)
+        self.scope.put(address, pending_handle(address, resource.offer.resource, {}))
+        return True
+
+    def defer_blocks(self) -> None:
+        """Name the blocks of which not even one instance can be told yet."""
+        rests = self.project.rests
+        for place in rests.later:
+            if isinstance(place, Address):
+                self.deferred[place] = tuple(str(b) for b in sorted(rests.blocks.get(place, ())))
+                continue
+            inside = tuple((name, None) for name, _ in place)
+            waits = tuple(str(b) for b in sorted(rests.calls.get(place, ())))
+            for block in self.project.declared:
+                if block.module[: len(inside)] == inside:
+                    self.deferred[replace(block, module=place + block.module[len(place) :])] = waits
+
+    def awaits(self, address: Address) -> bool:
+        """Tell whether what becomes of a record cannot be told yet."""
+        if self.given.destroy:
+            return False
+        return self.project.rests.is_later(address) or any(
+            a.config == address.config for a in self.deferred
+        )
+
+    def step(self, resource: ResourceConfig) -> Step:
+        """Return the step of a resource. All it needs must have had theirs."""
+        address, offered = resource.address, resource.offer.resource
+        record = self.snapshot.records.get(address)
+        before = self.conditions.before(resource)
+        seen = self.given.observations.get(address, Observation())
+        adopted_: Mapping[str, Any] | None = None
+        drift: tuple[Reason, ...] = ()
+        if record is not None and address in self.given.adopt and seen.attributes is not None:
+            adopted_, drift = seen.attributes, differing(record, seen)
+            record, seen = refreshed(offered, record, adopted_), replace(seen, attributes=None)
+        if seen.asked is not None and self.shifted.isdisjoint(self.graph.needs[address]):
+            values, arguments = seen.asked.values, seen.asked.wanted
+        else:
+            values = self._values(resource)
+            arguments = wanted(offered, values)
+            refuse(resource, arguments, self.diagnostics)
+        facts = self._facts(resource, values, arguments, seen)
+        facts = self._adopting(resource, values, facts, seen)
+        if not facts.open:
+            self.diagnostics.extend(seen.trouble)
+        found, decided = None if record else self.given.imports.get(address), facts
+        if found is not None:
+            decided, record = taken_over(offered, address, facts, found)
+        decision = self._decision(resource, decided, record, values)
+        known = self._expected(resource, values, arguments, facts, decision, record, seen)
+        self._see(resource, decision, record, seen, known)
+        self.notes += waiting(address, seen)
+        protect(resource, decision, self.diagnostics)
+        code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
+        takes = {} if decision.action in QUIET else self._takes(resource)
+        needs = tuple(sorted(self.graph.needs[address]))
+        return Step(
+            address=address,
+            type=offered.type,
+            provider=resource.offer.provider,
+            action=decision.action,
+            arguments=self.deferrer.arguments(resource, values, arguments),
+            reasons=(*drift, *traced(decision.reasons, takes)),
+            refers_to=needs,
+            needs=needs,
+            at=dict(facts.at),
+            key=decision.key if facts.settled else None,
+            parts=seen.used,
+            rows=seen.rows if seen.pinned is None else seen.pinned_rows,
+            code=code,
+            environment=seen.environment,
+            protected=resource.lifecycle.prevent_destroy,
+            takes=takes,
+            recorded=record.arguments if record and decision.action is not Action.NO_OP else None,
+            gone=not seen.present,
+            moved=seen.attributes is not None,
+            ignored=tuple(sorted(resource.lifecycle.ignore_changes)),
+            quiet=decision.quiet,
+            before=before,
+            after=self._after(resource, decision, record, known),
+            again=any(r.what in {"again", "revert"} for r in decision.reasons),
+            create_first=address in self.create_first,
+            imported=found,
+            observed=None if record is None else seen.attributes,
+            adopted=adopted_,
+            determinism=resource.lifecycle.determinism,
+            expected=known,
+        )
+
+    def _expected(
+        self,
+        resource: ResourceConfig,
+        values: Mapping[str, Value],
+        arguments: Wanted,
+        facts: Facts,
+        decision: Decision,
+        record: Record | None,
+        seen: Observation,
+    ) -> Mapping[str, Any]:
+        """Return what is known of the attributes of what a step makes."""
+        offered = resource.offer.resource
+        stays = decision.action is not Action.REPLACE and seen.present
+        if decision.action is Action.MAYBE:
+            elsewhere = any(r.what == "identity" for r in decision.reasons)
+            stays = stays and not elsewhere and TRIGGERS not in facts.open
+        if stays and (kept := adopted(offered, facts, record)):
+            revived = {n: self.recorded.revive(v) for n, v in kept.items()}
+            arguments = wanted(offered, {**values, **revived})
+        seen_ = seen.attributes
+        return expected(resource, arguments, decision, record, seen_, self.diagnostics, stays=stays)
+
+    def _adopting(
+        self, resource: ResourceConfig, values: Mapping[str, Value], facts: Facts, seen: Observation
+    ) -> Facts:
+        """Return the facts with what is taken of inputs once recorded arguments are kept."""
+        offered, record = resource.offer.resource, self.snapshot.records.get(resource.address)
+        kept = adopted(offered, facts, record) if overrides_uses(offered) else {}
+        if not kept:
+            return facts
+        again = {**values, **{n: self.recorded.revive(v) for n, v in kept.items()}}
+        return self._facts(resource, again, wanted(offered, again), seen)
+
+    @cached_property
+    def recorded(self) -> Recorded:
+        """What is recorded, of the types that are on offer."""
+        offered = self.registry.find
+        records = self.snapshot.records.items()
+        return Recorded({a: r for a, r in records if offered(a.kind, r.type)}, self.registry)
+
+    def may_replace(self, step: Step) -> bool:
+        """Tell whether a step may come to replace its object once all is known."""
+        resource = self.project.resources[step.address].offer.resource
+        return step.action is Action.MAYBE and may_replace(resource, step.arguments)
+
+    def _values(self, resource: ResourceConfig) -> dict[str, Value]:
+        values = self.scope.arguments(resource)
+        if triggers := resource.lifecycle.triggers:
+            scope = self.scope.of(resource)
+            values[TRIGGERS] = [scope.value(t, resource.bindings) for t in triggers]
+        return values
+
+    def _after(
+        self,
+        resource: ResourceConfig,
+        decision: Decision,
+        record: Record | None,
+        known: Mapping[str, Any],
+    ) -> tuple[Condition, ...]:
+        if decision.action is Action.HELD or not resource.lifecycle.postconditions:
+            return ()
+        address, offered = resource.address, resource.offer.resource
+        if record is None or decision.action is not Action.NO_OP:
+            told = {n: v for n, v in known.items() if v != OPEN}
+            itself = pending_handle(address, offered, told) if told else None
+            return self.conditions.after(resource, itself)
+        seen = self.given.observations.get(address, Observation()).attributes
+        now = record.attributes if seen is None else seen
+        return self.conditions.after(resource, known_handle(address, offered, now))
+
+    def outputs(self) -> dict[str, Output]:
+        """Return the outputs of the root module, plain or deferred."""
+        return {
+            name: Output(
+                self.deferrer.output(output), output.sensitive, self.conditions.output(name)
+            )
+            for name, output in sorted(self.project.outputs.items())
+        }
+
+    def _facts(
+        self,
+        resource: ResourceConfig,
+        values: Mapping[str, Value],
+        arguments: Wanted,
+        seen: Observation,
+    ) -> Facts:
+        open_ = {n: self._waits_for(resource, n, values) for n in sorted(arguments.open)}
+        return Facts(
+            arguments={n: v for n, v in arguments.data.items() if n not in arguments.open},
+            open=open_,
+            parts=seen.used,
+            code={n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()},
+            environment=seen.environment,
+            present=seen.present,
+            attributes_moved=seen.attributes,
+            anew=self.anew,
+            ignored=resource.lifecycle.ignore_changes,
+            at={n: str(a.value_span) for n, a in resource.arguments.items()},
+        )
+
+    def _waits_for(
+        self, resource: ResourceConfig, name: str, values: Mapping[str, Value]
+    ) -> tuple[str, ...]:
+        mentioned = self._mentioned(resource, name)
+        return tuple(str(a) for a in mentioned if str(a) in self.pending)
+
+    def _mentioned(self, resource: ResourceConfig, name: str) -> list[Address]:
+        """Return the instances that an argument takes values from."""
+        bound, here = frozenset(resource.bindings), self.names.of(resource.address)
+        written = resource.lifecycle.triggers if name == TRIGGERS else [resource.arguments[name]]
+        blocks = sorted({b for w in written for b in here.needed(w, bound)})
+        near = resource.address.module
+        needs = self.graph.needs[resource.address]
+        return [a for b in blocks for a in self.project.instances(b, near) if a in needs]
+
+    def _takes(self, resource: ResourceConfig) -> dict[str, tuple[str, ...]]:
+        """Return the resources that each argument mentions, of those that mention any."""
+        found = {}
+        for name in [*resource.arguments, *([TRIGGERS] if resource.lifecycle.triggers else [])]:
+            if mentioned := self._mentioned(resource, name):
+                found[name] = tuple(str(a) for a in mentioned)
+        return found
+
+    def _decision(
+        self,
+        resource: ResourceConfig,
+        facts: Facts,
+        record: Record | None,
+        values: Mapping[str, Value],
+    ) -> Decision:
+        offered = resource.offer.resource
+        upstream = sorted(self.graph.needs[resource.address])
+        blocked = failing_gates(offered, values)
+        blocked = blocked or missing_handle(offered, facts, upstream, self.held)
+        if blocked:
+            return Decision(Action.HELD, tuple(Reason("held", text) for text in blocked))
+        decision = decide(offered, facts, record, self.given.lookup)
+        again = self._again(resource.address, record) if facts.present else None
+        if again is not None:
+            action = Action.RUN if offered.reusable else Action.REPLACE
+            reasons = (again, *decision.reasons)
+            return Decision(action, reasons, decision.key, decision.decision_key)
+        if resource.address in self.given.revert and decision.action is Action.NO_OP:
+            action = semantic_action(offered)
+            return Decision(action, (Reason("revert"),), decision.key, decision.decision_key)
+        if decision.action is not Action.NO_OP:
+            return decision
+        if record is not None and record.held:
+            return Decision(
+                Action.HELD, tuple(Reason("held", t) for t in record.held), decision.key
+            )
+        if inherited := [str(a) for a in upstream if str(a) in self.held]:
+            reasons = tuple(Reason("held", f"{a} is held") for a in inherited)
+            return Decision(Action.HELD, reasons, decision.key)
+        return decision
+
+    def _again(self, address: Address, record: Record | None) -> Reason | None:
+        if record is None:
+            return None
+        if tainted := record.receipt.get("tainted"):
+            return Reason("again", "tainted", after=tainted)
+        return Reason("again") if address in self.given.again else None
+
+    def _see(
+        self,
+        resource: ResourceConfig,
+        decision: Decision,
+        record: Record | None,
+        seen: Observation,
+        known: Mapping[str, Any],
+    ) -> None:
+        """Say what the resource will be worth to those after it."""
+        address, offered = resource.address, resource.offer.resource
+        if decision.action is Action.HELD:
+            self.held[str(address)] = tuple(r.subject for r in decision.reasons)
+        same = recorded_handle(self.snapshot, address, offered)
+        quiet = decision.action in QUIET or decision.quiet
+        taken = seen.attributes if decision.action is Action.NO_OP else None
+        untouched = record is self.snapshot.records.get(address) and taken is None
+        if same is not None and quiet and untouched:
+            self.scope.put(address, same)
+            return
+        self.shifted.add(address)
+        if decision.action is Action.REUSE and decision.realisation is not None:
+            self.scope.put(address, known_handle(address, offered, decision.realisation.attributes))
+        elif record is not None and quiet:
+            now = record.attributes if taken is None else taken
+            self.scope.put(address, known_handle(address, offered, now))
+        else:
+            if decision.action not in QUIET:
+                self.pending.add(str(address))
+            if decision.action in {Action.CREATE, Action.REPLACE}:
+                self.anew.add(str(address))
+            told = {n: v for n, v in known.items() if v != OPEN}
+            self.scope.put(address, pending_handle(address, offered, told))
