@@ -193,3 +193,7 @@ def test_unify(given: list[Type], wanted: Type | None) -> None:
 )
 def test_what_makes_the_results_of_a_conditional_differ_is_named(text: str, says: str) -> None:
     assert says in problem(text).detail
+
+
+def test_a_set_is_of_one_type_at_once_where_a_list_may_become_so() -> None:
+    assert "same type" in problem('toset([toset([]), ["a"]])').detail

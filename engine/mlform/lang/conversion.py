@@ -105,8 +105,10 @@ def _scalar(value: Value, name: str, path: str) -> Value:
         raise ConversionError(path, str(error)) from None
 
 
-def _alike(values: Sequence[Value], element: Type, path: str) -> tuple[Sequence[Value], Type]:
-    """Return values that are of one type, and the type."""
+def _alike(
+    values: Sequence[Value], element: Type, path: str, *, at_once: bool = False
+) -> tuple[Sequence[Value], Type]:
+    """Return values that are of one type, and the type; of a set they must be so ``at_once``."""
     if not is_open(element):
         return values, plain_type(element)
     types = [type_of(v) for v in values]
@@ -122,7 +124,7 @@ def _alike(values: Sequence[Value], element: Type, path: str) -> tuple[Sequence[
             # an untyped null do, that is all there is to say.
             types = [type_of(v) for v in values]
             again = unify(types)
-            if len(set(types)) > 1 and (again is None or again == found):
+            if len(set(types)) > 1 and (at_once or again is None or again == found):
                 raise _unlike(path)
             return _alike(values, ANY, path)
     return values, found
@@ -163,7 +165,8 @@ def _sequence(value: Value, name: str, element: Type, path: str) -> Value:
             return value
     else:
         converted = [convert(v, element, f"{path}[{i}]") for i, v in enumerate(value)]
-        found, common = _alike(converted, element, path)
+        plain = not isinstance(value, ListValue | SetValue)
+        found, common = _alike(converted, element, path, at_once=name == "set" and plain)
     if name == "set":
         return unique(found, common)
     if isinstance(value, SetValue) and len(value) > 1 and not is_known(value):
