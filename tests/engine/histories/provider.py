@@ -170,7 +170,8 @@ class Channel(
     def predict(
         self, new: ChannelArguments, old: Stored[ChannelArguments, ChannelAttributes] | None
     ) -> Mapping[str, Any]:
-        return {"candidate": _artifact(new).model_dump(mode="json")}
+        known = new.candidate.artifact
+        return {} if known is None else {"candidate": known.model_dump(mode="json")}
 
     def apply(
         self,
