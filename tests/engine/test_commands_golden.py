@@ -1,9 +1,11 @@
 """What commands say when they cannot do what they are asked: as text, and as JSON.
 
 A golden spec holds files (see ``test_golden``) and steps: ``# --- run COMMAND``,
-``# --- tell COMMAND`` for one that has no ``-json``, ``# --- bytes NAME HEX``, which writes a file
-between two commands, ``# --- sql STATEMENT``, which does damage to the state, and ``# --- lock``,
-which holds its lock from there on.
+``# --- tell COMMAND`` for one that has no ``-json``, ``# --- show COMMAND`` for one that says what
+is wrong among its results, ``# --- bytes NAME HEX``, which writes a file between two commands,
+``# --- remove NAME``, which takes a file or folder away, ``# --- sql STATEMENT``, which does damage
+to the state, and ``# --- lock``, which holds its lock from there on. ``LATEST`` in a
+command is the newest run.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -24,7 +27,7 @@ from mlform.cli.app import app
 from mlform.commands.session import Session
 
 COMMANDS = sorted((GOLDEN / "commands").glob("*.mlf.hcl"))
-STEP = re.compile(r"^# --- (run|tell|bytes|sql|lock) ?(.*)\n", re.MULTILINE)
+STEP = re.compile(r"^# --- (run|tell|show|bytes|remove|sql|lock) ?(.*)\n", re.MULTILINE)
 DIAGNOSTICS = '{"type": "diagnostics"'
 ALIKE = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b"), "ID"),
@@ -35,16 +38,23 @@ ALIKE = (
     (re.compile(re.escape(version("mlform"))), "VERSION"),
 )
 """What no two runs agree on."""
+WATCHED = re.compile(r"^Looking at what is there: .*\n", re.MULTILINE)
+"""Told only where looking takes long."""
 
 
-def told(line: str, capsys: pytest.CaptureFixture[str], *, as_json: bool) -> str:
-    """Run a command in this process; return the problems it tells."""
+def told(line: str, capsys: pytest.CaptureFixture[str], *, as_json: bool, whole: bool) -> str:
+    """Run a command in this process; return the problems it tells, and results if ``whole``."""
     arguments = [*shlex.split(line), *(["--json"] if as_json else [])]
     app(args=arguments, prog_name="mlform", standalone_mode=False)
     said = capsys.readouterr()
     if not as_json:
-        return said.err
+        return WATCHED.sub("", said.out + said.err if whole else said.err)
     return "".join(f"{x}\n" for x in said.out.splitlines() if x.startswith(DIAGNOSTICS))
+
+
+def newest(root: Path) -> str:
+    """Return the name of the newest run."""
+    return [entry.run for entry in Session(root).store.journal()][-1]
 
 
 @pytest.fixture
@@ -75,6 +85,9 @@ def test_commands(
             name, _, data = what.partition(" ")
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(bytes.fromhex(data))
+        elif how == "remove":
+            place = tmp_path / what
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
         elif how == "sql":
             with closing(sqlite3.connect(tmp_path / ".mlform" / "state.db")) as state:
                 state.execute(what)
@@ -82,7 +95,10 @@ def test_commands(
         elif how == "lock":
             locks.enter_context(Session(tmp_path).store.lock("apply"))
         elif how == "run" or not as_json:
-            said = told(what, capsys, as_json=as_json).replace(str(tmp_path), "FOLDER")
+            run = newest(tmp_path) if "LATEST" in what else ""
+            line = what.replace("LATEST", run)
+            said = told(line, capsys, as_json=as_json, whole=how == "show")
+            said = said.replace(str(tmp_path), "FOLDER")
             for pattern, name in ALIKE:
                 said = pattern.sub(name, said)
             if said and as_json:

@@ -41,6 +41,10 @@ THEN = "# --- then\n"
 FILE = re.compile(r"^# --- file (\S+)\n", re.MULTILINE)
 GIVEN = re.compile(r"^# --- given (\S+)\n", re.MULTILINE)
 """A value for a variable as ``-var`` gives it."""
+PROVIDER = re.compile(r"^# --- provider (\S+) (\S+)\n", re.MULTILINE)
+"""One more provider, and what it is."""
+GENERATE = re.compile(r"^# --- generate (\S+)\n", re.MULTILINE)
+"""The file that ``-generate-config-out`` names."""
 
 
 def stem(path: Path) -> str:
@@ -118,14 +122,17 @@ def test_syntax(path: Path, tmp_path: Path, golden_update: bool) -> None:
 @pytest.mark.parametrize("path", REFUSED, ids=stem)
 def test_refused(path: Path, world: World, golden_update: bool) -> None:
     """What is wrong with specs that are valid, as planning finds it: errors and warnings."""
-    *before, last = path.read_text(encoding="utf-8").split(THEN)
+    spec = path.read_text(encoding="utf-8")
+    world.targets = {**world.targets, **dict(PROVIDER.findall(spec))}
+    generate = next((world.root / name for name in GENERATE.findall(spec)), None)
+    *before, last = PROVIDER.sub("", GENERATE.sub("", spec)).split(THEN)
     world.root.mkdir()
     for stage in before:
         world.apply(write(world.root, stage))
     session = world.session(write(world.root, last))
     problems = session.diagnostics
     try:
-        session.plan(session.store.snapshot(), PlanOptions())
+        session.plan(session.store.snapshot(), PlanOptions(generate=generate))
     except DiagnosedError as error:
         problems = error.diagnostics
     check(path, problems, session, world.root, update=golden_update)

@@ -110,7 +110,8 @@ def shown() -> frozenset[str]:
     """Return the summaries that stand in golden files."""
     texts = [p.read_text(encoding="utf-8") for p in (ROOT / "tests").rglob("golden/**/*.txt")]
     people = re.compile(r"^(?:(?:Error|Warning)|\d+:\d+-\d+:\d+)(?::)? ([^.{}:`\n]+)", re.MULTILINE)
-    return frozenset(s for text in texts for s in people.findall(text))
+    results = re.compile(r"^    ([A-Z][^.{}:`\n]+): ", re.MULTILINE)
+    return frozenset(s for t in texts for how in (people, results) for s in how.findall(t))
 
 
 def test_every_summary_is_shown() -> None:

@@ -215,6 +215,17 @@ class Toy(Provider):
         return [slug, total, largest, described, broken, liar]
 
 
+class Copied(Service, kind="deployment", type="copied"):
+    """A second type of deployment."""
+
+
+class Second(Provider):
+    """Offers beside the toy what is of the same kind."""
+
+    def resources(self) -> Sequence[AnyResource]:
+        return [Copied()]
+
+
 def slug(text: str, mark: str) -> str:
     """Return text in lower case, with a mark for each space."""
     if len(mark) != 1:

@@ -38,8 +38,8 @@ def check_given(
     if lost and kept.issuperset(lost):
         names = ", ".join(short(d) for d in lost)
         detail = (
-            f"{step.address} keeps an artifact that is not in the store any more: {names}. Bring "
-            "it back from a backup of the store, or let go of it."
+            f"{step.address} keeps an artifact that is not in the store any more: {names}. Plan "
+            "again, which makes anew what can be; what cannot must come from a backup of the store."
         )
         raise StepFailed("Artifact lost", detail)
     if lost:

@@ -187,7 +187,11 @@ class _Again:
         found = wanted(offer.resource, values, known.full)
         if found.problems:
             problem = found.problems[0]
-            detail = f"{record.address} cannot be made of what is recorded: {problem.text}."
+            now = f", and of the secret {', '.join(hidden)} that the spec has" if hidden else ""
+            detail = (
+                f"{record.address} cannot be made of what is recorded{now}: "
+                f"{problem.text.rstrip('.')}."
+            )
             raise stop("Recorded arguments do not fit", detail)
         return found
 
@@ -202,7 +206,7 @@ class _Again:
         scope = Scope(project, self.session.store.snapshot(), Diagnostics())
         written = {} if resource is None else scope.arguments(resource)
         if missing := [n for n in names if n not in written or not is_known(written[n])]:
-            detail = f"The secret {', '.join(missing)} of {record.address} is recorded nowhere."
+            detail = f"{', '.join(missing)} of {record.address} is secret, so recorded nowhere."
             raise stop("Secret missing", f"{detail} Give it in the spec, as it was.")
         return {n: written[n] for n in names}
 
@@ -283,7 +287,7 @@ class _Again:
         changed = ", ".join(str(record.arguments[n]) for n in record.code)
         if not commit:
             detail = f"{changed} has changed since, and no commit is recorded that has it."
-            raise stop("Code has changed", detail)
+            raise stop("Code has changed", f"{detail} Bring that code back first.")
         with tempfile.TemporaryDirectory(prefix="reproduce-", dir=self.world.local) as folder:
             there = _checked_out(root, commit, Path(folder))
             if not there or not _has_code(record, Path(folder)):

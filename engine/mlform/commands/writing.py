@@ -75,11 +75,12 @@ def _without_block(session: Session, it: Import) -> Reading | None:
         session.diagnostics.error("No block for the import", detail, at=it.to, of=str(address))
         return None
     types = registry.types(address.kind)
-    if it.type or address.kind == "trigger":
+    if it.type or address.kind == "trigger" or not types:
         offer = registry.find(address.kind, it.type, it.provider)
         if offer is None:
             detail = registry.missing(address.kind, it.type)
-            session.diagnostics.error("Unknown resource type", detail, at=it.at, of=str(address))
+            at = it.type_at or it.to
+            session.diagnostics.error("Unknown resource type", detail, at=at, of=str(address))
             return None
         return Reading(it, offer, None, {})
     able = [t for t in types if (o := registry.find(address.kind, t)) and _imports(o)]
@@ -91,7 +92,7 @@ def _without_block(session: Session, it: Import) -> Reading | None:
         f"Which type of {address.kind} {address} is cannot be told from its address. Write "
         f"`type` into the import block: {choice}."
     )
-    session.diagnostics.error("Type not known", detail, at=it.span, of=str(address))
+    session.diagnostics.error("Type not known", detail, at=it.to, of=str(address))
     return None
 
 

@@ -67,6 +67,7 @@ class Imports:
             at=id_.value_span,
             type=type_,
             provider="" if provider is None else provider.text,
+            type_at=attributes["type"].value_span if "type" in attributes else None,
         )
         if self._fits(found, attributes):
             self.found[target] = found

@@ -234,6 +234,8 @@ class Import:
     """Which type it is, where there is no block yet that says so."""
     provider: str = ""
     """The same of its provider."""
+    type_at: Span | None = None
+    """Where the type is written."""
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,9 @@ class Registry:
         types = self.types(kind)
         installed = ", ".join(self.providers()) or "none"
         offered = ", ".join(f'"{t}"' for t in types) or "none"
+        wanted = f'{kind} "{type_}"' if type_ else f"any {kind}"
         return (
-            f'No installed provider offers {kind} "{type_}".{did_you_mean(type_, types)} '
+            f"No installed provider offers {wanted}.{did_you_mean(type_, types)} "
             f"Types of {kind} on offer: {offered}. Installed providers: {installed}."
             + "".join(f" {name} could not be loaded: {why}." for name, why in self._broken.items())
         )

@@ -47,7 +47,7 @@ def _between(what: str, one: Any, two: Any, tolerance: float) -> Iterator[Differ
         yield Difference(what, f"{one!r} → {two!r}", within=close(one, two, tolerance))
     elif isinstance(one, Mapping) and isinstance(two, Mapping):
         if one.keys() == Artifact.model_fields.keys() == two.keys():
-            yield Difference(what, f"content {one['digest'][:19]}… → {two['digest'][:19]}…")
+            yield Difference(what, f"content {_short(one['digest'])} → {_short(two['digest'])}")
             return
         for name in sorted({*one, *two}, key=str):
             yield from _between(f"{what}.{name}", one.get(name), two.get(name), tolerance)
@@ -67,5 +67,7 @@ def _row(value: object) -> bool:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, str) and value.startswith("sha256:"):
+        return f"{value[:19]}…"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:59]}…"

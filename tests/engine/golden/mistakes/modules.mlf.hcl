@@ -37,6 +37,12 @@ training_job "node" "a" {
 # --- file modules/good/main.mlf.hcl
 mlform {
   backend "sqlite" {}
+  refresh {
+    max_age = "1h"
+  }
+  store {
+    path = "../store"
+  }
 }
 variable "name" {
   type = string
