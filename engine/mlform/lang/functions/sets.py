@@ -12,7 +12,6 @@ from mlform.lang.functions.collections import elements, is_set, unified
 from mlform.lang.marks import bare, identity_of, mark, unique
 from mlform.lang.operations import OperationError, equal
 from mlform.lang.registry import (
-    ANY_SET,
     anything,
     as_sequence,
     as_set,
@@ -21,6 +20,7 @@ from mlform.lang.registry import (
     sequence,
     whole,
 )
+from mlform.lang.unification import is_open
 from mlform.types import ANY, BOOL, Collection, TupleType, Type
 from mlform.values import SetValue, Unknown, Value
 
@@ -62,7 +62,7 @@ def setunion(type_: Type, *sets: Value) -> Value:
 
 
 def _of_one_type(type_: Type, *sets: Any) -> None:
-    if type_ == ANY_SET and len({type_of(v) for one in sets for v in one}) > 1:
+    if is_open(type_) and len({type_of(v) for one in sets for v in one}) > 1:
         raise OperationError("the elements of all sets must be of one type")
 
 
