@@ -157,7 +157,7 @@ class _Modules:
         if (known := self.sources.parsed.get(name)) is not None:
             return known
         found = Diagnostics()
-        body = parse_file(name, text, found, BLOCKS)
+        body = self.sources.tree(name, text, found, BLOCKS)
         self.diagnostics.extend(found)
         if not list(found):
             self.sources.parsed[name] = body

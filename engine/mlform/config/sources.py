@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from mlform.config.written import as_written
 from mlform.diagnostics import Diagnostics, stop
@@ -18,6 +19,8 @@ JSON_SUFFIX = ".mlf.json"
 VALUES = ("mlform.mlfvars.hcl", "mlform.mlfvars.json")
 AUTO_VALUES = (".auto.mlfvars.hcl", ".auto.mlfvars.json")
 ENVIRONMENT = "MLF_VAR_"
+_LARGE: Final = 20_000
+"""Characters. Smaller files are parsed in less time than a kept tree is found and read."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,17 @@ class Sources:
                 f"{folder}/{n}": text for n, text in read.items() if text is not None
             }
         return self.modules[folder]
+
+    def tree(
+        self, name: str, text: str, diagnostics: Diagnostics, labels: Mapping[str, int]
+    ) -> Body:
+        """Parse a file of blocks, or take the tree that an earlier command kept."""
+        local = self.root / ".mlform"
+        if len(text) >= _LARGE and not name.endswith(".json") and local.is_dir():
+            from mlform.syntax.kept import parse_kept  # noqa: PLC0415 - few files are large
+
+            return parse_kept(text, name, diagnostics, local / "cache" / "trees")
+        return parse_file(name, text, diagnostics, labels)
 
     @property
     def texts(self) -> Mapping[str, str]:
