@@ -54,6 +54,7 @@ SCOPE: dict[str, Value] = {
     "var": {name: _variable(name) for name in VARIABLES},
 }
 LONGEST_KEPT = 300
+_ARITHMETIC = ("Invalid operation", "Error in function call")
 _WARNING = "Warning: Due to the problems above"
 _BETWEEN = "{zz = 1}"
 _TEXT_BREAK = re.compile(r'^  \{\n    "zz" = 1\n  \},\n', re.MULTILINE)
@@ -150,7 +151,7 @@ def _meant(problems: Diagnostics) -> bool:
     # Of sensitive numbers the detail says nothing.
     return any(
         _REFUSED.search(problem.detail or "")
-        or (problem.summary == "Invalid operation" and problem.detail.startswith(HIDDEN))
+        or (problem.summary in _ARITHMETIC and problem.detail.startswith(HIDDEN))
         for problem in problems.errors
     )
 
