@@ -279,6 +279,32 @@ def test_instances_come_and_go(world: World) -> None:
     assert world.apply(fewer) == {'training_job.many["x"]': "forget"}
 
 
+def test_an_apply_says_which_outputs_it_changed(world: World) -> None:
+    spec = """
+    training_job "node" "a" {}
+    output "list" {
+      value = [training_job.a.parity, { x = "y" }]
+    }
+    output "gone" {
+      value = 1
+    }
+    output "hidden" {
+      value     = sensitive("hush")
+      sensitive = true
+    }
+    """
+    first = ["gone", "hidden", "list"]
+    changed = spec.replace('"gone"', '"new"').replace('"y"', '"z"')
+    for text, wanted in (
+        (spec, dict.fromkeys(first, "add")),
+        (spec, {}),
+        (changed, {"gone": "remove", "list": "change", "new": "add"}),
+    ):
+        world.apply(text)
+        assert world.outcome is not None
+        assert world.outcome.output_changes == wanted
+
+
 def test_a_secret_written_in_the_open_is_refused(world: World) -> None:
     with pytest.raises(DiagnosedError, match="sensitive = true") as caught:
         world.plan(NODE.format(more='token = "canary"'))

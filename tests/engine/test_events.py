@@ -94,6 +94,9 @@ def test_what_came_of_a_run_is_told_in_one_line() -> None:
     done = Outcome(done={A: Action.RUN, Address("gate", "g"): Action.RUN}, outputs={"o": [1]})
     assert paint(outcome(done), colour=False) == "Applied: 2 ran.\n\no = [1]\n"
     assert paint(outcome(Outcome()), colour=False) == "Applied: nothing changed.\n"
+    moved = Outcome(output_changes={"a": "add", "b": "remove", "c": "change"})
+    said = "Applied: outputs recorded: a, c; outputs removed: b.\n"
+    assert paint(outcome(moved), colour=False) == said
 
     stopped = Outcome(done={A: Action.RUN}, interrupted=True)
     assert paint(outcome(stopped), colour=False).startswith("Interrupted. Recorded before that")

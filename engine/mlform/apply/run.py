@@ -62,6 +62,8 @@ class Outcome:
     skipped: list[Address] = field(default_factory=list)
     interrupted: bool = False
     outputs: dict[str, Any] = field(default_factory=dict)
+    output_changes: dict[str, str] = field(default_factory=dict)
+    """Which outputs are recorded otherwise than before: ``add``, ``change`` or ``remove``."""
     kept: list[str] = field(default_factory=list)
     """What destroying left in place, in words."""
     spent: dict[Address, float] = field(default_factory=dict)
@@ -154,6 +156,7 @@ class _Run:
     ) -> None:
         self.plan, self.world, self.report, self.stop = plan, world, report, stop
         self.records = Recorded(snapshot.records, world.registry)
+        self.outputs = snapshot.outputs
         self.outcome = Outcome()
         self.settler = Settler(self.records, world.secrets)
         self.stepper = Stepper(world, self.records, self.settler, self.outcome, report, stop)
@@ -282,4 +285,10 @@ class _Run:
             else:
                 self.outcome.outputs[name] = shown
             recorded[name] = {"value": shown, "sensitive": output.sensitive}
+        for name in sorted({*self.outputs, *recorded}):
+            if name not in recorded:
+                self.outcome.output_changes[name] = "remove"
+            elif self.outputs.get(name) != recorded[name]:
+                how = "change" if name in self.outputs else "add"
+                self.outcome.output_changes[name] = how
         self.world.store.put_outputs(self.world.lease, self.world.run, recorded)

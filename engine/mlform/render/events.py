@@ -102,7 +102,7 @@ def outcome(it: Outcome) -> Styled:
     for action in it.done.values():
         text = _DONE.get(action, action.value)
         counts[text] = counts.get(text, 0) + 1
-    listed = ", ".join(f"{n} {text}" for text, n in counts.items()) or "nothing changed"
+    listed = ", ".join(f"{n} {text}" for text, n in counts.items()) or _only_outputs(it)
     if it.interrupted:
         said += [("yellow", "Interrupted. "), ("", f"Recorded before that: {listed}.\n")]
     elif it.failed:
@@ -119,6 +119,15 @@ def outcome(it: Outcome) -> Styled:
         said.append(("", "\n"))
         said += outputs(it.outputs)
     return said
+
+
+def _only_outputs(it: Outcome) -> str:
+    """Say which outputs an apply changed that did nothing else."""
+    names: dict[str, list[str]] = {}
+    for name, how in it.output_changes.items():
+        names.setdefault("removed" if how == "remove" else "recorded", []).append(name)
+    listed = [f"outputs {how}: {', '.join(found)}" for how, found in names.items()]
+    return "; ".join(listed) or "nothing changed"
 
 
 def problem(it: Failed, sources: Mapping[str, str]) -> Diagnostic:
@@ -162,6 +171,7 @@ def outcome_data(it: Outcome) -> dict[str, Any]:
         "kept": it.kept,
         "warnings": [{"summary": s, "detail": d, "at": at} for s, d, at in it.warnings],
         "outputs": it.outputs,
+        "output_changes": it.output_changes,
     }
 
 

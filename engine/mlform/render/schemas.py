@@ -303,6 +303,7 @@ def events() -> Schema:
                 "kept": _list(_TEXT),
                 "warnings": _list(_object({"summary": _TEXT, "detail": _TEXT, "at": _TEXT})),
                 "outputs": {"type": "object"},
+                "output_changes": _map({"enum": ["add", "change", "remove"]}),
             }
         )
     )
