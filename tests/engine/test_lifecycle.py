@@ -9,9 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.engine.lab import OUTSIDE, World
+from tests.engine.lab import OUTSIDE, Thing, ThingArguments, World
 
 from mlform.commands.session import PlanOptions
+from mlform.plan import OPEN
+from mlform.plan.codec import dump
+from mlform.values import concealed
 
 FIRST = "create_before_destroy = true"
 
@@ -292,6 +295,57 @@ def test_a_prediction_that_does_not_come_true_is_told(
     (failure,) = lab.outcome.failures
     assert "predicted echo" in failure.detail
     assert lab.records()["dataset.a"].tainted
+
+
+SECRET = 'variable "secret" {\n  sensitive = true\n}\n'
+
+
+def test_no_plan_holds_what_is_predicted_of_a_secret(
+    lab: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predict(_self: Thing, new: ThingArguments, _old: object) -> dict[str, str]:
+        return {"value": str(new.value), "echo": f"echo {new.value} {new.token}".strip()}
+
+    monkeypatch.setattr(Thing, "predict", predict)
+    spec = SECRET + thing("a", value='"v"', token="var.secret") + thing("b", value="var.secret")
+    plan = lab.plan(spec, secret="hush-hush")
+    a, b = plan.steps
+    assert (a.expected["value"], a.expected["echo"]) == ("v", OPEN)
+    assert (b.expected["value"], b.expected["echo"]) == (OPEN, OPEN)
+    assert "hush" not in dump(plan)
+    assert lab.go(spec, secret="hush-hush") == ["create a", "create b"]
+    assert lab.outcome is not None
+    assert lab.outcome.complete
+    assert lab.actions(spec, secret="hush-hush") == {}
+
+
+def test_a_sensitive_argument_is_compared_with_what_is_there(lab: World) -> None:
+    spec = SECRET + thing("a", value="var.secret")
+    lab.go(spec, secret="hush-hush")
+    OUTSIDE.things["a-1"]["status"] = "busy"
+    assert lab.actions(spec, secret="hush-hush") == {}
+    OUTSIDE.things["a-1"]["value"] = "by hand"
+    (reason,) = lab.plan(spec, secret="hush-hush").steps[0].reasons
+    assert concealed(reason.before)
+    assert concealed(reason.after)
+    assert lab.go(spec, secret="hush-hush") == ["update a"]
+    assert lab.actions(spec, secret="hush-hush") == {}
+
+
+def test_a_trigger_leaves_known_what_a_new_thing_will_be(
+    lab: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Thing, "predict", lambda _self, new, _old: {"echo": f"echo {new.value}"})
+
+    def spec(value: str) -> str:
+        trigger = "replace_triggered_by = [dataset.a]"
+        return thing("a", value=value) + thing("b", trigger, value='"1"')
+
+    assert lab.plan(spec('"1"')).steps[1].expected["echo"] == "echo 1"
+    lab.go(spec('"1"'))
+    later = lab.plan(spec('"2"')).steps[1]
+    assert (later.action.value, later.expected["echo"]) == ("run?", OPEN)
+    assert lab.go(spec('"2"')) == ["update a", "delete b-1", "create b"]
 
 
 def test_what_cannot_be_looked_at_cannot_be_planned(lab: World) -> None:

@@ -11,8 +11,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.address import Address
-from mlform.apply.current import check_code, environment_now
+from mlform.apply.current import check_code
 from mlform.apply.events import Finished, Reporter, Started
+from mlform.apply.facts import facts_now
 from mlform.apply.imports import take_over
 from mlform.apply.promises import check_given, keep_promise
 from mlform.apply.provider import StepFailed, call, compared
@@ -20,7 +21,7 @@ from mlform.apply.recording import Making, measured, record_of
 from mlform.apply.removal import Remover, lent
 from mlform.apply.settle import Roots, Settler
 from mlform.apply.spared import spared
-from mlform.plan import Action, Condition, Decision, Deferred, Facts, Step, decide, severity
+from mlform.plan import Action, Condition, Decision, Facts, Step, decide, severity
 from mlform.plan.decide import adopted, full_key, may_replace, refreshed
 from mlform.plan.estimate import spent
 from mlform.plan.held import failing_gates, missing_handle
@@ -32,7 +33,7 @@ from mlform.refresh.recorded import Recorded
 from mlform.refresh.results import Results
 from mlform.refresh.world import Wanted, arranged, wanted
 from mlform.registry import ENGINE, Offer
-from mlform.sdk import CancelledError, Doing, Resource, ResourceError
+from mlform.sdk import CancelledError, Doing, Resource
 from mlform.state.model import Realisation, Record, Spent, free_home, home_of
 from mlform.values import Value
 
@@ -81,7 +82,7 @@ class Stepper:
         self._hold_to("precondition", step, step.before, roots)
         values = self.settler.values(step)
         arguments = self._wanted(step, offer, values)
-        facts = self._facts(step, offer, arguments)
+        facts = facts_now(step, offer, arguments, self.world.looker)
         if (found := step.imported if record is None else None) is not None:
             _, record = taken_over(offer.resource, step.address, facts, found)
             known = record
@@ -358,33 +359,6 @@ class Stepper:
             at = step.at.get(problem.argument, "")
             raise StepFailed("Invalid argument", problem.text, at)
         return arguments
-
-    def _facts(self, step: Step, offer: Offer, arguments: Wanted) -> Facts:
-        facts = Facts(
-            arguments=arguments.data,
-            parts=step.parts,
-            code=step.code,
-            environment=step.environment,
-            present=not step.gone,
-            attributes_moved=step.observed,
-            ignored=frozenset(step.ignored),
-            at=step.at,
-        )
-        if arguments.model is None:
-            return facts
-        overrides = type(offer.resource).inputs is not Resource.inputs
-        was_open = any(isinstance(v, Deferred) for v in step.arguments.values())
-        if facts.parts is None or (overrides and was_open):
-            try:
-                found = offer.resource.inputs(self.world.looker.at(step.address), arguments.model)
-            except ResourceError as error:
-                raise StepFailed(error.summary, error.detail) from None
-            facts = replace(facts, parts=dict(found.parts))
-        if facts.environment is None:
-            looker = self.world.looker
-            now = environment_now(step, offer.resource, arguments.model, looker)
-            facts = replace(facts, environment=now)
-        return facts
 
     def _blocked(
         self, step: Step, offer: Offer, values: Mapping[str, Value], facts: Facts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -11,10 +11,11 @@ from mlform.config import ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.plan.decide import Decision, refreshed
 from mlform.plan.model import OPEN, QUIET, Action
-from mlform.refresh.world import Wanted, arranged, stored
+from mlform.refresh.world import TRIGGERS, Wanted, arranged, stored
 from mlform.sdk import AnyResource, Resource, ResourceError
 from mlform.sdk.fields import FieldRule, fields_under
 from mlform.state.model import Record
+from mlform.values import canonical, concealed
 
 
 def expected(
@@ -42,7 +43,9 @@ def expected(
         found |= {n: old.attributes[n] for n in kept}
     found |= _told(offered, arguments, old)
     asked = type(offered).predict is not Resource.predict
-    if asked and arguments.model is not None and not arguments.open:
+    # What only triggers can tell is whether it is made anew: settled where that is certain.
+    waits = arguments.open - (set() if decision.action is Action.MAYBE else {TRIGGERS})
+    if asked and arguments.model is not None and not waits:
         before = None if old is None else stored(offered, old)
         try:
             told = offered.predict(arguments.model, before)
@@ -52,7 +55,32 @@ def expected(
             diagnostics.error(error.summary, error.detail, at=span, of=resource.address)
             return found
         found |= {n: v for n, v in to_jsonable_python(dict(told)).items() if n in found}
-    return arranged(offered.attributes, found)
+    hidden = _hidden(arguments)
+    shown = {n: OPEN if _reveals(v, hidden) else v for n, v in found.items()}
+    return arranged(offered.attributes, shown)
+
+
+def _hidden(arguments: Wanted) -> frozenset[str]:
+    """Return the values, as JSON, that no plan may hold: of sensitive and write-only arguments."""
+    data = arguments.data
+    secret = {n: v for n, v in arguments.given.items() if n not in data or concealed(data[n])}
+    return frozenset(canonical(v) for v in _leaves(secret) if v is not None)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(inner)
+    else:
+        yield value
+
+
+def _reveals(value: Any, hidden: frozenset[str]) -> bool:
+    """Tell whether anything hidden is in a value, or part of a text in it."""
+    if not hidden:
+        return False
+    texts = [canonical(v).strip('"') for v in _leaves(value) if v is not None]
+    return any(h.strip('"') in text for h in hidden for text in texts)
 
 
 def _told(resource: AnyResource, arguments: Wanted, old: Record | None) -> dict[str, Any]:
@@ -60,7 +88,9 @@ def _told(resource: AnyResource, arguments: Wanted, old: Record | None) -> dict[
     chosen = fields_under(resource.arguments, FieldRule.DEFAULTED)
     found = {}
     for name in fields_under(resource.attributes, FieldRule.ACTUAL):
-        if name in arguments.open or name not in arguments.data:
+        if name in arguments.open or concealed(arguments.data.get(name, OPEN)):
+            continue
+        if name not in arguments.data:
             continue
         if name not in chosen or arguments.data[name] is not None:
             found[name] = arguments.data[name]

@@ -30,6 +30,7 @@ from mlform.values import (
     Value,
     canonical,
     conceal,
+    concealed,
     digest,
     handle_in,
     is_known,
@@ -67,7 +68,10 @@ def arranged(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
 def as_seen(resource: AnyResource, record: Record, attributes: Mapping[str, Any]) -> Record:
     """Return a record as it is out there: its attributes, and the arguments they tell."""
     told = fields_under(resource.attributes, FieldRule.ACTUAL) & attributes.keys()
-    actual = {n: attributes[n] for n in sorted(told & record.arguments.keys())}
+    actual = {
+        n: conceal(attributes[n]) if concealed(record.arguments[n]) else attributes[n]
+        for n in sorted(told & record.arguments.keys())
+    }
     return replace(
         record,
         attributes=dict(attributes),

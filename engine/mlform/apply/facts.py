@@ -1,0 +1,44 @@
+"""What a step is decided by once everything upstream of it is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlform.apply.current import environment_now
+from mlform.apply.provider import StepFailed
+from mlform.plan import Deferred, Facts, Step
+from mlform.refresh.looker import Looker
+from mlform.refresh.world import Wanted
+from mlform.registry import Offer
+from mlform.sdk import Resource, ResourceError
+
+
+def facts_now(step: Step, offer: Offer, arguments: Wanted, looker: Looker) -> Facts:
+    """Return the facts of a step; what could not be looked up while planning is looked up now.
+
+    Raises ``StepFailed`` where the type cannot look.
+    """
+    facts = Facts(
+        arguments=arguments.data,
+        parts=step.parts,
+        code=step.code,
+        environment=step.environment,
+        present=not step.gone,
+        attributes_moved=step.observed,
+        ignored=frozenset(step.ignored),
+        at=step.at,
+    )
+    if arguments.model is None:
+        return facts
+    overrides = type(offer.resource).inputs is not Resource.inputs
+    was_open = any(isinstance(v, Deferred) for v in step.arguments.values())
+    if facts.parts is None or (overrides and was_open):
+        try:
+            found = offer.resource.inputs(looker.at(step.address), arguments.model)
+        except ResourceError as error:
+            raise StepFailed(error.summary, error.detail) from None
+        facts = replace(facts, parts=dict(found.parts))
+    if facts.environment is None:
+        now = environment_now(step, offer.resource, arguments.model, looker)
+        facts = replace(facts, environment=now)
+    return facts
