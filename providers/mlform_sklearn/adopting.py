@@ -67,8 +67,9 @@ def _from_bundle(
             from mlform_sklearn.job import measure
 
             metrics = measure(ctx, new, choose(new), model, {})
+    kept = ctx.artifacts.put_file(path, models.MEDIA_TYPE)
     attributes = TrainingAttributes(
-        model=ctx.artifacts.put_file(path, models.MEDIA_TYPE),
+        model=kept.model_copy(update={"about": models.about(meta)}),
         task=meta["task"],
         target=meta["target"],
         features=meta["features"],

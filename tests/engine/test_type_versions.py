@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-from tests.engine import world as toys
 from tests.engine.world import World
 
 from mlform.sdk import (
@@ -99,13 +97,11 @@ class After(Provider):
         return [Sum(), Sign()]
 
 
-def test_what_an_older_version_recorded_is_taken_up(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(toys, "TARGET", f"{__name__}:Before")
+def test_what_an_older_version_recorded_is_taken_up(world: World) -> None:
+    world.targets = {"toy": f"{__name__}:Before"}
     assert world.apply(SPEC) == {"training_job.first": "run", "deployment.shop": "create"}
 
-    monkeypatch.setattr(toys, "TARGET", f"{__name__}:After")
+    world.targets = {"toy": f"{__name__}:After"}
     assert world.actions(SPEC)["training_job.first"] == "run"
     assert world.apply(SPEC)["training_job.first"] == "run"
     assert world.records()["training_job.first"].attributes["parts"] == {"all": 3}

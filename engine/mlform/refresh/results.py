@@ -89,8 +89,8 @@ class Results:
         if missing:
             names = ", ".join(short(str(a["digest"])) for a in missing)
             text = (
-                f"The result of key {short(found.key)} is {where}, but the store has some of its "
-                f"artifacts no more, or damaged: {names}. It is not taken again."
+                f"The result of key {short(found.key)} is {where}, but some of its artifacts are "
+                f"missing or damaged in the store: {names}. It is made anew."
             )
             self.say(text)
         return not missing
