@@ -62,7 +62,8 @@ _TEXT_BREAK = re.compile(r'^  \{\n    "zz" = 1\n  \},\n', re.MULTILINE)
 # none, which Terraform gives for numbers that are too small. See docs/language.md.
 _REFUSED = re.compile(
     "nothing divides by it|the result is too large|no finite number|has no logarithm"
-    "|the number is too large|more bits have numbers from 0|has room for .* more, not -"
+    "|the number is too large|has room for .* more, not -"
+    "|to the power of .* is no number"
 )
 _TYPE_BREAK = re.compile(r"^    object\(\{\n        zz: number,\n    \}\),\n", re.MULTILINE)
 

@@ -4,8 +4,8 @@ import pytest
 from tests.lang.asking import ask, problem, value
 
 from mlform.lang import SetValue
-from mlform.types import BOOL, STRING
-from mlform.values import UNKNOWN, Sensitive, Unknown, Value
+from mlform.types import BOOL, NUMBER, STRING
+from mlform.values import UNKNOWN, Null, Sensitive, Unknown, Value
 
 SECRET = "hunter2"
 SCOPE: dict[str, Value] = {
@@ -51,6 +51,11 @@ SCOPE: dict[str, Value] = {
         ("flatten([1, [secret]])", [1, Sensitive(SECRET)]),
         ("flatten([1, many])", Sensitive([1, SECRET, "x"])),
         ("toset([secret])", Sensitive([SECRET])),
+        ("toset([sensitive(null), 1])", [1, Null(NUMBER)]),
+        ('lookup(held, "user", secret)', "ada"),
+        ('lookup(held, ["user", secret]...)', "ada"),
+        ('lookup(held, "nobody", secret)', Sensitive(SECRET)),
+        ('lookup(held, sensitive("user"), secret)', Sensitive("ada")),
         ("hidden", Sensitive(UNKNOWN)),
         ("upper(hidden)", Sensitive(Unknown(STRING))),
         ('join("-", many)', Sensitive("hunter2-x")),

@@ -58,6 +58,7 @@ def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
     marked = any(m for _, m, _ in given)
     if ev.faults > before:
         return mark(UNKNOWN, marked=marked)
+    spread = expr.expand and bool(given) and given[-1][1]
     if expr.expand and given:
         expanded = _expand(ev, given, function)
         if expanded is None:
@@ -73,6 +74,8 @@ def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
             marked=marked and expr.expand,
             hint="Count.",
         )
+    given, marked = _kept(function, given)
+    marked = marked or spread
     taken, inside = _take(ev, function, given, marked=marked)
     marked = marked or inside
     if taken is None:
@@ -92,8 +95,7 @@ def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
 
 def _result(ev: Evaluator, function: Function, taken: list[Any]) -> Value:
     type_ = function.type_for(taken)
-    parameters = map(function.parameter, range(len(taken)))
-    if all(_ready(function, p, value) for p, value in zip(parameters, taken, strict=True)):
+    if _all_ready(function, taken):
         world = World.of(ev.scope) if function.world else None
         return _refined(function, function.apply(world, type_, taken))
     return _refined(function, Unknown(type_))
@@ -105,6 +107,11 @@ def _refined(function: Function, value: Value) -> Value:
     if function.name in _SILENT:
         return Unknown(value.type)
     return no_null(value.type) if value.bounds is UNBOUND else value
+
+
+def _all_ready(function: Function, taken: list[Any]) -> bool:
+    parameters = map(function.parameter, range(len(taken)))
+    return all(_ready(function, p, value) for p, value in zip(parameters, taken, strict=True))
 
 
 def _ready(function: Function, parameter: Parameter, value: Value) -> bool:
@@ -159,6 +166,15 @@ def _expand(
     return [*first, *rest]
 
 
+def _kept(
+    function: Function, given: list[tuple[Any, bool, Expr]]
+) -> tuple[list[tuple[Any, bool, Expr]], bool]:
+    """Return the arguments, marked where the function takes marks, and whether another was."""
+    takes = [function.parameter(at).marked for at in range(len(given))]
+    found = [(mark(v, marked=m and t), m, e) for (v, m, e), t in zip(given, takes, strict=True)]
+    return found, any(m and not t for (_, m, _), t in zip(given, takes, strict=True))
+
+
 def _take(
     ev: Evaluator, function: Function, given: list[tuple[Any, bool, Expr]], *, marked: bool
 ) -> tuple[list[Any] | None, bool]:
@@ -173,8 +189,8 @@ def _take(
     for parameter, (value, _, expr) in zip(parameters, given, strict=True):
         with _noted(ev, function, parameter, expr, marked=marked):
             found, mark_ = reveal(parameter.converted(value))
-            taken.append(found)
-            inside |= mark_
+            taken.append(mark(found, marked=mark_ and parameter.marked))
+            inside |= mark_ and not parameter.marked
     if len(taken) < len(given):
         return None, inside
     for parameter, found, (_, _, expr) in zip(parameters, taken, given, strict=True):
@@ -184,7 +200,10 @@ def _take(
         if ev.faults > before or parameter.shuns(found):
             return None, inside
     before = ev.faults
+    ready = _all_ready(function, taken)
     for at, parameter in enumerate(parameters):
+        if parameter.late and not ready:
+            continue
         with _noted(ev, function, parameter, given[at][2], marked=marked or inside):
             taken[at] = parameter.checked(taken[at])
     return (None if ev.faults > before else taken), inside

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from mlform.lang.bounds import no_null
-from mlform.lang.marks import unique
+from mlform.lang.marks import reveal, unique
 from mlform.lang.operations import OperationError, boolean, kind_of, number, text
 from mlform.lang.unification import (
     became,
@@ -137,6 +137,7 @@ def _unlike(path: str) -> ConversionError:
 def _map(value: Value, element: Type, path: str) -> Value:
     if not isinstance(value, Mapping):
         raise _wrong(value, "a map", path)
+    _check_empty(value, element, path)
     if isinstance(value, MapValue) and element in {ANY, value.element}:
         return value
     converted = {k: convert(v, element, f"{path}{_step(k)}") for k, v in value.items()}
@@ -158,6 +159,7 @@ def _map(value: Value, element: Type, path: str) -> Value:
 def _sequence(value: Value, name: str, element: Type, path: str) -> Value:
     if not isinstance(value, list | tuple):
         raise _wrong(value, f"a {name}", path)
+    _check_empty(value, element, path)
     if isinstance(value, ListValue | SetValue) and element in {ANY, value.element}:
         converted: Sequence[Value] = value
         found, common = converted, value.element
@@ -168,11 +170,25 @@ def _sequence(value: Value, name: str, element: Type, path: str) -> Value:
         plain = not isinstance(value, ListValue | SetValue)
         found, common = _alike(converted, element, path, at_once=name == "set" and plain)
     if name == "set":
-        return unique(found, common)
+        # As in Terraform, the mark of a null is gone.
+        return unique([_unmarked_null(v) for v in found], common)
     if isinstance(value, SetValue) and len(value) > 1 and not is_known(value):
         # Which of its elements are the same is still open, so how many there are is too.
         return Unknown(Collection("list", common))
     return ListValue(found, common)
+
+
+def _check_empty(value: Value, element: Type, path: str) -> None:
+    """Raise ``ConversionError`` if no element of an empty collection could be of a type."""
+    if isinstance(value, ListValue | SetValue | MapValue) and not value:
+        given = value.element
+        if not convertible(given, element):
+            raise ConversionError(path, f"elements of {element} are required, not of {given}")
+
+
+def _unmarked_null(value: Value) -> Value:
+    plain = reveal(value)[0]
+    return plain if plain is None or isinstance(plain, Null) else value
 
 
 def _tuple(value: Value, elements: tuple[Type, ...], path: str) -> Value:

@@ -210,7 +210,7 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
     chosen = ev.value(chosen_expr, bound)
     other = _aside(ev, other_expr, bound)
     marked |= reveal(other)[1]
-    type_ = _common(ev, expr, chosen, other)
+    type_ = _common(ev, expr, *((chosen, other) if condition else (other, chosen)))
     if type_ is None:
         return mark(UNKNOWN, marked=marked)
     plain = reveal(chosen)[0]

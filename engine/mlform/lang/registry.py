@@ -48,7 +48,9 @@ class Parameter:
 
     ``null`` and ``unknown`` values reach the function only if it takes them, and a value of no
     known type (``null`` as it is written, or unknown) only a ``dynamic`` one. ``check`` narrows
-    further what is not null, and may be unknown.
+    further what is not null, and may be unknown; a ``late`` one does so only for a call that is
+    made. A parameter that is ``marked`` gives its function the mark of an argument too, and does
+    not mark the result.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Parameter:
     unknown: bool = False
     dynamic: bool = False
     check: Callable[[Any], Any] | None = None
+    late: bool = False
+    marked: bool = False
 
     def converted(self, value: Any) -> Any:
         """Return an argument as the type of the parameter. Raises ``OperationError``."""
@@ -236,7 +240,7 @@ def num(name: str) -> Parameter:
     return Parameter(name, NUMBER)
 
 
-def whole_number(name: str, *, bounded: bool = True) -> Parameter:
+def whole_number(name: str, *, bounded: bool = True, late: bool = True) -> Parameter:
     """Return a parameter that takes an int, of 64 bits if ``bounded``."""
 
     def check(value: Any) -> Any:
@@ -247,7 +251,7 @@ def whole_number(name: str, *, bounded: bool = True) -> Parameter:
             raise OperationError(f"{shorten(str(found))} is too large")
         return found
 
-    return Parameter(name, NUMBER, check=check)
+    return Parameter(name, NUMBER, check=check, late=late)
 
 
 def anything(

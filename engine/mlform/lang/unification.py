@@ -237,7 +237,9 @@ def _together(name: str, types: Sequence[Type], parts: Sequence[Type]) -> Type |
     common = unify(parts)
     if common is None or (name == "list" and common == ANY and _told(parts)):
         return None
-    return _collected(name, [*inner, common] if parts else inner)
+    made = _collected(name, [*inner, common] if parts else inner)
+    # What is open takes anything, but not from a tuple or object whose own parts are apart.
+    return made if made is not None and all(convertible(t, made) for t in types) else None
 
 
 def _told(types: Iterable[Type]) -> bool:

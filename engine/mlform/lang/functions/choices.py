@@ -7,11 +7,12 @@ from typing import Any
 
 from mlform.lang.bounds import no_null
 from mlform.lang.conversion import type_of
-from mlform.lang.functions.collections import converted, is_list, ordered_list, unified
+from mlform.lang.functions.collections import converted, is_list, ordered, unified
 from mlform.lang.functions.numeric import total
 from mlform.lang.marks import bare, mark
 from mlform.lang.operations import ARITHMETIC, OperationError, equal, kind_of, number
 from mlform.lang.registry import (
+    Parameter,
     absent,
     anything,
     as_list,
@@ -106,7 +107,13 @@ def coalescelist(type_: Type, *lists: Any) -> Value:
     raise OperationError("all lists are null or empty")
 
 
-@function("index", ordered_list("list"), anything("value"), result=NUMBER, nested=True)
+@function(
+    "index",
+    Parameter("list", check=ordered, late=True),
+    anything("value"),
+    result=NUMBER,
+    nested=True,
+)
 def index(value: Sequence[Value], wanted: Value) -> Value:
     """Return the position of the first element that equals a value."""
     plain, marked = bare([*value, wanted])

@@ -137,12 +137,9 @@ def _concat_type(*lists: Any) -> Type:
     types = [type_of(v) for v in lists]
     if all(map(is_list, types)):
         # An empty list of no known type fits any other.
-        told = [
-            t
-            for t, v in zip(types, lists, strict=True)
-            if isinstance(v, Unknown) or v or t != ANY_LIST
-        ]
-        common = unify(told) if told else types[0]
+        filled = [isinstance(v, Unknown) or bool(v) for v in lists]
+        told = [t for t, f in zip(types, filled, strict=True) if f or t != ANY_LIST]
+        common = unify(told if any(filled) else types)
         if common is not None:
             return common
     elements: list[Type] = []
@@ -243,8 +240,8 @@ def _check_range(size: int | None, start: int | Unknown, end: int | Unknown) -> 
 @function(
     "slice",
     ordered_list("list"),
-    whole_number("start"),
-    whole_number("end"),
+    whole_number("start", late=False),
+    whole_number("end", late=False),
     result=_slice_type,
     nested=True,
 )

@@ -90,7 +90,7 @@ def _nothing_at(key: str, present: Mapping[str, Any]) -> OperationError:
     "lookup",
     mapping("map"),
     string("key"),
-    rest=anything("default", null=True, unknown=True, dynamic=True),
+    rest=Parameter("default", null=True, unknown=True, dynamic=True, marked=True),
     result=_lookup_type,
     nested=True,
 )

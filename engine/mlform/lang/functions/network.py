@@ -13,6 +13,7 @@ from mlform.values import Value
 
 _Network: TypeAlias = IPv4Network | IPv6Network
 _MAPPED: Final = 96  # ::ffff:0:0/96 holds the IPv4 addresses
+_COUNTED: Final = 64  # the bits of a network's number that its size is told by
 _LENGTH: Final = re.compile(r"[0-9]{1,3}")
 _ZEROS: Final = re.compile(r"\b0+(?=\d)")
 
@@ -72,18 +73,23 @@ def cidrnetmask(prefix: str) -> Value:
 def cidrsubnet(prefix: str, new_bits: int, number: int) -> Value:
     """Return one of the networks that longer prefixes divide a network into."""
     network = _network(prefix)
-    length = _longer(network, new_bits, 1)
-    if not 0 <= number < 2**new_bits:
-        raise OperationError(
-            f"{new_bits} more bits have numbers from 0 to {2**new_bits - 1}, not {number}", 2
-        )
+    length = _longer(network, new_bits, 1, least=-network.prefixlen)
+    # Terraform looks at 64 bits of the number, and at its sign not at all.
+    bounded = 0 <= new_bits < _COUNTED
     shift = network.max_prefixlen - length
-    return _shown(network, int(network.network_address) | number << shift, length)
+    address = abs(int(network.network_address) | number << shift)
+    too_large = bounded and abs(number) % 2**_COUNTED >= 2**new_bits
+    if too_large or address >= 2**network.max_prefixlen:
+        most = 2 ** max(new_bits, 0) - 1
+        raise OperationError(
+            f"{new_bits} more bits have numbers from 0 to {most}, not {shorten(str(number))}", 2
+        )
+    return _shown(network, address, length)
 
 
-def _longer(network: _Network, new_bits: int, argument: int) -> int:
+def _longer(network: _Network, new_bits: int, argument: int, least: int = 0) -> int:
     length = network.prefixlen + new_bits
-    if new_bits < 0 or length > network.max_prefixlen:
+    if new_bits < least or length > network.max_prefixlen:
         most = network.max_prefixlen - network.prefixlen
         raise OperationError(
             f"a prefix of {network.prefixlen} bits has room for {most} more, not {new_bits}",

@@ -63,7 +63,7 @@ class Pattern:
             name = reference[1] or reference[2]
             if name is None:
                 return "$"
-            if name.isdigit() and name.isascii():
+            if name.isdigit() and name.isascii() and (name == "0" or name[0] != "0"):
                 position = int(name[:4])
                 return (found.group(position) or "") if position <= len(self.names) else ""
             return (found.group(name) or "") if name in self.names else ""
