@@ -46,6 +46,8 @@ SCOPE: dict[str, Value] = {
         ("values(held)", [Sensitive(SECRET), "ada"]),
         ("jsonencode(held)", Sensitive('{"password":"hunter2","user":"ada"}')),
         ("merge(held, {user = 1})", {"password": Sensitive(SECRET), "user": 1}),
+        ("merge(sensitive(null), {user = 1})", {"user": 1}),
+        ("merge(sensitive({a = 1}), {user = 1})", Sensitive({"a": 1, "user": 1})),
         ('concat(["a"], many)', Sensitive(["a", SECRET, "x"])),
         ("concat([1], [secret])", [1, Sensitive(SECRET)]),
         ("flatten([1, [secret]])", [1, Sensitive(SECRET)]),

@@ -119,7 +119,7 @@ def _alike(
         raise _unlike(path)
     if any(t != found for t in types):
         values = [convert(v, found, path) for v in values]
-        if is_open(found):
+        if is_open(found) or any(type_of(v) != found for v in values):
             # The values have said more of what was open. If they differ still, as a tuple and
             # an untyped null do, that is all there is to say.
             types = [type_of(v) for v in values]
@@ -160,6 +160,11 @@ def _sequence(value: Value, name: str, element: Type, path: str) -> Value:
     if not isinstance(value, list | tuple):
         raise _wrong(value, f"a {name}", path)
     _check_empty(value, element, path)
+    if name == "list" and isinstance(value, SetValue) and len(value) > 1 and not is_known(value):
+        if not convertible(value.element, element):
+            raise ConversionError(path, f"elements of {element} are required, not {value.element}")
+        # Which of its elements are the same is still open, so how many there are is too.
+        return Unknown(Collection("list", value.element))
     if isinstance(value, ListValue | SetValue) and element in {ANY, value.element}:
         converted: Sequence[Value] = value
         found, common = converted, value.element
@@ -172,9 +177,6 @@ def _sequence(value: Value, name: str, element: Type, path: str) -> Value:
     if name == "set":
         # As in Terraform, the mark of a null is gone.
         return unique([_unmarked_null(v) for v in found], common)
-    if isinstance(value, SetValue) and len(value) > 1 and not is_known(value):
-        # Which of its elements are the same is still open, so how many there are is too.
-        return Unknown(Collection("list", common))
     return ListValue(found, common)
 
 

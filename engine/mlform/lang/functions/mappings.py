@@ -8,13 +8,12 @@ from typing import Any
 from mlform.diagnostics import did_you_mean
 from mlform.lang.conversion import convert, type_of
 from mlform.lang.functions.collections import converted, ordered
-from mlform.lang.marks import bare, mark
+from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.operations import OperationError, kind_of
 from mlform.lang.registry import (
     STRINGS,
     Parameter,
     absent,
-    anything,
     as_list,
     check_size,
     function,
@@ -103,7 +102,8 @@ def lookup(type_: Type, value: Mapping[str, Value], key: str, *default: Value) -
     return converted(default[0], type_, 2)
 
 
-def _merge_type(*maps: Any) -> Type:
+def _merge_type(*given: Any) -> Type:
+    maps = [reveal(m)[0] for m in given]
     types = [m.type if isinstance(m, Null) else type_of(m) for m in maps]
     for position, (one, type_) in enumerate(zip(maps, types, strict=True)):
         if type_ == ANY:
@@ -125,23 +125,26 @@ def _merge_type(*maps: Any) -> Type:
 
 @function(
     "merge",
-    rest=anything("maps", null=True, unknown=True, dynamic=True),
+    rest=Parameter("maps", null=True, unknown=True, dynamic=True, marked=True),
     result=_merge_type,
     nested=True,
 )
 def merge(type_: Type, *maps: Any) -> Value:
     """Join maps; of equal keys the last counts. Null is an empty map."""
     found: dict[str, Value] = {}
-    for position, one in enumerate(maps):
+    revealed = [reveal(one) for one in maps]
+    # Of a null the mark does not count either.
+    marked = any(m and not absent(one) for one, m in revealed)
+    for position, (one, _) in enumerate(revealed):
         if absent(one):
             continue
         if isinstance(one, Unknown):
-            return Unknown(type_)
+            return mark(Unknown(type_), marked=marked)
         if not isinstance(one, Mapping):
             raise OperationError(f"maps and objects are required, not {kind_of(one)}", position)
         found.update(one)
         check_size(len(found))
-    return found
+    return mark(found, marked=marked)
 
 
 def _zipmap_type(names: Any, found: Any) -> Type:

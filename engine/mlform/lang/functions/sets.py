@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -12,12 +11,12 @@ from mlform.lang.functions.collections import elements, is_set, unified
 from mlform.lang.marks import bare, identity_of, mark, unique
 from mlform.lang.operations import OperationError, equal
 from mlform.lang.registry import (
+    Parameter,
     anything,
     as_sequence,
     as_set,
     check_size,
     function,
-    sequence,
     whole,
 )
 from mlform.lang.unification import is_open
@@ -62,7 +61,7 @@ def setunion(type_: Type, *sets: Value) -> Value:
 
 
 def _of_one_type(type_: Type, *sets: Any) -> None:
-    if is_open(type_) and len({type_of(v) for one in sets for v in one}) > 1:
+    if is_open(type_) and len({type_of(v) for one in sets for v in elements(one, type_)}) > 1:
         raise OperationError("the elements of all sets must be of one type")
 
 
@@ -98,12 +97,32 @@ def _product_type(*sets: Any) -> Type:
     return Collection(name, TupleType(tuple(found)))
 
 
-@function("setproduct", rest=sequence("sets"), result=_product_type, nested=True)
-def setproduct(type_: Type, *sets: Sequence[Value]) -> Value:
+def _size(value: Any) -> int | None:
+    """Return how many elements there are; ``None`` if that is still open."""
+    if isinstance(value, Unknown):
+        return len(value.type.elements) if isinstance(value.type, TupleType) else None
+    return len(value)
+
+
+@function(
+    "setproduct",
+    rest=Parameter("sets", unknown=True, check=as_sequence),
+    result=_product_type,
+    nested=True,
+)
+def setproduct(type_: Type, *sets: Any) -> Value:
     """Return all combinations of an element of each; a set if one is a set, a list otherwise."""
-    check_size(prod(map(len, sets)) * len(sets))
     assert isinstance(type_, Collection), "the result is a list or a set"
     assert isinstance(type_.element, TupleType), "of tuples"
+    sizes = [size for size in map(_size, sets) if size is not None]
+    if len(sizes) < len(sets):
+        return Unknown(type_)
+    rows = prod(sizes)
+    check_size(rows * len(sets))
+    if any(isinstance(one, Unknown) for one in sets):
+        secret = any(bare(one)[1] for one in sets) and is_set(type_)
+        open_ = Unknown(type_) if rows > 1 else [Unknown(type_.element)] * rows
+        return mark(open_, marked=secret)
     plain, marked = bare([list(one) for one in sets]) if is_set(type_) else (sets, False)
     # Elements of a set that are unknown may turn out to be the same.
     counted = zip(sets, plain, strict=True)
