@@ -20,7 +20,8 @@ def value(data: Any) -> str:
 
 def _value(data: Any) -> str:
     if isinstance(data, Deferred):
-        return f"{' '.join(data.text.split())}  (known after apply)"
+        known = "sensitive value" if data.secrets else "known after apply"
+        return f"{' '.join(data.text.split())}  ({known})"
     if handle := handle_in(data):
         name = handle.address + (f".{handle.attribute}" if handle.attribute else "")
         return f"{name} @ {short(str(handle.digest))}"
