@@ -12,6 +12,7 @@ from mlform.refresh import Observation, Observations
 from mlform.registry import Registry
 from mlform.sdk.fields import FieldRule, fields_under
 from mlform.state.model import Record, Snapshot
+from mlform.values import conceal, concealed
 
 
 def drifts(snapshot: Snapshot, observations: Observations, registry: Registry) -> Iterator[Drift]:
@@ -46,10 +47,13 @@ def differing(record: Record, seen: Observation) -> tuple[Reason, ...]:
     """Return what was seen of a thing that is not as recorded, an attribute each."""
     now = seen.attributes if seen.attributes is not None else seen.beside
     before = record.attributes
+    secret = {n for n, v in record.arguments.items() if concealed(v)}
     return tuple(
-        Reason("drift", name, before.get(name), value)
+        Reason("drift", name, conceal(was), conceal(value))
+        if name in secret
+        else Reason("drift", name, was, value)
         for name, value in sorted((now or {}).items())
-        if before.get(name) != value
+        if (was := before.get(name)) != value
     )
 
 
