@@ -39,6 +39,9 @@ _VERB: Final = re.compile(
     re.ASCII,
 )
 
+_BITS: Final = 512
+_EXACT: Final = 154  # digits of a number that needs no more bits
+
 
 class Verb:
     """One verb of a template, such as ``%-8.2f``."""
@@ -108,7 +111,7 @@ def _integer(spec: str) -> Callable[[Verb, Any], str]:
     def show(verb: Verb, value: Any) -> str:
         shape = ("#" if "#" in verb.flags else "") + spec
         # Go writes an octal number as 017, not as 0o17.
-        shown = format(integer(value), shape).replace("0o", "0")
+        shown = format(_binary(integer(value)), shape).replace("0o", "0")
         return verb.pad(verb.signed(shown), numeric=True)
 
     return show
@@ -119,7 +122,22 @@ def _decimal(verb: Verb, value: Any) -> str:
     whole = found.to_integral_value()
     if whole != found:
         integer(value)
-    return verb.pad(verb.signed(f"{whole or Decimal():f}"), numeric=True)
+    # What has few enough digits is exact; of zero the sign is not shown.
+    shown = (
+        f"{whole or Decimal():f}"
+        if whole.adjusted() < _EXACT
+        else f"{Decimal(_binary(int(whole))):f}"
+    )
+    return verb.pad(verb.signed(shown), numeric=True)
+
+
+def _binary(value: int) -> int:
+    """Return a whole number as one of 512 bits, which is what Terraform keeps of it."""
+    lost = max(abs(value).bit_length() - _BITS, 0)
+    half = (1 << lost) >> 1
+    kept, rest = divmod(abs(value), 1 << lost)
+    up = rest > half or (lost > 0 and rest == half and kept % 2 == 1)
+    return (kept + up << lost) * (-1 if value < 0 else 1)
 
 
 def _fixed(verb: Verb, value: Any) -> str:

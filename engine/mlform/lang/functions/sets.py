@@ -116,7 +116,9 @@ def setproduct(type_: Type, *sets: Any) -> Value:
     assert isinstance(type_.element, TupleType), "of tuples"
     sizes = [size for size in map(_size, sets) if size is not None]
     if len(sizes) < len(sets):
-        return Unknown(type_)
+        # Nothing is combined with what is empty, if it has an end.
+        ends = all(not isinstance(s, Unknown) or s.bounds.most is not None for s in sets)
+        return [] if ends and 0 in sizes else Unknown(type_)
     rows = prod(sizes)
     check_size(rows * len(sets))
     if any(isinstance(one, Unknown) for one in sets):
