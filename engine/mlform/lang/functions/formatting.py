@@ -122,13 +122,13 @@ def _decimal(verb: Verb, value: Any) -> str:
     whole = found.to_integral_value()
     if whole != found:
         integer(value)
-    # What has few enough digits is exact; of zero the sign is not shown.
-    shown = (
-        f"{whole or Decimal():f}"
-        if whole.adjusted() < _EXACT
-        else f"{Decimal(_binary(int(whole))):f}"
-    )
-    return verb.pad(verb.signed(shown), numeric=True)
+    # Of zero the sign is not shown.
+    return verb.pad(verb.signed(f"{_kept(whole) or Decimal():f}"), numeric=True)
+
+
+def _kept(value: Decimal) -> Decimal:
+    """Return what Terraform keeps of a number: all of it, where it has few enough digits."""
+    return value if value.adjusted() < _EXACT else Decimal(_binary(int(value)))
 
 
 def _binary(value: int) -> int:
@@ -142,7 +142,7 @@ def _binary(value: int) -> int:
 
 def _fixed(verb: Verb, value: Any) -> str:
     places = 6 if verb.precision is None else verb.precision
-    found = Decimal(number(value))
+    found = _kept(Decimal(number(value)))
     check_size(places + abs(found.adjusted()), "characters")
     context = Context(places + max(found.adjusted(), 0) + 10, ROUND_HALF_EVEN)
     shown = f"{found.quantize(Decimal(1).scaleb(-places), context=context):f}"
