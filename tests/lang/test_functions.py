@@ -251,6 +251,7 @@ def test_sets_stay_sets() -> None:
         ('zipmap(["a", "b"], [1, true])', "{a = 1 b = true}"),
         ('zipmap(["a"], tolist([1]))', "tomap({a = 1})"),
         ('transpose({a = ["b"]})', 'tomap({b = tolist(["a"])})'),
+        ('coalesce(toset(["x"]), tolist([1]))', "tolist([1])"),
         ('coalesce([1], ["a", 2])', 'tolist(["1"])'),
         ("one([])", "null"),
         ("one(tolist([]))", "null"),

@@ -66,8 +66,12 @@ def _coalesce_type(*given: Any) -> Type:
 )
 def coalesce(type_: Type, *given: Value) -> Value:
     """Return the first value that is neither null nor an empty string."""
-    for position, value in enumerate(given):
-        found = converted(value, type_, position)
+    for value in given:
+        try:
+            found = converted(value, type_)
+        except OperationError:
+            # What does not become the common type is passed over, as in Terraform.
+            continue
         # What is unknown may be null, so it decides only what comes after it.
         if isinstance(found, Unknown):
             return no_null(type_)
