@@ -29,11 +29,11 @@ class Graph:
 
     def upstream(self, targets: Iterable[Address]) -> set[Address]:
         """Return the targets and everything they need, directly or not."""
-        return _reached(targets, self.needs)
+        return reached(targets, self.needs)
 
     def downstream(self, sources: Iterable[Address]) -> set[Address]:
         """Return the sources and everything that needs them, directly or not."""
-        return _reached(sources, _needed_by(self.needs))
+        return reached(sources, _needed_by(self.needs))
 
 
 def _needed_by(needs: Mapping[Address, Iterable[Address]]) -> dict[Address, list[Address]]:
@@ -62,7 +62,8 @@ def _ordered(needs: Mapping[Address, frozenset[Address]]) -> list[Address]:
     return order
 
 
-def _reached(starts: Iterable[Address], edges: Mapping[Address, Iterable[Address]]) -> set[Address]:
+def reached(starts: Iterable[Address], edges: Mapping[Address, Iterable[Address]]) -> set[Address]:
+    """Return some addresses and all that is reached from them."""
     found: set[Address] = set()
     waiting = list(starts)
     while waiting:

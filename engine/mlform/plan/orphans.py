@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 
 from mlform.address import Address
 from mlform.diagnostics import Diagnostics
+from mlform.graph import reached
 from mlform.plan.model import Action, Reason, Step
-from mlform.plan.select import closed
 from mlform.refresh.model import Observation, Observations
 from mlform.registry import Registry
 from mlform.sdk import AnyResource, Resource
@@ -28,14 +28,14 @@ def leaving(
     What is destroyed by name takes along what needs it; what is excluded keeps what it needs.
     """
     needs = {a: r.needs for a, r in snapshot.records.items()}
-    stays = closed(excluded, needs)
+    stays = reached(excluded, needs)
     chosen = set(targets)
     if destroy and targets:
         users: dict[Address, list[Address]] = {}
         for address, needed in needs.items():
             for other in needed:
                 users.setdefault(other, []).append(address)
-        chosen = closed(targets, users)
+        chosen = reached(targets, users)
     return [
         record
         for address, record in sorted(snapshot.records.items())

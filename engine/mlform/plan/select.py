@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 
 from mlform.address import Address
 from mlform.graph import Graph
@@ -27,15 +27,3 @@ def left_out(graph: Graph, exclude: Collection[Address], within: set[Address]) -
             because.setdefault(other, address)
     out = sorted(a for a in graph.needs if a not in within)
     return {str(a): str(because[a]) if a in because else "" for a in out}
-
-
-def closed(start: Iterable[Address], edges: Mapping[Address, Iterable[Address]]) -> set[Address]:
-    """Return some addresses and all that is reached from them."""
-    found: set[Address] = set()
-    waiting = list(start)
-    while waiting:
-        address = waiting.pop()
-        if address not in found:
-            found.add(address)
-            waiting.extend(edges.get(address, ()))
-    return found
