@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from mlform.commands.current import check_current
-from mlform.commands.session import PlanOptions, Session, new_run, provenance
+from mlform.commands.session import PlanOptions, Session
 from mlform.values import concealed, is_sensitive
 
 if TYPE_CHECKING:
     from mlform.apply import Outcome, Reporter
-    from mlform.execute import Executor
     from mlform.plan import Plan
+    from mlform.registry import Offer
     from mlform.state.model import Lease, Snapshot
     from mlform.values import Value
 
@@ -89,33 +84,17 @@ def carry_out(
     parallelism: int,
 ) -> Applied:
     """Ask, and carry out a plan made from ``snapshot`` under the lock."""
-    from mlform.apply import World
     from mlform.apply import apply as do
-    from mlform.execute import LocalExecutor
+    from mlform.commands.working import at_work
 
     unfinished = sorted({e.address for e in session.store.unfinished() if e.address})
     if not plan.empty and not approve(plan):
         return Applied(plan, None, approved=False, unfinished=unfinished)
     session.registry.settings = _settings(session, plan)
-    executor = LocalExecutor(parallelism, _preload(session, plan))
-    stopping = threading.Event()
-    try:
-        with interrupts(stopping, executor):
-            world = World(
-                registry=session.registry,
-                store=session.store,
-                lease=lease,
-                executor=executor,
-                looker=session.looker,
-                local=session.local.resolve(),
-                run=new_run(),
-                provenance=provenance(session.root),
-                secrets=_secrets(session, plan),
-            )
-            outcome = do(plan, snapshot, world, report, parallelism=parallelism, stop=stopping)
-            pin_new(session)
-    finally:
-        executor.close()
+    offers, secrets = _offers(session, plan), _secrets(session, plan)
+    with at_work(session, lease, offers, count=parallelism, secrets=secrets) as (world, stopping):
+        outcome = do(plan, snapshot, world, report, parallelism=parallelism, stop=stopping)
+        pin_new(session)
     return Applied(plan, outcome, unfinished=unfinished)
 
 
@@ -163,15 +142,12 @@ def _mentions_secrets(value: object) -> bool:
             return False
 
 
-def _preload(session: Session, plan: Plan) -> list[str]:
+def _offers(session: Session, plan: Plan) -> list[Offer]:
     from mlform.plan import Action
 
-    modules: set[str] = set()
-    for step in plan.changes:
-        offer = session.registry.find(step.address.kind, step.type)
-        if offer is not None and offer.target is not None and step.action is not Action.FORGET:
-            modules |= {offer.target, *offer.resource.preload}
-    return sorted(modules)
+    changes = [s for s in plan.changes if s.action is not Action.FORGET]
+    found = (session.registry.find(s.address.kind, s.type) for s in changes)
+    return [offer for offer in found if offer is not None]
 
 
 def pin_new(session: Session) -> None:
@@ -194,26 +170,3 @@ def pin_new(session: Session) -> None:
             pins[address] = Pin(source, dict(record.parts), rows)
     if pins != before:
         write_pins(session.root, pins)
-
-
-@contextmanager
-def interrupts(stopping: threading.Event, executor: Executor) -> Iterator[None]:
-    """Let the first Ctrl-C (or SIGTERM) ask steps to stop, and the second end their processes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def heard(_signal: int, _frame: FrameType | None) -> None:
-        if stopping.is_set():
-            executor.kill_all()
-            return
-        stopping.set()
-        note = "Stopping: steps end at their next checkpoint. Once more ends their processes.\n"
-        os.write(2, note.encode())  # a handler may interrupt a buffered write of the same stream
-
-    before = {s: signal.signal(s, heard) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.commands.session import PlanOptions, Session, provenance
+from mlform.commands.working import workers
 from mlform.diagnostics import did_you_mean, stop
 
 if TYPE_CHECKING:
@@ -126,32 +127,28 @@ def _read_all(
     session: Session, wanted: Sequence[Import], snapshot: Snapshot
 ) -> dict[Address, ImportFact]:
     """Look at everything to import, at several at once; after what it takes values from."""
-    from mlform.execute import LocalExecutor
     from mlform.refresh import unwatched
 
     resources = session.configured[0].resources
-    offers = [resources[it.target].offer for it in wanted]
-    preload = {m for o in offers for m in (o.target or "", *o.resource.preload) if m}
-    workers = min(len(wanted), _AT_ONCE)
-    executor = LocalExecutor(workers, sorted(preload))
+    count = min(len(wanted), _AT_ONCE)
     found: dict[Address, ImportFact] = {}
     looked, looking = 0, session.looking or unwatched
     looking("", 0, len(wanted))
     left = {it.target: it for it in wanted}
-    try:
-        with ThreadPoolExecutor(workers, thread_name_prefix="import") as pool:
-            while left:
-                ready = [a for a in left if not session.graph.upstream([a]) & left.keys() - {a}]
-                known = provisional(session, snapshot, found)
-                readings = _readings(session, [left.pop(a) for a in ready], known)
-                read = partial(_read, session, known, executor)
-                for address, fact in zip(ready, pool.map(read, readings), strict=True):
-                    looked += 1
-                    looking(str(address), looked, len(wanted))
-                    if fact is not None:
-                        found[address] = fact
-    finally:
-        executor.close()
+    with (
+        workers([resources[it.target].offer for it in wanted], count) as executor,
+        ThreadPoolExecutor(count, thread_name_prefix="import") as pool,
+    ):
+        while left:
+            ready = [a for a in left if not session.graph.upstream([a]) & left.keys() - {a}]
+            known = provisional(session, snapshot, found)
+            readings = _readings(session, [left.pop(a) for a in ready], known)
+            read = partial(_read, session, known, executor)
+            for address, fact in zip(ready, pool.map(read, readings), strict=True):
+                looked += 1
+                looking(str(address), looked, len(wanted))
+                if fact is not None:
+                    found[address] = fact
     session.diagnostics.stop_on_errors()
     return found
 
@@ -262,14 +259,8 @@ def look_without_blocks(
     session: Session, readings: Sequence[Reading], snapshot: Snapshot
 ) -> dict[Address, ImportFact]:
     """Read what is to get a block. Raises ``DiagnosedError`` with all that cannot be read."""
-    from mlform.execute import LocalExecutor
-
-    preload = {m for r in readings for m in (r.offer.target or "", *r.offer.resource.preload) if m}
-    executor = LocalExecutor(1, sorted(preload))
-    try:
+    with workers([r.offer for r in readings]) as executor:
         facts = {r.it.target: _read(session, snapshot, executor, r) for r in readings}
-    finally:
-        executor.close()
     session.diagnostics.stop_on_errors()
     return {a: f for a, f in facts.items() if f is not None}
 

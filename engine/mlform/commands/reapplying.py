@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlform.address import Address
-from mlform.commands.applying import Applied, apply, interrupts
-from mlform.commands.session import Session, new_run, provenance
+from mlform.commands.applying import Applied, apply
+from mlform.commands.session import Session, new_run
+from mlform.commands.working import at_work
 from mlform.diagnostics import DiagnosedError, did_you_mean, stop
 
 if TYPE_CHECKING:
@@ -109,31 +110,11 @@ def _less(new: Any, old: Any) -> int:
 
 def run_monitors(session: Session, wanted: Sequence[str], report: Reporter) -> list[Watched]:
     """Let the monitors named, or all, look at what came since they last looked."""
-    from mlform.execute import LocalExecutor
-
     with session.store.lock("monitor run") as lease:
         snapshot = session.store.snapshot()
         chosen = _monitors(session, wanted, snapshot)
-        preload = {m for _, o in chosen for m in (o.target or "", *o.resource.preload) if m}
-        executor = LocalExecutor(1, sorted(preload))
-        stopping = threading.Event()
-        from mlform.apply import World
-
-        world = World(
-            registry=session.registry,
-            store=session.store,
-            lease=lease,
-            executor=executor,
-            looker=session.looker,
-            local=session.local.resolve(),
-            run=new_run(),
-            provenance=provenance(session.root),
-        )
-        try:
-            with interrupts(stopping, executor):
-                return [_watch(world, r, o, snapshot, report, stopping) for r, o in chosen]
-        finally:
-            executor.close()
+        with at_work(session, lease, [o for _, o in chosen]) as (world, stopping):
+            return [_watch(world, r, o, snapshot, report, stopping) for r, o in chosen]
 
 
 def _monitors(

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlform.commands.session import Session, new_run, provenance
+from mlform.commands.session import Session
+from mlform.commands.working import at_work
 from mlform.diagnostics import DiagnosedError, stop
 from mlform.values import concealed, short
 
@@ -31,34 +32,14 @@ def reproduce(session: Session, what: str, report: Reporter) -> list[Reproduced]
     The new ones are remembered under their keys and never selected. Raises ``DiagnosedError``
     where there is nothing of that name to make again.
     """
-    from mlform.apply import World
-    from mlform.commands.applying import interrupts
-    from mlform.execute import LocalExecutor
-
     assert session.configured, "reading the spec hands the registry its settings"
     with session.store.lock("reproduce") as lease:
         past = _past(session.store)
         chosen = _chosen(session, past, what)
         offers = [_offer(session, record) for record in chosen]
-        preload = {m for o in offers for m in (o.target or "", *o.resource.preload) if m}
-        executor = LocalExecutor(1, sorted(preload))
-        stopping = threading.Event()
-        world = World(
-            registry=session.registry,
-            store=session.store,
-            lease=lease,
-            executor=executor,
-            looker=session.looker,
-            local=session.local.resolve(),
-            run=new_run(),
-            provenance=provenance(session.root),
-        )
-        try:
-            with interrupts(stopping, executor):
-                again = _Again(session, world, past, report, stopping)
-                return [again.made(r, o) for r, o in zip(chosen, offers, strict=True)]
-        finally:
-            executor.close()
+        with at_work(session, lease, offers) as (world, stopping):
+            again = _Again(session, world, past, report, stopping)
+            return [again.made(r, o) for r, o in zip(chosen, offers, strict=True)]
 
 
 def _past(store: Store) -> list[Record]:

@@ -138,8 +138,7 @@ class Place:
 
         with (
             mock.patch("mlform.execute.LocalExecutor", return_value=executor),
-            mock.patch("mlform.commands.applying.provenance", return_value=self.provenance),
-            mock.patch("mlform.commands.reproducing.provenance", return_value={}),
+            mock.patch("mlform.commands.working.provenance", return_value=self.provenance),
             mock.patch("mlform.commands.tainting.provenance", return_value={"by": "someone"}),
             mock.patch("mlform.refresh.observe.environment", environment),
             mock.patch("mlform.apply.current.environment", environment),

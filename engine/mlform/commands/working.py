@@ -1,0 +1,84 @@
+"""What carries out the work of a command: worker processes, and all that a step needs beside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from mlform.commands.session import Session, new_run, provenance
+
+if TYPE_CHECKING:
+    from mlform.apply import World
+    from mlform.execute import Executor
+    from mlform.registry import Offer
+    from mlform.state.model import Lease
+    from mlform.values import Value
+
+
+@contextmanager
+def workers(offers: Iterable[Offer], count: int = 1) -> Iterator[Executor]:
+    """Give worker processes that have what these types run with loaded, and end them."""
+    from mlform.execute import LocalExecutor
+
+    preload = {m for o in offers if o.target for m in (o.target, *o.resource.preload)}
+    executor = LocalExecutor(count, sorted(preload))
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+@contextmanager
+def at_work(
+    session: Session,
+    lease: Lease,
+    offers: Iterable[Offer],
+    *,
+    count: int = 1,
+    secrets: Mapping[str, Value] | None = None,
+) -> Iterator[tuple[World, threading.Event]]:
+    """Give what one run carries out its work with, and the flag that Ctrl-C sets."""
+    from mlform.apply import World
+
+    stopping = threading.Event()
+    with workers(offers, count) as executor, interrupts(stopping, executor):
+        world = World(
+            registry=session.registry,
+            store=session.store,
+            lease=lease,
+            executor=executor,
+            looker=session.looker,
+            local=session.local.resolve(),
+            run=new_run(),
+            provenance=provenance(session.root),
+            secrets=secrets or {},
+        )
+        yield world, stopping
+
+
+@contextmanager
+def interrupts(stopping: threading.Event, executor: Executor) -> Iterator[None]:
+    """Let the first Ctrl-C (or SIGTERM) ask steps to stop, and the second end their processes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def heard(_signal: int, _frame: FrameType | None) -> None:
+        if stopping.is_set():
+            executor.kill_all()
+            return
+        stopping.set()
+        note = "Stopping: steps end at their next checkpoint. Once more ends their processes.\n"
+        os.write(2, note.encode())  # a handler may interrupt a buffered write of the same stream
+
+    before = {s: signal.signal(s, heard) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
