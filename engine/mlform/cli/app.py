@@ -27,7 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-state_app = typer.Typer(help="Look at what is recorded.", no_args_is_help=True)
+state_app = typer.Typer(
+    help="Look at what is recorded, or change it by hand.", no_args_is_help=True
+)
 monitor_app = typer.Typer(help="Let monitors look.", no_args_is_help=True)
 app.add_typer(state_app, name="state")
 app.add_typer(monitor_app, name="monitor")
@@ -307,6 +309,7 @@ from mlform.cli import (  # noqa: E402 - their commands join the app above
     providers,
     recorded,
     reproducing,
+    state,
     testing,
 )
 
@@ -317,7 +320,8 @@ lsp.register(app)
 modules.register(app)
 providers.register(app)
 testing.register(app)
-recorded.register(app, state_app)
+recorded.register(app)
+state.register(state_app)
 
 reproducing.register(app)
 

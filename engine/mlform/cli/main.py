@@ -20,6 +20,8 @@ _SWITCHES: Final = _NEGATED | {
     "refresh-only",
     "destroy",
     "check",
+    "dry-run",
+    "force",
 }
 _ALIKE: Final = {"--no-refresh": "--refresh=false", "--refresh": "--refresh=true"}
 """Options with a value that may be written without one."""

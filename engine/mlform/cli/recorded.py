@@ -14,15 +14,12 @@ if TYPE_CHECKING:
     from mlform.plan import Plan
 
 
-def register(app: typer.Typer, state_app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Add the commands of this page to the program."""
     app.command()(show)
     app.command()(output)
     app.command()(savings)
     app.command()(why)
-    state_app.command("list")(state_list)
-    state_app.command("show")(state_show)
-    state_app.command("history")(state_history)
 
 
 def saved_plan(path: Path) -> Plan:
@@ -151,50 +148,3 @@ def savings(
             say_json(savings_data(found))
         else:
             say(shown(found))
-
-
-def state_list(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
-    """List what is recorded."""
-    from mlform.render.records import records, snapshot_data
-
-    session = opt.open_session(directory)
-    with explained(session, as_json=json):
-        snapshot = session.snapshot()
-        if json:
-            say_json(snapshot_data(snapshot))
-        else:
-            say(records(snapshot))
-
-
-def state_show(address: str, directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
-    """Show one record whole."""
-    from mlform.commands.queries import record
-    from mlform.render.records import record as shown
-    from mlform.render.records import record_data
-
-    session = opt.open_session(directory)
-    with explained(session, as_json=json):
-        found = record(session, address)
-        if json:
-            say_json(record_data(found))
-        else:
-            say(shown(found))
-
-
-def state_history(
-    address: Annotated[str | None, typer.Argument(help="Only this resource.")] = None,
-    directory: opt.Directory = opt.HERE,
-    json: opt.Json = False,
-) -> None:
-    """Show the journal: what was done, when, by which run."""
-    from mlform.commands.queries import parsed
-    from mlform.render.records import entries, entry_data
-
-    session = opt.open_session(directory)
-    with explained(session, as_json=json):
-        wanted = None if address is None else parsed(address)
-        found = list(session.store.journal(wanted))
-        if json:
-            say_json([entry_data(e) for e in found])
-        else:
-            say(entries(found))

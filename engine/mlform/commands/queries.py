@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 from mlform.address import Address
 from mlform.commands.checking import check
 from mlform.commands.session import PlanOptions, Session
-from mlform.diagnostics import did_you_mean, stop
+from mlform.diagnostics import DiagnosedError, did_you_mean, stop
 
 if TYPE_CHECKING:
     from mlform.plan import Plan
     from mlform.state.model import Record
+
+_MOST: Final = 12
 
 
 def validate(session: Session) -> None:
@@ -43,11 +46,18 @@ def record(session: Session, text: str) -> Record:
     records = session.snapshot().records
     address = parsed(text)
     if address not in records:
-        names = [str(a) for a in sorted(records)]
-        hint = did_you_mean(text, names)
-        recorded = f" Recorded: {', '.join(names)}." if names else " Nothing is recorded yet."
-        raise stop("Not in the state", f"{text} is not recorded.{hint}{recorded}")
+        raise not_recorded(text, records)
     return records[address]
+
+
+def not_recorded(
+    text: str, known: Iterable[object], what: str = "is not recorded"
+) -> DiagnosedError:
+    """Return the error about an address that is not among those known."""
+    names = sorted(map(str, known))
+    shown = ", ".join(names[:_MOST]) + (f" and {len(names) - _MOST} more" * (len(names) > _MOST))
+    recorded = f" Recorded: {shown}." if names else " Nothing is recorded yet."
+    return stop("Not in the state", f"{text} {what}.{did_you_mean(text, names)}{recorded}")
 
 
 def outputs(session: Session, name: str | None = None) -> dict[str, Any]:

@@ -62,12 +62,22 @@ def _counted(address: Address, project: Project) -> Address:
 
 def _target(move: Move, address: Address) -> Address | None:
     """Return where a move takes an address, or ``None`` if it is about another."""
-    source, target = _Place.read(move.source), _Place.read(move.target)
+    return placed(move.source, move.target, address, move.depth)
+
+
+def placed(written: str, wanted: str, address: Address, depth: int = 0) -> Address | None:
+    """Return where an address goes if one place, as written, becomes another; ``None``: nowhere.
+
+    ``depth`` is how many of the first modules are meant in each of their instances.
+    """
+    source, target = _Place.read(written), _Place.read(wanted)
     inside = address.module[: len(source.path)]
     whole = source.name is None
-    if not _same_path(source.path, inside, move.depth, whole=whole, target=target.path):
+    if whole != (target.name is None):
         return None
-    path = _moved_path(source.path, target.path, inside, move.depth, whole=whole)
+    if not _same_path(source.path, inside, depth, whole=whole, target=target.path):
+        return None
+    path = _moved_path(source.path, target.path, inside, depth, whole=whole)
     if whole:
         return replace(address, module=path + address.module[len(source.path) :])
     if len(address.module) != len(source.path) or (address.kind, address.name) != source.name:

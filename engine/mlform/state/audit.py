@@ -57,7 +57,8 @@ class _Told:
                 return [f"journal entry {number} is missing"]
             if previous != row.sha256:
                 return [f"journal entry {number} or one before it was altered"]
-            if row.serial and row.serial != self.serial + 1:
+            jumps = row.operation == "revised" and row.serial > self.serial
+            if row.serial and row.serial != self.serial + 1 and not jumps:
                 return [f"journal entry {number} has serial {row.serial} after {self.serial}"]
             self._follow(row)
         self.whole = True
@@ -81,6 +82,13 @@ class _Told:
             for serial, (_, old, *rest) in self.history.items():
                 if old in records:
                     self.history[serial] = (serial, records[old]["address"], *rest)
+        elif row.operation == "revised":
+            detail = json.loads(row.detail)
+            for address, data in detail["records"].items():
+                self.records.pop(address, None)
+                if data is not None:
+                    self.records[address] = seal(address, text(data))
+            self.outputs = text(detail["outputs"]) if "outputs" in detail else self.outputs
         elif row.operation == "outputs":
             self.outputs = text(json.loads(row.detail)["outputs"])
 

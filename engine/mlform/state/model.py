@@ -101,6 +101,21 @@ class Realisation:
 
 
 @dataclass(frozen=True)
+class Revision:
+    """What is changed by hand in a state: nothing is made or destroyed by it.
+
+    ``records`` has what there is at an address from now on (``None``: nothing). ``outputs`` are
+    those from now on, ``None`` leaves them. ``serial`` is the least that it must raise the serial
+    to: what comes from a later state is later than what was here.
+    """
+
+    detail: Mapping[str, Any]
+    records: Mapping[Address, Record | None]
+    outputs: Mapping[str, Any] | None = None
+    serial: int = 0
+
+
+@dataclass(frozen=True)
 class Lease:
     """The right to write, as of one moment. Every write checks ``fence``."""
 
@@ -216,6 +231,10 @@ class Store(Protocol):
 
     def forget(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> int:
         """Drop one record; return the new serial."""
+        ...
+
+    def revise(self, lease: Lease, run: str, revision: Revision) -> int:
+        """Write and drop records by hand, all of them at once; return the new serial."""
         ...
 
     def put_outputs(self, lease: Lease, run: str, outputs: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, case, delete, insert, select, update
 
 from mlform.address import Address
 from mlform.diagnostics import DiagnosedError
@@ -28,6 +28,7 @@ from mlform.state.model import (
     LostLeaseError,
     Realisation,
     Record,
+    Revision,
     Snapshot,
     Spent,
     damaged,
@@ -163,6 +164,28 @@ class SqlStore:
             serial = _advance(connection, lease)
             connection.execute(delete(RECORDS).where(RECORDS.c.address == str(address)))
             journal.append(connection, serial, run, "forget", str(address), detail)
+        return serial
+
+    def revise(self, lease: Lease, run: str, revision: Revision) -> int:
+        """Write and drop records by hand, all of them at once; return the new serial."""
+        written = {
+            str(a): None if r is None else record_data(r) for a, r in revision.records.items()
+        }
+        detail = {**revision.detail, "records": written}
+        with self._database.writing() as connection:
+            serial = _advance(connection, lease, revision.serial)
+            for address, data in written.items():
+                connection.execute(delete(RECORDS).where(RECORDS.c.address == address))
+                if data is not None:
+                    line = write(data)
+                    row = {"address": address, "data": line, "sha256": seal(address, line)}
+                    connection.execute(insert(RECORDS).values(row))
+            if revision.outputs is not None:
+                detail["outputs"] = dict(revision.outputs)
+                outputs = write(detail["outputs"])
+                values = {"outputs": outputs, "outputs_sha256": seal("outputs", outputs)}
+                connection.execute(update(STATE).where(_OURS).values(values))
+            journal.append(connection, serial, run, "revised", None, detail)
         return serial
 
     def put_outputs(self, lease: Lease, run: str, outputs: Mapping[str, Any]) -> None:
@@ -311,12 +334,13 @@ def _state(connection: Connection) -> Row[Any]:
     return connection.execute(select(STATE).where(_OURS).with_for_update()).one()
 
 
-def _advance(connection: Connection, lease: Lease) -> int:
+def _advance(connection: Connection, lease: Lease, least: int = 0) -> int:
     """Raise the serial, if the lease still holds: the one check that keeps two writers apart."""
+    higher = STATE.c.serial + 1
     query = (
         update(STATE)
         .where(_OURS, STATE.c.fence == lease.fence)
-        .values(serial=STATE.c.serial + 1)
+        .values(serial=case((higher < least, least), else_=higher) if least else higher)
         .returning(STATE.c.serial)
     )
     serial = connection.execute(query).scalar()

@@ -1,0 +1,77 @@
+"""A whole state as one text: what ``state pull`` writes and ``state push`` takes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mlform.diagnostics import stop
+from mlform.state.codec import parse_record, record_data, seal, text
+from mlform.state.model import Realisation, Snapshot
+
+FORMAT: Final = 1
+"""Version of the document. Raised when an older mlform could not read it rightly."""
+_KEYS: Final = frozenset({"format", "lineage", "serial", "outputs", "records", "results", "sha256"})
+
+
+@dataclass(frozen=True)
+class Document:
+    """A state at one serial, and the results that the recorded keys have selected."""
+
+    snapshot: Snapshot
+    results: Sequence[Realisation]
+    whole: bool = True
+    """Whether it is what was written, to the last character that counts."""
+
+
+def dump(snapshot: Snapshot, results: Sequence[Realisation]) -> str:
+    """Write a state. Equal states are equal texts, but for the version that writes."""
+    data = {
+        "format": FORMAT,
+        "lineage": snapshot.lineage,
+        "serial": snapshot.serial,
+        "outputs": dict(snapshot.outputs),
+        "records": [record_data(snapshot.records[a]) for a in sorted(snapshot.records)],
+        "results": [dict(vars(r)) for r in sorted(results, key=lambda r: r.key)],
+    }
+    written = {**data, "sha256": seal(text(data))}
+    return json.dumps(written, indent=1, ensure_ascii=False) + "\n"
+
+
+def parse(written: str, name: str) -> Document:
+    """Read a state back. Raises ``DiagnosedError`` where the text is none, or of a newer format."""
+    try:
+        data = json.loads(written)
+        format_ = data["format"]
+        known = isinstance(data, Mapping) and data.keys() == _KEYS
+    except (ValueError, KeyError, TypeError):
+        known, format_ = False, FORMAT
+    if format_ != FORMAT:
+        detail = f"{name} has format {format_!r}; this mlform reads {FORMAT}."
+        raise stop("Invalid state document", f"{detail} Nothing was changed.")
+    if not known:
+        detail = f"{name} is no whole document that `mlform state pull` wrote."
+        raise stop("Invalid state document", f"{detail} Nothing was changed.")
+    try:
+        return _document(data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        detail = f"{name} is damaged: {error!r}. Nothing was changed."
+        raise stop("Invalid state document", detail) from None
+
+
+def _document(data: Mapping[str, Any]) -> Document:
+    records = [parse_record(r) for r in data["records"]]
+    by_address = {r.address: r for r in records}
+    if len(by_address) != len(records):
+        raise ValueError("two records have one address")
+    serial, outputs = data["serial"], data["outputs"]
+    if not isinstance(serial, int) or serial < 0:
+        raise ValueError(f"{serial!r} is no serial")
+    if any(set(o) != {"value", "sensitive"} for o in outputs.values()):
+        raise ValueError("an output is not what it should be")
+    results = [Realisation(**r) for r in data["results"]]
+    rest = {n: v for n, v in data.items() if n != "sha256"}
+    snapshot = Snapshot(str(data["lineage"]), serial, by_address, outputs)
+    return Document(snapshot, results, seal(text(rest)) == data["sha256"])
