@@ -231,7 +231,10 @@ def _copy(ctx: Context, digest: str) -> None:
         raise ResourceError("Model not found", detail, argument="model") from None
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_suffix(f".{os.getpid()}")
-    shutil.copyfile(source, fresh)
+    with source.open("rb") as whole, fresh.open("wb") as copy:
+        shutil.copyfileobj(whole, copy, 1 << 20)
+        copy.flush()
+        os.fsync(copy.fileno())  # what has its name after a power cut is taken to be the model
     fresh.replace(target)
 
 

@@ -15,6 +15,7 @@ from mlform.cli import watching
 from mlform.commands.asking import why
 from mlform.commands.session import PlanOptions, Session
 from mlform.diagnostics import DiagnosedError
+from mlform.files import keep, kept
 from mlform.plan import Plan, dump, parse
 from mlform.render.document import plan as document
 from mlform.render.plan import plan as shown
@@ -155,9 +156,9 @@ def test_a_look_that_is_young_enough_is_not_had_again(world: World) -> None:
 def test_a_look_at_another_record_does_not_count(world: World) -> None:
     assert world.plan(SPEC).empty
     looks = world.root / ".mlform" / "cache" / "looks.json"
-    data = json.loads(looks.read_text())
+    data = json.loads(kept(looks) or b"")
     data["deployment.s"] |= {"digest": "sha256:other", "at": time.time(), "present": False}
-    looks.write_text(json.dumps(data))
+    keep(looks, json.dumps(data).encode())
     assert world.plan(SPEC, PlanOptions(refresh="stale")).empty
     looks.write_text("no json")
     assert world.plan(SPEC, PlanOptions(refresh="stale")).empty

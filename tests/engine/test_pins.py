@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from mlform.address import Address
+from mlform.commands.applying import apply
 from mlform.commands.reapplying import update
 from mlform.commands.session import Session
 from mlform.config import Given
@@ -172,3 +174,16 @@ def test_a_fixed_version_must_lie_at_the_source(tmp_path: Path) -> None:
     first = caught.value.diagnostics.errors[0]
     assert digest in first.detail
     assert first.subject is not None or first.address == "dataset.d"
+
+
+def test_what_was_recorded_is_pinned_where_a_run_was_killed_before_the_lock_file(
+    tmp_path: Path,
+) -> None:
+    it = session(tmp_path)
+    with patch("mlform.commands.applying.pin_new"):
+        apply(it, lambda _: True, lambda _: None)
+    assert not (tmp_path / LOCK_FILE).exists()
+    assert [s.address.name for s in plan(tmp_path, data=THREE).changes] == ["free"]
+    apply(session(tmp_path, data=THREE), lambda _: True, lambda _: None)
+    assert read_pins(tmp_path)[D].rows == 2
+    assert {m.dataset for m in move(tmp_path, data=THREE)} == {D}

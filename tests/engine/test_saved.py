@@ -255,3 +255,11 @@ def test_no_byte_that_commands_print_or_leave_holds_a_secret(tmp_path: Path) -> 
         said = folder.mlform(*command)
         assert HIDDEN not in said.out + said.err, command
     assert written(tmp_path) == []
+
+
+def test_a_plan_file_that_is_not_what_was_written_is_refused(world: World) -> None:
+    text = dump(world.plan('training_job "node" "a" {\n  value = 1\n}\n'))
+    for before, after in (('"value": 1', '"value": 2'), ('"action": "run"', '"action": "reuse"')):
+        assert before in text
+        with pytest.raises(DiagnosedError, match="damaged or was edited"):
+            parse(text.replace(before, after, 1))

@@ -1,8 +1,10 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 
+from mlform.files import keep, kept
 from mlform.keys import ClosureCache, CodeError, changed_code, closure
 
 FLIGHTS = '''
@@ -334,14 +336,15 @@ class TestCache:
         "damage",
         [b"", b"{", b"[]", b"\xff\xfe", b'{"format": [1, 3, 11], "files": {"a": 3}}', b"[" * 99999],
     )
-    def test_a_damaged_cache_starts_anew(self, root, tmp_path, damage):
+    @pytest.mark.parametrize("write", [Path.write_bytes, keep])
+    def test_a_damaged_cache_starts_anew(self, root, tmp_path, damage, write):
         path = tmp_path / "code.json"
         before = read(root)
-        path.write_bytes(damage)
+        write(path, damage)
         cache = ClosureCache(path)
         assert read(root, cache=cache) == before
         cache.save()
-        assert json.loads(path.read_bytes())["files"]
+        assert json.loads(kept(path))["files"]
         assert list(tmp_path.glob("code.json?*")) == []
 
     def test_a_cache_that_cannot_be_written_is_no_error(self, root, tmp_path):
@@ -358,7 +361,7 @@ class TestCache:
         read(root, "other.py:X", cache)
         (root / "other.py").unlink()
         cache.save()
-        assert len(json.loads(path.read_bytes())["files"]) == 4
+        assert len(json.loads(kept(path))["files"]) == 4
 
     def test_distributions_survive_in_it(self, root, tmp_path, monkeypatch):
         write(root, "entry.py", "import pandas as go\n")

@@ -13,6 +13,7 @@ from mlform.address import Address
 from mlform.apply.context import describe
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.provider import StepFailed, call
+from mlform.failpoints import failpoint
 from mlform.plan import Action, Step
 from mlform.plan.orphans import takes_down
 from mlform.refresh.recorded import Recorded
@@ -79,6 +80,7 @@ class Remover:
         store, lease, run = self.world.store, self.world.lease, self.world.run
         with self.writing:
             store.intent(lease, run, step.address, {"action": Action.DESTROY.value})
+        failpoint("apply.going")
         try:
             found = call(
                 self.world,
@@ -95,6 +97,7 @@ class Remover:
             with self.writing:
                 store.failed(lease, run, step.address, {"error": str(error)[:500]})
             raise
+        failpoint("apply.destroyed")
         return str(found.get("kept", ""))
 
     def offer(self, record: Record) -> Offer:

@@ -19,6 +19,7 @@ from mlform.apply.step import StepFailed, Stepper
 from mlform.apply.walk import walk
 from mlform.diagnostics import DiagnosedError
 from mlform.execute import Executor
+from mlform.failpoints import failpoint
 from mlform.plan import Action, Plan, Step
 from mlform.plan.times import times
 from mlform.refresh import Looker
@@ -102,7 +103,9 @@ def apply(
     nodes = {(s.address, s.deposed): s for s in plan.steps}
     needs = _needs(plan, nodes)
     blocked = walk(needs, lambda n: run.node(n, nodes), workers=parallelism, stop=run.stop)
+    failpoint("apply.walked")
     run.close({a for a, part in blocked if part != _OLD}, plan)
+    failpoint("apply.closed")
     run.note(time.monotonic() - began, parallelism)
     return run.outcome
 
@@ -143,10 +146,12 @@ def _moved(plan: Plan, snapshot: Snapshot, world: World) -> Snapshot:
     moved = {Address.parse(a): Address.parse(b) for a, b in plan.moves.items()}
     renamed = {a: rename(r, moved) for a, r in snapshot.records.items()}
     changed = {a: r for a, r in renamed.items() if r != snapshot.records[a]}
-    world.store.move(world.lease, world.run, changed)
     pins = read_pins(world.looker.root)
     if (fresh := moved_pins(pins, moved)) != pins:
+        # First: where the records are moved already, the next run moves no pins any more.
         write_pins(world.looker.root, fresh)
+        failpoint("apply.moving")
+    world.store.move(world.lease, world.run, changed)
     return relocated(snapshot, moved)
 
 

@@ -21,6 +21,7 @@ from mlform.apply.recording import Making, measured, record_of
 from mlform.apply.removal import Remover, lent
 from mlform.apply.settle import Roots, Settler
 from mlform.apply.spared import spared
+from mlform.failpoints import failpoint
 from mlform.plan import Action, Condition, Decision, Facts, Step, decide, severity
 from mlform.plan.decide import adopted, full_key, may_replace, refreshed
 from mlform.plan.estimate import spent
@@ -244,6 +245,7 @@ class Stepper:
         detail = {"action": decision.action.value, "key": decision.key}
         with self.writing:
             self.world.store.intent(self.world.lease, self.world.run, step.address, detail)
+        failpoint("apply.intended")
         context = lent(self.world, step, _DOING[decision.action], decision.key, making.home)
         try:
             given = call(
@@ -259,6 +261,7 @@ class Stepper:
                 step.at,
                 made=made,
             )
+            failpoint("apply.called")
             check_given(step, offer, decision, given, record, self.world.looker.artifacts)
             told = (self.world, offer, step.address, arguments, context, self.report, self.stop)
             keep_promise(step, offer, decision, given, self.results, partial(compared, *told))
@@ -304,6 +307,7 @@ class Stepper:
             new = refreshed(offer.resource, making.old, new.attributes)
         with self.writing:
             self.world.store.put(self.world.lease, self.world.run, new, {"action": "unfinished"})
+            failpoint("apply.partly")
             self.records.put(new)
 
     def home(self, step: Step) -> str:
@@ -321,9 +325,12 @@ class Stepper:
             for key in {new.key, full_key(new.key, new.decision_key)}:
                 made = Realisation(key, new.digest, new.attributes, new.receipt)
                 store.realise(lease, made)
+                failpoint("apply.realised")
                 self.results.publish(made)
+                failpoint("apply.published")
         detail = {"action": decision.action.value, "spent": took and took.as_data()}
         store.put(lease, run, new, detail)
+        failpoint("apply.recorded")
         self.records.put(new)
         self.outcome.done[step.address] = decision.action
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from mlform.files import keep, kept
 
 _RACY: Final = 2_000_000_000
 """Nanoseconds. A file changed this shortly before it was hashed may change again within the clock's
 grain, without a trace in its stat: such a digest is not trusted the next time."""
 _MOST_FILES: Final = 200_000
 _MOST_REMEMBERED: Final = 20_000
-_VERSION: Final = 3
+_VERSION: Final = 4
 
 _Files: TypeAlias = dict[str, str]
 """Absolute name → stat and digest, separated by spaces."""
@@ -76,13 +76,7 @@ class FileDigests:
             _shorten(self._remembered, _MOST_REMEMBERED)
             content = _dump(self._files, self._remembered)
             self._moved = False
-        fresh = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}.tmp")
-        with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_bytes(content)
-            fresh.replace(self.path)
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
+        keep(self.path, content)
 
 
 def _token(stat: os.stat_result) -> str:
@@ -95,23 +89,18 @@ def _shorten(entries: dict[str, Any], most: int) -> None:
 
 
 def _dump(files: _Files, remembered: _Remembered) -> bytes:
-    """Write both tables below the hash of what follows: a flipped bit is still good JSON.
+    """Write a line with the version, one of JSON with what is remembered, then the files.
 
-    First a line of JSON with what is remembered; then names and entries in turn, separated by the
-    one character that no name has.
+    Their names and entries come in turn, separated by the one character that no name has.
     """
     rows = "\0".join(text for item in files.items() for text in item)
-    body = f"{json.dumps(remembered, separators=(',', ':'))}\n{rows}"
-    content = body.encode(errors="surrogateescape")
-    return f"{_VERSION} {hashlib.sha256(content).hexdigest()}\n".encode() + content
+    body = f"{_VERSION}\n{json.dumps(remembered, separators=(',', ':'))}\n{rows}"
+    return body.encode(errors="surrogateescape")
 
 
 def _load(path: Path) -> tuple[_Files, _Remembered]:
-    try:
-        head, _, content = path.read_bytes().partition(b"\n")
-    except OSError:
-        return {}, {}
-    if head.decode(errors="replace") != f"{_VERSION} {hashlib.sha256(content).hexdigest()}":
+    version, _, content = (kept(path) or b"").partition(b"\n")
+    if version != str(_VERSION).encode():
         return {}, {}
     line, _, rows = content.decode(errors="surrogateescape").partition("\n")
     texts = rows.split("\0") if rows else []

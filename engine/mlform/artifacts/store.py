@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from mlform.artifacts.digests import FileDigests
-from mlform.artifacts.files import make_folder, publish, settle
+from mlform.files import make_folder, publish, settle
 from mlform.sdk import Artifact
 
 _CHUNK: Final = 1 << 20

@@ -114,6 +114,7 @@ def plan(
     """Show what apply would do, and why. Changes nothing."""
     from mlform.commands.queries import plan as make
     from mlform.commands.session import PlanOptions
+    from mlform.files import write_file
     from mlform.plan import dump
 
     session = opt.open_session(directory, var, var_file)
@@ -133,11 +134,11 @@ def plan(
         with watched(session, json=json):
             made = make(session, chosen)
         if out is not None:
-            out.write_text(dump(made), encoding="utf-8")
+            write_file(out, dump(made).encode())
         if html is not None:
             from mlform.render.page import page
 
-            html.write_text(page(made, parallelism), encoding="utf-8")
+            write_file(html, page(made, parallelism).encode())
         say_plan(made, parallelism, json=json, markdown=markdown)
         if out is not None and not json and not markdown:
             say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")

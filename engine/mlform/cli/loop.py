@@ -146,7 +146,7 @@ def _rewrite(
     write: bool,
     named: bool,
 ) -> None:
-    from mlform.commands.formatting import replace_text
+    from mlform.files import write_file
 
     for name, text in changed.items():
         if named:
@@ -155,4 +155,4 @@ def _rewrite(
             old, new = before[name].splitlines(keepends=True), text.splitlines(keepends=True)
             say("".join(difflib.unified_diff(old, new, f"old/{name}", f"new/{name}")))
         if write:
-            replace_text(Path(name), text)
+            write_file(Path(name), text.encode())

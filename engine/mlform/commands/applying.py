@@ -152,21 +152,17 @@ def _offers(session: Session, plan: Plan) -> list[Offer]:
 
 def pin_new(session: Session) -> None:
     """Pin each dataset that asks for it and was applied for the first time."""
-    from mlform.refresh.observe import source_of, version_mode
-    from mlform.refresh.pins import Pin, read_pins, write_pins
+    from mlform.refresh.observe import pin_of
+    from mlform.refresh.pins import read_pins, write_pins
 
     if not session.keeps_pins:
         return
     pins = read_pins(session.root)
     before = dict(pins)
     for address, record in session.store.snapshot().records.items():
-        if version_mode(record.arguments)[0] != "pin":
-            continue
         offer = session.registry.find(address.kind, record.type)
-        assert offer is not None, "a recorded type is offered by nobody"
-        source = source_of(offer.resource, record.arguments)
-        if address not in pins or pins[address].source != source:
-            rows = record.receipt.get("rows")
-            pins[address] = Pin(source, dict(record.parts), rows)
+        pin = None if offer is None else pin_of(offer.resource, record)
+        if pin is not None and (address not in pins or pins[address].source != pin.source):
+            pins[address] = pin
     if pins != before:
         write_pins(session.root, pins)

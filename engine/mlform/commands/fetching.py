@@ -23,6 +23,7 @@ from mlform.config.modules import (
     local_folder,
 )
 from mlform.diagnostics import DiagnosedError, stop
+from mlform.files import write_file
 from mlform.syntax.tree import Attribute
 
 _SECRET: Final = re.compile(r"(://)[^/@]+@")
@@ -119,9 +120,7 @@ class _Fetcher:
         if not wanted and not path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        fresh.write_text(json.dumps(wanted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        fresh.replace(path)
+        write_file(path, (json.dumps(wanted, indent=1, sort_keys=True) + "\n").encode())
 
 
 def _checkout(folder: Path, ref: str | None, written: Attribute) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -31,17 +29,6 @@ def files(paths: Sequence[Path], *, recursive: bool) -> dict[str, str]:
             except UnicodeDecodeError:
                 raise stop("Unreadable file", f"{one} is not UTF-8. Save it as UTF-8.") from None
     return found
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with the permissions that it has."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        fresh.write_bytes(text.encode())
-        shutil.copymode(path, fresh)
-        fresh.replace(path.resolve())
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def lay_out(name: str, text: str, diagnostics: Diagnostics) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from mlform.commands.fetching import get
 from mlform.commands.session import Session
 from mlform.config.sources import JSON_SUFFIX, SUFFIX
+from mlform.files import write_file
 
 EXAMPLE: Final = """\
 # A first spec: a dataset and a model trained on it. `mlform plan` shows what it means.
@@ -69,7 +70,7 @@ def init(root: Path, *, example: bool) -> Started:
     lines = ignore.read_text(encoding="utf-8") if ignore.is_file() else ""
     if IGNORED.strip() not in lines.split():
         ends = "" if not lines or lines.endswith("\n") else "\n"
-        ignore.write_text(f"{lines}{ends}{IGNORED}", encoding="utf-8")
+        write_file(ignore, f"{lines}{ends}{IGNORED}".encode())
         written.append(".gitignore")
     session = Session(root)
     get(session)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from mlform.commands.importing import Reading, look_without_blocks
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
+from mlform.files import write_file
 
 if TYPE_CHECKING:
     from mlform.config import Import
@@ -52,7 +53,7 @@ def generate(session: Session, file: Path, snapshot: Snapshot) -> None:
         written = write_blocks([block])
         texts.append(written.replace(f'"{_PROVIDER}"', reading.it.provider) + "\n")
     text = "".join(texts).rstrip("\n") + "\n"
-    file.write_text(text, encoding="utf-8")
+    write_file(file, text.encode())
     session.sources = replace(session.sources, files={**session.sources.files, file.name: text})
     session.reread()
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -15,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mlform.files import keep, kept
 from mlform.keys.errors import CodeError
 from mlform.keys.facts import Facts, read
 from mlform.keys.installed import installed_state, top_level_names
@@ -119,8 +118,7 @@ class ClosureCache:
         with self._lock:
             if self._path is not None and self._dirty:
                 text = json.dumps(self._to_data(), separators=(",", ":"))
-                with contextlib.suppress(OSError):
-                    _replace(self._path, text)
+                keep(self._path, text.encode())
                 self._dirty = False
 
     def _to_data(self) -> dict[str, Any]:
@@ -142,9 +140,9 @@ class ClosureCache:
             self._entries = {}
             if self._path is not None:
                 with contextlib.suppress(
-                    OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+                    ValueError, KeyError, TypeError, AttributeError, RecursionError
                 ):
-                    self._load(json.loads(self._path.read_bytes()))
+                    self._load(json.loads(kept(self._path) or b"{}"))
         return self._entries
 
     def _load(self, data: Mapping[str, Any]) -> None:
@@ -168,15 +166,3 @@ class ClosureCache:
 
 def _versions(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return {str(name): tuple(map(str, versions)) for name, versions in data.items()}
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    written = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        written.replace(path)
-    finally:
-        written.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
-"""Plan ⇄ text: one file, complete, versioned; equal plans are equal bytes."""
+"""Plan ⇄ text: one file, complete, versioned, sealed; equal plans are equal bytes."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -67,7 +68,7 @@ def dump(plan: Plan) -> str:
         "drift": [dict(vars(d)) for d in plan.drift],
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
     }
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps({**data, "sha256": _seal(data)}, indent=1, ensure_ascii=False) + "\n"
 
 
 def parse(text: str, name: str = "the plan") -> Plan:
@@ -82,11 +83,21 @@ def parse(text: str, name: str = "the plan") -> Plan:
     if format_ != FORMAT:
         detail = f"{name} has plan format {format_}; this mlform reads {FORMAT}. Plan anew."
         raise stop("Invalid plan file", detail)
+    if data.pop("sha256", None) != _seal(data):
+        raise stop(
+            "Invalid plan file",
+            f"{name} is damaged or was edited: its sha256 is not that of what it says. Plan anew.",
+        )
     try:
         return _plan(data)
     except (KeyError, TypeError, ValueError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise stop("Invalid plan file", f"{name} is damaged: {why}. Plan anew.") from None
+
+
+def _seal(data: Mapping[str, Any]) -> str:
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plan(data: Mapping[str, Any]) -> Plan:

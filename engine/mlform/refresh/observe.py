@@ -94,7 +94,8 @@ def refresh(
 
     def look(resource: ResourceConfig, asked: Asked) -> tuple[Observation, Diagnostics]:
         found = Diagnostics()
-        record, pin = snapshot.records.get(resource.address), pins.get(resource.address)
+        record = snapshot.records.get(resource.address)
+        pin = pins.get(resource.address) or pin_of(resource.offer.resource, record)
         again = record is not None and read(record)
         seen = _look(resource, asked, record, looker, pin, lock, found, read=again is True)
         if isinstance(again, Look):
@@ -244,6 +245,16 @@ def version_mode(values: Mapping[str, Value]) -> tuple[str, str | None]:
         return "float", None
     fixed = version.get("value")
     return str(version.get("mode", "float")), fixed if isinstance(fixed, str) else None
+
+
+def pin_of(resource: AnyResource, record: Record | None) -> Pin | None:
+    """Return the version that a record pins; ``None`` for one that pins none.
+
+    It counts where the lock file has none: a run that was killed had no time to write it there.
+    """
+    if record is None or version_mode(record.arguments)[0] != "pin":
+        return None
+    return Pin(source_of(resource, record.arguments), record.parts, record.receipt.get("rows"))
 
 
 def _pinned(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 from mlform.address import Address
 from mlform.diagnostics import Diagnostics, stop
+from mlform.files import write_file
 from mlform.lang import evaluate
 from mlform.syntax import parse
 from mlform.values import digest, plain
@@ -76,7 +76,7 @@ def _check(version: str, pin: Pin) -> None:
 
 
 def write_pins(root: Path, pins: Mapping[Address, Pin]) -> None:
-    """Write the lock file whole, atomically."""
+    """Write the lock file, whole or not at all; it is on the disk when this returns."""
     from mlform.syntax.write import write_blocks  # noqa: PLC0415 - loads the HCL library
 
     blocks = [
@@ -92,10 +92,7 @@ def write_pins(root: Path, pins: Mapping[Address, Pin]) -> None:
         )
         for address, pin in sorted(pins.items())
     ]
-    path = root / LOCK_FILE
-    fresh = path.with_name(f"{LOCK_FILE}.{os.getpid()}.tmp")
-    fresh.write_text(_HEADER + write_blocks(blocks), encoding="utf-8")
-    fresh.replace(path)
+    write_file(root / LOCK_FILE, (_HEADER + write_blocks(blocks)).encode())
 
 
 def lock_digest(pins: Mapping[Address, Pin]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
+from mlform.files import keep, kept
 from mlform.state.model import Record
 
 MAX_AGE: Final[Mapping[str, float]] = {
@@ -53,9 +53,9 @@ class Looks:
     def read(cls, path: Path) -> Self:
         """Read the file; what cannot be read was never looked at."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(kept(path) or b"{}")
             return cls(path, {a: Look(**look) for a, look in data.items()})
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError):
             return cls(path)
 
     def remember(
@@ -80,8 +80,5 @@ class Looks:
         """Write the file whole."""
         if not self.moved:
             return
-        fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         data = {a: dict(vars(look)) for a, look in sorted(self.found.items())}
-        fresh.write_text(json.dumps(data), encoding="utf-8")
-        fresh.replace(self.path)
+        keep(self.path, json.dumps(data).encode())

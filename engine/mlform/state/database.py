@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, se
 from sqlalchemy.exc import DatabaseError
 
 from mlform.diagnostics import stop
+from mlform.failpoints import failpoint
 from mlform.state.codec import seal
 from mlform.state.file import NAME, PATIENCE, SCHEMA, check_version, error_name, explained, lenient
 from mlform.state.tables import METADATA, STATE
@@ -72,8 +73,12 @@ class Database:
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
         connect = self._engine.connect().execution_options(writes=True)
-        with connect as connection, connection.begin():
-            yield connection
+        with connect as connection:
+            with connection.begin():
+                failpoint("state.begun")
+                yield connection
+                failpoint("state.commit")
+            failpoint("state.committed")
 
     def _prepare(self) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)

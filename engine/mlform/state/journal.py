@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, func, insert, select
 
 from mlform.address import Address
+from mlform.failpoints import failpoint
 from mlform.state.codec import text
 from mlform.state.database import Database
 from mlform.state.file import NAME
@@ -45,6 +46,7 @@ def append(
     names = [c.name for c in JOURNAL.columns]
     values = dict(zip(names, [*row, chain(previous, row)], strict=True))
     connection.execute(insert(JOURNAL).values(values))
+    failpoint("state.journalled")
 
 
 def lineage(connection: Connection) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, case, delete, insert, select, up
 
 from mlform.address import Address
 from mlform.diagnostics import DiagnosedError
+from mlform.failpoints import failpoint
 from mlform.state import history, journal
 from mlform.state.audit import audit
 from mlform.state.codec import record_data, seal, sound
@@ -346,6 +347,7 @@ def _advance(connection: Connection, lease: Lease, least: int = 0) -> int:
     serial = connection.execute(query).scalar()
     if serial is None:
         raise _lost(lease)
+    failpoint("state.advanced")
     return int(serial)
 
 
