@@ -302,6 +302,7 @@ def version(json: opt.Json = False) -> None:
 
 
 from mlform.cli import (  # noqa: E402 - their commands join the app above
+    auditing,
     console,
     importing,
     loop,
@@ -314,6 +315,7 @@ from mlform.cli import (  # noqa: E402 - their commands join the app above
     testing,
 )
 
+auditing.register(app)
 console.register(app)
 importing.register(app)
 loop.register(app, monitor_app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -69,15 +69,21 @@ def at_serial(entries: Iterable[Entry], serial: int) -> Fold:
 
 
 def at_moment(entries: Iterable[Entry], moment: datetime) -> Fold:
-    """Return what was recorded at a time: after all that was written until then.
+    """Return what was recorded at a time."""
+    fold = Fold()
+    for entry in until(entries, moment):
+        fold.follow(entry)
+    return fold
+
+
+def until(entries: Iterable[Entry], moment: datetime) -> Iterator[Entry]:
+    """Give what was written until a time.
 
     A clock may have gone back in between: an entry counts if one after it is old enough.
     """
-    fold, waiting = Fold(), list[Entry]()
+    waiting: list[Entry] = []
     for entry in entries:
         waiting.append(entry)
         if entry.at <= moment:
-            for one in waiting:
-                fold.follow(one)
+            yield from waiting
             waiting.clear()
-    return fold

@@ -1,0 +1,36 @@
+"""One resource at one moment and everything that led to it; and whether a state can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mlform.state.lineage import Made
+from mlform.state.model import AlarmEvent, Entry
+from mlform.state.past import Fold
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What checking a state came to."""
+
+    entries: int
+    head: str
+    """The hash of the last journal entry: kept elsewhere, it shows that nothing was cut off."""
+    records: int
+    problems: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """One resource at one moment, and everything that led to it."""
+
+    address: str
+    lineage: str
+    fold: Fold
+    chain: Sequence[Made]
+    """The resource first; then what it was made from, nearest first."""
+    alarms: Sequence[AlarmEvent]
+    """Raised since it was applied, by monitors that look at it."""
+    entries: Sequence[Entry] = field(repr=False)
+    """The journal up to that moment, whole."""
