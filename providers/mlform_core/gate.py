@@ -181,7 +181,7 @@ class Evaluation(
         )
 
     def destroy(self, ctx: Context, old: Stored[EvaluationArguments, EvaluationAttributes]) -> str:
-        return "the evidence is kept in the artifact store"
+        return "" if ctx.purge else "the evidence is kept in the artifact store"
 
 
 def model_of(handle: Handle, argument: str) -> Artifact:

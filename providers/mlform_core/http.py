@@ -166,7 +166,7 @@ class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="htt
         return Imported(attributes, _told(ctx, new, serving))
 
     def destroy(self, ctx: Context, old: StoredHttp) -> str:
-        """Let requests finish, then end the server; the request log stays."""
+        """Let requests finish, then end the server; the request log stays, unless it is purged."""
         from mlform_core.serving import control, log, settings
 
         control.stop(ctx.home)
@@ -174,6 +174,8 @@ class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="htt
         for name in (settings.SETTINGS, settings.LOCK):
             (ctx.home / name).unlink(missing_ok=True)
         folder = ctx.home / settings.LOG
+        if ctx.purge:
+            return ""  # the engine deletes all of the folder
         return f"the request log in {_relative(folder, ctx.root)}" if log.files(folder) else ""
 
 

@@ -143,7 +143,7 @@ class Registry(
         return Imported(attributes, {"candidate": other})
 
     def destroy(self, ctx: Context, old: Stored[RegistryArguments, RegistryAttributes]) -> str:
-        return "model versions and evidence are kept in the artifact store"
+        return "" if ctx.purge else "model versions and evidence are kept in the artifact store"
 
 
 def _objections(

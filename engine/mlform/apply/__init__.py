@@ -14,6 +14,7 @@ from mlform.apply.events import (
     Skipped,
     Started,
 )
+from mlform.apply.purging import Purged
 from mlform.apply.reproduced import Reproduced
 from mlform.apply.run import Outcome, World, apply
 
@@ -28,6 +29,7 @@ __all__ = [
     "Log",
     "Outcome",
     "Progress",
+    "Purged",
     "Reporter",
     "Reproduced",
     "Skipped",

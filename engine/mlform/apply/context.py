@@ -41,10 +41,12 @@ def describe(
     inputs: Inputs,
     receipt: Mapping[str, Any],
     fresh: bool = False,
+    purge: bool = False,
 ) -> dict[str, Any]:
     """Return a context as plain data, to be sent to a worker.
 
-    ``fresh``: nothing that was remembered counts, all is made anew.
+    ``fresh``: nothing that was remembered counts, all is made anew. ``purge``: what destroying
+    keeps is to go too.
     """
     return {
         "address": address,
@@ -58,6 +60,7 @@ def describe(
         "rows": inputs.rows,
         "receipt": dict(receipt),
         "fresh": fresh,
+        "purge": purge,
     }
 
 
@@ -75,6 +78,7 @@ def make(data: Mapping[str, Any], channel: Channel) -> Context:
         store=LocalStore(Path(data["store"])),
         digests=FileDigests(Path(data["cache"])),
         fresh=data["fresh"],
+        purge=data["purge"],
     )
 
 
@@ -91,6 +95,7 @@ class _Context:
     store: LocalStore
     digests: FileDigests
     fresh: bool
+    purge: bool
 
     @property
     def artifacts(self) -> Artifacts:

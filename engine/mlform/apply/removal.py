@@ -13,8 +13,9 @@ from mlform.address import Address
 from mlform.apply.context import describe
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.provider import StepFailed, call
+from mlform.apply.purging import clear_folder
 from mlform.failpoints import failpoint
-from mlform.plan import Action, Step
+from mlform.plan import Action, Purge, Step
 from mlform.plan.orphans import takes_down
 from mlform.refresh.recorded import Recorded
 from mlform.registry import ENGINE, Offer
@@ -41,6 +42,8 @@ class Remover:
         self.report, self.stop, self.writing = report, stop, writing
         self.behind: dict[Address, str] = {}
         """Folders of what this run has replaced and not destroyed yet."""
+        self.purged: list[Step] = []
+        """What has left and takes its data along."""
 
     def remove(self, step: Step) -> None:
         """Destroy or forget what is recorded, or what a replacement left behind."""
@@ -50,13 +53,19 @@ class Remover:
             record = next(d for d in (now, *now.deposed) if home_of(d) == step.deposed)
         began = time.monotonic()
         self.report(Started(step.address, step.action, step.reasons))
-        kept = self._take(step, record)
+        kept = [self._take(step, record)]
         with self.writing:
-            self._drop(step.address, record, step.action)
+            self._drop(step.address, record, step.action, step.purge)
             if not step.deposed:
                 self.outcome.done[step.address] = step.action
-            if kept:
-                self.outcome.kept.append(f"{step.address}: {kept}")
+        if step.purge is not None:
+            self.purged.append(step)
+            if step.action is Action.DESTROY:
+                kept.append(clear_folder(self.world.looker.homes / home_of(record)))
+                kept.append(
+                    clear_folder(self.world.local / "work" / folder_name(str(step.address)))
+                )
+        self.outcome.kept += [f"{step.address}: {text}" for text in kept if text]
         seconds = time.monotonic() - began
         self.report(Finished(step.address, step.action, seconds, None, changed=True))
 
@@ -117,11 +126,15 @@ class Remover:
             return ""
         return self.destroy(step, record)
 
-    def _drop(self, address: Address, record: Record, action: Action) -> None:
+    def _drop(
+        self, address: Address, record: Record, action: Action, purge: Purge | None = None
+    ) -> None:
         """Let a record go; what it left behind itself comes to stand in its place."""
         store, lease, run = self.world.store, self.world.lease, self.world.run
         now, gone = self.records.now[address], home_of(record)
-        detail = {"action": action.value, "folder": gone}
+        detail: dict[str, Any] = {"action": action.value, "folder": gone}
+        if purge is not None:
+            detail["purge"] = list(purge.artifacts)
         if home_of(now) != gone:
             left = replace(now, deposed=tuple(d for d in now.deposed if home_of(d) != gone))
         elif now.deposed:
@@ -158,4 +171,5 @@ def lent(world: World, step: Step, doing: Doing, key: str | None, home: str) -> 
         inputs=Inputs(dict(step.parts or {}), step.rows),
         receipt=receipt,
         fresh=step.again,
+        purge=step.purge is not None,
     )

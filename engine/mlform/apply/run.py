@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from mlform.address import Address
 from mlform.apply.events import Failed, Held, Interrupted, Reporter, Skipped
 from mlform.apply.imports import adopt
+from mlform.apply.purging import Purged, sweep
 from mlform.apply.settle import Settler
 from mlform.apply.spared import Spared, untouched
 from mlform.apply.step import StepFailed, Stepper
@@ -67,6 +68,8 @@ class Outcome:
     """Which outputs are recorded otherwise than before: ``add``, ``change`` or ``remove``."""
     kept: list[str] = field(default_factory=list)
     """What destroying left in place, in words."""
+    purged: Purged | None = None
+    """What was deleted for good; ``None`` where nothing was to be."""
     spent: dict[Address, float] = field(default_factory=dict)
     """How many seconds each step took whose turn came."""
     spared: list[Spared] = field(default_factory=list)
@@ -104,6 +107,7 @@ def apply(
     needs = _needs(plan, nodes)
     blocked = walk(needs, lambda n: run.node(n, nodes), workers=parallelism, stop=run.stop)
     failpoint("apply.walked")
+    run.sweep()
     run.close({a for a, part in blocked if part != _OLD}, plan)
     failpoint("apply.closed")
     run.note(time.monotonic() - began, parallelism)
@@ -214,6 +218,25 @@ class _Run:
         failure = Failed(step.address, summary, detail, at)
         self.outcome.failures.append(failure)
         self.report(failure)
+
+    def sweep(self) -> None:
+        """Delete the data of what has left for good."""
+        how, steps = self.plan.purging, self.stepper.remover.purged
+        if how is None or not steps:
+            return
+        try:
+            self.outcome.purged, kept = sweep(self.world, how, steps, self.records)
+        except LostLeaseError as error:
+            self.stop.set()
+            self._fail(steps[-1], "Lost the lock", f"{error} No data were deleted.", "")
+        except OSError as error:
+            detail = (
+                f"{error.filename}: {error.strerror}. Not all data are deleted; `mlform store gc` "
+                "deletes the rest."
+            )
+            self._fail(steps[-1], "Data not deleted", detail, "")
+        else:
+            self.outcome.kept += kept
 
     def close(self, blocked: set[Address], plan: Plan) -> None:
         """Say what never began, and write the outputs."""

@@ -83,6 +83,21 @@ class LocalStore:
             return False
         return whole or self._holds(name)
 
+    def remove(self, digest: str) -> int | None:
+        """Delete an object; return its bytes, ``None`` if it was not there. Raises ``OSError``."""
+        name = _name(digest)
+        if name is None:
+            return None
+        with self._guard:
+            self._verified.discard(name)
+        target = self._object(name)
+        try:
+            size = target.stat().st_size
+            target.unlink()
+        except FileNotFoundError:
+            return None
+        return size
+
     def has_memo(self, key: str) -> bool:
         """Tell whether anything was remembered under an action key, whole or not."""
         return self._action(key).is_file()

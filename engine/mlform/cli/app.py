@@ -98,6 +98,7 @@ def plan(
         ),
     ] = False,
     destroy: Annotated[bool, typer.Option("--destroy", help="Plan to take it all down.")] = False,
+    purge: opt.Purge = False,
     target: opt.Target = None,
     refresh: opt.Refresh = "true",
     refresh_only: opt.RefreshOnly = False,
@@ -130,6 +131,7 @@ def plan(
             adopt=tuple(adopt or ()),
             revert=tuple(revert or ()),
             generate=generate_config_out,
+            purge=purge,
         )
         with watched(session, json=json):
             made = make(session, chosen)
@@ -165,6 +167,7 @@ def apply(
     as_of: opt.AsOf = None,
     exclude: opt.Exclude = None,
     replace: opt.Replace = None,
+    purge: opt.Purge = False,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
 ) -> None:
@@ -187,6 +190,7 @@ def apply(
             refresh_only=refresh_only,
             adopt=tuple(adopt or ()),
             revert=tuple(revert or ()),
+            purge=purge,
         )
         with reporter(json=json) as report, watched(session, json=json, events=True):
             applied = carry_out(
@@ -202,17 +206,21 @@ def destroy(
     json: opt.Json = False,
     parallelism: opt.Parallelism = 2,
     target: opt.Target = None,
+    purge: opt.Purge = False,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
 ) -> None:
-    """Stop what runs and forget what is recorded. External data are left alone."""
+    """Stop what runs and forget what is recorded; with -purge delete what it made, too.
+
+    Data at their sources are left alone.
+    """
     from mlform.commands.applying import apply as carry_out
     from mlform.commands.session import PlanOptions
 
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
         approve = _approval(quiet=auto_approve, json=json, parallelism=parallelism)
-        chosen = PlanOptions(tuple(target or ()), refresh=False, destroy=True)
+        chosen = PlanOptions(tuple(target or ()), refresh=False, destroy=True, purge=purge)
         with reporter(json=json) as report:
             applied = carry_out(
                 session, approve, report, chosen, parallelism=parallelism, operation="destroy"

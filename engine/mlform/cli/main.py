@@ -19,6 +19,7 @@ _SWITCHES: Final = _NEGATED | {
     "drift-exitcode",
     "refresh-only",
     "destroy",
+    "purge",
     "check",
     "dry-run",
     "force",

@@ -85,6 +85,13 @@ GenerateConfig = Annotated[
         help="Write blocks for `import` blocks that have none.",
     ),
 ]
+Purge = Annotated[
+    bool,
+    typer.Option(
+        "--purge",
+        help="Delete the data of what leaves, too: all that nothing serving was made from.",
+    ),
+]
 Markdown = Annotated[bool, typer.Option("--markdown", help="As Markdown, for a pull request.")]
 AsOf = Annotated[
     str | None,

@@ -62,6 +62,7 @@ def together(options: PlanOptions) -> None:
     """Raise ``DiagnosedError`` where options contradict each other."""
     others = {
         "-destroy": options.destroy,
+        "-purge": options.purge,
         "-replace": bool(options.replace),
         "-adopt": bool(options.adopt),
         "-revert": bool(options.revert),

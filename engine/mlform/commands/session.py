@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlform.graph import Graph
     from mlform.plan import Plan
     from mlform.plan.estimate import History
+    from mlform.plan.purge import Retention
     from mlform.refresh import Looker, Looking, Observations, Read
     from mlform.refresh.pins import Pin
     from mlform.refresh.results import Results
@@ -52,6 +53,8 @@ class PlanOptions:
     revert: Sequence[str] = ()
     imports: Sequence[Import] | None = None
     """What to import instead of what the spec's ``import`` blocks say."""
+    purge: bool = False
+    """Delete the data of what leaves, as far as nothing that serves was made from them."""
     generate: Path | None = None
     """Where to write blocks for imports that have none."""
 
@@ -102,10 +105,10 @@ class Session:
         self.diagnostics.stop_on_errors()
         return found
 
-    def _date(self, as_of: str | None) -> None:
-        """Say what time the plan is made as of: by default now, if the spec asks for it at all."""
+    def _date(self, as_of: str | None, *, asks: bool = False) -> None:
+        """Say what time the plan is made as of: by default now, if anything asks for it at all."""
         assert self.configured, "reading the spec reads the files of its modules"
-        asks = any("plantimestamp" in text for text in self.texts.values())
+        asks = asks or any("plantimestamp" in text for text in self.texts.values())
         if as_of is None and self.as_of is None and asks:
             as_of = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         if as_of is not None and as_of != self.as_of:
@@ -233,7 +236,7 @@ class Session:
 
         options = options or PlanOptions()
         together(options)
-        self._date(options.as_of)
+        self._date(options.as_of, asks=options.purge)
         if options.generate is not None:
             from mlform.commands.writing import generate
 
@@ -267,12 +270,22 @@ class Session:
             unseen=tuple(sorted(looks.young)),
             adopt=out.adopt,
             revert=out.revert,
+            retention=self._retention() if options.purge else None,
         )
         plan, self.scope = walk(
             project, names, graph, snapshot, self.registry, given, self.diagnostics
         )
         self.diagnostics.stop_on_errors()
         return plan
+
+    def _retention(self) -> Retention:
+        from mlform.plan import Purging
+        from mlform.plan.purge import Retention
+
+        assert self.as_of is not None, "deleting asks for the time"
+        how = Purging(self._settings.audit_window, shared=self._shared_store is not None)
+        as_of = datetime.fromisoformat(self.as_of)
+        return Retention(how, self.store.journal, self.store.all_realisations, as_of)
 
     def _past(
         self, moved: Mapping[Address, Address], serial: int, addresses: Sequence[str]

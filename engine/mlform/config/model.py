@@ -89,6 +89,8 @@ class Settings:
     """Kind → seconds, where it is not the default."""
     store_path: str | None = None
     """The folder of an artifact store that several share; by default each has its own."""
+    audit_window: float = 90 * 86_400
+    """Seconds for which what has served holds the data it was made from."""
 
 
 @dataclass(frozen=True)

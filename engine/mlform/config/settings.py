@@ -8,6 +8,7 @@ from importlib.metadata import version as installed_version
 
 from mlform.config.blocks import Reader
 from mlform.config.model import Settings
+from mlform.config.retention import audit_window, seconds
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import evaluate
 from mlform.registry import KINDS, Registry
@@ -16,9 +17,6 @@ from mlform.values import Value
 
 _CONSTRAINT = re.compile(r"\s*(>=|<=|!=|~>|=|>|<)?\s*(\d+(?:\.\d+)*)\s*")
 
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _REQUIRED = ("version", "source")
 """``source`` says in Terraform where a provider comes from; here it is installed with pip."""
 
@@ -37,6 +35,7 @@ class SettingsBlock:
         self.backend: Block | None = None
         self.max_age: dict[str, float] = {}
         self.store: Block | None = None
+        self.audit_window: float | None = None
 
     def read(self, block: Block, *, root: bool = True) -> None:
         """Take one ``mlform`` block; that of a called module only says what it requires."""
@@ -58,6 +57,11 @@ class SettingsBlock:
             elif inner.kind == "refresh":
                 detail = "How old a look may be is said in the root module; here it is not used."
                 self.diagnostics.warning("Refresh ignored", detail, at=inner.header_span)
+            elif inner.kind == "retention" and root:
+                self.audit_window = audit_window(inner, self.settled, self.diagnostics)
+            elif inner.kind == "retention":
+                detail = "How long data are held is said in the root module; here it is not used."
+                self.diagnostics.warning("Retention ignored", detail, at=inner.header_span)
             elif inner.kind == "backend" and root:
                 self._backend(inner)
             elif inner.kind == "store" and root:
@@ -70,7 +74,7 @@ class SettingsBlock:
                 detail = "State is the root module's: the backend of a called module is not used."
                 self.diagnostics.warning("Backend ignored", detail, at=inner.header_span)
             else:
-                known = ["required_providers", "backend", "refresh", "store"]
+                known = ["required_providers", "backend", "refresh", "retention", "store"]
                 detail = (
                     f'The mlform block holds no "{inner.kind}".{did_you_mean(inner.kind, known)}'
                 )
@@ -83,7 +87,8 @@ class SettingsBlock:
         if self.store is not None and store is None and not self.diagnostics.errors:
             detail = 'A store is in a folder: store { path = "…" }.'
             self.diagnostics.error("Missing argument", detail, at=self.store.header_span)
-        return Settings("sqlite", backend, self.max_age, store)
+        window = Settings.audit_window if self.audit_window is None else self.audit_window
+        return Settings("sqlite", backend, self.max_age, store, window)
 
     def _refresh(self, block: Block) -> None:
         """Take ``refresh { max_age = { KIND = "30s" } }``."""
@@ -98,15 +103,15 @@ class SettingsBlock:
                 self.diagnostics.error("Invalid argument", detail, at=written.value_span)
             return
         for kind, age in value.items():
-            match = _DURATION.fullmatch(age) if isinstance(age, str) else None
+            limit = seconds(age)
             if kind not in KINDS:
                 detail = f'There is no kind "{kind}".{did_you_mean(kind, KINDS)}'
                 self.diagnostics.error("Unknown kind", detail, at=written.value_span)
-            elif match is None:
+            elif limit is None:
                 detail = f'The age of {kind} is a duration such as "30s", "5m", "2h" or "1d".'
                 self.diagnostics.error("Invalid argument", detail, at=written.value_span)
             else:
-                self.max_age[kind] = float(match[1]) * _UNITS[match[2]]
+                self.max_age[kind] = limit
 
     def _path(self, block: Block | None) -> str | None:
         path = None if block is None else block.body.attributes.get("path")

@@ -17,6 +17,8 @@ from mlform.plan.model import (
     Note,
     Output,
     Plan,
+    Purge,
+    Purging,
     Reason,
     Step,
 )
@@ -36,6 +38,8 @@ __all__ = [
     "Note",
     "Output",
     "Plan",
+    "Purge",
+    "Purging",
     "Reason",
     "Step",
     "Unplanned",

@@ -15,6 +15,7 @@ from mlform.plan.model import Plan, Step
 from mlform.plan.ordering import ordered
 from mlform.plan.orphans import leaving, left_behind, orphans
 from mlform.plan.outputs import changed_outputs
+from mlform.plan.purge import purged
 from mlform.plan.select import chosen, left_out
 from mlform.refresh.model import as_data
 from mlform.refresh.moves import removed
@@ -61,8 +62,14 @@ def walk(
             snapshot, project.resources.keys(), given.targets, given.exclude, destroy=given.destroy
         )
         gone = [r for r in going if not builder.awaits(r.address)]
-        steps += orphans(gone, given.observations, registry, partial(removed, project), diagnostics)
+        blocks, deletes = partial(removed, project), given.retention
+        steps += orphans(
+            gone, given.observations, registry, blocks, diagnostics, purging=deletes is not None
+        )
         steps += left_behind(snapshot, {s.address for s in steps})
+        if deletes is not None:
+            spared = {r.address for r in gone if blocks(r.address) is False}
+            steps = purged(steps, snapshot, deletes, given.moves, spared)
         steps = ordered(steps, snapshot.records, builder.may_replace)
     timed, accuracy = estimated(steps, given.past)
     partly = given.destroy or given.targets or given.exclude or given.refresh == "only"
@@ -95,6 +102,7 @@ def walk(
         refresh=given.refresh,
         unseen=given.unseen,
         drift=tuple(drifts(snapshot, given.observations, registry)),
+        purging=None if given.retention is None else given.retention.how,
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
     )
     return plan, builder.scope

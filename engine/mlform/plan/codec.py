@@ -9,6 +9,7 @@ from typing import Any
 
 from mlform.address import Address
 from mlform.diagnostics import stop
+from mlform.plan.lineage import Hold
 from mlform.plan.model import (
     FORMAT,
     Accuracy,
@@ -22,6 +23,8 @@ from mlform.plan.model import (
     Output,
     OutputChange,
     Plan,
+    Purge,
+    Purging,
     Reason,
     Step,
 )
@@ -67,6 +70,7 @@ def dump(plan: Plan) -> str:
         "unseen": list(plan.unseen),
         "drift": [dict(vars(d)) for d in plan.drift],
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
+        "purging": None if plan.purging is None else dict(vars(plan.purging)),
     }
     return json.dumps({**data, "sha256": _seal(data)}, indent=1, ensure_ascii=False) + "\n"
 
@@ -127,6 +131,7 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         unseen=tuple(data["unseen"]),
         drift=tuple(Drift(**d) for d in data["drift"]),
         notes=tuple(Note(n["what"], n["address"], n["text"]) for n in data["notes"]),
+        purging=None if data["purging"] is None else Purging(**data["purging"]),
     )
 
 
@@ -166,6 +171,7 @@ def _step(step: Step) -> dict[str, Any]:
         "adopted": None if step.adopted is None else dict(step.adopted),
         "determinism": step.determinism,
         "expected": dict(step.expected),
+        "purge": None if step.purge is None else purge_data(step.purge),
     }
 
 
@@ -205,7 +211,19 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         adopted=data["adopted"],
         determinism=data["determinism"],
         expected=data["expected"],
+        purge=None if data["purge"] is None else _read_purge(data["purge"]),
     )
+
+
+def purge_data(purge: Purge) -> dict[str, Any]:
+    """Return what goes for good as plain data."""
+    held = [{**vars(h), "through": list(h.through)} for h in purge.held]
+    return {"artifacts": dict(purge.artifacts), "keys": list(purge.keys), "held": held}
+
+
+def _read_purge(data: Mapping[str, Any]) -> Purge:
+    held = (Hold(**{**h, "through": tuple(h["through"])}) for h in data["held"])
+    return Purge(data["artifacts"], tuple(data["keys"]), tuple(held))
 
 
 def _going(going: Going) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from mlform.address import Address
 from mlform.config import Project
 from mlform.plan.decide import Lookup
 from mlform.plan.estimate import Past, no_past
+from mlform.plan.purge import Retention
 from mlform.refresh import ImportFact, Observations
 from mlform.values import digest
 
@@ -38,6 +39,8 @@ class Unplanned:
     """What was changed from outside is recorded as it was found."""
     revert: frozenset[Address] = frozenset()
     """What was adopted before is made anew as it is declared."""
+    retention: Retention | None = None
+    """How data are deleted with what leaves; ``None``: they are kept."""
 
 
 def spec_digest(project: Project) -> str:

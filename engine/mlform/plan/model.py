@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from mlform.address import Address
+from mlform.plan.lineage import Hold
 from mlform.refresh.model import ImportFact
 
 FORMAT: Final = 3
@@ -149,6 +150,27 @@ class Going:
 
 
 @dataclass(frozen=True)
+class Purge:
+    """What is deleted for good along with a record, and what stays although it was asked for."""
+
+    artifacts: Mapping[str, int] = field(default_factory=dict)
+    """Each with its bytes."""
+    keys: tuple[str, ...] = ()
+    """Keys whose results are forgotten."""
+    held: tuple[Hold, ...] = ()
+
+
+@dataclass(frozen=True)
+class Purging:
+    """How a plan deletes data (``-purge``)."""
+
+    window: float
+    """The audit window in seconds: what served within it holds what it was made from."""
+    shared: bool = False
+    """Whether other states use the artifact store: then only ``store gc`` deletes from it."""
+
+
+@dataclass(frozen=True)
 class Step:
     """One action on one resource. ``needs`` are the steps that must be over before."""
 
@@ -207,6 +229,8 @@ class Step:
     """Attributes as they were seen, recorded first in the place of those that are."""
     expected: Mapping[str, Any] = field(default_factory=dict)
     """The attributes of what it makes, ``OPEN`` where they are known after apply."""
+    purge: Purge | None = None
+    """What goes for good with what is destroyed; ``None`` where data are kept."""
 
 
 @dataclass(frozen=True)
@@ -295,6 +319,8 @@ class Plan:
     """What was not looked at anew, since the last look is young enough."""
     drift: tuple[Drift, ...] = ()
     """Whatever is not as recorded, whether it changes the plan or not."""
+    purging: Purging | None = None
+    """How data are deleted with what leaves; ``None``: they are kept."""
 
     @property
     def changes(self) -> tuple[Step, ...]:

@@ -51,15 +51,17 @@ def orphans(
     registry: Registry,
     removal: Callable[[Address], bool | None],
     diagnostics: Diagnostics,
+    *,
+    purging: bool = False,
 ) -> Iterator[Step]:
-    """Yield a step for each record to let go of.
+    """Yield a step for each record to let go of; with ``purging`` data are deleted, too.
 
     ``removal`` says whether a ``removed`` block destroys what it names (``None``: no block does).
     """
     for record in records:
         gone = not observations.get(record.address, Observation()).present
         kept = removal(record.address) is False
-        if record.protected and not gone and not kept:
+        if record.protected and (purging or not gone) and not kept:
             detail = (
                 f"{record.address} has lifecycle.prevent_destroy, recorded when it was last "
                 "applied. Set it to false and apply before removing the block."

@@ -1,6 +1,6 @@
 """(kind, type) → implementation, when first asked. Importing a provider waits until then."""
 
-from mlform.registry.kinds import KINDS, Trigger
+from mlform.registry.kinds import KINDS, SERVING, Trigger
 from mlform.registry.registry import ENGINE, Offer, Registry
 
-__all__ = ["ENGINE", "KINDS", "Offer", "Registry", "Trigger"]
+__all__ = ["ENGINE", "KINDS", "SERVING", "Offer", "Registry", "Trigger"]

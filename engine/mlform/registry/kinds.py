@@ -22,6 +22,10 @@ KINDS: Final[Mapping[str, int]] = {
 """Kind → how many labels its block takes: type and name, or the name alone."""
 
 
+SERVING: Final = frozenset({"deployment"})
+"""Kinds whose resources answer others: what they were made from is not deleted while they do."""
+
+
 class Need(Arguments):
     """What must have come before a trigger moves anything."""
 

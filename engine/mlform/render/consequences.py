@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlform.plan import Plan
+from mlform.render.purge import purge_consequences
 
 _NAMED = 3
 
@@ -12,6 +13,7 @@ _NAMED = 3
 def consequences(it: Plan) -> Iterator[str]:
     """Say in whole sentences why a plan is not about everything there is."""
     yield from _left_out(it)
+    yield from purge_consequences(it)
     match it.refresh:
         case "none" if not it.destroy:
             yield (

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mlform.plan import OPEN, Action, Deferred, Drift, Estimate, Plan, Reason, Step
+from mlform.plan import OPEN, Action, Deferred, Drift, Estimate, Plan, Purge, Reason, Step
 from mlform.plan.times import Length, times
 from mlform.refresh import ImportFact
+from mlform.render.purge import held_by
 from mlform.render.reasons import reason_lines
 from mlform.values import concealed
 
@@ -47,6 +48,7 @@ def plan(it: Plan, parallelism: int = 2) -> dict[str, Any]:
         "refresh": it.refresh,
         "unseen": list(it.unseen),
         "drift": [_drift(d) for d in it.drift],
+        "purging": None if it.purging is None else dict(vars(it.purging)),
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in it.notes],
         "totals": _totals(it, parallelism),
     }
@@ -88,6 +90,7 @@ def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
         "estimate": None if step.estimate is None else dict(vars(step.estimate)),
         "adopted": step.adopted is not None,
         "imported": None if step.imported is None else _imported(step.imported),
+        "purge": None if step.purge is None else _purge(step.purge),
     }
 
 
@@ -99,6 +102,14 @@ def _drift(it: Drift) -> dict[str, Any]:
         "after": shown(it.after),
         "counts": it.counts,
     }
+
+
+def _purge(it: Purge) -> dict[str, Any]:
+    held = [
+        {**vars(h), "until": h.until or None, "through": list(h.through), "text": held_by(h)}
+        for h in it.held
+    ]
+    return {"artifacts": dict(it.artifacts), "size": sum(it.artifacts.values()), "held": held}
 
 
 def _imported(it: ImportFact) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mlform.apply import (
     Log,
     Outcome,
     Progress,
+    Purged,
     Skipped,
     Started,
 )
@@ -23,7 +24,7 @@ from mlform.diagnostics import Diagnostic, Severity, Span
 from mlform.plan import Action
 from mlform.render.reasons import reason
 from mlform.render.style import Styled
-from mlform.render.values import seconds, value
+from mlform.render.values import seconds, size, value
 from mlform.values import short
 
 _DONE: Final[dict[Action, str]] = {
@@ -115,10 +116,18 @@ def outcome(it: Outcome) -> Styled:
         said += [("magenta", f"Held: {address}"), ("", f": {'; '.join(reasons)}\n")]
     for text in it.kept:
         said += [("", f"Kept: {text}\n")]
+    if it.purged is not None:
+        said += [("", f"{_purged(it.purged)}\n")]
     if it.outputs:
         said.append(("", "\n"))
         said += outputs(it.outputs)
     return said
+
+
+def _purged(it: Purged) -> str:
+    many = "1 artifact" if it.objects == 1 else f"{it.objects} artifacts"
+    left = f"; {it.left} in the shared store are left to `mlform store gc`" if it.left else ""
+    return f"Deleted for good: {many}, {size(it.size)}{left}."
 
 
 def _only_outputs(it: Outcome) -> str:
@@ -169,6 +178,7 @@ def outcome_data(it: Outcome) -> dict[str, Any]:
         "failed": [str(a) for a in it.failed],
         "skipped": [str(a) for a in it.skipped],
         "kept": it.kept,
+        "purged": None if it.purged is None else dict(vars(it.purged)),
         "warnings": [{"summary": s, "detail": d, "at": at} for s, d, at in it.warnings],
         "outputs": it.outputs,
         "output_changes": it.output_changes,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from mlform.plan import Action, Estimate, Plan, Step
 from mlform.render.consequences import consequences, counted
 from mlform.render.plan import header
+from mlform.render.purge import purge_lines
 from mlform.render.reasons import reasons
 from mlform.render.signs import ORDER
 from mlform.render.times import lasting, totals
@@ -95,9 +96,14 @@ def _tables(steps: Sequence[Step], before: Mapping[str, Estimate]) -> list[str]:
 def _table(steps: Iterable[Step], before: Mapping[str, Estimate]) -> str:
     rows = ["| resource | action | why | time |", "|---|---|---|---|"]
     for step in steps:
-        why = "<br>".join(_cell(line) for line in reasons(step.reasons, before))
+        why = "<br>".join(_cell(line) for line in _why(step, before))
         rows.append(f"| {_code(step.address)} | {step.action.value} | {why} | {lasting(step)} |")
     return "\n".join(rows)
+
+
+def _why(step: Step, before: Mapping[str, Estimate]) -> Iterator[str]:
+    yield from reasons(step.reasons, before)
+    yield from purge_lines(step)
 
 
 def _details(steps: Sequence[Step]) -> list[str]:

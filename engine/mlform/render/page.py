@@ -12,6 +12,7 @@ from mlform.plan import Action, Deferred, Estimate, Plan, Step
 from mlform.render.consequences import consequences, counted
 from mlform.render.document import shown
 from mlform.render.layout import HEIGHT, WIDTH, Layout, Point, layout
+from mlform.render.purge import purge_lines
 from mlform.render.reasons import reason_lines
 from mlform.render.signs import LEGEND, ORDER, SIGNS
 from mlform.render.times import lasting, totals
@@ -243,7 +244,8 @@ def _extra(title: str, lines: Sequence[str]) -> str:
 
 def _step(step: Step, ids: Mapping[str, str], before: Mapping[str, Estimate]) -> str:
     address, name, time = str(step.address), _name(step.action), lasting(step)
-    lines = [escape(line) for line in reason_lines(step.reasons, before)]
+    told = [*reason_lines(step.reasons, before), *purge_lines(step)]
+    lines = [escape(line) for line in told]
     why = "".join(f"<li>{line}</li>" for line in lines)
     first = f'<span class="first">{lines[0]}</span>' if lines else ""
     more = f' <span class="more">+{len(lines) - 1}</span>' if len(lines) > 1 else ""

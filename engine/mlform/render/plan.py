@@ -11,6 +11,7 @@ from typing import Final
 from mlform.address import Address
 from mlform.plan import Action, Estimate, Plan, Reason, Step
 from mlform.render.consequences import consequences, counted
+from mlform.render.purge import purge_lines
 from mlform.render.reasons import reason, reasons
 from mlform.render.signs import IMPORT, LEGEND, ORDER, SIGNS
 from mlform.render.style import Style, Styled
@@ -179,7 +180,7 @@ def _instance(address: Address) -> str:
 def _why(step: Step, before: Mapping[str, Estimate]) -> Iterator[str]:
     if any(r.what == "new" for r in step.reasons):
         return (f"{n} = {value(step.arguments[n])}" for n in step.at)
-    found = reasons(step.reasons, before)
+    found: Iterator[str] = chain(reasons(step.reasons, before), purge_lines(step))
     if step.imported is not None and _taken_over(step):
         taken = Reason("imported", step.imported.id, at=step.imported.at)
         return chain([reason(taken)], found)

@@ -139,6 +139,25 @@ def plan() -> Schema:
             "attributes": anything,
         }
     )
+    hold = _object(
+        {
+            "artifact": _DIGEST,
+            "by": _TEXT,
+            "how": {"enum": ["serves", "served", "used"]},
+            "until": _or_null(_TEXT),
+            "through": _said(_list(_TEXT), "From what serves down to what made the artifact."),
+            "text": _TEXT,
+        }
+    )
+    purge = _object(
+        {"artifacts": _said(_map(_WHOLE), "Bytes by digest."), "size": _WHOLE, "held": _list(hold)}
+    )
+    purging = _object(
+        {
+            "window": _said(_NUMBER, "The audit window in seconds."),
+            "shared": _said(_FLAG, "The store is shared: `store gc` deletes the artifacts."),
+        }
+    )
     step = _object(
         {
             "address": _TEXT,
@@ -166,6 +185,7 @@ def plan() -> Schema:
             "attributes": _said(anything, "What its attributes will be, as far as known."),
             "attributes_unknown": _said(_list(_TEXT), "Attributes known after apply."),
             "create_first": _said(_FLAG, "A replacement is made before the old object goes."),
+            "purge": _said(_or_null(purge), "What is deleted for good with it; null: nothing."),
             "deposed": _said(_TEXT, "Its folder, if an earlier replacement left it behind."),
         }
     )
@@ -206,6 +226,7 @@ def plan() -> Schema:
             "left_out": _said(_map(_TEXT), "Not planned: address to the excluded one it needs."),
             "refresh": _said({"enum": ["all", "stale", "none", "only"]}, "What was looked at."),
             "unseen": _said(_list(_TEXT), "Not looked at anew: the last look is young enough."),
+            "purging": _said(_or_null(purging), "How data are deleted; null: they are kept."),
             "drift": _said(_list(drift), "Whatever is not as recorded, whether it counts or not."),
             "notes": _list(_object({"what": _TEXT, "address": _TEXT, "text": _TEXT})),
             "totals": _totals(),
@@ -301,6 +322,7 @@ def events() -> Schema:
                 "failed": _list(_TEXT),
                 "skipped": _list(_TEXT),
                 "kept": _list(_TEXT),
+                "purged": _or_null(_object({"objects": _WHOLE, "size": _WHOLE, "left": _WHOLE})),
                 "warnings": _list(_object({"summary": _TEXT, "detail": _TEXT, "at": _TEXT})),
                 "outputs": {"type": "object"},
                 "output_changes": _map({"enum": ["add", "change", "remove"]}),

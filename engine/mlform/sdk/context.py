@@ -84,6 +84,15 @@ class Context(Looking, Protocol):
         ...
 
     @property
+    def purge(self) -> bool:
+        """Whether what destroying keeps is to go as well.
+
+        The engine deletes artifacts and ``home`` afterwards; what lies elsewhere is for
+        ``destroy`` to delete.
+        """
+        ...
+
+    @property
     def workdir(self) -> Path:
         """An empty folder for this run alone; removed after it."""
         ...

@@ -64,6 +64,7 @@ class FakeContext:
     root: Path = Path()
     receipt: Mapping[str, Any] = field(default_factory=dict)
     stop_after: int | None = None
+    purge: bool = False
     heard: list[tuple[float, float | None, str]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     made: int = 0

@@ -292,6 +292,11 @@ class Store(Protocol):
     def realise(self, lease: Lease, realisation: Realisation, *, select: bool = True) -> None:
         """Remember a result under its key and select it; without ``select``, beside the others."""
 
+    def purged(
+        self, lease: Lease, run: str, keys: Sequence[str], detail: Mapping[str, Any]
+    ) -> None:
+        """Forget every result of these keys, and journal what is deleted for good."""
+
     def all_realisations(self, key: str) -> Sequence[Realisation]:
         """Return every realisation of a key, the selected one first."""
         ...

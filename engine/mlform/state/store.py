@@ -271,6 +271,17 @@ class SqlStore:
             row = (key, number, digest, *kept, seal(key, number, digest, *kept))
             connection.execute(insert(REALISATIONS).values(row))
 
+    def purged(
+        self, lease: Lease, run: str, keys: Sequence[str], detail: Mapping[str, Any]
+    ) -> None:
+        """Forget every result of these keys, and journal what is deleted for good."""
+        with self._database.writing() as connection:
+            _hold(connection, lease)
+            for start in range(0, len(keys), _BATCH):
+                gone = REALISATIONS.c.key.in_(list(keys[start : start + _BATCH]))
+                connection.execute(delete(REALISATIONS).where(gone))
+            journal.append(connection, 0, run, "purged", None, detail)
+
     def all_realisations(self, key: str) -> Sequence[Realisation]:
         """Return every sound realisation of a key, the selected one first."""
         with self._database.reading() as connection:
