@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,23 @@ def test_a_moved_resource_takes_along_what_it_made_before(world: World) -> None:
     assert objects(world) == {"parity 0", "parity 1"}
     world.apply("", PURGE)
     assert objects(world) == set()
+
+
+def test_what_was_moved_by_hand_counts_as_moved(world: World) -> None:
+    from mlform.address import Address
+    from mlform.state.model import Revision
+
+    world.apply(SPEC)
+    store = world.session(SPEC).store
+    snapshot = store.snapshot()
+    old, new = Address.parse("deployment.s"), Address.parse("deployment.t")
+    record = replace(snapshot.records[old], address=new)
+    with store.lock("test") as lease:
+        store.revise(lease, "r", Revision({}, {old: record}))
+    renamed = SPEC.replace('"s"', '"t"')
+    plan = world.plan(without(renamed, "other"), PURGE)
+    step = next(s for s in plan.steps if s.address.name == "other")
+    assert [(h.by, h.how) for h in step.purge.held] == [("deployment.t", "serves")]
 
 
 def test_a_saved_plan_carries_it_and_deletes_no_more(world: World) -> None:

@@ -84,10 +84,8 @@ class Lineage:
                 it._put(entry.address, entry.detail["record"], entry.at)
             elif entry.operation == "forget" and entry.address is not None:
                 it._end(entry.address, entry.at)
-            elif entry.operation == "moved":
-                it._move({a: d["address"] for a, d in entry.detail["records"].items()})
-                for data in entry.detail["records"].values():
-                    it._put(data["address"], data, entry.at)
+            elif entry.operation in {"moved", "revised"}:
+                it._rewritten(entry.detail["records"], entry.at)
         if moves:
             it._move({str(a): str(b) for a, b in moves.items()})
         return it
@@ -156,6 +154,15 @@ class Lineage:
         self._found[address, data["digest"]] = version
         for artifact in version.artifacts:
             self.makers.setdefault(artifact, version)
+
+    def _rewritten(self, records: Mapping[str, Mapping[str, Any] | None], at: datetime) -> None:
+        for address, data in records.items():
+            if data is None:
+                self._end(address, at)
+        come = {a: data for a, data in records.items() if data is not None}
+        self._move({a: str(data["address"]) for a, data in come.items()})
+        for data in come.values():
+            self._put(str(data["address"]), data, at)
 
     def _end(self, address: str, at: datetime) -> None:
         found = self.versions.get(address)
