@@ -120,11 +120,13 @@ def _alike(
     if any(t != found for t in types):
         values = [convert(v, found, path) for v in values]
         if is_open(found) or any(type_of(v) != found for v in values):
-            # The values have said more of what was open. If they differ still, as a tuple and
-            # an untyped null do, that is all there is to say.
+            # The values have said more of what was open, or a set of unknown size has become a
+            # list of what it had. If they differ still, as a tuple and an untyped null do, that
+            # is all there is to say.
             types = [type_of(v) for v in values]
             again = unify(types)
-            if len(set(types)) > 1 and (at_once or again is None or again == found):
+            last = at_once or again is None or (again == found and is_open(found))
+            if len(set(types)) > 1 and last:
                 raise _unlike(path)
             return _alike(values, ANY, path)
     return values, found
@@ -217,6 +219,8 @@ def _object(value: Value, type_: ObjectType, path: str) -> Value:
         absent = given is None or isinstance(given, Null)
         chosen = type_.optional.get(name) if absent and name in type_.optional else given
         found[name] = convert(chosen, inner, f"{path}{_step(name)}")
+    if any(_unmarked_null(v) is not v for v in found.values()) and type_of(value) != type_:
+        return {k: _unmarked_null(v) for k, v in found.items()}
     return found
 
 

@@ -10,7 +10,7 @@ from mlform.diagnostics import Diagnostics
 from mlform.lang.bounds import OPEN_BOOL
 from mlform.lang.marks import reveal
 from mlform.lang.operations import OperationError, scalar
-from mlform.syntax.tree import Expr, Source
+from mlform.syntax.tree import Binary, Call, Expr, GetAttr, Index, Source, Unary
 from mlform.types import BOOL
 from mlform.values import UNKNOWN, Unknown, Value
 
@@ -30,6 +30,8 @@ UNKNOWN_FUNCTION: Final = "Unknown function"
 WRONG_COUNT: Final = "Wrong number of arguments"
 MISTAKES: Final = frozenset({UNKNOWN_REFERENCE, UNKNOWN_FUNCTION, WRONG_COUNT})
 """What is wrong in the text itself, and so even where its value is not needed."""
+
+_BARE_IF_WRONG: Final = (Binary, Call, GetAttr, Index, Unary)
 
 HIDDEN: Final = "The values are sensitive, so they are not shown. "
 
@@ -114,6 +116,20 @@ class Evaluator:
         finally:
             self.diagnostics, self._noted, self.faults = kept, noted, faults
 
+    def unused(self, made: Callable[[Evaluator], Value]) -> Value:
+        """Return a value that may not be needed: what is wrong with it is no error here.
+
+        Mistakes are. What is wrong may cost it its mark, as it does in HCL.
+        """
+        with self.aside() as problems:
+            value = made(self)
+        self.keep_mistakes(problems)
+        if not problems.errors or isinstance(self, Unused):
+            return value
+        other = Unused(self.handlers, self.scope, Diagnostics(), self.source)
+        other.templates, other.made = self.templates, self.made
+        return made(other)
+
     def keep_mistakes(self, problems: Diagnostics) -> None:
         """Note those of some problems that are wrong in whatever way the values turn out."""
         self.diagnostics.extend(d for d in problems.errors if d.summary in MISTAKES)
@@ -143,4 +159,19 @@ class Evaluator:
             if quiet:
                 return OPEN_BOOL, marked
             detail = f"A condition is true or false: {error}."
-            return self.error("Invalid condition", detail, expr, marked=marked), marked
+            return self.error("Invalid condition", detail, expr, marked=marked), False
+
+
+class Unused(Evaluator):
+    """An evaluation of what is wrong and not needed, for the marks it leaves.
+
+    Calls, operators and ways into a value leave none if something in them is wrong.
+    """
+
+    def value(self, expr: Expr, bound: Bound) -> Value:
+        """Return what ``expr`` is worth, or may be."""
+        before = self.faults
+        found = super().value(expr, bound)
+        if self.faults > before and isinstance(expr, _BARE_IF_WRONG):
+            return reveal(found)[0]
+        return found

@@ -73,6 +73,7 @@ class Loop:
         if not (isinstance(found, Unknown) and _many(found.type)):
             detail = f"A for goes through a list, set, map or object, not {kind_of(found)}."
             self.ev.fault("Not a collection", detail, self.expr.collection)
+            self.marked = False
         return iter(())
 
     def result(self, value: Value, unknown: Unknown = UNKNOWN) -> Value:
@@ -147,16 +148,18 @@ def tuple_(ev: Evaluator, expr: tree.TupleExpr, bound: Bound) -> Value:
 def object_(ev: Evaluator, expr: tree.ObjectExpr, bound: Bound) -> Value:
     """``{ key = value }``; of equal keys the last counts."""
     found: dict[str, Value] = {}
-    secret = still_open = False
+    secret = still_open = wrong = False
     for key_expr, value_expr in expr.items:
         if isinstance(key_expr, tree.GetAttr):
             detail = "To use the value as the key, put it in parentheses; as a text, in quotes."
             ev.fault("Ambiguous object key", detail, key_expr)
+        before = ev.faults
         key, marked = object_key(ev, key_expr, bound)
+        wrong |= ev.faults > before
         secret |= marked
         value = ev.value(value_expr, bound)
         if key is None:
             still_open = True
         else:
             found[key] = value
-    return mark(UNKNOWN if still_open else found, marked=secret)
+    return mark(UNKNOWN if still_open else found, marked=secret and not wrong)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 
 from mlform.lang.bounds import (
     OPEN_BOOL,
@@ -62,17 +63,12 @@ def template_if(ev: Evaluator, expr: tree.TemplateIf, bound: Bound) -> Value:
     condition, marked = ev.condition(expr.condition, bound)
     if isinstance(condition, Unknown):
         for parts in (expr.then, expr.otherwise):
-            with ev.aside() as problems:
-                marked |= reveal(_joined(ev, parts, bound))[1]
-            ev.keep_mistakes(problems)
+            marked |= reveal(ev.unused(partial(_joined, parts=parts, bound=bound)))[1]
         return mark(OPEN_STRING, marked=marked)
     chosen, other = expr.then, expr.otherwise
     if not condition:
         chosen, other = other, chosen
-    with ev.aside() as problems:
-        aside = reveal(_joined(ev, other, bound))[1]
-    ev.keep_mistakes(problems)
-    marked |= aside and not problems.errors
+    marked |= reveal(ev.unused(partial(_joined, parts=other, bound=bound)))[1]
     return mark(_joined(ev, chosen, bound), marked=marked)
 
 
@@ -101,7 +97,7 @@ def _joined(ev: Evaluator, parts: Sequence[Expr], bound: Bound) -> Value:
     before: Unknown | None = None
     for part in parts:
         found, marked = reveal(ev.value(part, bound))
-        secret |= marked
+        secret |= marked and found is not None and not isinstance(found, Null)
         if isinstance(found, Handle):
             found = found.digest
         if isinstance(found, Unknown):
@@ -241,13 +237,7 @@ def _aside(ev: Evaluator, expr: Expr, bound: Bound) -> Value:
     """Return a result that may not be needed: what is wrong with it is no error here."""
     if isinstance(expr, tree.Literal):
         return ev.value(expr, bound)
-    with ev.aside() as problems:
-        value = ev.value(expr, bound)
-    ev.keep_mistakes(problems)
-    while isinstance(expr, tree.Parens):
-        expr = expr.inner
-    kept = not problems.errors or isinstance(expr, tree.Template)
-    return value if kept else reveal(value)[0]
+    return ev.unused(lambda aside: aside.value(expr, bound))
 
 
 def _either(left: Value, right: Value, type_: Type) -> Value:
@@ -274,9 +264,9 @@ def _either(left: Value, right: Value, type_: Type) -> Value:
 
 def _common(ev: Evaluator, expr: tree.Conditional, left: Value, right: Value) -> Type | None:
     """Return the type of both results, or note that there is none."""
-    sides = [reveal(side)[0] for side in (left, right)]
-    types = [type_of(side) for side in sides]
-    for side, other in zip(sides, reversed(types), strict=True):
+    types = [type_of(side) for side in (left, right)]
+    # A sensitive null is not the null that takes the type of the other.
+    for side, other in zip((left, right), reversed(types), strict=True):
         if side is None:
             return other
     if ANY in types:

@@ -235,7 +235,7 @@ def _together(name: str, types: Sequence[Type], parts: Sequence[Type]) -> Type |
     inner = [t.element for t in types if isinstance(t, Collection)]
     # The parts must be of one type among themselves: an open element type does not help them.
     common = unify(parts)
-    if common is None or (name == "list" and common == ANY and _told(parts)):
+    if common is None:
         return None
     made = _collected(name, [*inner, common] if parts else inner)
     # What is open takes anything, but not from a tuple or object whose own parts are apart.
@@ -267,19 +267,17 @@ def _ordered(types: Sequence[Type]) -> Type | None:
     return _together("list", types, [e for t in tuples for e in t.elements])
 
 
-def _rank(type_: Type) -> int:
-    """Order types by which of them is taken first for all."""
+def _rank(type_: Type) -> tuple[int, ...]:
+    """Order types by which of them is taken first for all; collections also by their elements."""
     if type_ == ANY:
-        return 9
+        return (9,)
     match type_:
-        case Collection(name="list"):
-            return 1
-        case Collection():
-            return 2
+        case Collection(name=name, element=element):
+            return (1 if name == "list" else 2, *_rank(element))
         case ObjectType() | TupleType():
-            return 3
+            return (3,)
         case _:
-            return 0 if type_ == STRING else 4
+            return (0,) if type_ == STRING else (4,)
 
 
 def _preferred(types: Sequence[Type]) -> Type | None:

@@ -157,10 +157,12 @@ def range_(*limits: Any) -> Value:
     return found
 
 
-@function("sum", anything("list"), result=NUMBER)
+@function("sum", anything("list"), result=NUMBER, nested=True, marked=False)
 def sum_(value: Any) -> Value:
     """Add up numbers."""
     as_sequence(value)
+    if not whole(value):
+        return Unknown(NUMBER)
     if not value:
         raise OperationError("an empty list has no sum", 0)
     try:
