@@ -277,14 +277,3 @@ def test_a_history_that_is_not_the_journals_is_found(world: World) -> None:
     with sqlite3.connect(world.root / ".mlform" / "state.db") as state:
         state.execute("UPDATE history SET seconds = 99")
     assert "history" in " ".join(world.session(SPEC).store.verify())
-
-
-def test_a_state_from_before_there_was_a_history_is_planned_and_gains_one(world: World) -> None:
-    world.apply(SPEC)
-    with sqlite3.connect(world.root / ".mlform" / "state.db") as state:
-        state.execute("DROP TABLE history")
-    assert "nothing of this ran before" in text(world, SPEC, v=2)
-    world.apply(SPEC, v=2)
-    found = world.plan(SPEC, v=3).steps[0].estimate
-    assert found is not None
-    assert found.runs == 1

@@ -68,7 +68,7 @@ def test_an_old_row_put_back_with_its_hash(store, sql, record):
         old = sql("SELECT * FROM records")[0]
         store.put(lease, "r", record("a", 2), {})
     sql("DELETE FROM records")
-    sql("INSERT INTO records VALUES (?, ?, ?)", *old)
+    sql("INSERT INTO records VALUES (?, ?, ?, ?)", *old)
     assert store.verify() == ["the record of training_job.a is not the journal's"]
 
 
@@ -159,18 +159,18 @@ def test_a_folder_where_the_file_should_be(tmp_path, explained):
 
 def test_of_a_newer_version(filled, sql, explained):
     filled.close()
-    sql("UPDATE state SET schema_version = 2")
+    sql("UPDATE state SET schema_version = 3")
     sql("ALTER TABLE state DROP COLUMN outputs_sha256")
     for _ in range(2):
-        with explained("State is of a newer version", "format 2", "knows 1", "upgrade"):
+        with explained("State is of a newer version", "format 3", "knows 2", "upgrade"):
             filled.snapshot()
     with explained("State is of a newer version"), filled.lock("apply"):
         pass
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:secret@h/db", "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize("url", ["mysql://u:secret@h/db", "sqlite://", "sqlite:///:memory:"])
 def test_other_databases_are_refused(url, explained):
-    with explained("State backend is not supported", "sqlite"):
+    with explained("State backend is not supported", "sqlite:///"):
         SqlStore(url)
 
 
@@ -217,7 +217,7 @@ def test_may_not_write(tmp_path, record, explained):
 
 @pytest.mark.usefixtures("filled")
 def test_a_writer_that_hangs(file, explained, monkeypatch):
-    monkeypatch.setattr("mlform.state.database.PATIENCE", 0)
+    monkeypatch.setattr("mlform.state.sqlite.PATIENCE", 0)
     waiting = at(file)
     hanging = sqlite3.connect(file, isolation_level=None)
     try:

@@ -6,6 +6,7 @@ Each writes a line when something is done, and reads a line where it is to wait.
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -76,20 +77,23 @@ def cramped(store, most):
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
 
 
-def crash(file, mutant):
+def crash(file, mutant, old):
     """Fork one process after another; each dies one SQL statement later than the one before.
 
-    The mutant commits each statement by itself; for it, every fourth is enough.
+    The mutant commits each statement by itself; for it, every fourth is enough. What is ``old`` is
+    a file of an older version, and only brought up.
     """
     root, point = Path(file).parent, 0
     while True:
-        point += 4 if mutant else 1
+        point += 4 if mutant else 3 if old else 1
         folder = root / f"{point:04}"
         folder.mkdir()
+        if old:
+            shutil.copy(file, folder / "state.db")
         child = os.fork()
         if child == 0:
             try:
-                scenario(folder, point, mutant)
+                scenario(folder, point, mutant, [] if old else STEPS)
             finally:
                 os._exit(0)
         _, status = os.waitpid(child, 0)
@@ -98,7 +102,7 @@ def crash(file, mutant):
             return
 
 
-def scenario(folder, point, mutant):
+def scenario(folder, point, mutant, steps):
     left = [point]
 
     def tick():
@@ -120,7 +124,7 @@ def scenario(folder, point, mutant):
     store = SqlStore(f"sqlite:///{folder}/state.db")
     acknowledged = os.open(folder / "acknowledged", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     with store.lock("apply") as lease:
-        for step in STEPS:
+        for step in steps:
             perform(store, lease, step)
             os.write(acknowledged, (json.dumps(step) + "\n").encode())
 
@@ -154,7 +158,7 @@ def perform(store, lease, step):
 def main():
     act, file, *more = sys.argv[1:]
     if act == "crash":
-        crash(file, "mutant" in more)
+        crash(file, "mutant" in more, "migration" in more)
         return
     acts = {"hold": hold, "write": write, "compete": compete, "cramped": cramped}
     acts[act](SqlStore(f"sqlite:///{file}"), *more)

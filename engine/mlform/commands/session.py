@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlform.refresh.results import Results
     from mlform.refresh.scope import Scope
     from mlform.state.model import Realisation, Snapshot, Store
+    from mlform.state.place import Place
 
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})")
@@ -176,22 +177,20 @@ class Session:
             return Settings()  # without a spec: a saved plan needs none
 
     @cached_property
-    def state_file(self) -> Path:
+    def place(self) -> Place:
         """Where the state lies."""
-        return self.root / self._settings.backend_path
+        from mlform.state.place import Place
+
+        return Place.in_file(self.root / self._settings.backend_path)
 
     @cached_property
     def store(self) -> Store:
         """The state, to be written. To look at it ``snapshot`` is enough, and cheaper."""
-        from mlform.state.store import SqlStore
-
-        return SqlStore(f"sqlite:///{self.state_file}")
+        return self.place.store()
 
     def snapshot(self) -> Snapshot:
         """Return everything recorded now."""
-        from mlform.state.file import snapshot
-
-        return snapshot(self.state_file)
+        return self.place.snapshot()
 
     @cached_property
     def artifacts(self) -> LocalStore:
@@ -293,7 +292,7 @@ class Session:
         """Return what earlier steps took, under the addresses that they will have."""
         from mlform.plan.estimate import LAST, History
 
-        if not self.state_file.exists():
+        if self.place.blank:
             return History()
         before = {str(new): str(old) for old, new in moved.items()}
         found = self.store.history([before.get(a, a) for a in addresses], serial, LAST)
@@ -332,7 +331,7 @@ class Session:
 
     def lookup(self, key: str) -> Realisation | None:
         """Return the result a key had before, here or in a shared store, if it is whole."""
-        if not self.state_file.exists() and self._shared_store is None:
+        if self.place.blank and self._shared_store is None:
             return None
         return self.results.lookup(key)
 

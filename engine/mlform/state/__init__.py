@@ -15,6 +15,7 @@ from mlform.state.model import (
     Snapshot,
     Spent,
     Store,
+    Work,
     damaged,
 )
 
@@ -30,5 +31,6 @@ __all__ = [
     "Snapshot",
     "Spent",
     "Store",
+    "Work",
     "damaged",
 ]

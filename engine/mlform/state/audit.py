@@ -1,4 +1,4 @@
-"""Checking a state: the file, the chain, every row's seal, and the rows against the journal."""
+"""Checking a state: the chain, every row's seal, and the rows against the journal."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from mlform.state import history
 from mlform.state.codec import seal, sound, text
-from mlform.state.database import rot
-from mlform.state.file import NAME
 from mlform.state.journal import chain, lineage
-from mlform.state.tables import ALARMS, HISTORY, JOURNAL, REALISATIONS, RECORDS, STATE
+from mlform.state.tables import ALARMS, HISTORY, JOURNAL, REALISATIONS, RECORDS, own, state_row
 
 _PAGE: Final = 500
 
 
 def audit(connection: Connection) -> list[str]:
     """Return what is wrong with a state, in words."""
-    found = [f"the database file: {line}" for line in rot(connection)]
     told = _Told()
-    found += told.by_the_journal(connection)
+    found = told.by_the_journal(connection)
     tables = ((RECORDS, "record of"), (REALISATIONS, "realisation"), (ALARMS, "alarm"))
     for table, what in tables:
-        rows = connection.execute(select(table))
+        rows = connection.execute(own(connection, table))
         found += [f"the {what} {row[0]} was altered" for row in rows if not sound(row)]
     if told.whole:
         found += told.unlike(connection)
@@ -48,9 +45,8 @@ class _Told:
     def by_the_journal(self, connection: Connection) -> list[str]:
         """Follow the journal as far as it can be believed; return what is wrong with it."""
         previous = lineage(connection)
-        rows = connection.execute(
-            select(JOURNAL).order_by(JOURNAL.c.sequence).execution_options(yield_per=_PAGE)
-        )
+        query = own(connection, JOURNAL).order_by(JOURNAL.c.sequence)
+        rows = connection.execute(query.execution_options(yield_per=_PAGE))
         for number, row in enumerate(rows, 1):
             previous = chain(previous, tuple(row)[:-1])
             if row.sequence != number:
@@ -95,15 +91,15 @@ class _Told:
     def unlike(self, connection: Connection) -> list[str]:
         """Return where the rows differ from what the journal says."""
         found = []
-        state = connection.execute(select(STATE).where(STATE.c.name == NAME)).one()
+        state = state_row(connection, lock=False)
         if state.serial != self.serial:
             found.append(f"the state is at serial {state.serial}, its journal at {self.serial}")
         if (state.outputs, state.outputs_sha256) != (self.outputs, seal("outputs", self.outputs)):
             found.append("the outputs are not those of the journal")
-        lines = {line.serial: tuple(line) for line in connection.execute(select(HISTORY))}
+        lines = {line.serial: tuple(line) for line in connection.execute(own(connection, HISTORY))}
         if lines != self.history:
             found.append("the history of durations is not that of the journal")
-        rows = connection.execute(select(RECORDS.c.address, RECORDS.c.sha256))
+        rows = connection.execute(own(connection, RECORDS))
         there = {row.address: row.sha256 for row in rows}
         for address in sorted(self.records.keys() | there.keys()):
             if address not in there:

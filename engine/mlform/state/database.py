@@ -1,162 +1,187 @@
-"""One database, opened so that a commit is durable when it returns, and its errors in words."""
+"""What keeps the tables: a commit is durable when it returns, and errors come in words."""
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-import time
 import uuid
-import weakref
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any, Final
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import wraps
+from typing import Final, ParamSpec, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Connection, insert, select
 
-from mlform.diagnostics import stop
-from mlform.failpoints import failpoint
+from mlform.diagnostics import did_you_mean, stop
 from mlform.state.codec import seal
-from mlform.state.file import NAME, PATIENCE, SCHEMA, check_version, error_name, explained, lenient
+from mlform.state.file import NAME, SCHEMA, check_moved, check_version
 from mlform.state.tables import METADATA, STATE
 
-_PREFIX: Final = "sqlite:///"
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
-class Database:
-    """A database of one state. Nothing is created until something is written."""
+class Again(Exception):  # noqa: N818 - no error: nothing was done, and the caller does it again
+    """A transaction that certainly did not take place, since the database went away or was busy."""
 
-    def __init__(self, url: str) -> None:
-        path = url.removeprefix(_PREFIX)
-        if path in {url, "", ":memory:"}:
-            raise stop(
-                "State backend is not supported",
-                f'This version keeps state in SQLite files ("{_PREFIX}path/to/state.db"), not in '
-                f'"{url.partition("://")[0]}". Configure backend "sqlite".',
-            )
-        self.file = Path(path)
-        self._engine = _open(self.file)
-        weakref.finalize(
-            self, self._engine.dispose
-        )  # whoever forgot to close, too, leaves one file
+
+def patient(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Do anew what a database that went away for a moment did not do.
+
+    The database itself says how long: what it raises in the end is an error in words.
+    """
+
+    @wraps(method)
+    def call(*args: _P.args, **named: _P.kwargs) -> _R:
+        while True:
+            try:
+                return method(*args, **named)
+            except Again:
+                continue
+
+    return call
+
+
+class Database(ABC):
+    """The database of some workspaces, opened for one. Nothing is created until a write."""
+
+    name: str
+    """What people know it by. Never with a password."""
+    shared_clock: bool = False
+    """Whether all who use it see one clock."""
+    schema: str | None = None
+    """The schema its tables are in, where a database has such a thing."""
+
+    def __init__(self, workspace: str) -> None:
+        self.workspace: Final = workspace
         self._ready = False
-        self._writer = threading.Lock()
+        self._writer = threading.RLock()
 
+    @abstractmethod
     def close(self) -> None:
-        """Close the connections, so that the one file holds everything. It opens again if used."""
-        self._engine.dispose()
-        self._ready = False
+        """Close the connections. They open again if used."""
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection | None]:
-        """Give a consistent view, or ``None`` where nothing was ever written."""
-        with self._explained():
-            if not self.file.exists():
-                yield None
-                return
-            with self._engine.connect() as connection, connection.begin():
-                yield connection if _is_state(connection) else None
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection | None]:
+        """Give a consistent view, or ``None`` where nothing was ever written.
+
+        May raise ``Again``: whoever uses it is ``patient``.
+        """
+
+    @abstractmethod
+    def clock(self, connection: Connection) -> float:
+        """Return the time (seconds since whenever) that leases of this database expire by."""
+
+    @abstractmethod
+    def rot(self, connection: Connection) -> list[str]:
+        """Return what the database itself finds wrong with what it keeps."""
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give one short transaction; it is durable when the block is left.
 
-        Threads of one process queue here, where waiting is fair, and not at the file.
+        Threads of one process queue here, where waiting is fair, and not at the database. May
+        raise ``Again``: whoever uses it is ``patient``.
         """
-        with self._writer, self._explained():
+        with self._writer:
             if not self._ready:
                 self._prepare()
-            with self._begin() as connection:
+                self._ready = True
+            with self.transaction() as connection:
                 yield connection
 
-    @contextmanager
-    def _begin(self) -> Iterator[Connection]:
-        connect = self._engine.connect().execution_options(writes=True)
-        with connect as connection:
-            with connection.begin():
-                failpoint("state.begun")
-                yield connection
-                failpoint("state.commit")
-            failpoint("state.committed")
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Give one transaction that may write, in tables that are there."""
 
+    @abstractmethod
     def _prepare(self) -> None:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self._use_wal()
-        with self._begin() as connection:
-            there = _is_state(connection)
-            METADATA.create_all(connection)
-            if not there:
-                values = {
-                    "name": NAME,
-                    "schema_version": SCHEMA,
-                    "lineage": str(uuid.uuid4()),
-                    "serial": 0,
-                    "fence": 0,
-                    "outputs": "{}",
-                    "outputs_sha256": seal("outputs", "{}"),
-                }
-                connection.execute(insert(STATE).values(values))
-        self._ready = True
+        """See that the tables are there, and of this version."""
 
-    def _use_wal(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        with closing(self._engine.raw_connection()) as connection:
-            while True:
-                try:
-                    mode = connection.cursor().execute("PRAGMA journal_mode = WAL").fetchone()[0]
-                    break
-                except sqlite3.OperationalError as error:
-                    # This one statement does not wait by itself when another process is at it.
-                    if error_name(error) != "SQLITE_BUSY" or time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.01)
-        if mode != "wal":
+    def _create(self, connection: Connection) -> None:
+        """Make the tables of this version, and the workspace that there always is."""
+        METADATA.create_all(connection)
+        connection.execute(insert(STATE).values(new_workspace(NAME)))
+
+    def upgraded(self, connection: Connection) -> bool:
+        """Bring tables of an older version up to this one; false if they were of this version."""
+        found = check_version(self._version(connection))
+        if found == SCHEMA:
+            return False
+        from mlform.state.migrations import migrate  # noqa: PLC0415 - loads Alembic
+
+        migrate(connection, found)
+        return True
+
+    def _is_state(self, connection: Connection) -> bool:
+        """Tell whether there is a state to read here. Raises ``DiagnosedError`` if not for us."""
+        found = self._version(connection)
+        if found is None:
+            if self.workspace != NAME:
+                raise no_workspace(self.workspace, [NAME])
+            return False
+        check_version(found)
+        self._find(connection)
+        return True
+
+    def _find(self, connection: Connection) -> None:
+        """Raise ``DiagnosedError`` if the workspace is not here, or is no more."""
+        query = select(STATE.c.name, STATE.c.moved)
+        moved = {row.name: row.moved for row in connection.execute(query)}
+        if self.workspace not in moved:
+            raise no_workspace(self.workspace, list(moved))
+        check_moved(moved[self.workspace])
+
+    def _version(self, connection: Connection) -> object:
+        """Return the version of the tables; ``None`` where there are none."""
+        if not connection.dialect.has_table(connection, STATE.name, schema=self.schema):
+            return None
+        found = list(connection.execute(select(STATE.c.schema_version)).scalars())
+        return max(found) if found else ""
+
+
+def new_workspace(name: str) -> dict[str, object]:
+    """Return the row of a workspace that nothing was done in."""
+    return {
+        "name": name,
+        "schema_version": SCHEMA,
+        "lineage": str(uuid.uuid4()),
+        "serial": 0,
+        "fence": 0,
+        "outputs": "{}",
+        "outputs_sha256": seal("outputs", "{}"),
+    }
+
+
+def no_workspace(name: str, known: list[str]) -> Exception:
+    """Return the error for a workspace that is none."""
+    return stop(
+        "No such workspace",
+        f'There is no workspace "{name}" here.{did_you_mean(name, known)} There is: '
+        f"{', '.join(sorted(known))}. Make it with `mlform workspace new {name}`, or choose another"
+        " with `mlform workspace select`.",
+    )
+
+
+def open_database(url: str, workspace: str = NAME, schema: str | None = None) -> Database:
+    """Return the database that a URL names. Raises ``DiagnosedError`` for one of no known kind."""
+    kind = url.partition(":")[0]
+    if kind == "sqlite":
+        from mlform.state.sqlite import SqliteDatabase  # noqa: PLC0415 - one kind is enough
+
+        return SqliteDatabase(url, workspace)
+    if kind in {"postgresql", "postgres"}:
+        try:
+            from mlform.state.postgres import PostgresDatabase  # noqa: PLC0415 - loads its driver
+        except ModuleNotFoundError:
             raise stop(
-                "State cannot be used",
-                f"The file system of {self.file} has no shared memory, which a safe commit needs "
-                "(a network file system?). Keep the state on a local disk.",
-            )
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what a database driver raises into words."""
-        with explained(self.file):
-            try:
-                yield
-            except DatabaseError as error:
-                raise error.orig or error from None
-
-
-def rot(connection: Connection) -> list[str]:
-    """Return what the database itself finds wrong with its file."""
-    said = connection.exec_driver_sql("PRAGMA integrity_check").scalars()
-    return [str(line) for line in said if line != "ok"]
-
-
-def _open(file: Path) -> Engine:
-    url = URL.create("sqlite", database=str(file))  # a path may hold what a URL gives a meaning
-    engine = create_engine(url, connect_args={"timeout": PATIENCE})
-
-    @event.listens_for(engine, "connect")
-    def _connect(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the BEGIN below is ours, not the driver's
-        connection.text_factory = lenient
-        connection.execute("PRAGMA synchronous = FULL")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-def _is_state(connection: Connection) -> bool:
-    """Tell whether there is a state here. Raises ``DiagnosedError`` if it is not for us."""
-    if not connection.dialect.has_table(connection, STATE.name):
-        return False
-    query = select(STATE.c.schema_version).where(STATE.c.name == NAME)
-    found = connection.execute(query).scalar()
-    check_version(found)
-    return True
+                "State backend needs psycopg",
+                "State in PostgreSQL needs its driver: pip install 'mlform[postgres]'.",
+            ) from None
+        return PostgresDatabase(url, workspace, schema)
+    raise stop(
+        "State backend is not supported",
+        f'State is kept in SQLite files ("sqlite:///path/to/state.db") and in PostgreSQL '
+        f'("postgresql://host/database"), not in "{kind}". Configure backend "sqlite" or '
+        '"postgres".',
+    )

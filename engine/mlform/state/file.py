@@ -18,8 +18,8 @@ from mlform.state.codec import checked_record, seal
 from mlform.state.model import Snapshot, damaged
 
 NAME: Final = "default"
-"""The one state a database holds."""
-SCHEMA: Final = 1
+"""The workspace that there always is."""
+SCHEMA: Final = 2
 """Version of the tables. A state with a higher one is refused."""
 PATIENCE: Final = 30
 """Seconds to wait for another process's transaction; each takes milliseconds."""
@@ -40,33 +40,59 @@ _OTHERWISE: Final = (
 )
 
 
-def snapshot(file: Path) -> Snapshot:
-    """Return everything recorded in a file now; where nothing was ever written, nothing."""
+def snapshot(file: Path, workspace: str = NAME) -> Snapshot | None:
+    """Return everything recorded in a file now; where nothing was ever written, nothing.
+
+    ``None`` where the file has no such workspace: the database itself says which there are.
+    """
     with explained(file):
         if not file.exists():
-            return Snapshot("", 0, {})
+            return Snapshot("", 0, {}) if workspace == NAME else None
         connect = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)
         with closing(connect) as database:
             database.text_factory = lenient
             database.execute("BEGIN")
             tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'state'"
             if database.execute(tables).fetchone() is None:
-                return Snapshot("", 0, {})
-            version = "SELECT schema_version FROM state WHERE name = ?"
-            found = database.execute(version, [NAME]).fetchone()
-            check_version(found[0] if found else None)
-            query = "SELECT lineage, serial, outputs, outputs_sha256 FROM state WHERE name = ?"
-            lineage, serial, outputs, sha256 = database.execute(query, [NAME]).fetchone()
-            rows = database.execute("SELECT address, data, sha256 FROM records").fetchall()
+                return Snapshot("", 0, {}) if workspace == NAME else None
+            found = database.execute("SELECT max(schema_version) FROM state").fetchone()[0]
+            found = check_version(found)
+            state = database.execute(_STATE[found], [workspace]).fetchone()
+            if state is None:
+                return None
+            lineage, serial, outputs, sha256, moved = state
+            check_moved(moved)
+            rows = database.execute(_RECORDS[found], [workspace]).fetchall()
     if seal("outputs", outputs) != sha256:
         raise damaged("The outputs are not what was written.")
     records = [checked_record(*row) for row in rows]
     return Snapshot(lineage, serial, {r.address: r for r in records}, json.loads(outputs))
 
 
-def check_version(found: object) -> None:
-    """Raise ``DiagnosedError`` if a state of this version is not for us."""
-    if not isinstance(found, int):
+_STATE: Final = {
+    1: "SELECT lineage, serial, outputs, outputs_sha256, NULL FROM state WHERE name = ?",
+    2: "SELECT lineage, serial, outputs, outputs_sha256, moved FROM state WHERE name = ?",
+}
+_RECORDS: Final = {
+    1: "SELECT address, data, sha256 FROM records WHERE 'default' = ?",
+    2: "SELECT address, data, sha256 FROM records WHERE workspace = ?",
+}
+"""How to read a file of each version, as it is."""
+
+
+def check_moved(moved: str | None) -> None:
+    """Raise ``DiagnosedError`` if what is here is the backup of a state that is elsewhere."""
+    if moved is not None:
+        raise stop(
+            "State has moved",
+            f"This state was moved to {moved}; what is here is its backup. Nothing was changed. "
+            "Configure that backend, or move the state back with `mlform init -migrate-state`.",
+        )
+
+
+def check_version(found: object) -> int:
+    """Return the version of a state. Raises ``DiagnosedError`` if it is not for us."""
+    if not isinstance(found, int) or found < 1:
         raise damaged("It does not say its version.")
     if found > SCHEMA:
         raise stop(
@@ -74,6 +100,7 @@ def check_version(found: object) -> None:
             f"The state has format {found}; this mlform knows {SCHEMA}. It was written by a newer "
             "mlform: upgrade, or use the one that wrote it.",
         )
+    return found
 
 
 @contextmanager

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, select, update
 
 from mlform.state.model import Spent
-from mlform.state.tables import HISTORY
+from mlform.state.tables import HISTORY, add, columns, ours, own
 
 _BATCH: Final = 500
-_COLUMNS: Final = [c for c in HISTORY.columns if c.name != "serial"]
+_COLUMNS: Final = [c for c in columns(HISTORY) if c.name != "serial"]
 """In the order of the fields of ``Spent``."""
 
 
@@ -27,24 +27,26 @@ def append(connection: Connection, serial: int, address: str, detail: Mapping[st
     """Add a line within the transaction of the journal entry that it is made from."""
     values = line(serial, address, detail)
     if values is not None:
-        connection.execute(insert(HISTORY).values(values))
+        add(connection, HISTORY, values)
 
 
 def move(connection: Connection, moves: Mapping[str, str]) -> None:
     """Give the lines of some addresses others, all at once: two may change places."""
     serials = {
-        new: list(connection.execute(_serials(old)).scalars())
+        new: list(connection.execute(_serials(connection, old)).scalars())
         for old, new in moves.items()
         if old != new
     }
     for new, found in serials.items():
         for start in range(0, len(found), _BATCH):
             chosen = HISTORY.c.serial.in_(found[start : start + _BATCH])
-            connection.execute(update(HISTORY).where(chosen).values(address=new))
+            moved = update(HISTORY).where(ours(connection, HISTORY), chosen)
+            connection.execute(moved.values(address=new))
 
 
-def _serials(address: str) -> Any:
-    return select(HISTORY.c.serial).where(HISTORY.c.address == address)
+def _serials(connection: Connection, address: str) -> Any:
+    chosen = ours(connection, HISTORY) & (HISTORY.c.address == address)
+    return select(HISTORY.c.serial).where(chosen)
 
 
 def latest(
@@ -53,14 +55,12 @@ def latest(
     """Return the last lines of each address up to a serial, newest first."""
     rank = func.row_number().over(partition_by=HISTORY.c.address, order_by=HISTORY.c.serial.desc())
     found: dict[str, list[Spent]] = {}
-    if not _kept(connection):
-        return found
     for start in range(0, len(addresses), _BATCH):
         chosen = HISTORY.c.address.in_(list(addresses[start : start + _BATCH]))
-        ranked = select(HISTORY, rank.label("rank")).where(chosen, HISTORY.c.serial <= serial)
-        inner = ranked.subquery()
-        columns = [inner.c[c.name] for c in _COLUMNS]
-        query = select(*columns).where(inner.c.rank <= most).order_by(inner.c.serial.desc())
+        ranked = own(connection, HISTORY).where(chosen, HISTORY.c.serial <= serial)
+        inner = ranked.add_columns(rank.label("rank")).subquery()
+        wanted = [inner.c[c.name] for c in _COLUMNS]
+        query = select(*wanted).where(inner.c.rank <= most).order_by(inner.c.serial.desc())
         for row in connection.execute(query).all():
             found.setdefault(row[0], []).append(Spent(*row))
     return found
@@ -68,13 +68,11 @@ def latest(
 
 def estimated(connection: Connection, serial: int, most: int) -> list[Spent]:
     """Return the last lines up to a serial that an estimate was made for, newest first."""
-    if not _kept(connection):
-        return []
     about = (HISTORY.c.serial <= serial) & HISTORY.c.expected.is_not(None)
-    query = select(*_COLUMNS).where(about).order_by(HISTORY.c.serial.desc()).limit(most)
+    query = (
+        select(*_COLUMNS)
+        .where(ours(connection, HISTORY), about)
+        .order_by(HISTORY.c.serial.desc())
+        .limit(most)
+    )
     return [Spent(*row) for row in connection.execute(query)]
-
-
-def _kept(connection: Connection) -> bool:
-    """Tell whether there is a history: a state last written by an older version has none."""
-    return connection.dialect.has_table(connection, HISTORY.name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlform.state.model import Lease, damaged
+from mlform.state.model import Lease, Work, damaged
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,15 @@ class Holder:
         started = _started(self.pid)
         return started is not None and started in {self.started, ""}
 
-    def lease(self, fence: int) -> Lease:
+    def same_boot(self) -> bool:
+        """Tell whether it took the lock on this machine, since it was started."""
+        return self.boot == _boot()
+
+    def lease(self, fence: int, work: Work | None = None) -> Lease:
         """Return the lease this holder has under a fence."""
         since = datetime.fromisoformat(self.since)
-        return Lease(self.id, fence, f"{self.user}@{self.host}", self.pid, self.operation, since)
+        who = f"{self.user}@{self.host}"
+        return Lease(self.id, fence, who, self.pid, self.operation, since, work or Work())
 
 
 def _user() -> str:

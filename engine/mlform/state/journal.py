@@ -11,15 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, select
 
 from mlform.address import Address
 from mlform.failpoints import failpoint
 from mlform.state.codec import text
-from mlform.state.database import Database
-from mlform.state.file import NAME
+from mlform.state.database import Database, patient
 from mlform.state.model import Entry, damaged
-from mlform.state.tables import JOURNAL, STATE
+from mlform.state.tables import JOURNAL, STATE, add, ours, own
 
 _PAGE: Final = 500
 _MARKS: Final = frozenset({"taint", "untaint", "watch", "no-op"})
@@ -36,35 +35,27 @@ def append(
     detail: Mapping[str, Any],
 ) -> None:
     """Add an entry at the end, within the transaction of what it tells of."""
-    last = connection.execute(
-        select(JOURNAL.c.sequence, JOURNAL.c.sha256).order_by(JOURNAL.c.sequence.desc()).limit(1)
-    ).one_or_none()
+    query = select(JOURNAL.c.sequence, JOURNAL.c.sha256).where(ours(connection, JOURNAL))
+    last = connection.execute(query.order_by(JOURNAL.c.sequence.desc()).limit(1)).one_or_none()
     sequence, previous = (
         (1, lineage(connection)) if last is None else (last.sequence + 1, last.sha256)
     )
     row = (sequence, serial, run, now(), operation, address, text(detail))
-    names = [c.name for c in JOURNAL.columns]
-    values = dict(zip(names, [*row, chain(previous, row)], strict=True))
-    connection.execute(insert(JOURNAL).values(values))
+    add(connection, JOURNAL, [*row, chain(previous, row)])
     failpoint("state.journalled")
 
 
 def lineage(connection: Connection) -> str:
     """Return what the chain starts from: no other state's journal fits this one."""
-    query = select(STATE.c.lineage).where(STATE.c.name == NAME)
+    query = select(STATE.c.lineage).where(ours(connection, STATE))
     return str(connection.execute(query).scalar())
 
 
 def entries(database: Database, address: Address | None = None) -> Iterator[Entry]:
     """Return entries, oldest first. Nothing is held open between one page and the next."""
-    query = select(JOURNAL).order_by(JOURNAL.c.sequence).limit(_PAGE)
-    if address is not None:
-        query = query.where(JOURNAL.c.address == str(address))
     last = 0
     while True:
-        with database.reading() as connection:
-            page = query.where(JOURNAL.c.sequence > last)
-            rows = [] if connection is None else connection.execute(page).all()
+        rows = _page(database, last, address)
         for row in rows:
             yield _entry(row)
         if len(rows) < _PAGE:
@@ -72,12 +63,25 @@ def entries(database: Database, address: Address | None = None) -> Iterator[Entr
         last = rows[-1].sequence
 
 
+@patient
+def _page(database: Database, last: int, address: Address | None) -> Sequence[Row[Any]]:
+    """Return some entries after a sequence."""
+    with database.reading() as connection:
+        if connection is None:
+            return []
+        query = own(connection, JOURNAL).where(JOURNAL.c.sequence > last)
+        if address is not None:
+            query = query.where(JOURNAL.c.address == str(address))
+        return connection.execute(query.order_by(JOURNAL.c.sequence).limit(_PAGE)).all()
+
+
 def unfinished(connection: Connection) -> list[Entry]:
     """Return the latest intent of each address that nothing came after."""
     about = JOURNAL.c.operation.in_(_ABOUT_EFFECTS) & JOURNAL.c.address.is_not(None)
+    about &= ours(connection, JOURNAL)
     latest = select(func.max(JOURNAL.c.sequence)).where(about).group_by(JOURNAL.c.address)
     query = (
-        select(JOURNAL)
+        own(connection, JOURNAL)
         .where(JOURNAL.c.sequence.in_(latest), JOURNAL.c.operation == "intent")
         .order_by(JOURNAL.c.sequence)
     )
@@ -88,7 +92,9 @@ def made(
     connection: Connection, address: Address, run: str | None, before: int | None
 ) -> Entry | None:
     """Return the last entry that tells how a record was made: in a run, or before a sequence."""
-    query = select(JOURNAL).where(JOURNAL.c.address == str(address), JOURNAL.c.operation == "done")
+    query = own(connection, JOURNAL).where(
+        JOURNAL.c.address == str(address), JOURNAL.c.operation == "done"
+    )
     if run is not None:
         query = query.where(JOURNAL.c.run == run)
     if before is not None:
@@ -102,14 +108,14 @@ def made(
 
 def since(connection: Connection, serial: int) -> list[Entry]:
     """Return the entries that raised the serial beyond one, oldest first."""
-    query = select(JOURNAL).where(JOURNAL.c.serial > serial).order_by(JOURNAL.c.sequence)
+    query = own(connection, JOURNAL).where(JOURNAL.c.serial > serial).order_by(JOURNAL.c.sequence)
     return [_entry(row) for row in connection.execute(query)]
 
 
 def runs(connection: Connection) -> list[Entry]:
     """Return the entries that tell of whole runs, oldest first."""
     about = JOURNAL.c.address.is_(None) & (JOURNAL.c.operation == "run")
-    rows = connection.execute(select(JOURNAL).where(about).order_by(JOURNAL.c.sequence))
+    rows = connection.execute(own(connection, JOURNAL).where(about).order_by(JOURNAL.c.sequence))
     return [_entry(row) for row in rows]
 
 

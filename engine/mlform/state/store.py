@@ -4,103 +4,94 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, case, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, case, delete, select, update
 
 from mlform.address import Address
-from mlform.diagnostics import DiagnosedError
 from mlform.failpoints import failpoint
 from mlform.state import history, journal
 from mlform.state.audit import audit
-from mlform.state.codec import record_data, seal, sound
+from mlform.state.codec import checked_record, record_data, seal, sound
 from mlform.state.codec import text as write
-from mlform.state.database import Database
-from mlform.state.file import NAME, snapshot
+from mlform.state.database import open_database, patient
+from mlform.state.file import NAME
 from mlform.state.holder import Holder
+from mlform.state.lock import Lock
 from mlform.state.model import (
     AlarmEvent,
     Entry,
     Lease,
-    LockedError,
     LostLeaseError,
     Realisation,
     Record,
     Revision,
     Snapshot,
     Spent,
+    Work,
     damaged,
 )
-from mlform.state.tables import ALARMS, CONSUMED, REALISATIONS, RECORDS, STATE
+from mlform.state.tables import (
+    ALARMS,
+    CONSUMED,
+    REALISATIONS,
+    RECORDS,
+    STATE,
+    add,
+    columns,
+    ours,
+    own,
+    state_row,
+)
 from mlform.values import canonical
 
 _BATCH: Final = 500
-_OURS: Final = STATE.c.name == NAME
 
 
 class SqlStore:
     """A store behind a database URL. Nothing is created until the lock is first taken."""
 
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
+    def __init__(self, url: str, workspace: str = NAME, schema: str | None = None) -> None:
+        self._database = open_database(url, workspace, schema)
+        self._lock = Lock(self._database)
 
     def close(self) -> None:
-        """Let go of the file. The store may be used again."""
+        """Let go of the database. The store may be used again."""
         self._database.close()
 
+    @patient
     def snapshot(self) -> Snapshot:
         """Return everything recorded now."""
-        return snapshot(self._database.file)
+        with self._database.reading() as connection:
+            if connection is None:
+                return Snapshot("", 0, {})
+            state = state_row(connection, lock=False)
+            rows = connection.execute(own(connection, RECORDS)).all()
+        if seal("outputs", state.outputs) != state.outputs_sha256:
+            raise damaged("The outputs are not what was written.")
+        records = [checked_record(*row) for row in rows]
+        outputs = json.loads(state.outputs)
+        return Snapshot(state.lineage, state.serial, {r.address: r for r in records}, outputs)
 
-    @contextmanager
-    def lock(self, operation: str) -> Iterator[Lease]:
-        """Take the lock for the length of a ``with`` block. Raises ``LockedError`` at once."""
-        lease = self._take(Holder.me(operation))
-        try:
-            yield lease
-        except BaseException:
-            with suppress(DiagnosedError):  # what ended the block matters more
-                self._release(lease.fence)
-            raise
-        else:
-            self._release(lease.fence)
-        finally:
-            self._database.close()
+    def lock(
+        self,
+        operation: str,
+        wait: float = 0.0,
+        waiting: Callable[[Lease], None] = lambda _holder: None,
+    ) -> AbstractContextManager[Lease]:
+        """Take the lock for the length of a ``with`` block."""
+        return self._lock.hold(operation, wait, waiting)
+
+    def announce(self, lease: Lease, work: Work) -> None:
+        """Tell whoever is refused the lock what it is held for."""
+        self._lock.announce(lease, work)
 
     def break_lock(self, lease: str) -> bool:
-        """Take the lock from the holder of a lease, by its id; ``False`` if it has it no more.
-
-        For a holder on another host, which cannot be seen to be dead. It is fenced: if it lives
-        after all, its next write fails.
-        """
-        with self._database.writing() as connection:
-            state = _state(connection)
-            if state.holder is None or Holder.parse(state.holder).id != lease:
-                return False
-            values = {"fence": state.fence + 1, "holder": None}
-            connection.execute(update(STATE).where(_OURS).values(values))
-            return True
-
-    def _take(self, holder: Holder) -> Lease:
-        with self._database.writing() as connection:
-            state = _state(connection)
-            if state.holder is not None:
-                current = Holder.parse(state.holder)
-                if current.alive():
-                    raise LockedError(current.lease(state.fence))
-            fence = int(state.fence) + 1
-            values = {"fence": fence, "holder": holder.dump()}
-            connection.execute(update(STATE).where(_OURS).values(values))
-        return holder.lease(fence)
-
-    def _release(self, fence: int) -> None:
-        """Give the lock back; with the fence raised, the lease is worth nothing from here on."""
-        with self._database.writing() as connection:
-            values = {"fence": fence + 1, "holder": None}
-            connection.execute(update(STATE).where(_OURS, STATE.c.fence == fence).values(values))
+        """Take the lock from the holder of a lease, by its id; ``False`` if it has it no more."""
+        return self._lock.broken(lease, Holder.me("force-unlock"))
 
     def intent(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> None:
         """Journal that a side effect is about to happen."""
@@ -114,6 +105,7 @@ class SqlStore:
         """Journal that a run is over, and what came of what it did not do."""
         self._note(lease, run, "run", None, detail)
 
+    @patient
     def made(
         self, address: Address, run: str | None = None, before: int | None = None
     ) -> Entry | None:
@@ -121,16 +113,19 @@ class SqlStore:
         with self._database.reading() as connection:
             return None if connection is None else journal.made(connection, address, run, before)
 
+    @patient
     def since(self, serial: int) -> Sequence[Entry]:
         """Return the entries that raised the serial beyond one, oldest first."""
         with self._database.reading() as connection:
             return [] if connection is None else journal.since(connection, serial)
 
+    @patient
     def runs(self) -> Sequence[Entry]:
         """Return the entry of each run that did anything, oldest first."""
         with self._database.reading() as connection:
             return [] if connection is None else journal.runs(connection)
 
+    @patient
     def put(self, lease: Lease, run: str, record: Record, detail: Mapping[str, Any]) -> int:
         """Write one record in place of any older one; return the new serial."""
         data = record_data(record)
@@ -138,35 +133,38 @@ class SqlStore:
         row = {"address": name, "data": written, "sha256": seal(name, written)}
         with self._database.writing() as connection:
             serial = _advance(connection, lease)
-            connection.execute(delete(RECORDS).where(RECORDS.c.address == name))
-            connection.execute(insert(RECORDS).values(row))
+            _drop(connection, name)
+            add(connection, RECORDS, row)
             journal.append(connection, serial, run, "done", name, {**detail, "record": data})
             history.append(connection, serial, name, detail)
         return serial
 
+    @patient
     def move(self, lease: Lease, run: str, records: Mapping[Address, Record]) -> int:
         """Write records in place of those at the addresses given, at once; return the serial."""
         with self._database.writing() as connection:
             serial = _advance(connection, lease)
             for address in records:
-                connection.execute(delete(RECORDS).where(RECORDS.c.address == str(address)))
+                _drop(connection, str(address))
             written = {str(a): record_data(r) for a, r in records.items()}
             for data in written.values():
                 line, name = write(data), data["address"]
                 row = {"address": name, "data": line, "sha256": seal(name, line)}
-                connection.execute(insert(RECORDS).values(row))
+                add(connection, RECORDS, row)
             journal.append(connection, serial, run, "moved", None, {"records": written})
             history.move(connection, {a: data["address"] for a, data in written.items()})
         return serial
 
+    @patient
     def forget(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> int:
         """Drop one record; return the new serial."""
         with self._database.writing() as connection:
             serial = _advance(connection, lease)
-            connection.execute(delete(RECORDS).where(RECORDS.c.address == str(address)))
+            _drop(connection, str(address))
             journal.append(connection, serial, run, "forget", str(address), detail)
         return serial
 
+    @patient
     def revise(self, lease: Lease, run: str, revision: Revision) -> int:
         """Write and drop records by hand, all of them at once; return the new serial."""
         written = {
@@ -176,31 +174,33 @@ class SqlStore:
         with self._database.writing() as connection:
             serial = _advance(connection, lease, revision.serial)
             for address, data in written.items():
-                connection.execute(delete(RECORDS).where(RECORDS.c.address == address))
+                _drop(connection, address)
                 if data is not None:
                     line = write(data)
                     row = {"address": address, "data": line, "sha256": seal(address, line)}
-                    connection.execute(insert(RECORDS).values(row))
+                    add(connection, RECORDS, row)
             if revision.outputs is not None:
                 detail["outputs"] = dict(revision.outputs)
                 outputs = write(detail["outputs"])
                 values = {"outputs": outputs, "outputs_sha256": seal("outputs", outputs)}
-                connection.execute(update(STATE).where(_OURS).values(values))
+                connection.execute(update(STATE).where(ours(connection, STATE)).values(values))
             journal.append(connection, serial, run, "revised", None, detail)
         return serial
 
+    @patient
     def put_outputs(self, lease: Lease, run: str, outputs: Mapping[str, Any]) -> None:
         """Write the outputs, if they differ from those recorded."""
         written = write(dict(outputs))
         with self._database.writing() as connection:
             _hold(connection, lease)
-            if _state(connection).outputs == written:
+            if state_row(connection).outputs == written:
                 return
             serial = _advance(connection, lease)
             values = {"outputs": written, "outputs_sha256": seal("outputs", written)}
-            connection.execute(update(STATE).where(_OURS).values(values))
+            connection.execute(update(STATE).where(ours(connection, STATE)).values(values))
             journal.append(connection, serial, run, "outputs", None, {"outputs": dict(outputs)})
 
+    @patient
     def history(
         self, addresses: Sequence[str], serial: int, most: int
     ) -> Mapping[str, Sequence[Spent]]:
@@ -210,11 +210,13 @@ class SqlStore:
                 return {}
             return history.latest(connection, addresses, serial, most)
 
+    @patient
     def estimated(self, serial: int, most: int) -> Sequence[Spent]:
         """Return the last steps up to a serial that had an estimate, newest first."""
         with self._database.reading() as connection:
             return [] if connection is None else history.estimated(connection, serial, most)
 
+    @patient
     def unfinished(self) -> Sequence[Entry]:
         """Return the intents that neither came off nor failed: a run was killed there."""
         with self._database.reading() as connection:
@@ -224,29 +226,36 @@ class SqlStore:
         """Return the journal, oldest first, of one address or of all."""
         return journal.entries(self._database, address)
 
+    @patient
     def verify(self) -> Sequence[str]:
         """Check the file, the hash chain, each row's own hash, and the rows against the chain."""
         with self._database.reading() as connection:
             if connection is None:
                 return []
-            return audit(connection)
+            rot = [f"the database file: {line}" for line in self._database.rot(connection)]
+            return rot + audit(connection)
 
+    @patient
     def realisations(self, keys: Sequence[str]) -> Mapping[str, Realisation]:
         """Return the selected realisation of each key that has one.
 
-        One whose row was damaged counts as none: the work is done again and remembered anew.
+        That of another workspace counts where this one has none. One whose row was damaged counts
+        as none: the work is done again and remembered anew.
         """
         found: dict[str, Realisation] = {}
         with self._database.reading() as connection:
             for start in range(0, len(keys) if connection is not None else 0, _BATCH):
                 assert connection is not None
+                others = REALISATIONS.c.workspace != self._database.workspace
+                order = (others, REALISATIONS.c.workspace, REALISATIONS.c.number.desc())
                 chosen = REALISATIONS.c.key.in_(list(keys[start : start + _BATCH]))
-                query = select(REALISATIONS).where(chosen).order_by(REALISATIONS.c.number.desc())
+                query = select(*columns(REALISATIONS)).where(chosen).order_by(*order)
                 for row in connection.execute(query):
                     if row.key not in found and sound(row):
                         found[row.key] = _realisation(row)
         return found
 
+    @patient
     def realise(self, lease: Lease, realisation: Realisation, *, select: bool = True) -> None:
         """Remember a result under its key, and select it; else those before it stay selected.
 
@@ -255,7 +264,7 @@ class SqlStore:
         key, digest = realisation.key, realisation.digest
         with self._database.writing() as connection:
             _hold(connection, lease)
-            rows = connection.execute(_ranked(key)).all()
+            rows = connection.execute(_ranked(connection, key)).all()
             same = next((row for row in rows if row.digest == digest and sound(row)), None)
             if same is not None and (not select or same.number == rows[0].number):
                 return
@@ -263,14 +272,17 @@ class SqlStore:
             if same is not None:
                 connection.execute(
                     delete(REALISATIONS).where(
-                        REALISATIONS.c.key == key, REALISATIONS.c.number == same.number
+                        ours(connection, REALISATIONS),
+                        REALISATIONS.c.key == key,
+                        REALISATIONS.c.number == same.number,
                     )
                 )
                 kept = same.attributes, same.receipt
             number = 1 if not rows else rows[0].number + 1 if select else rows[-1].number - 1
             row = (key, number, digest, *kept, seal(key, number, digest, *kept))
-            connection.execute(insert(REALISATIONS).values(row))
+            add(connection, REALISATIONS, row)
 
+    @patient
     def purged(
         self, lease: Lease, run: str, keys: Sequence[str], detail: Mapping[str, Any]
     ) -> None:
@@ -279,15 +291,18 @@ class SqlStore:
             _hold(connection, lease)
             for start in range(0, len(keys), _BATCH):
                 gone = REALISATIONS.c.key.in_(list(keys[start : start + _BATCH]))
-                connection.execute(delete(REALISATIONS).where(gone))
+                chosen = ours(connection, REALISATIONS) & gone
+                connection.execute(delete(REALISATIONS).where(chosen))
             journal.append(connection, 0, run, "purged", None, detail)
 
+    @patient
     def all_realisations(self, key: str) -> Sequence[Realisation]:
         """Return every sound realisation of a key, the selected one first."""
         with self._database.reading() as connection:
-            rows = [] if connection is None else connection.execute(_ranked(key)).all()
+            rows = [] if connection is None else connection.execute(_ranked(connection, key)).all()
         return [_realisation(row) for row in rows if sound(row)]
 
+    @patient
     def raise_alarm(
         self, lease: Lease, run: str, monitor: Address, payload: Mapping[str, Any]
     ) -> AlarmEvent | None:
@@ -297,36 +312,41 @@ class SqlStore:
         row = (name, who, at, write(dict(payload)))
         with self._database.writing() as connection:
             _hold(connection, lease)
-            if connection.execute(select(ALARMS.c.id).where(ALARMS.c.id == name)).first():
+            if connection.execute(own(connection, ALARMS).where(ALARMS.c.id == name)).first():
                 return None
-            connection.execute(insert(ALARMS).values((*row, seal(*row))))
+            add(connection, ALARMS, (*row, seal(*row)))
             journal.append(connection, 0, run, "event", who, {"alarm": name})
         return AlarmEvent(name, who, datetime.fromisoformat(at), dict(payload))
 
+    @patient
     def alarms(self) -> Sequence[AlarmEvent]:
         """Return every alarm, oldest first."""
         with self._database.reading() as connection:
             if connection is None:
                 return []
-            rows = connection.execute(select(ALARMS).order_by(ALARMS.c.at, ALARMS.c.id)).all()
-            consumed = connection.execute(select(CONSUMED)).all()
+            rows = connection.execute(
+                own(connection, ALARMS).order_by(ALARMS.c.at, ALARMS.c.id)
+            ).all()
+            consumed = connection.execute(own(connection, CONSUMED)).all()
         outcomes: dict[str, dict[str, str]] = {}
         for row in consumed:
             outcomes.setdefault(row.alarm, {})[row.trigger] = row.outcome
         return [_alarm(row, outcomes.get(row.id, {})) for row in rows]
 
+    @patient
     def consume(self, lease: Lease, run: str, event: str, trigger: str, outcome: str) -> None:
         """Mark an alarm as acted on by a trigger; once is for ever."""
         row = {"alarm": event, "trigger": trigger, "outcome": outcome}
         same = (CONSUMED.c.alarm == event) & (CONSUMED.c.trigger == trigger)
         with self._database.writing() as connection:
             _hold(connection, lease)
-            if connection.execute(select(CONSUMED).where(same)).first():
+            if connection.execute(own(connection, CONSUMED).where(same)).first():
                 return
-            connection.execute(insert(CONSUMED).values(row))
+            add(connection, CONSUMED, row)
             detail = {"alarm": event, "outcome": outcome}
             journal.append(connection, 0, run, "consume", trigger, detail)
 
+    @patient
     def _note(
         self, lease: Lease, run: str, operation: str, address: str | None, detail: Mapping[str, Any]
     ) -> None:
@@ -335,15 +355,15 @@ class SqlStore:
             journal.append(connection, 0, run, operation, address, detail)
 
 
-def _ranked(key: str) -> Select[Any]:
+def _ranked(connection: Connection, key: str) -> Select[Any]:
     """Return the query for the realisations of a key, the highest rank first."""
-    chosen = select(REALISATIONS).where(REALISATIONS.c.key == key)
+    chosen = own(connection, REALISATIONS).where(REALISATIONS.c.key == key)
     return chosen.order_by(REALISATIONS.c.number.desc())
 
 
-def _state(connection: Connection) -> Row[Any]:
-    """Return the state's own row, locked where the database locks rows."""
-    return connection.execute(select(STATE).where(_OURS).with_for_update()).one()
+def _drop(connection: Connection, address: str) -> None:
+    chosen = ours(connection, RECORDS) & (RECORDS.c.address == address)
+    connection.execute(delete(RECORDS).where(chosen))
 
 
 def _advance(connection: Connection, lease: Lease, least: int = 0) -> int:
@@ -351,7 +371,7 @@ def _advance(connection: Connection, lease: Lease, least: int = 0) -> int:
     higher = STATE.c.serial + 1
     query = (
         update(STATE)
-        .where(_OURS, STATE.c.fence == lease.fence)
+        .where(ours(connection, STATE), STATE.c.fence == lease.fence)
         .values(serial=case((higher < least, least), else_=higher) if least else higher)
         .returning(STATE.c.serial)
     )
@@ -363,7 +383,7 @@ def _advance(connection: Connection, lease: Lease, least: int = 0) -> int:
 
 
 def _hold(connection: Connection, lease: Lease) -> None:
-    if _state(connection).fence != lease.fence:
+    if state_row(connection).fence != lease.fence:
         raise _lost(lease)
 
 

@@ -168,7 +168,7 @@ class _Runner:
             root=self.root / run.module if run.module else self.root,
             given=Given(self.given.items, self.given.environment, known),
             registry=registry,
-            place=place,
+            folder=place,
             test_texts={self.file.name: self.file.text},
         )
 

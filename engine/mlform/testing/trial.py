@@ -8,19 +8,20 @@ from functools import cached_property
 from pathlib import Path
 
 from mlform.commands.session import Session
+from mlform.state.place import Place
 
 
 @dataclass
 class Trial(Session):
     """One run of a test: the spec is the user's, nothing else is."""
 
-    place: Path = field(default_factory=Path)
+    folder: Path = field(default_factory=Path)
     test_texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def local(self) -> Path:
         """The folder for local data."""
-        return self.place
+        return self.folder
 
     @property
     def keeps_pins(self) -> bool:
@@ -33,6 +34,6 @@ class Trial(Session):
         return {**super().texts, **self.test_texts}
 
     @cached_property
-    def state_file(self) -> Path:
+    def place(self) -> Place:
         """Where the state lies."""
-        return self.place / "state.db"
+        return Place.in_file(self.folder / "state.db")
