@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from tests.scenarios.command import Folder, Said
 
 SPEC = """\
@@ -217,3 +218,33 @@ def test_colour_only_where_it_is_wanted(folder: Folder) -> None:
     assert "\x1b[" in folder.mlform("plan").out
     folder.environment["NO_COLOR"] = "1"
     assert "\x1b[" not in folder.mlform("plan").out
+
+
+def test_what_planning_warns_of_is_told_to_machines_too(folder: Folder) -> None:
+    doubt = 'check "size" {\n  assert {\n    condition     = var.least > 5\n'
+    doubt += '    error_message = "Hardly any rows are asked for."\n  }\n}\n'
+    (folder.path / "main.mlf.hcl").write_text(SPEC + doubt)
+    contract = {name: _schema(name) for name in ("plan", "events")}
+    made = json.loads(folder.mlform("plan", "-json").out)
+    contract["plan"].validate(made)
+    assert [(d["severity"], d["address"]) for d in made["diagnostics"]] == [
+        ("warning", "check.size")
+    ]
+    assert made["diagnostics"][0]["range"]["file"] == "main.mlf.hcl"
+    lines = folder.mlform("apply", "-auto-approve", "-json").out.splitlines()
+    told = [json.loads(line) for line in lines]
+    for line in told:
+        contract["events"].validate(line)
+    warned = [line for line in told if line["type"] == "diagnostics"]
+    assert [d["detail"] for w in warned for d in w["diagnostics"]] == [
+        made["diagnostics"][0]["detail"]
+    ]
+    assert all(line["valid"] for line in warned)
+    # The exit code that means changes takes nothing away from what a person reads.
+    (folder.path / "d.csv").write_text("a,b\n1,x\n")
+    assert "Hardly any rows" in folder.mlform("plan", "-detailed-exitcode", expect=2).err
+
+
+def _schema(name: str) -> Draft202012Validator:
+    text = (Path(__file__).parents[2] / "schema" / f"{name}.schema.json").read_text("utf-8")
+    return Draft202012Validator(json.loads(text))

@@ -141,7 +141,7 @@ def plan(
             from mlform.render.page import page
 
             write_file(html, page(made, parallelism).encode())
-        say_plan(made, parallelism, json=json, markdown=markdown)
+        say_plan(made, session, parallelism, json=json, markdown=markdown)
         if out is not None and not json and not markdown:
             say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")
         if drift_exitcode and made.only_drift:
@@ -177,7 +177,7 @@ def apply(
     from mlform.commands.session import PlanOptions
 
     session = opt.open_session(directory, var, var_file)
-    with explained(session, as_json=json):
+    with explained(session, as_json=json, lines=True):
         given = None if saved is None else saved_plan(saved)
         quiet = auto_approve or given is not None
         approve = _approval(quiet=quiet, json=json, parallelism=parallelism)
@@ -218,7 +218,7 @@ def destroy(
     from mlform.commands.session import PlanOptions
 
     session = opt.open_session(directory, var, var_file)
-    with explained(session, as_json=json):
+    with explained(session, as_json=json, lines=True):
         approve = _approval(quiet=auto_approve, json=json, parallelism=parallelism)
         chosen = PlanOptions(tuple(target or ()), refresh=False, destroy=True, purge=purge)
         with reporter(json=json) as report:

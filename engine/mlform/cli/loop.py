@@ -36,7 +36,7 @@ def reapply(
     from mlform.render.loop import pull_data, pulls
 
     session = opt.open_session(directory, var, var_file)
-    with explained(session, as_json=json):
+    with explained(session, as_json=json, lines=True):
         with reporter(json=json) as report:
             done = run(session, report, parallelism=parallelism)
         if json:

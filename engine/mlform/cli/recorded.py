@@ -51,7 +51,7 @@ def show(
 
                 say(page(made))
             else:
-                say_plan(made, json=json, markdown=markdown)
+                say_plan(made, session, json=json, markdown=markdown)
             return
         snapshot = session.snapshot()
         if json:

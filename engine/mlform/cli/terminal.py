@@ -50,12 +50,15 @@ def say_json(data: Any, *, lines: bool = False) -> None:
     say(f"{text}\n")
 
 
-def say_plan(made: Plan, parallelism: int = 2, *, json: bool, markdown: bool) -> None:
-    """Write a plan: as text, as JSON, or as Markdown."""
+def say_plan(
+    made: Plan, session: Session, parallelism: int = 2, *, json: bool, markdown: bool
+) -> None:
+    """Write a plan: as text, as JSON with what there is to warn of, or as Markdown."""
     if json:
+        from mlform.commands.explaining import ordered
         from mlform.render.document import plan as document
 
-        say_json(document(made, parallelism))
+        say_json(document(made, parallelism, ordered(session.diagnostics, session.texts)))
     elif markdown:
         from mlform.render.markdown import plan as as_markdown
 
@@ -67,12 +70,19 @@ def say_plan(made: Plan, parallelism: int = 2, *, json: bool, markdown: bool) ->
 
 
 @contextmanager
-def explained(session: Session, *, as_json: bool = False) -> Iterator[None]:
-    """Turn errors of a command into text and an exit code; tell the warnings at the end."""
+def explained(session: Session, *, as_json: bool = False, lines: bool = False) -> Iterator[None]:
+    """Turn errors of a command into text and an exit code; tell the warnings at the end.
+
+    Of a command that writes JSON, those of one that writes it in ``lines``: another's document
+    has them, if they belong there.
+    """
     from mlform.state.model import LockedError, LostLeaseError
 
     try:
         yield
+    except typer.Exit:
+        _warnings(session, as_json=as_json, lines=lines)
+        raise
     except DiagnosedError as error:
         _problems(session, error.diagnostics, as_json=as_json)
         raise typer.Exit(1) from None
@@ -90,10 +100,14 @@ def explained(session: Session, *, as_json: bool = False) -> Iterator[None]:
         where = f" {error.filename}" if error.filename else ""
         _plain_error("System error", f"{error.strerror or error}{where}.", as_json=as_json)
         raise typer.Exit(1) from None
+    _warnings(session, as_json=as_json, lines=lines)
+
+
+def _warnings(session: Session, *, as_json: bool, lines: bool) -> None:
     warnings = Diagnostics()
     warnings.extend(session.diagnostics)
-    if not as_json and list(warnings):
-        _problems(session, warnings, as_json=False)
+    if list(warnings) and (lines or not as_json):
+        _problems(session, warnings, as_json=as_json)
 
 
 def _problems(session: Session, diagnostics: Diagnostics, *, as_json: bool) -> None:

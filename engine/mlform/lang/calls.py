@@ -52,7 +52,9 @@ def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
         problem = function.wrong_count(len(expr.arguments), expand=expr.expand)
         if problem:
             return ev.fault(WRONG_COUNT, f"{expr.name} {problem}.", expr)
-        return function.run(ev, expr, bound)
+        before = ev.faults
+        made = function.run(ev, expr, bound)
+        return made if ev.faults == before else UNKNOWN
     before = ev.faults
     given = [(*_reveal(ev.value(a, bound), function), a) for a in expr.arguments]
     marked = any(m for _, m, _ in given)

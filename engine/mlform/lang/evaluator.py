@@ -173,5 +173,5 @@ class Unused(Evaluator):
         before = self.faults
         found = super().value(expr, bound)
         if self.faults > before and isinstance(expr, _BARE_IF_WRONG):
-            return reveal(found)[0]
+            found, _ = reveal(found)
         return found

@@ -6,12 +6,14 @@ The file that ``plan -out`` writes is another thing: all that ``apply`` needs, f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from mlform.diagnostics import Diagnostic
 from mlform.plan import OPEN, Action, Deferred, Drift, Estimate, Plan, Purge, Reason, Step
 from mlform.plan.times import Length, times
 from mlform.refresh import ImportFact
+from mlform.render.diagnostics import as_data
 from mlform.render.purge import held_by
 from mlform.render.reasons import reason_lines
 from mlform.values import concealed
@@ -20,8 +22,8 @@ VERSION: Final = "1.0"
 """Of the document. The second number grows with every addition, the first with any other change."""
 
 
-def plan(it: Plan, parallelism: int = 2) -> dict[str, Any]:
-    """Return a plan as plain data; durations are in seconds."""
+def plan(it: Plan, parallelism: int = 2, problems: Iterable[Diagnostic] = ()) -> dict[str, Any]:
+    """Return a plan as plain data, with what its making warned of; durations are in seconds."""
     before = {str(s.address): s.estimate for s in it.steps if s.estimate is not None}
     return {
         "format_version": VERSION,
@@ -50,6 +52,7 @@ def plan(it: Plan, parallelism: int = 2) -> dict[str, Any]:
         "drift": [_drift(d) for d in it.drift],
         "purging": None if it.purging is None else dict(vars(it.purging)),
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in it.notes],
+        "diagnostics": as_data(problems),
         "totals": _totals(it, parallelism),
     }
 

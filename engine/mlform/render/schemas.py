@@ -229,6 +229,7 @@ def plan() -> Schema:
             "purging": _said(_or_null(purging), "How data are deleted; null: they are kept."),
             "drift": _said(_list(drift), "Whatever is not as recorded, whether it counts or not."),
             "notes": _list(_object({"what": _TEXT, "address": _TEXT, "text": _TEXT})),
+            "diagnostics": _said(_list(_problem()), "What there is to warn of."),
             "totals": _totals(),
         }
     )
@@ -263,11 +264,10 @@ def _totals() -> Schema:
     )
 
 
-def diagnostics() -> Schema:
-    """Return the shape of the problems a command reports."""
+def _problem() -> Schema:
     point = _object({"line": _WHOLE, "column": _WHOLE})
     place = _or_null(_object({"file": _TEXT, "start": point, "end": point}))
-    problem = _object(
+    return _object(
         {
             "severity": {"enum": ["error", "warning"]},
             "summary": _TEXT,
@@ -277,9 +277,17 @@ def diagnostics() -> Schema:
             "context": place,
         }
     )
+
+
+def _diagnostics() -> Schema:
     counts = {"valid": _FLAG, "error_count": _WHOLE, "warning_count": _WHOLE}
-    body = _object({"type": {"const": "diagnostics"}, **counts, "diagnostics": _list(problem)})
-    return {"$schema": _DRAFT, "title": "mlform diagnostics", **body}
+    kind = {"const": "diagnostics"}
+    return _object({"type": kind, **counts, "diagnostics": _list(_problem())})
+
+
+def diagnostics() -> Schema:
+    """Return the shape of the problems a command reports."""
+    return {"$schema": _DRAFT, "title": "mlform diagnostics", **_diagnostics()}
 
 
 def events() -> Schema:
@@ -341,6 +349,7 @@ def events() -> Schema:
             }
         )
     )
+    shapes.append(_said(_diagnostics(), "Errors, or what there was to warn of."))
     return {"$schema": _DRAFT, "title": "mlform events", "oneOf": shapes}
 
 
