@@ -11,6 +11,7 @@ from typing import Any
 from mlform.apply import Event, Finished, Outcome
 from mlform.apply import apply as carry_out
 from mlform.apply.run import World as Applying
+from mlform.commands.holding import telling
 from mlform.commands.session import PlanOptions, Session, new_run
 from mlform.config import Given
 from mlform.execute import Message, Partial, Result, Task
@@ -344,6 +345,7 @@ class World:
                 local=session.local,
                 run=new_run(),
                 secrets=session.secrets,
+                hold=telling(session),
             )
             self.outcome = carry_out(plan, snapshot, world, self.events.append)
         return self.ran()

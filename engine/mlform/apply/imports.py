@@ -43,11 +43,12 @@ def take_over(
     }
     new = replace(record, needs=step.refers_to, protected=step.protected, receipt=receipt)
     with stepper.writing:
+        world.hold_for(new)
         if offer.resource.reusable:
             for key in {new.key, full_key(new.key, new.decision_key)}:
                 made = Realisation(key, new.digest, new.attributes, receipt)
                 world.store.realise(world.lease, made)
-        world.store.put(world.lease, world.run, new, {"action": "import", "id": found.id})
+        world.keep(new, {"action": "import", "id": found.id})
         stepper.records.put(new)
         stepper.outcome.imported[step.address] = found.id
     stepper.report(Imported(step.address, found.id, new.digest))
@@ -69,7 +70,7 @@ def adopt(stepper: Stepper, step: Step, attributes: Mapping[str, Any]) -> None:
         receipt |= {"changed": True, "adopted": {"by": "", "at": "", **who}}
     with stepper.writing:
         new = replace(new, receipt=receipt)
-        world.store.put(world.lease, world.run, new, {"action": "adopt"})
+        world.keep(new, {"action": "adopt"})
         stepper.records.put(new)
         stepper.outcome.adopted.append(step.address)
     names = tuple(str(r["subject"]) for r in drift)

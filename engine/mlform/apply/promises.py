@@ -23,6 +23,17 @@ Compare = Callable[[Mapping[str, Any], Mapping[str, Any]], Sequence[Mapping[str,
 """Asks the type how two results of one key differ: each ``{"what", "text", "within"}``."""
 
 
+def still_there(step: Step, attributes: Mapping[str, Any], store: LocalStore) -> None:
+    """Refuse to record what was collected since it was found. Raises ``StepFailed``."""
+    lost = [a["digest"] for a in artifacts_in(attributes) if a["digest"] not in store]
+    if lost:
+        detail = (
+            f"The result that {step.address} was to take again has been collected meanwhile: "
+            f"{', '.join(short(d) for d in lost)}. Plan again, which makes it anew."
+        )
+        raise StepFailed("Artifact lost", detail)
+
+
 def check_given(
     step: Step,
     offer: Offer,

@@ -14,6 +14,7 @@ from mlform.plan import Purging, Step
 from mlform.plan.lineage import Hold, Lineage, named, window_start
 from mlform.refresh.observe import artifacts_in
 from mlform.refresh.recorded import Recorded
+from mlform.refresh.results import Results
 
 if TYPE_CHECKING:
     from mlform.apply.run import World
@@ -50,6 +51,9 @@ def sweep(
     keys = _forgotten(world, steps, set(goes))
     detail = {"artifacts": goes, "addresses": [str(s.address) for s in steps]}
     world.store.purged(world.lease, world.run, keys, detail)
+    results = Results(world.store, world.looker)
+    for key in keys:
+        results.withdraw(key)
     kept = [
         f"artifact {a[7:19]}, after all: {held[a].by} holds it"
         for a in sorted(wanted & held.keys())

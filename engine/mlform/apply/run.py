@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,12 +25,13 @@ from mlform.plan import Action, Plan, Step
 from mlform.plan.times import times
 from mlform.refresh import Looker
 from mlform.refresh.moves import moved_pins, relocated, rename
+from mlform.refresh.observe import artifacts_in
 from mlform.refresh.pins import read_pins, write_pins
 from mlform.refresh.recorded import Recorded
 from mlform.registry import Registry
 from mlform.sdk import CancelledError
-from mlform.state.model import Lease, LostLeaseError, Snapshot, Store
-from mlform.values import Value, conceal, is_known, plain
+from mlform.state.model import Lease, LostLeaseError, Record, Snapshot, Store
+from mlform.values import Value, conceal, handles, is_known, plain
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,18 @@ class World:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Who and from which commit."""
     secrets: Mapping[str, Value] = field(default_factory=dict)
+    hold: Callable[[Iterable[str]], None] = lambda _digests: None
+    """Tells the artifact store what is to be recorded, before it is."""
+
+    def keep(self, record: Record, detail: Mapping[str, Any]) -> None:
+        """Write a record, once the store knows what it holds. Raises ``StepFailed``."""
+        self.hold_for(record)
+        self.store.put(self.lease, self.run, record, detail)
+
+    def hold_for(self, record: Record) -> None:
+        """Hold the artifacts of what is to be recorded."""
+        taken = {str(h.digest) for h in handles(record.arguments) if h.attribute is not None}
+        self.hold(taken | {a["digest"] for a in artifacts_in(record.attributes)})
 
 
 @dataclass

@@ -15,7 +15,7 @@ from mlform.apply.current import check_code
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.facts import facts_now
 from mlform.apply.imports import take_over
-from mlform.apply.promises import check_given, keep_promise
+from mlform.apply.promises import check_given, keep_promise, still_there
 from mlform.apply.provider import StepFailed, call, compared
 from mlform.apply.recording import Making, measured, record_of
 from mlform.apply.removal import Remover, lent
@@ -154,9 +154,7 @@ class Stepper:
         )
         if kept != record:
             with self.writing:
-                self.world.store.put(
-                    self.world.lease, self.world.run, kept, {"action": Action.NO_OP.value}
-                )
+                self.world.keep(kept, {"action": Action.NO_OP.value})
                 self.records.put(kept)
         return kept
 
@@ -306,7 +304,7 @@ class Stepper:
         else:
             new = refreshed(offer.resource, making.old, new.attributes)
         with self.writing:
-            self.world.store.put(self.world.lease, self.world.run, new, {"action": "unfinished"})
+            self.world.keep(new, {"action": "unfinished"})
             failpoint("apply.partly")
             self.records.put(new)
 
@@ -320,7 +318,10 @@ class Stepper:
     def _write(
         self, step: Step, offer: Offer, new: Record, decision: Decision, took: Spent | None
     ) -> None:
-        store, lease, run = self.world.store, self.world.lease, self.world.run
+        store, lease = self.world.store, self.world.lease
+        self.world.hold_for(new)
+        if decision.action is Action.REUSE:
+            still_there(step, new.attributes, self.world.looker.artifacts)
         if offer.resource.reusable and decision.action in {Action.RUN, Action.DECIDE}:
             for key in {new.key, full_key(new.key, new.decision_key)}:
                 made = Realisation(key, new.digest, new.attributes, new.receipt)
@@ -329,7 +330,7 @@ class Stepper:
                 self.results.publish(made)
                 failpoint("apply.published")
         detail = {"action": decision.action.value, "spent": took and took.as_data()}
-        store.put(lease, run, new, detail)
+        self.world.keep(new, detail)
         failpoint("apply.recorded")
         self.records.put(new)
         self.outcome.done[step.address] = decision.action

@@ -77,5 +77,5 @@ def watch(
         if event is not None:
             raised.append(event)
     if dict(record.attributes) != attributes:
-        world.store.put(world.lease, world.run, seen, {"action": "watch"})
+        world.keep(seen, {"action": "watch"})
     return attributes, raised

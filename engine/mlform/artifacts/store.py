@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
+from mlform.artifacts.blobs import Blobs, LocalBlobs
 from mlform.artifacts.digests import FileDigests
 from mlform.files import make_folder, publish, settle
 from mlform.sdk import Artifact
@@ -34,6 +35,8 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.blobs: Blobs = LocalBlobs(root)
+        """All that the store has, as files by name."""
         self._verified: set[str] = set()
         self._guard = threading.Lock()
         self._swept = False
@@ -46,7 +49,7 @@ class LocalStore:
     def put_bytes(self, data: bytes, media_type: str = "application/octet-stream") -> Artifact:
         """Put bytes in. Raises ``OSError`` where the disk is full."""
         name = hashlib.sha256(data).hexdigest()
-        if self._holds(name):
+        if self._holds(name) and self._touched(name):
             return Artifact(digest=f"sha256:{name}", size=len(data), media_type=media_type)
         return self._put(io.BytesIO(data), media_type)
 
@@ -120,6 +123,10 @@ class LocalStore:
                 settle(sink)
             publish(fresh, self._action(key), 0o644)
 
+    def memo_drop(self, key: str) -> None:
+        """Forget what an action key gave."""
+        self._action(key).unlink(missing_ok=True)
+
     def _put(self, source: IO[bytes], media_type: str) -> Artifact:
         hasher, size = hashlib.sha256(), 0
         with self._fresh() as fresh:
@@ -130,9 +137,28 @@ class LocalStore:
                     size += len(chunk)
                 settle(sink)
             name = hasher.hexdigest()
-            if not self._holds(name):
+            if not (self._holds(name) and self._touched(name)):
                 publish(fresh, self._object(name), 0o444)
         return Artifact(digest=f"sha256:{name}", size=size, media_type=media_type)
+
+    def _touched(self, name: str) -> bool:
+        """Make an object as young as if it were put now, so that it is not collected meanwhile."""
+        try:
+            os.utime(self._object(name))
+        except FileNotFoundError:
+            return False
+        except PermissionError:  # someone else's, in a shared store
+            pass
+        return True
+
+    def check(self, digest: str) -> bool:
+        """Read an object whole; set it aside if it is not what its digest says."""
+        name = _name(digest)
+        if name is None:
+            return False
+        with self._guard:
+            self._verified.discard(name)
+        return self._holds(name)
 
     def _holds(self, name: str) -> bool:
         """Tell whether an object is there and is what its name says; read once per process."""

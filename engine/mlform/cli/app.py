@@ -33,6 +33,8 @@ state_app = typer.Typer(
 monitor_app = typer.Typer(help="Let monitors look.", no_args_is_help=True)
 app.add_typer(state_app, name="state")
 app.add_typer(monitor_app, name="monitor")
+store_app = typer.Typer(help="Check and clean the artifact store.", no_args_is_help=True)
+app.add_typer(store_app, name="store")
 
 
 @app.command()
@@ -320,6 +322,7 @@ from mlform.cli import (  # noqa: E402 - their commands join the app above
     recorded,
     reproducing,
     state,
+    storing,
     testing,
 )
 
@@ -333,6 +336,7 @@ providers.register(app)
 testing.register(app)
 recorded.register(app)
 state.register(state_app)
+storing.register(store_app)
 
 reproducing.register(app)
 

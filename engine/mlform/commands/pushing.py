@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlform.commands.holding import telling
 from mlform.commands.session import Session, new_run, provenance
 from mlform.diagnostics import stop
 from mlform.state.differences import Past, Pushed, compared
@@ -46,12 +47,17 @@ def push(session: Session, file: Path, *, force: bool = False, dry_run: bool = F
         raise stop("Invalid state document", f"{file} is not UTF-8. Nothing was changed.") from None
     if dry_run:
         return _checked(document, session.snapshot(), file, force=force)
+    from mlform.plan.lineage import named
+
     with session.store.lock("state push") as lease:
         now = session.store.snapshot()
         told = _checked(document, now, file, force=force)
         if not told.differences:
             return replace(told, serial=now.serial)
         given = document.snapshot
+        digests = [named(r.arguments, r.attributes) for r in document.snapshot.records.values()]
+        digests += [named(r.attributes) for r in document.results]
+        telling(session)(set().union(*digests))
         for result in document.results:  # before the records that name them
             session.store.realise(lease, result)
         source = {"lineage": given.lineage, "serial": given.serial, "forced": force}

@@ -242,6 +242,7 @@ class _Again:
         self, record: Record, made: Mapping[str, Any], after: str, seconds: float
     ) -> None:
         from mlform.plan.decide import full_key
+        from mlform.plan.lineage import named
         from mlform.state.model import Realisation
 
         receipt = {
@@ -250,6 +251,7 @@ class _Again:
             "reproduces": record.receipt.get("run"),
             "seconds": round(seconds, 3),
         }
+        self.world.hold(named(made))
         for key in sorted({record.key, full_key(record.key, record.decision_key)}):
             realisation = Realisation(key, after, made, receipt)
             self.world.store.realise(self.world.lease, realisation, select=False)

@@ -200,6 +200,11 @@ class Session:
         return LocalStore(self._shared_store or self.local / "store")
 
     @property
+    def audit_window(self) -> float:
+        """For how many seconds what has served holds what it was made from."""
+        return self._settings.audit_window
+
+    @property
     def _shared_store(self) -> Path | None:
         """The folder of the artifact store that the spec shares with others, if it does."""
         path = self._settings.store_path
@@ -282,7 +287,7 @@ class Session:
         from mlform.plan.purge import Retention
 
         assert self.as_of is not None, "deleting asks for the time"
-        how = Purging(self._settings.audit_window, shared=self._shared_store is not None)
+        how = Purging(self.audit_window, shared=self._shared_store is not None)
         as_of = datetime.fromisoformat(self.as_of)
         return Retention(how, self.store.journal, self.store.all_realisations, as_of)
 

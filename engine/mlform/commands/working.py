@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from mlform.commands.holding import telling
 from mlform.commands.session import Session, new_run, provenance
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def at_work(
             run=new_run(),
             provenance=provenance(session.root),
             secrets=secrets or {},
+            hold=telling(session),
         )
         yield world, stopping
 

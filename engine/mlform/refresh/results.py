@@ -55,6 +55,11 @@ class Results:
         store = self.looker.artifacts
         store.memo_put(_name(realisation.key), store.put_bytes(text.encode(), "application/json"))
 
+    def withdraw(self, key: str) -> None:
+        """Let a shared store forget what a key gave."""
+        if self.looker.shared:
+            self.looker.artifacts.memo_drop(_name(key))
+
     @contextmanager
     def alone(self, key: str | None) -> Iterator[bool]:
         """Let one step at a time make the result of a key; true if another was at it just now."""

@@ -379,6 +379,10 @@ class Store(Protocol):
     ) -> None:
         """Forget every result of these keys, and journal what is deleted for good."""
 
+    def results(self) -> Iterator[Realisation]:
+        """Return every result that every key has had."""
+        ...
+
     def all_realisations(self, key: str) -> Sequence[Realisation]:
         """Return every realisation of a key, the selected one first."""
         ...

@@ -296,6 +296,14 @@ class SqlStore:
             journal.append(connection, 0, run, "purged", None, detail)
 
     @patient
+    def results(self) -> Iterator[Realisation]:
+        """Return every sound result that every key has had."""
+        with self._database.reading() as connection:
+            query = None if connection is None else own(connection, REALISATIONS)
+            rows = [] if connection is None else connection.execute(query).all()
+        return iter([_realisation(row) for row in rows if sound(row)])
+
+    @patient
     def all_realisations(self, key: str) -> Sequence[Realisation]:
         """Return every sound realisation of a key, the selected one first."""
         with self._database.reading() as connection:

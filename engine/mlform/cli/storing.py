@@ -1,0 +1,70 @@
+"""``mlform store``: the artifact store."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlform.cli import options as opt
+from mlform.cli.terminal import explained, say, say_json
+
+Grace = Annotated[
+    str,
+    typer.Option(
+        "--grace", metavar="TIME", help="Keep what was put less than this ago: 24h, 2d, 0s."
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would delete.")]
+
+
+def register(store_app: typer.Typer) -> None:
+    """Add the commands of this page to ``mlform store``."""
+    store_app.command()(gc)
+    store_app.command()(verify)
+
+
+def gc(
+    directory: opt.Directory = opt.HERE,
+    grace: Grace = "24h",
+    dry_run: DryRun = False,
+    drop: Annotated[
+        str | None,
+        typer.Option(
+            "--drop", metavar="LINEAGE", help="Let go of what a state that is no more has held."
+        ),
+    ] = None,
+    json: opt.Json = False,
+) -> None:
+    """Delete the artifacts that nothing holds: no record, no lineage, no state that shares them."""
+    from mlform.commands.storing import collect
+    from mlform.config.retention import seconds
+    from mlform.diagnostics import stop
+    from mlform.render.storing import collected, collected_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        wait = seconds(grace)
+        if wait is None:
+            raise stop("Invalid option", f'-grace is a time such as 24h, 2d or 0s, not "{grace}".')
+        done, others = collect(session, grace=wait, dry_run=dry_run, drop=drop)
+        if json:
+            say_json(collected_data(done, others, dry_run=dry_run))
+        else:
+            say(collected(done, others, dry_run=dry_run))
+
+
+def verify(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
+    """Read every artifact; set aside what is corrupt, and say who uses it. Exit code 1 then."""
+    from mlform.commands.storing import verify as check
+    from mlform.render.storing import verified, verified_data
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        found = check(session)
+        if json:
+            say_json(verified_data(found))
+        else:
+            say(verified(found))
+    if found.corrupt or found.missing:
+        raise typer.Exit(1)
