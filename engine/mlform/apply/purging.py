@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlform.artifacts.roots import Collecting, roots
 from mlform.plan import Purging, Step
 from mlform.plan.lineage import Hold, Lineage, named, window_start
 from mlform.refresh.observe import artifacts_in
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Purged:
     """What was deleted: how many artifacts, and their bytes.
 
-    ``left`` are those that other states may use: ``store gc`` deletes them.
+    ``left`` are those that other states use, or may use: ``store gc`` deletes them.
     """
 
     objects: int = 0
@@ -60,9 +61,12 @@ def sweep(
     ]
     if how.shared:
         return Purged(left=len(goes)), kept
-    sizes = [world.looker.artifacts.remove(artifact) for artifact in goes]
+    blobs, own = world.looker.artifacts.blobs, world.store.snapshot().lineage
+    with Collecting(blobs):
+        others = {d for r in roots(blobs) if r.lineage != own for d in r.digests}
+        sizes = [world.looker.artifacts.remove(a) for a in goes if a not in others]
     there = [size for size in sizes if size is not None]
-    return Purged(len(there), sum(there)), kept
+    return Purged(len(there), sum(there), len(others.intersection(goes))), kept
 
 
 def _forgotten(world: World, steps: Sequence[Step], goes: set[str]) -> list[str]:

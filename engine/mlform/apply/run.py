@@ -248,6 +248,9 @@ class _Run:
                 "deletes the rest."
             )
             self._fail(steps[-1], "Data not deleted", detail, "")
+        except DiagnosedError as error:
+            first = error.diagnostics.errors[0]
+            self._fail(steps[-1], first.summary, f"{first.detail} No data were deleted.", "")
         else:
             self.outcome.kept += kept
 

@@ -126,7 +126,7 @@ def outcome(it: Outcome) -> Styled:
 
 def _purged(it: Purged) -> str:
     many = "1 artifact" if it.objects == 1 else f"{it.objects} artifacts"
-    left = f"; {it.left} in the shared store are left to `mlform store gc`" if it.left else ""
+    left = f"; {it.left} that other states may use are left to `mlform store gc`" if it.left else ""
     return f"Deleted for good: {many}, {size(it.size)}{left}."
 
 

@@ -299,8 +299,9 @@ class SqlStore:
     def results(self) -> Iterator[Realisation]:
         """Return every sound result that every key has had."""
         with self._database.reading() as connection:
-            query = None if connection is None else own(connection, REALISATIONS)
-            rows = [] if connection is None else connection.execute(query).all()
+            if connection is None:
+                return iter(())
+            rows = connection.execute(own(connection, REALISATIONS)).all()
         return iter([_realisation(row) for row in rows if sound(row)])
 
     @patient
