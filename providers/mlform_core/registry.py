@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field, field_validator
 
 from mlform.sdk import (
+    Approval,
+    Approvals,
     Arguments,
     Artifact,
     Attributes,
@@ -27,6 +30,8 @@ class PromotionRules(Arguments):
 
     require: list[Handle] = Field(default_factory=list)
     approvals: int = Field(default=0, ge=0)
+    roles: list[str] = Field(default_factory=list)
+    """Each of these must be a role of someone who approves."""
 
     @field_validator("require")
     @classmethod
@@ -83,11 +88,12 @@ class Registry(
         version = versions.setdefault(candidate.digest, max(versions.values(), default=0) + 1)
         champion = before.champion if before else None
         promotions = before.promotions if before else ()
-        objections = _objections(new, candidate, champion)
+        objections = _objections(new, candidate, champion, ctx.approvals)
         if not objections:
             if champion is None or champion.digest != candidate.digest:
                 replaced = None if champion is None else versions[champion.digest]
                 gates = sorted(gate.address for gate in new.champion.require)
+                approvers = sorted({it.by for it in ctx.approvals})
                 promotions = (
                     *promotions,
                     {
@@ -95,6 +101,7 @@ class Registry(
                         "digest": candidate.digest,
                         "replaces": replaced,
                         "gates": gates,
+                        **({"approved_by": approvers} if approvers else {}),
                     },
                 )
             champion = candidate
@@ -108,6 +115,10 @@ class Registry(
             promotions=promotions,
             held=tuple(_explain(version, champion_version, why) for why in objections),
         )
+
+    def approvals(self, new: RegistryArguments) -> Approvals:
+        """Ask for the approvals that promoting takes."""
+        return Approvals(new.champion.approvals, tuple(new.champion.roles))
 
     def import_(
         self,
@@ -147,7 +158,10 @@ class Registry(
 
 
 def _objections(
-    new: RegistryArguments, candidate: Artifact, champion: Artifact | None = None
+    new: RegistryArguments,
+    candidate: Artifact,
+    champion: Artifact | None = None,
+    approvals: Sequence[Approval] = (),
 ) -> list[str]:
     """Return what stands against making ``candidate`` champion, which may be it already."""
     found = []
@@ -163,9 +177,9 @@ def _objections(
         elif gate.attributes.get("passed") is not True:
             found.append(f"{gate.address} did not pass for {name}")
     promoted = champion is not None and champion.digest == candidate.digest
-    if new.champion.approvals and not found and not promoted:
-        count = new.champion.approvals
-        found.append(f"waits for {count} approval{'' if count == 1 else 's'}")
+    asks = Approvals(new.champion.approvals, tuple(new.champion.roles))
+    if not found and not promoted and (lacking := asks.missing(approvals)):
+        found.append(f"waits for {lacking} (`mlform approve`)")
     return found
 
 

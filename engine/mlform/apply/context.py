@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from mlform.artifacts import FileDigests, LocalStore
-from mlform.sdk import Artifact, Artifacts, Attributes, CancelledError, Context, Doing, Inputs
+from mlform.sdk import (
+    Approval,
+    Artifact,
+    Artifacts,
+    Attributes,
+    CancelledError,
+    Context,
+    Doing,
+    Inputs,
+)
 from mlform.values import digest
 
 
@@ -42,6 +51,7 @@ def describe(
     receipt: Mapping[str, Any],
     fresh: bool = False,
     purge: bool = False,
+    approvals: Sequence[Approval] = (),
 ) -> dict[str, Any]:
     """Return a context as plain data, to be sent to a worker.
 
@@ -61,6 +71,7 @@ def describe(
         "receipt": dict(receipt),
         "fresh": fresh,
         "purge": purge,
+        "approvals": [[it.by, list(it.roles)] for it in approvals],
     }
 
 
@@ -79,6 +90,7 @@ def make(data: Mapping[str, Any], channel: Channel) -> Context:
         digests=FileDigests(Path(data["cache"])),
         fresh=data["fresh"],
         purge=data["purge"],
+        approvals=tuple(Approval(by, tuple(roles)) for by, roles in data["approvals"]),
     )
 
 
@@ -96,6 +108,7 @@ class _Context:
     digests: FileDigests
     fresh: bool
     purge: bool
+    approvals: Sequence[Approval]
 
     @property
     def artifacts(self) -> Artifacts:

@@ -71,6 +71,10 @@ def record_of(
     if decision.action is Action.REUSE and decision.realisation is not None:
         made = decision.realisation.receipt
         receipt["made"] = {n: made[n] for n in ("run", "by", "at", "commit") if n in made}
+    if given := world.approved.get(step.address):
+        receipt["approvals"] = [
+            {"by": it.by, "roles": list(it.roles), "subject": it.subject} for it in given
+        ]
     if step.determinism != "none":
         receipt["determinism"] = step.determinism
     return Record(

@@ -172,4 +172,5 @@ def lent(world: World, step: Step, doing: Doing, key: str | None, home: str) -> 
         receipt=receipt,
         fresh=step.again,
         purge=step.purge is not None,
+        approvals=world.approved.get(step.address, ()),
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any, Final, TypeAlias
@@ -21,7 +21,8 @@ from mlform.apply.walk import walk
 from mlform.diagnostics import DiagnosedError
 from mlform.execute import Executor
 from mlform.failpoints import failpoint
-from mlform.plan import Action, Plan, Step
+from mlform.plan import Action, Plan, Reason, Step
+from mlform.plan.approvals import WHAT
 from mlform.plan.times import times
 from mlform.refresh import Looker
 from mlform.refresh.moves import moved_pins, relocated, rename
@@ -29,7 +30,7 @@ from mlform.refresh.observe import artifacts_in
 from mlform.refresh.pins import read_pins, write_pins
 from mlform.refresh.recorded import Recorded
 from mlform.registry import Registry
-from mlform.sdk import CancelledError
+from mlform.sdk import Approval, CancelledError
 from mlform.state.model import Lease, LostLeaseError, Record, Snapshot, Store
 from mlform.values import Value, conceal, handles, is_known, plain
 
@@ -49,6 +50,8 @@ class World:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Who and from which commit."""
     secrets: Mapping[str, Value] = field(default_factory=dict)
+    approved: Mapping[Address, Sequence[Approval]] = field(default_factory=dict)
+    """Who has agreed to steps that take approvals, each checked to be about exactly that."""
     hold: Callable[[Iterable[str]], None] = lambda _digests: None
     """Tells the artifact store what is to be recorded, before it is."""
 
@@ -212,6 +215,8 @@ class _Run:
         if step.action is Action.NO_OP and step.imported is None:
             self.stepper.keep(step)
             return True
+        if step.action is Action.HELD and self.stepper.approved(step):
+            step = replace(step, action=Action.DECIDE, reasons=(Reason(WHAT),))
         if step.action is Action.HELD:
             self._hold(step.address, tuple(r.subject for r in step.reasons))
             return True

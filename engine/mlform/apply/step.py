@@ -22,7 +22,7 @@ from mlform.apply.removal import Remover, lent
 from mlform.apply.settle import Roots, Settler
 from mlform.apply.spared import spared
 from mlform.failpoints import failpoint
-from mlform.plan import Action, Condition, Decision, Facts, Step, decide, severity
+from mlform.plan import Action, Condition, Decision, Facts, Step, approvals, decide, severity
 from mlform.plan.decide import adopted, full_key, may_replace, refreshed
 from mlform.plan.estimate import spent
 from mlform.plan.held import failing_gates, missing_handle
@@ -106,9 +106,19 @@ class Stepper:
     def _decide(self, step: Step, offer: Offer, facts: Facts, known: Record | None) -> Decision:
         decision = decide(offer.resource, facts, known, self.results.lookup)
         decision = replace(decision, reasons=traced(decision.reasons, step.takes))
-        if step.again or step.action is Action.REPLACE:
+        approved = any(r.what == approvals.WHAT for r in step.reasons)
+        if step.again or approved or step.action is Action.REPLACE:
             return replace(decision, action=step.action, reasons=step.reasons, quiet=False)
         return decision
+
+    def approved(self, step: Step) -> bool:
+        """Tell whether a step that was planned as held for want of approvals has them now."""
+        record, given = self.records.now.get(step.address), self.world.approved.get(step.address)
+        if record is None or not given:
+            return False
+        offer = self._offer(step)
+        model = self._wanted(step, offer, self.settler.values(step)).model
+        return approvals.enough_now(approvals.asked(offer.resource, model), record, given)
 
     def _no_more(
         self,

@@ -312,6 +312,7 @@ def version(json: opt.Json = False) -> None:
 
 
 from mlform.cli import (  # noqa: E402 - their commands join the app above
+    approving,
     auditing,
     console,
     importing,
@@ -326,6 +327,7 @@ from mlform.cli import (  # noqa: E402 - their commands join the app above
     testing,
 )
 
+approving.register(app)
 auditing.register(app)
 console.register(app)
 importing.register(app)

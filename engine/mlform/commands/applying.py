@@ -85,6 +85,7 @@ def carry_out(
 ) -> Applied:
     """Ask, and carry out a plan made from ``snapshot`` under the lock."""
     from mlform.apply import apply as do
+    from mlform.commands.approving import agreed
     from mlform.commands.working import at_work
 
     unfinished = sorted({e.address for e in session.store.unfinished() if e.address})
@@ -92,7 +93,11 @@ def carry_out(
         return Applied(plan, None, approved=False, unfinished=unfinished)
     session.registry.settings = _settings(session, plan)
     offers, secrets = _offers(session, plan), _secrets(session, plan)
-    with at_work(session, lease, offers, count=parallelism, secrets=secrets) as (world, stopping):
+    given = agreed(session, plan)
+    with at_work(session, lease, offers, count=parallelism, secrets=secrets, approved=given) as (
+        world,
+        stopping,
+    ):
         outcome = do(plan, snapshot, world, report, parallelism=parallelism, stop=stopping)
         pin_new(session)
     return Applied(plan, outcome, unfinished=unfinished)

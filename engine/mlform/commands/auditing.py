@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlform.commands.past import end_of
 from mlform.commands.queries import not_recorded, parsed
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
-from mlform.state.dossier import Dossier, Verified
+from mlform.state.dossier import Agreed, Dossier, Verified
 from mlform.state.lineage import Made, Version, Versions
 from mlform.state.past import Fold, until
 
 if TYPE_CHECKING:
-    from mlform.state.model import AlarmEvent
+    from mlform.state.model import AlarmEvent, Entry
 
 
 def verify(session: Session) -> Verified:
@@ -44,7 +44,8 @@ def audit(session: Session, text: str, at: str | None = None) -> Dossier:
         raise stop("Not in the journal", f"The journal does not say how {address} was made.")
     chain = list(_chain(session, versions, first))
     alarms = _alarms(session, fold, first)
-    return Dossier(address, snapshot.lineage, fold, chain, alarms, tuple(entries))
+    agreed = _agreed(chain, entries)
+    return Dossier(address, snapshot.lineage, fold, chain, alarms, agreed, tuple(entries))
 
 
 def _chain(session: Session, versions: Versions, first: Version) -> Iterator[Made]:
@@ -57,6 +58,28 @@ def _chain(session: Session, versions: Versions, first: Version) -> Iterator[Mad
             if (giver.address, giver.sequence) not in seen:
                 seen.add((giver.address, giver.sequence))
                 waiting.append(giver)
+
+
+def _agreed(chain: Sequence[Made], entries: Sequence[Entry]) -> list[Agreed]:
+    """Return the approvals that what is in a dossier was done with."""
+    from mlform.state.signing import signed
+
+    wanted = {
+        (made.version.address, str(given["subject"]), str(given["by"]))
+        for made in chain
+        for given in made.version.record.get("receipt", {}).get("approvals", ())
+    }
+    found: dict[tuple[str, str, str], Agreed] = {}
+    for entry in entries if wanted else ():
+        if entry.operation != "approve":
+            continue
+        statement, signature = dict(entry.detail["statement"]), str(entry.detail["signature"])
+        name = (str(entry.address), str(statement["subject"]), str(statement["by"]))
+        if name in wanted:
+            key = str(entry.detail["key"])
+            valid = signed(statement, signature, key)
+            found[name] = Agreed(statement, signature, key, entry.sequence, valid)
+    return sorted(found.values(), key=lambda it: it.sequence)
 
 
 def _compared(session: Session, version: Version) -> list[str]:

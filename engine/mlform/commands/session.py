@@ -22,6 +22,7 @@ from mlform.values import Value, is_sensitive
 if TYPE_CHECKING:
     from mlform.artifacts import LocalStore
     from mlform.config import Import
+    from mlform.config.model import Approver
     from mlform.graph import Graph
     from mlform.plan import Plan
     from mlform.plan.estimate import History
@@ -176,6 +177,11 @@ class Session:
                 raise
             return Settings()  # without a spec: a saved plan needs none
 
+    @property
+    def approvers(self) -> Sequence[Approver]:
+        """Whose approval counts, as the spec says."""
+        return self._settings.approvers
+
     @cached_property
     def place(self) -> Place:
         """Where the state lies."""
@@ -231,6 +237,7 @@ class Session:
 
     def plan(self, snapshot: Snapshot, options: PlanOptions | None = None) -> Plan:
         """Look at the world and plan. Raises ``DiagnosedError`` with all that is wrong."""
+        from mlform.commands.approving import approved
         from mlform.commands.importing import look as look_at_imports
         from mlform.commands.importing import provisional
         from mlform.commands.outside import Ages, out_of_band, together
@@ -275,6 +282,7 @@ class Session:
             adopt=out.adopt,
             revert=out.revert,
             retention=self._retention() if options.purge else None,
+            approved=approved(self),
         )
         plan, self.scope = walk(
             project, names, graph, snapshot, self.registry, given, self.diagnostics
@@ -381,6 +389,12 @@ def provenance(root: Path) -> dict[str, Any]:
         found["commit"] = commit
         found["dirty"] = bool(_git(root, "status", "--porcelain", "--", "."))
     return found
+
+
+def authors(root: Path, *, applying: bool = False) -> list[str]:
+    """Return who wrote the last change of a spec, by name and address, and who runs this."""
+    committed = _git(root, "log", "-1", "--format=%an%n%ae", "--", ".").splitlines()
+    return [*committed, *([_user()] if applying else [])]
 
 
 def _user() -> str:

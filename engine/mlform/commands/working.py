@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -14,9 +14,11 @@ from mlform.commands.holding import telling
 from mlform.commands.session import Session, new_run, provenance
 
 if TYPE_CHECKING:
+    from mlform.address import Address
     from mlform.apply import World
     from mlform.execute import Executor
     from mlform.registry import Offer
+    from mlform.sdk import Approval
     from mlform.state.model import Lease
     from mlform.values import Value
 
@@ -42,6 +44,7 @@ def at_work(
     *,
     count: int = 1,
     secrets: Mapping[str, Value] | None = None,
+    approved: Mapping[Address, Sequence[Approval]] | None = None,
 ) -> Iterator[tuple[World, threading.Event]]:
     """Give what one run carries out its work with, and the flag that Ctrl-C sets."""
     from mlform.apply import World
@@ -59,6 +62,7 @@ def at_work(
             provenance=provenance(session.root),
             secrets=secrets or {},
             hold=telling(session),
+            approved=approved or {},
         )
         yield world, stopping
 

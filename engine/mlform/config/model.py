@@ -80,6 +80,20 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Approver:
+    """Someone whose approval counts, known by the public half of a key.
+
+    ``users`` are the names and addresses that they write commits and apply under: nobody approves
+    what they wrote or apply themselves.
+    """
+
+    name: str
+    key: str
+    roles: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """The ``mlform`` block: where state and results lie, and how old a look at each kind may be."""
 
@@ -91,6 +105,7 @@ class Settings:
     """The folder of an artifact store that several share; by default each has its own."""
     audit_window: float = 90 * 86_400
     """Seconds for which what has served holds the data it was made from."""
+    approvers: Sequence[Approver] = ()
 
 
 @dataclass(frozen=True)

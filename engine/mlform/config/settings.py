@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import version as installed_version
 
+from mlform.config.approvers import Approvers
 from mlform.config.blocks import Reader
 from mlform.config.model import Settings
 from mlform.config.retention import audit_window, seconds
@@ -36,6 +37,7 @@ class SettingsBlock:
         self.max_age: dict[str, float] = {}
         self.store: Block | None = None
         self.audit_window: float | None = None
+        self.approvers = Approvers(diagnostics, self.settled)
 
     def read(self, block: Block, *, root: bool = True) -> None:
         """Take one ``mlform`` block; that of a called module only says what it requires."""
@@ -64,6 +66,11 @@ class SettingsBlock:
                 self.diagnostics.warning("Retention ignored", detail, at=inner.header_span)
             elif inner.kind == "backend" and root:
                 self._backend(inner)
+            elif inner.kind == "approver" and root:
+                self.approvers.read(inner)
+            elif inner.kind == "approver":
+                detail = "Who approves is said in the root module: this one is not asked."
+                self.diagnostics.warning("Approver ignored", detail, at=inner.header_span)
             elif inner.kind == "store" and root:
                 self._only_path(inner, "The store block")
                 self.store = inner
@@ -74,7 +81,14 @@ class SettingsBlock:
                 detail = "State is the root module's: the backend of a called module is not used."
                 self.diagnostics.warning("Backend ignored", detail, at=inner.header_span)
             else:
-                known = ["required_providers", "backend", "refresh", "retention", "store"]
+                known = [
+                    "required_providers",
+                    "backend",
+                    "refresh",
+                    "retention",
+                    "store",
+                    "approver",
+                ]
                 detail = (
                     f'The mlform block holds no "{inner.kind}".{did_you_mean(inner.kind, known)}'
                 )
@@ -88,7 +102,8 @@ class SettingsBlock:
             detail = 'A store is in a folder: store { path = "…" }.'
             self.diagnostics.error("Missing argument", detail, at=self.store.header_span)
         window = Settings.audit_window if self.audit_window is None else self.audit_window
-        return Settings("sqlite", backend, self.max_age, store, window)
+        approvers = tuple(self.approvers.found.values())
+        return Settings("sqlite", backend, self.max_age, store, window, approvers)
 
     def _refresh(self, block: Block) -> None:
         """Take ``refresh { max_age = { KIND = "30s" } }``."""

@@ -11,6 +11,7 @@ from mlform.address import Address
 from mlform.config import Names, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.graph import Graph
+from mlform.plan import approvals
 from mlform.plan.conditions import Conditions
 from mlform.plan.decide import (
     Decision,
@@ -143,7 +144,9 @@ class Builder:
         found, decided = None if record else self.given.imports.get(address), facts
         if found is not None:
             decided, record = taken_over(offered, address, facts, found)
+        given = self.deferrer.arguments(resource, values, arguments)
         decision = self._decision(resource, decided, record, values)
+        decision = self._approved(resource, decision, record, arguments, given, facts)
         known = self._expected(resource, values, arguments, facts, decision, record, seen)
         self._see(resource, decision, record, seen, known)
         self.notes += waiting(address, seen)
@@ -156,7 +159,7 @@ class Builder:
             type=offered.type,
             provider=resource.offer.provider,
             action=decision.action,
-            arguments=self.deferrer.arguments(resource, values, arguments),
+            arguments=given,
             reasons=(*drift, *traced(decision.reasons, takes)),
             refers_to=needs,
             needs=needs,
@@ -339,6 +342,39 @@ class Builder:
             reasons = tuple(Reason("held", f"{a} is held") for a in inherited)
             return Decision(Action.HELD, reasons, decision.key)
         return decision
+
+    def _approved(
+        self,
+        resource: ResourceConfig,
+        decision: Decision,
+        record: Record | None,
+        arguments: Wanted,
+        given: Mapping[str, Any],
+        facts: Facts,
+    ) -> Decision:
+        """Decide anew what is held for want of approvals, if they are there; else say what is."""
+        address, offered = resource.address, resource.offer.resource
+        asks = approvals.asked(offered, None if arguments.open else arguments.model)
+        if not asks.missing(()):
+            return decision
+        needs = sorted(self.graph.needs[address])
+        code = {n: fact["digest"] for n, fact in facts.code.items()}
+        parts, environment = dict(facts.parts or {}), dict(facts.environment or {})
+        made_of = {"code": code, "parts": parts, "environment": environment}
+        subject = approvals.subject(address, offered.type, given, made_of, {}, needs)
+        agreed = self.given.approved(address, subject)
+        waits = decision.action is not Action.NO_OP
+        if waits and (lacking := asks.missing(agreed)):
+            text = (
+                f"takes {lacking} more: save this plan with -out, have it approved with `mlform "
+                f"approve FILE -for {address}`, and apply it"
+            )
+            self.notes.append(Note("approval", str(address), text))
+        held = decision.action is Action.HELD and record is not None and bool(record.held)
+        if not held or record is None or not approvals.enough_now(asks, record, agreed):
+            return decision
+        reason = Reason(approvals.WHAT, ", ".join(sorted({it.by for it in agreed})))
+        return Decision(Action.DECIDE, (reason,), decision.key, decision.decision_key)
 
     def _again(self, address: Address, record: Record | None) -> Reason | None:
         if record is None:

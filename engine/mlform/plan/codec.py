@@ -51,7 +51,7 @@ def dump(plan: Plan) -> str:
         "steps": [_step(s) for s in plan.steps],
         "outputs": {
             n: {
-                "value": _write(o.value),
+                "value": write_argument(o.value),
                 "sensitive": o.sensitive,
                 "before": _conditions(o.before),
             }
@@ -141,7 +141,7 @@ def _step(step: Step) -> dict[str, Any]:
         "type": step.type,
         "provider": step.provider,
         "action": step.action.value,
-        "arguments": {n: _write(v) for n, v in step.arguments.items()},
+        "arguments": {n: write_argument(v) for n, v in step.arguments.items()},
         "reasons": [r.as_data() for r in step.reasons],
         "refers_to": [str(a) for a in step.refers_to],
         "needs": [str(a) for a in step.needs],
@@ -246,19 +246,20 @@ def read_reason(data: Mapping[str, Any]) -> Reason:
 
 
 def _conditions(conditions: Sequence[Condition]) -> list[Any]:
-    return [[_write(c.condition), _write(c.message)] for c in conditions]
+    return [[write_argument(c.condition), write_argument(c.message)] for c in conditions]
 
 
 def _read_conditions(data: Sequence[Any]) -> tuple[Condition, ...]:
     return tuple(Condition(_read(condition), _read(message)) for condition, message in data)
 
 
-def _write(value: Any) -> Any:
+def write_argument(value: Any) -> Any:
+    """Return an argument, deferred or typed or plain, as JSON-ready data."""
     if isinstance(value, Deferred):
         return {
             _DEFERRED: {
                 "text": value.text,
-                "bindings": _write(value.bindings),
+                "bindings": write_argument(value.bindings),
                 "secrets": list(value.secrets),
                 "at": value.at,
                 "module": value.module,
@@ -269,9 +270,9 @@ def _write(value: Any) -> Any:
     if isinstance(value, Typed):
         return {_TYPED: {"type": write_type(value.type), "value": value.data}}
     if isinstance(value, Mapping):
-        return {n: _write(v) for n, v in value.items()}
+        return {n: write_argument(v) for n, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_write(v) for v in value]
+        return [write_argument(v) for v in value]
     return value
 
 

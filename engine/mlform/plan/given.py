@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mlform.address import Address
 from mlform.config import Project
+from mlform.plan.approvals import Approved, nobody
 from mlform.plan.decide import Lookup
 from mlform.plan.estimate import Past, no_past
 from mlform.plan.purge import Retention
@@ -37,6 +38,7 @@ class Unplanned:
     unseen: tuple[str, ...] = ()
     adopt: frozenset[Address] = frozenset()
     """What was changed from outside is recorded as it was found."""
+    approved: Approved = nobody
     revert: frozenset[Address] = frozenset()
     """What was adopted before is made anew as it is declared."""
     retention: Retention | None = None

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mlform.render.style import Styled
 from mlform.render.values import size, value
-from mlform.state.dossier import Dossier, Verified
+from mlform.state.dossier import Agreed, Dossier, Verified
 from mlform.state.lineage import Made, Version, artifacts
 from mlform.values import short
 
@@ -32,6 +32,16 @@ def dossier_data(it: Dossier) -> dict[str, Any]:
         },
         "resource": found[0],
         "made_from": found[1:],
+        "approvals": [
+            {
+                **agreed.statement,
+                "signature": agreed.signature,
+                "key": agreed.key,
+                "entry": agreed.sequence,
+                "signature_valid": agreed.valid,
+            }
+            for agreed in it.approvals
+        ],
         "alarms": [
             {
                 "id": a.id,
@@ -104,6 +114,7 @@ def sections(it: Dossier) -> Iterator[tuple[str, list[str]]]:
     others = [v for v in rest if v.kind not in {*_DATA, "model", "training_job", "gate"}]
     if others:
         yield "Also made from", [line for v in others for line in _named(v)]
+    yield "Approvals", [line for agreed in it.approvals for line in _agreed(agreed)]
     yield "Applied by", [_applied(v) for v in chain]
     yield (
         "Alarms since",
@@ -172,6 +183,14 @@ def _verdict(it: Version) -> list[str]:
     if summary := attributes.get("summary"):
         said.append(f"  {summary}")
     return said + [f"  evidence {a['digest']} ({size(a['size'])})" for a in artifacts(attributes)]
+
+
+def _agreed(it: Agreed) -> list[str]:
+    said = it.statement
+    until = f", until {said['expires']}" if said["expires"] else ""
+    comment = f'  "{said["comment"]}"' if said["comment"] else ""
+    fits = f"signed with {it.key}" if it.valid else "THE SIGNATURE DOES NOT FIT"
+    return [f"{said['address']}  {said['by']} at {said['at']}{until}{comment}", f"  {fits}"]
 
 
 def _applied(it: Version) -> str:

@@ -64,6 +64,8 @@ def reason(it: Reason) -> str:
             if it.subject == "tainted":
                 return f"tainted by {it.after}: {again}"
             return f"asked for with -replace: {again}"
+        case "approved":
+            return f"approved by {it.subject}"
         case "reproduced":
             return "made again beside the one recorded, to be compared with it"
         case "imported":

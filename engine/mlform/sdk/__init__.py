@@ -1,6 +1,7 @@
 """What a provider author imports, all of it. Providers may import nothing else of the engine."""
 
 from mlform.sdk import code
+from mlform.sdk.approvals import Approval, Approvals
 from mlform.sdk.comparing import TOLERANCE, Difference, close, differences
 from mlform.sdk.context import Artifacts, CancelledError, Context, Doing, Looking
 from mlform.sdk.fields import (
@@ -43,6 +44,8 @@ __all__ = [
     "Actual",
     "Alarm",
     "AnyResource",
+    "Approval",
+    "Approvals",
     "Arguments",
     "Artifact",
     "Artifacts",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
+from mlform.sdk.approvals import Approval
 from mlform.sdk.fields import Artifact, Attributes
 from mlform.sdk.resource import Inputs
 
@@ -105,6 +106,11 @@ class Context(Looking, Protocol):
     @property
     def receipt(self) -> Mapping[str, Any]:
         """What the engine knows this result is made of: key, code, environment, commit."""
+        ...
+
+    @property
+    def approvals(self) -> Sequence[Approval]:
+        """Who has agreed to exactly this, as far as the type asks for it (``approvals``)."""
         ...
 
     def memo(self, what: Mapping[str, Any], make: Callable[[], bytes]) -> Artifact:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
+from mlform.sdk.approvals import Approvals
 from mlform.sdk.comparing import Difference, differences
 from mlform.sdk.fields import Arguments, Attributes
 
@@ -156,6 +157,15 @@ class Resource(ABC, Generic[A, B]):
         When one of them moves, it is decided anew, and nothing is computed.
         """
         return {}
+
+    def approvals(self, new: A) -> Approvals:
+        """Say who must agree before all of it may be done. Pure.
+
+        What was approved is done by ``apply``, which finds in ``ctx.approvals`` who has agreed,
+        and says by an attribute that is ``Held`` what it left undone since approvals are missing.
+        Once they are there, the engine has it decided anew.
+        """
+        return Approvals()
 
     def predict(self, new: A, old: Stored[A, B] | None) -> Mapping[str, Any]:
         """Give the attributes that are certain before applying, for what is planned downstream.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mlform.sdk.approvals import Approval
 from mlform.sdk.context import Artifacts, CancelledError, Doing
 from mlform.sdk.fields import Arguments, Artifact, Attributes, FieldClass, field_classes
 from mlform.sdk.resource import Inputs, Resource, ResourceError, Stored
@@ -63,6 +64,7 @@ class FakeContext:
     address: str = "test.it"
     root: Path = Path()
     receipt: Mapping[str, Any] = field(default_factory=dict)
+    approvals: Sequence[Approval] = ()
     stop_after: int | None = None
     purge: bool = False
     heard: list[tuple[float, float | None, str]] = field(default_factory=list)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlform.state.lineage import Made
 from mlform.state.model import AlarmEvent, Entry
@@ -22,6 +23,17 @@ class Verified:
 
 
 @dataclass(frozen=True)
+class Agreed:
+    """One approval as the journal has it, and whether its signature fits the key it names."""
+
+    statement: Mapping[str, Any]
+    signature: str
+    key: str
+    sequence: int
+    valid: bool
+
+
+@dataclass(frozen=True)
 class Dossier:
     """One resource at one moment, and everything that led to it."""
 
@@ -32,5 +44,7 @@ class Dossier:
     """The resource first; then what it was made from, nearest first."""
     alarms: Sequence[AlarmEvent]
     """Raised since it was applied, by monitors that look at it."""
+    approvals: Sequence[Agreed]
+    """Given to the resource, or to what it was made from, about what they are in this dossier."""
     entries: Sequence[Entry] = field(repr=False)
     """The journal up to that moment, whole."""

@@ -119,6 +119,13 @@ def runs(connection: Connection) -> list[Entry]:
     return [_entry(row) for row in rows]
 
 
+def approvals(connection: Connection) -> list[Entry]:
+    """Return the entries that tell who agreed to something, oldest first."""
+    about = JOURNAL.c.address.is_not(None) & (JOURNAL.c.operation == "approve")
+    rows = connection.execute(select(JOURNAL).where(about).order_by(JOURNAL.c.sequence))
+    return [_entry(row) for row in rows]
+
+
 def now() -> str:
     """Return this moment as it is written."""
     return datetime.now(UTC).isoformat()

@@ -319,6 +319,13 @@ class Store(Protocol):
         """Write and drop records by hand, all of them at once; return the new serial."""
         ...
 
+    def approve(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> None:
+        """Journal that someone agrees to what would be done to a resource."""
+
+    def approvals(self) -> Sequence[Entry]:
+        """Return the entries of all that was ever agreed to, oldest first."""
+        ...
+
     def put_outputs(self, lease: Lease, run: str, outputs: Mapping[str, Any]) -> None:
         """Write the outputs, if they differ from those recorded (no new serial if not)."""
 

@@ -101,6 +101,15 @@ class SqlStore:
         """Journal that it did not come off."""
         self._note(lease, run, "failed", str(address), detail)
 
+    def approve(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> None:
+        """Journal that someone agrees to what would be done to a resource."""
+        self._note(lease, run, "approve", str(address), detail)
+
+    def approvals(self) -> Sequence[Entry]:
+        """Return the entries of all that was ever agreed to, oldest first."""
+        with self._database.reading() as connection:
+            return [] if connection is None else journal.approvals(connection)
+
     def ran(self, lease: Lease, run: str, detail: Mapping[str, Any]) -> None:
         """Journal that a run is over, and what came of what it did not do."""
         self._note(lease, run, "run", None, detail)
