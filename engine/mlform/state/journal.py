@@ -122,7 +122,7 @@ def runs(connection: Connection) -> list[Entry]:
 def approvals(connection: Connection) -> list[Entry]:
     """Return the entries that tell who agreed to something, oldest first."""
     about = JOURNAL.c.address.is_not(None) & (JOURNAL.c.operation == "approve")
-    rows = connection.execute(select(JOURNAL).where(about).order_by(JOURNAL.c.sequence))
+    rows = connection.execute(own(connection, JOURNAL).where(about).order_by(JOURNAL.c.sequence))
     return [_entry(row) for row in rows]
 
 

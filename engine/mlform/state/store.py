@@ -105,6 +105,7 @@ class SqlStore:
         """Journal that someone agrees to what would be done to a resource."""
         self._note(lease, run, "approve", str(address), detail)
 
+    @patient
     def approvals(self) -> Sequence[Entry]:
         """Return the entries of all that was ever agreed to, oldest first."""
         with self._database.reading() as connection:
