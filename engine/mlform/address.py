@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
 from functools import cached_property, total_ordering
 from typing import TypeAlias
+
+from mlform.lazy import dataclass, replace
 
 Key: TypeAlias = None | int | str
 """Which instance: ``None`` the only one, a number under ``count``, a name under ``for_each``."""

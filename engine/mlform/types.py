@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
+
+from mlform.lazy import dataclass, field
 
 
 @dataclass(frozen=True)

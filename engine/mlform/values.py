@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache, cached_property
 from typing import Any, Final, TypeAlias, TypeGuard
 
+from mlform.lazy import dataclass, field
 from mlform.types import ANY, Type
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from mlform.artifacts import FileDigests, LocalStore
+from mlform.lazy import dataclass
 from mlform.sdk import (
     Approval,
     Artifact,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from mlform.address import Address
 from mlform.apply.provider import StepFailed
 from mlform.apply.settle import Settler
 from mlform.keys import CodeError, Lock, changed_code, closure, environment
+from mlform.lazy import dataclass, replace
 from mlform.plan import Action, Deferred, Plan, Step
 from mlform.refresh import Looker
 from mlform.refresh.observe import reached

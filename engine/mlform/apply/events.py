@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from mlform.address import Address
+from mlform.lazy import dataclass
 from mlform.plan import Action, Reason
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlform.artifacts.roots import Collecting, roots
+from mlform.lazy import dataclass
 from mlform.plan import Purging, Step
 from mlform.plan.lineage import Hold, Lineage, named, window_start
 from mlform.refresh.observe import artifacts_in

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mlform.lazy import dataclass, replace
 from mlform.plan import Action, Decision, Facts, Step
 from mlform.plan.decide import keys
 from mlform.refresh.recorded import Recorded

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any, Final, TypeAlias
@@ -21,6 +20,7 @@ from mlform.apply.walk import walk
 from mlform.diagnostics import DiagnosedError
 from mlform.execute import Executor
 from mlform.failpoints import failpoint
+from mlform.lazy import dataclass, field, replace
 from mlform.plan import Action, Plan, Reason, Step
 from mlform.plan.approvals import WHAT
 from mlform.plan.times import times

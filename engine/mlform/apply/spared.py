@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from mlform.address import Address
+from mlform.lazy import dataclass
 from mlform.plan import Action, Decision, Step
 from mlform.state.model import Record
 

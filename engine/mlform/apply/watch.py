@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from mlform.apply.events import Reporter
 from mlform.apply.provider import StepFailed, call
 from mlform.apply.settle import Settler
 from mlform.diagnostics import stop
+from mlform.lazy import dataclass, replace
 from mlform.refresh.world import result_digest, wanted
 from mlform.registry import Offer
 from mlform.sdk import Inputs

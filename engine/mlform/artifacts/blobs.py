@@ -8,11 +8,11 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from mlform.files import make_folder, publish, settle
+from mlform.lazy import dataclass
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Final
 
 from mlform.artifacts.blobs import Blob, Blobs, now
 from mlform.artifacts.roots import Collecting
+from mlform.lazy import dataclass
 
 _OBJECT: Final = re.compile(r"objects/sha256/([0-9a-f]{2})/([0-9a-f]{62})")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")

@@ -12,11 +12,11 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from mlform.artifacts.blobs import Blobs, now
 from mlform.diagnostics import stop
+from mlform.lazy import dataclass
 
 _FOLDER: Final = "roots"
 _MARKER: Final = "collecting.json"

@@ -12,6 +12,7 @@ import typer
 from typer.main import get_command_name
 
 from mlform.cli import options as opt
+from mlform.cli.frugal import Frugal, FrugalGroup
 from mlform.cli.terminal import can_ask, explained, reporter, say, say_json, say_plan
 from mlform.cli.watching import watched
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="mlform",
+    cls=FrugalGroup,
     help="Terraform for machine learning: plan and apply from data to monitor.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -350,6 +352,8 @@ def only(name: str) -> None:
     """
     commands = {it.name or _spelled(it.callback): it for it in app.registered_commands}
     groups = [it for it in app.registered_groups if it.name == name]
+    for it in app.registered_commands:
+        it.cls = Frugal
     if name in commands:
         kept = dict.fromkeys((name, *_CHEAP))  # one alone would be no group of commands any more
         app.registered_commands = [commands[n] for n in kept]

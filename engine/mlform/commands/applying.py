@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlform.commands.current import check_current
 from mlform.commands.session import PlanOptions, Session
+from mlform.lazy import dataclass, field
 from mlform.values import concealed, is_sensitive
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.commands.session import Session, authors, new_run
 from mlform.diagnostics import did_you_mean, stop
+from mlform.lazy import dataclass
 from mlform.sdk import Approval
 
 if TYPE_CHECKING:

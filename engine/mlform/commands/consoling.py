@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -13,6 +12,7 @@ from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate, functions
 from mlform.lang.provided import Provided, provided_root
 from mlform.lang.registry import LIVE
+from mlform.lazy import dataclass, field
 from mlform.syntax import parse_expression
 from mlform.syntax.problems import UNCLOSED_BRACKET, UNCLOSED_HEREDOC, UNCLOSED_SEQUENCE
 from mlform.syntax.tree import Call

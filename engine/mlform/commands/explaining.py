@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
 from mlform.config.load import BLOCKS
 from mlform.config.sources import parse_file
 from mlform.diagnostics import Diagnostic, Diagnostics, Severity, Span
+from mlform.lazy import dataclass, replace
 from mlform.registry import KINDS
 from mlform.syntax.tree import Block
 

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from mlform.config.modules import (
 )
 from mlform.diagnostics import DiagnosedError, stop
 from mlform.files import write_file
+from mlform.lazy import dataclass
 from mlform.syntax.tree import Attribute
 
 _SECRET: Final = re.compile(r"(://)[^/@]+@")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.commands.session import PlanOptions, Session, provenance
 from mlform.commands.working import workers
 from mlform.diagnostics import did_you_mean, stop
+from mlform.lazy import dataclass, replace
 
 if TYPE_CHECKING:
     from mlform.address import Address

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from mlform.commands.session import PlanOptions, Session
 from mlform.diagnostics import stop
+from mlform.lazy import dataclass, field
 
 if TYPE_CHECKING:
     from mlform.address import Address

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlform.address import Address
@@ -12,6 +11,7 @@ from mlform.commands.applying import Applied, apply
 from mlform.commands.session import Session, new_run
 from mlform.commands.working import at_work
 from mlform.diagnostics import DiagnosedError, did_you_mean, stop
+from mlform.lazy import dataclass
 
 if TYPE_CHECKING:
     from mlform.apply import Reporter, World

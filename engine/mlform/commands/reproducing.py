@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlform.commands.session import Session
 from mlform.commands.working import at_work
 from mlform.diagnostics import DiagnosedError, stop
+from mlform.lazy import dataclass, replace
 from mlform.values import concealed, short
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from mlform.address import Address
 from mlform.commands.checking import check
 from mlform.config import Given, Names, Project, Settings, Sources, load, settings
 from mlform.diagnostics import DiagnosedError, Diagnostics, did_you_mean, stop
+from mlform.lazy import dataclass, field, replace
 from mlform.registry import Registry
 from mlform.values import Value, is_sensitive
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +9,7 @@ from mlform.commands.fetching import get
 from mlform.commands.session import Session
 from mlform.config.sources import JSON_SUFFIX, SUFFIX
 from mlform.files import write_file
+from mlform.lazy import dataclass
 
 EXAMPLE: Final = """\
 # A first spec: a dataset and a model trained on it. `mlform plan` shows what it means.

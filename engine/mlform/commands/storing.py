@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mlform.commands.holding import held, holder
 from mlform.commands.session import Session
 from mlform.diagnostics import did_you_mean, stop
+from mlform.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mlform.diagnostics import Diagnostics, Span, did_you_mean
 from mlform.lang import Type, evaluate
+from mlform.lazy import dataclass
 from mlform.syntax.tree import Attribute, Block, GetAttr, Index, Name, TupleExpr
 from mlform.values import Sensitive, Unknown, Value
 

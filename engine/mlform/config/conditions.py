@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mlform.config.blocks import Rule, Variable
@@ -14,6 +13,7 @@ from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate, references
 from mlform.lang.worth import worth
+from mlform.lazy import dataclass
 from mlform.syntax.tree import Attribute
 from mlform.values import Sensitive, Unknown, Value, is_known, is_sensitive
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final, Protocol
 
@@ -13,6 +12,7 @@ from mlform.config.model import Check, Output
 from mlform.config.overrides import overridden
 from mlform.config.variables import read_variable
 from mlform.diagnostics import Diagnostics, Span
+from mlform.lazy import dataclass, field
 from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute, Block, Body, ObjectExpr
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -13,6 +12,7 @@ from mlform.config.names import Names
 from mlform.diagnostics import Diagnostics
 from mlform.lang import references
 from mlform.lang.references import nested
+from mlform.lazy import dataclass, replace
 from mlform.sdk import AnyResource
 from mlform.sdk.fields import FieldClass, field_classes
 from mlform.syntax import parse_expression

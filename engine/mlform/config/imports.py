@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 
@@ -16,6 +15,7 @@ from mlform.config.repetition import NotYetError, Repetition
 from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import evaluate
+from mlform.lazy import dataclass, field, replace
 from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute, Block, Expr, GetAttr, Index, Name
 from mlform.values import Sensitive, Unknown

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mlform.config.blocks import Variable
 from mlform.diagnostics import Diagnostics, Span
 from mlform.lang import ConversionError, convert, evaluate
+from mlform.lazy import dataclass
 from mlform.values import UNKNOWN, Null, Sensitive, Value, is_sensitive
 
 _SUMMARY = "Invalid variable value"

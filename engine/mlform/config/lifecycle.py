@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +13,7 @@ from mlform.config.repetition import shown
 from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import references
+from mlform.lazy import dataclass
 from mlform.syntax.tree import Attribute, Block, Name, TupleExpr
 from mlform.values import is_known
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +10,7 @@ from mlform.address import Address, Key
 from mlform.config.blocks import Rule, Variable
 from mlform.diagnostics import Span
 from mlform.lang.provided import Provided
+from mlform.lazy import dataclass, field, replace
 from mlform.registry import Offer
 from mlform.syntax.tree import Attribute, Block
 from mlform.values import Value

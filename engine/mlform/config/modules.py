@@ -6,9 +6,10 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
+
+from mlform.lazy import dataclass
 
 MANIFEST: Final = ".mlform/modules/modules.json"
 """What ``mlform get`` fetched: the place of a call → its source and its folder."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
 from mlform.diagnostics import Diagnostics, did_you_mean
+from mlform.lazy import dataclass
 from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute, Block, Body, Literal
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from mlform.address import Address, Key
@@ -12,6 +11,7 @@ from mlform.config.model import Bindings
 from mlform.config.names import Names
 from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate
+from mlform.lazy import dataclass
 from mlform.syntax.tree import Attribute, Block
 from mlform.types import NUMBER, STRING
 from mlform.values import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from mlform.address import Address, Key
 from mlform.config.ephemeral import Ephemerals
@@ -14,6 +13,7 @@ from mlform.config.nested import with_blocks
 from mlform.config.repetition import NotYetError, Repetition, unknown_bindings
 from mlform.config.scope import ModuleScope
 from mlform.diagnostics import DiagnosedError, Diagnostics, did_you_mean
+from mlform.lazy import dataclass, replace
 from mlform.registry import KINDS, Offer, Registry
 from mlform.sdk.fields import Written, written_as
 from mlform.syntax.tree import Attribute, Block

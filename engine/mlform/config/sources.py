@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from mlform.config.written import as_written
 from mlform.diagnostics import Diagnostics, stop
+from mlform.lazy import dataclass, field
 from mlform.syntax import parse
 from mlform.syntax.tree import Body
 from mlform.values import Value

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mlform.config.blocks import Reader, Variable
 from mlform.config.inputs import Inputs
 from mlform.config.sources import ENVIRONMENT, Given, Sources, parse_file
 from mlform.diagnostics import Diagnostics, Span, did_you_mean
 from mlform.lang import evaluate, parse_type
+from mlform.lazy import dataclass
 from mlform.syntax import parse_expression
 from mlform.syntax.tree import Block
 from mlform.types import Primitive

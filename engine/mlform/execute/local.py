@@ -16,7 +16,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from signal import Signals
 from typing import IO, Any, Final, Self
@@ -24,6 +23,7 @@ from typing import IO, Any, Final, Self
 from mlform.execute.log import Tail
 from mlform.execute.task import Failure, Message, Partial, ProgressNote, Result, Task
 from mlform.execute.wire import Reader, send
+from mlform.lazy import asdict, dataclass, replace
 
 _TICK: Final = 0.1
 """Seconds between looks at the log and the stop flag; everything else wakes at once."""

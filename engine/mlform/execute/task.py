@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any, Literal, Protocol, TypeAlias
+
+from mlform.lazy import dataclass, field
 
 Method: TypeAlias = Literal["apply", "destroy", "run", "import", "compare"]
 

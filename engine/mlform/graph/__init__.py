@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 
@@ -11,6 +10,7 @@ from mlform.address import Address
 from mlform.config import Names, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.graph.narrow import Narrower
+from mlform.lazy import dataclass, field
 from mlform.sdk.fields import Written, written_as
 
 

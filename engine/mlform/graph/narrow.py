@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from mlform.address import Key
 from mlform.config import ResourceConfig
 from mlform.lang import references
 from mlform.lang.references import nested
+from mlform.lazy import dataclass, field
 from mlform.syntax.tree import Attribute, Expr, GetAttr, Index, Literal, Name
 
 _Block: TypeAlias = tuple[str, str]

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from mlform.keys.errors import CodeError
 from mlform.keys.facts import Facts, read
 from mlform.keys.installed import installed_state, top_level_names
 from mlform.keys.lock import Lock, find_lock, read_lock
+from mlform.lazy import dataclass
 
 _FORMAT: Final = [3, *sys.version_info[:2]]
 """Raise the first number when the facts of equal code change."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +13,7 @@ from mlform.keys.cache import ClosureCache
 from mlform.keys.errors import CodeError
 from mlform.keys.facts import Facts
 from mlform.keys.imports import Import
+from mlform.lazy import dataclass, field
 from mlform.values import digest
 
 

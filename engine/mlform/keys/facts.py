@@ -7,12 +7,12 @@ import hashlib
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlform.keys.errors import CodeError
 from mlform.keys.imports import Import, imports_of
 from mlform.keys.normal import Function, clean, form
+from mlform.lazy import asdict, dataclass
 
 MODULE = "<module>"
 """The name under which the statements outside functions and classes are hashed."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from mlform.lazy import dataclass
 
 _IMPORTERS: Final = frozenset({"import_module", "__import__"})
 _LOADERS: Final = frozenset(

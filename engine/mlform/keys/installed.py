@@ -7,13 +7,13 @@ import platform
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mlform.keys.lock import Lock, normalised
 from mlform.keys.markers import holds
+from mlform.lazy import dataclass
 from mlform.values import digest
 
 ABSENT: Final = "absent"

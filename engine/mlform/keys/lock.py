@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from mlform.keys.errors import CodeError
 from mlform.keys.markers import holds
+from mlform.lazy import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from types import NoneType, UnionType
 from typing import (
@@ -26,6 +25,7 @@ from mlform.lang.conversion import ConversionError, convert
 from mlform.lang.numbers import Double
 from mlform.lang.operations import OperationError
 from mlform.lang.registry import Function, Parameter
+from mlform.lazy import dataclass, field
 from mlform.sdk import ResourceError
 from mlform.types import ANY, BOOL, NUMBER, STRING, Collection, ObjectType, Type
 from mlform.values import Value, plain

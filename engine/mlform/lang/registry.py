@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -11,6 +10,7 @@ from mlform.lang.conversion import ConversionError, convert
 from mlform.lang.evaluator import Bound, Evaluator, Scope
 from mlform.lang.marks import reveal, unique
 from mlform.lang.operations import OperationError, integer, kind_of, number_of, shorten
+from mlform.lazy import dataclass
 from mlform.syntax.tree import Call
 from mlform.types import ANY, NUMBER, STRING, Collection, ObjectType, TupleType, Type
 from mlform.values import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from mlform.config.sources import JSON_SUFFIX
 from mlform.config.variables import ARGUMENTS as VARIABLE
 from mlform.lang import functions
 from mlform.lang.provided import PREFIX, made
+from mlform.lazy import dataclass
 from mlform.lsp.meanings import MEANINGS
 from mlform.lsp.spots import Spot, spot
 from mlform.lsp.symbols import Symbol, declared, symbol_at

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from mlform.config.load import BLOCKS
 from mlform.config.sources import parse_file
 from mlform.diagnostics import Diagnostics
+from mlform.lazy import dataclass
 from mlform.syntax.tree import Block, Body, Expr, Literal, ObjectExpr, TupleExpr
 
 _SKIPPED: Final = re.compile(

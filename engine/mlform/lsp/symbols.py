@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from mlform.config.load import CALL
 from mlform.lang import Reference, references
+from mlform.lazy import dataclass
 from mlform.lsp.workspace import Module
 from mlform.registry import KINDS
 from mlform.syntax.tree import Block, Source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -17,6 +16,7 @@ from mlform.config.load import BLOCKS
 from mlform.config.modules import Fetched, is_local
 from mlform.config.sources import AUTO_VALUES, JSON_SUFFIX, SUFFIX, VALUES, parse_file
 from mlform.diagnostics import DiagnosedError, Diagnostic, Diagnostics, stop
+from mlform.lazy import dataclass, field
 from mlform.registry import Registry
 from mlform.syntax.tree import Attribute, Block, Body, Literal
 

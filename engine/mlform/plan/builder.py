@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +10,7 @@ from mlform.address import Address
 from mlform.config import Names, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.graph import Graph
+from mlform.lazy import dataclass, field, replace
 from mlform.plan import approvals
 from mlform.plan.conditions import Conditions
 from mlform.plan.decide import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mlform.address import Address
 from mlform.config import Names, ResourceConfig
@@ -11,6 +10,7 @@ from mlform.config.blocks import Rule
 from mlform.config.conditions import check_variable, judge, waits
 from mlform.config.model import ROOT
 from mlform.diagnostics import Diagnostics
+from mlform.lazy import dataclass
 from mlform.plan.deferred import Deferrer
 from mlform.plan.model import Condition
 from mlform.refresh.scope import Scope, roots_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from mlform.keys import action_key, changed_code
+from mlform.lazy import dataclass, field, replace
 from mlform.plan.model import OPEN, Action, Deferred, Reason
 from mlform.plan.moved import moved_facets, moved_judged
 from mlform.refresh.facets import overrides_uses, whole

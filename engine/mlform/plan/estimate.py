@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Final
 
+from mlform.lazy import dataclass, field, replace
 from mlform.plan.decide import Decision
 from mlform.plan.model import Accuracy, Action, Estimate, Step
 from mlform.state.model import Spent

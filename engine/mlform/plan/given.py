@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from mlform.address import Address
 from mlform.config import Project
+from mlform.lazy import dataclass, field
 from mlform.plan.approvals import Approved, nobody
 from mlform.plan.decide import Lookup
 from mlform.plan.estimate import Past, no_past

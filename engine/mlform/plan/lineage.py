@@ -6,12 +6,12 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any, Final
 
 from mlform.address import Address
+from mlform.lazy import dataclass, field
 from mlform.refresh.observe import artifacts_in
 from mlform.registry import SERVING
 from mlform.state.model import Entry

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from mlform.address import Address
+from mlform.lazy import dataclass, field
 from mlform.plan.lineage import Hold
 from mlform.refresh.model import ImportFact
 

@@ -9,10 +9,10 @@ take values from the new one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mlform.address import Address
+from mlform.lazy import dataclass, field, replace
 from mlform.plan.model import QUIET, Action, Going, Step
 from mlform.state.model import Record
 

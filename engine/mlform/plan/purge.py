@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from mlform.address import Address
+from mlform.lazy import dataclass, replace
 from mlform.plan.decide import full_key
 from mlform.plan.lineage import Hold, Lineage, Version, named, window_start
 from mlform.plan.model import Action, Purge, Purging, Step

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mlform.address import Address
+from mlform.lazy import dataclass
 from mlform.plan.model import Action, Plan, Step
 
 

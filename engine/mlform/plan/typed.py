@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mlform.lang.unification import type_of
+from mlform.lazy import dataclass
 from mlform.types import Collection, ObjectType, Primitive, TupleType, Type
 from mlform.values import ListValue, MapValue, Null, SetValue, Value, plain
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mlform.address import Address
+from mlform.lazy import dataclass, replace
 from mlform.plan.codec import read_reason
 from mlform.plan.model import QUIET, Plan, Reason, Step
 from mlform.state.codec import parse_record

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from mlform.address import Address
+from mlform.lazy import dataclass, field
 from mlform.plan.model import Action, Deferred, Plan, Reason, Step
 from mlform.state.model import Entry, Record
 

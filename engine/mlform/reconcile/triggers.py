@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mlform.address import Address
+from mlform.lazy import dataclass
 from mlform.refresh import Observation, Observations
 from mlform.state.model import AlarmEvent, Record, Snapshot
 

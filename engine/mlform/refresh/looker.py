@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from mlform.address import Address
 from mlform.artifacts import FileDigests, LocalStore
 from mlform.diagnostics import Diagnostics
 from mlform.keys import ClosureCache, CodeError, Lock
+from mlform.lazy import dataclass
 from mlform.refresh.seen import Looks
 from mlform.sdk import (
     Artifacts,

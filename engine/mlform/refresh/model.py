@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mlform.address import Address
 from mlform.diagnostics import Diagnostic
+from mlform.lazy import dataclass, field
 from mlform.refresh.world import Wanted
 from mlform.values import Value
 

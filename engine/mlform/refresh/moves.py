@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from mlform.address import Address, Key
 from mlform.config import Project
 from mlform.config.model import ModulePath, Move
 from mlform.diagnostics import Diagnostics
+from mlform.lazy import dataclass, replace
 from mlform.refresh.pins import Pin
 from mlform.state.model import Record, Snapshot, home_of
 from mlform.values import handle_in

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from mlform.address import Address
 from mlform.diagnostics import Diagnostics, stop
 from mlform.files import write_file
 from mlform.lang import evaluate
+from mlform.lazy import dataclass
 from mlform.syntax import parse
 from mlform.values import digest, plain
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
 from mlform.diagnostics import Span, did_you_mean
+from mlform.lazy import dataclass
 from mlform.sdk.shapes import within as taken
 from mlform.syntax.tree import Attribute, Call, Expr, Literal, ObjectExpr, TupleExpr
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
 from mlform.files import keep, kept
+from mlform.lazy import dataclass, field
 from mlform.state.model import Record
 
 MAX_AGE: Final[Mapping[str, float]] = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mlform.address import Address
+from mlform.lazy import dataclass, replace
 from mlform.refresh.facets import (
     as_given,
     completed,

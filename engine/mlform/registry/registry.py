@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib.metadata import entry_points, version
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from mlform.diagnostics import did_you_mean, stop
+from mlform.lazy import dataclass, field
 from mlform.registry.kinds import Trigger
 from mlform.sdk import AnyResource, Provider
 from mlform.values import Value, is_known, plain

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from mlform.lazy import dataclass, field
 
 _COLOURS: Final[Mapping[str, str]] = {
     "create": "palegreen",

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, sqrt
 from typing import Final
+
+from mlform.lazy import dataclass, field
 
 WIDTH: Final = 190.0
 HEIGHT: Final = 50.0

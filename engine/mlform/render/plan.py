@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
 from mlform.address import Address
+from mlform.lazy import dataclass, field
 from mlform.plan import Action, Estimate, Plan, Reason, Step
 from mlform.render.consequences import consequences, counted
 from mlform.render.purge import purge_lines

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from mlform.lazy import dataclass
 from mlform.sdk.fields import Artifact, Attributes, FieldClass, field_classes
 
 TOLERANCE: Final = 1e-9

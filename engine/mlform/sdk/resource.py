@@ -5,9 +5,9 @@ from __future__ import annotations
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
+from mlform.lazy import dataclass, field
 from mlform.sdk.approvals import Approvals
 from mlform.sdk.comparing import Difference, differences
 from mlform.sdk.fields import Arguments, Attributes

@@ -6,10 +6,10 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mlform.lazy import dataclass, field
 from mlform.sdk.approvals import Approval
 from mlform.sdk.context import Artifacts, CancelledError, Doing
 from mlform.sdk.fields import Arguments, Artifact, Attributes, FieldClass, field_classes

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
+from mlform.lazy import dataclass, field
 from mlform.state import history
 from mlform.state.codec import seal, sound, text
 from mlform.state.journal import chain, lineage

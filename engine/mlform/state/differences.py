@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from mlform.lazy import dataclass, field
 from mlform.state.codec import record_data
 from mlform.state.model import Record, Snapshot
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from mlform.diagnostics import stop
+from mlform.lazy import dataclass
 from mlform.state.codec import parse_record, record_data, seal, text
 from mlform.state.model import Realisation, Snapshot
 

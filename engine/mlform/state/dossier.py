@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from mlform.lazy import dataclass, field
 from mlform.state.lineage import Made
 from mlform.state.model import AlarmEvent, Entry
 from mlform.state.past import Fold

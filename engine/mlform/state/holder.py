@@ -7,10 +7,10 @@ import json
 import os
 import secrets
 import socket
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mlform.lazy import dataclass
 from mlform.state.model import Lease, Work, damaged
 
 

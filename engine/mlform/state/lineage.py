@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from mlform.address import Address
+from mlform.lazy import dataclass
 from mlform.state.model import Entry
 from mlform.values import handles
 

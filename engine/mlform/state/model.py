@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, count
 from threading import Event
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 from mlform.address import Address
 from mlform.diagnostics import stop
+from mlform.lazy import dataclass, field
 from mlform.values import Handle
 
 

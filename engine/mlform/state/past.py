@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from mlform.lazy import dataclass, field
 from mlform.state.codec import parse_record, text
 from mlform.state.model import Entry, Record, Snapshot, damaged
 

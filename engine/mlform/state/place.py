@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mlform.lazy import dataclass
 from mlform.state.file import NAME
 from mlform.state.file import snapshot as read
 from mlform.state.model import Snapshot

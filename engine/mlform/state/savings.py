@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from mlform.lazy import dataclass, field
 from mlform.state.model import Entry
 
 CAUSES: Final = ("reuse", "cutoff", "decide")

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
 from mlform.diagnostics import Span
+from mlform.lazy import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ from mlform.config.blocks import Reader, Rule
 from mlform.config.sources import parse_file, read_text
 from mlform.diagnostics import Diagnostics, Span, stop
 from mlform.lang import references
+from mlform.lazy import dataclass, field
 from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute, Block
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from mlform.address import Address
+from mlform.lazy import dataclass, field, replace
 from mlform.registry import Offer, Registry
 from mlform.sdk import (
     AnyResource,

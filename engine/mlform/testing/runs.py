@@ -6,7 +6,6 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -18,6 +17,7 @@ from mlform.config.conditions import judge
 from mlform.diagnostics import DiagnosedError, Diagnostic, Diagnostics, Severity
 from mlform.lang import evaluate
 from mlform.lang.worth import worth
+from mlform.lazy import dataclass, field
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import known_handle
 from mlform.render.console import console

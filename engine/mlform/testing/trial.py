@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from mlform.commands.session import Session
+from mlform.lazy import dataclass, field
 from mlform.state.place import Place
 
 

@@ -1,0 +1,169 @@
+"""Dataclasses whose methods are made when the first object is.
+
+The standard library writes and compiles six methods of a dataclass when its module is loaded, and
+that was nearly half of what a short command took: it makes no object of most classes. Here a class
+has stand-ins until its first object is made; then it gets an ``__init__`` of its own, and what
+compares, hashes and shows works from the names of the fields. To type checkers it is the standard
+library's ``dataclass``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from dataclasses import MISSING, Field, FrozenInstanceError, asdict, field, replace
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+__all__ = ["asdict", "dataclass", "field", "replace"]
+
+_making: Final = threading.RLock()
+
+
+class _Fields:
+    """Stands for the fields of a class that nobody has asked for yet."""
+
+    def __init__(self, make: Callable[[], None]) -> None:
+        self._make = make
+
+    def __get__(self, _object: object, owner: Any) -> Any:
+        self._make()
+        return owner.__dataclass_fields__
+
+
+def _lazy(cls: Any, *, frozen: bool, eq: bool) -> Any:
+    body = _body(cls)
+    pending = True
+
+    def make() -> None:
+        nonlocal pending
+        with _making:
+            if not pending:
+                return
+            # A twin says what the fields are, so that no other thread sees the class half made.
+            twin = type(cls)(cls.__name__, cls.__bases__, body)
+            made: Any = dataclasses.dataclass(init=False, repr=False, eq=False)(twin)
+            for name in ("__dataclass_params__", "__match_args__", "__dataclass_fields__"):
+                setattr(cls, name, getattr(made, name))
+            fields = dataclasses.fields(made)
+            if "__repr__" not in body:
+                cls.__repr__ = _repr(fields)
+            if eq and "__eq__" not in body:
+                cls.__eq__, hashed = _comparing(fields)
+                if frozen and "__hash__" not in body:
+                    cls.__hash__ = hashed
+            cls.__init__ = _init(made, fields, frozen=frozen)
+            pending = False
+
+    def stand_in(name: str) -> Callable[..., Any]:
+        def method(self: Any, *given: Any, **named: Any) -> Any:
+            make()
+            return getattr(cls, name)(self, *given, **named)
+
+        return method
+
+    for name in ("__init__", "__repr__", *(("__eq__", "__hash__") if eq else ())):
+        if name not in body:
+            setattr(cls, name, stand_in(name))
+    if eq and not frozen and "__hash__" not in body:
+        cls.__hash__ = None
+    if frozen:
+        cls.__setattr__, cls.__delattr__ = _refusing(cls)
+    cls.__dataclass_fields__ = _Fields(make)
+    return cls
+
+
+def _body(cls: Any) -> dict[str, Any]:
+    """Return what was written in a class, and leave the defaults alone of its fields."""
+    body = {n: v for n, v in cls.__dict__.items() if n not in {"__dict__", "__weakref__"}}
+    for name, value in body.items():
+        if isinstance(value, Field) and value.default is MISSING:
+            delattr(cls, name)
+        elif isinstance(value, Field):
+            setattr(cls, name, value.default)
+    return body
+
+
+def _init(cls: Any, fields: tuple[Field[Any], ...], *, frozen: bool) -> Callable[..., None]:
+    """Write the one method that is called too often to work from names."""
+    known: dict[str, Any] = {"_missing": MISSING, "_set": object.__setattr__}
+    plain: list[str] = []
+    named: list[str] = []
+    lines: list[str] = []
+    for it in fields:
+        given = worth = it.name
+        if it.default_factory is not MISSING:
+            known[f"_make_{it.name}"] = it.default_factory
+            given = f"{it.name}=_missing"
+            worth = f"_make_{it.name}() if {it.name} is _missing else {it.name}"
+            worth = worth if it.init else f"_make_{it.name}()"
+        elif it.default is not MISSING:
+            known[f"_of_{it.name}"] = it.default
+            given = f"{it.name}=_of_{it.name}"
+            worth = worth if it.init else f"_of_{it.name}"
+        elif not it.init:
+            continue
+        if it.init:
+            (named if it.kw_only else plain).append(given)
+        lines.append(f"_set(self, {it.name!r}, {worth})" if frozen else f"self.{it.name} = {worth}")
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    taken = ", ".join(["self", *plain, *(["*", *named] if named else [])])
+    written = f"def __init__({taken}):\n " + "\n ".join(lines or ["pass"])
+    made: dict[str, Callable[..., None]] = {}
+    exec(written, known, made)  # noqa: S102 - as the standard library does, from names of fields
+    made["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
+    return made["__init__"]
+
+
+def _repr(fields: tuple[Field[Any], ...]) -> Callable[[Any], str]:
+    names = [it.name for it in fields if it.repr]
+
+    def __repr__(self: Any) -> str:  # noqa: N807 - it becomes one
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__qualname__}({shown})"
+
+    return __repr__
+
+
+def _comparing(
+    fields: tuple[Field[Any], ...],
+) -> tuple[Callable[[Any, Any], Any], Callable[[Any], int]]:
+    names = [it.name for it in fields if it.compare]
+    worth: Callable[[Any], Any] = attrgetter(*names) if names else lambda _object: ()
+
+    def __eq__(self: Any, other: Any) -> Any:  # noqa: N807 - it becomes one
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self is other or bool(worth(self) == worth(other))
+
+    def __hash__(self: Any) -> int:  # noqa: N807 - it becomes one
+        return hash(worth(self))
+
+    return __eq__, __hash__
+
+
+def _refusing(cls: Any) -> tuple[Callable[..., None], Callable[..., None]]:
+    def __setattr__(self: Any, name: str, value: object) -> None:  # noqa: N807 - it becomes one
+        if type(self) is cls or name in cls.__dataclass_fields__:
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        super(cls, self).__setattr__(name, value)
+
+    def __delattr__(self: Any, name: str) -> None:  # noqa: N807 - it becomes one
+        if type(self) is cls or name in cls.__dataclass_fields__:
+            raise FrozenInstanceError(f"cannot delete field {name!r}")
+        super(cls, self).__delattr__(name)
+
+    return __setattr__, __delattr__
+
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+
+    def dataclass(cls: Any = None, /, *, frozen: bool = False, eq: bool = True) -> Any:
+        """Make a dataclass of a class, as the standard library does, later."""
+        if cls is None:
+            return lambda it: _lazy(it, frozen=frozen, eq=eq)
+        return _lazy(cls, frozen=frozen, eq=eq)
