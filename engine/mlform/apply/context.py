@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlform.artifacts import FileDigests, LocalStore
+from mlform.artifacts import FileDigests, LocalStore, open_store
 from mlform.lazy import dataclass
 from mlform.sdk import (
     Approval,
@@ -45,7 +45,7 @@ def describe(
     root: Path,
     home: Path,
     workdir: Path,
-    store: Path,
+    store: Mapping[str, Any],
     cache: Path,
     inputs: Inputs,
     receipt: Mapping[str, Any],
@@ -64,7 +64,7 @@ def describe(
         "root": str(root),
         "home": str(home),
         "workdir": str(workdir),
-        "store": str(store),
+        "store": dict(store),
         "cache": str(cache),
         "parts": dict(inputs.parts),
         "rows": inputs.rows,
@@ -86,7 +86,7 @@ def make(data: Mapping[str, Any], channel: Channel) -> Context:
         workdir=Path(data["workdir"]),
         inputs=Inputs(data["parts"], data["rows"]),
         receipt=data["receipt"],
-        store=LocalStore(Path(data["store"])),
+        store=open_store(data["store"]),
         digests=FileDigests(Path(data["cache"])),
         fresh=data["fresh"],
         purge=data["purge"],

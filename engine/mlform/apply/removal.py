@@ -166,7 +166,7 @@ def lent(world: World, step: Step, doing: Doing, key: str | None, home: str) -> 
         root=world.looker.root,
         home=world.looker.homes / home,
         workdir=world.local / "work" / folder_name(address),
-        store=world.looker.artifacts.root,
+        store=world.looker.artifacts.description,
         cache=world.looker.digests.path,
         inputs=Inputs(dict(step.parts or {}), step.rows),
         receipt=receipt,

@@ -50,7 +50,7 @@ def watch(
         root=world.looker.root,
         home=world.looker.at(record.address, record).home,
         workdir=world.local / "work" / folder_name(address),
-        store=world.looker.artifacts.root,
+        store=world.looker.artifacts.description,
         cache=world.looker.digests.path,
         inputs=Inputs(dict(record.parts)),
         receipt={**world.provenance, "run": world.run},

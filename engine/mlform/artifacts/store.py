@@ -14,10 +14,10 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from mlform.artifacts.blobs import Blobs, LocalBlobs
 from mlform.artifacts.digests import FileDigests
@@ -40,6 +40,11 @@ class LocalStore:
         self._verified: set[str] = set()
         self._guard = threading.Lock()
         self._swept = False
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What ``open_store`` makes the same store from in another process. Holds no secret."""
+        return {"path": str(self.root)}
 
     def put_file(self, path: Path, media_type: str = "application/octet-stream") -> Artifact:
         """Copy a file in. Raises ``OSError`` where it cannot be read, or the disk is full."""
@@ -85,6 +90,22 @@ class LocalStore:
         except OSError:
             return False
         return whole or self._holds(name)
+
+    def take(self, digest: str, bring: Callable[[Path], object]) -> int:
+        """Have a file brought in and take it if it is what it should be; return its bytes.
+
+        Raises ``KeyError`` if it is not, and whatever ``bring`` does.
+        """
+        name = _name(digest)
+        with self._fresh() as fresh:
+            bring(fresh)
+            with fresh.open("r+b") as brought:
+                if name is None or hashlib.file_digest(brought, "sha256").hexdigest() != name:
+                    raise KeyError(digest)
+                settle(brought)
+            size = fresh.stat().st_size
+            publish(fresh, self._object(name), 0o444)
+        return size
 
     def remove(self, digest: str) -> int | None:
         """Delete an object; return its bytes, ``None`` if it was not there. Raises ``OSError``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,13 @@ Grace = Annotated[
         "--grace", metavar="TIME", help="Keep what was put less than this ago: 24h, 2d, 0s."
     ),
 ]
+Place = Annotated[
+    str | None,
+    typer.Argument(metavar="[STORE]", help="s3://BUCKET/PREFIX or a folder; else the spec's."),
+]
+Endpoint = Annotated[
+    str | None, typer.Option("--endpoint-url", metavar="URL", help="Where its server is.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would delete.")]
 
 
@@ -22,6 +30,8 @@ def register(store_app: typer.Typer) -> None:
     """Add the commands of this page to ``mlform store``."""
     store_app.command()(gc)
     store_app.command()(verify)
+    store_app.command()(push)
+    store_app.command()(pull)
 
 
 def gc(
@@ -67,4 +77,50 @@ def verify(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
         else:
             say(verified(found))
     if found.corrupt or found.missing:
+        raise typer.Exit(1)
+
+
+def push(
+    place: Place = None,
+    endpoint_url: Endpoint = None,
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+) -> None:
+    """Copy what this state holds to another store, as far as it is not there."""
+    _copy("push", place, endpoint_url, directory, json=json)
+
+
+def pull(
+    place: Place = None,
+    endpoint_url: Endpoint = None,
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+) -> None:
+    """Copy what this state holds here from another store. Exit code 1 if something is nowhere."""
+    _copy("pull", place, endpoint_url, directory, json=json)
+
+
+def _copy(
+    way: str, place: str | None, endpoint_url: str | None, directory: Path, *, json: bool
+) -> None:
+    from mlform.cli.terminal import can_ask
+    from mlform.commands import copying
+    from mlform.render.storing import copied, copied_data, copying_line
+
+    session = opt.open_session(directory)
+
+    def seen(done: int, total: int, size: int) -> None:
+        if json:
+            say_json({"type": "progress", "done": done, "total": total, "size": size}, lines=True)
+        elif can_ask():
+            say(copying_line(done, total, size))
+
+    with explained(session, as_json=json):
+        go = copying.push if way == "push" else copying.pull
+        found = go(session, place, endpoint_url, seen)
+        if json:
+            say_json({"type": "copied", **copied_data(found)}, lines=True)
+        else:
+            say(copied(found, way))
+    if found.missing or found.corrupt:
         raise typer.Exit(1)

@@ -247,7 +247,7 @@ def _context(
         root=looker.root,
         home=looker.homes / free_home(address, homes.__contains__),
         workdir=session.local.resolve() / "work" / folder_name(name),
-        store=looker.artifacts.root,
+        store=looker.artifacts.description,
         cache=looker.digests.path,
         inputs=inputs,
         # Equal looks give equal plans: when it was taken over stands in the record.

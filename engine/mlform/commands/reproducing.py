@@ -231,7 +231,7 @@ class _Again:
             root=root,
             home=world.local / "work" / "reproduce" / name,
             workdir=world.local / "work" / name,
-            store=world.looker.artifacts.root,
+            store=world.looker.artifacts.description,
             cache=world.looker.digests.path,
             inputs=Inputs(dict(record.parts), record.receipt.get("rows")),
             receipt=receipt,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlform.artifacts import LocalStore
     from mlform.config import Import
     from mlform.config.model import Approver
+    from mlform.config.store import StoreSettings
     from mlform.graph import Graph
     from mlform.plan import Plan
     from mlform.plan.estimate import History
@@ -201,9 +202,13 @@ class Session:
     @cached_property
     def artifacts(self) -> LocalStore:
         """The artifact store."""
-        from mlform.artifacts import LocalStore
+        from mlform.artifacts import open_store
 
-        return LocalStore(self._shared_store or self.local / "store")
+        given = self.shared_store
+        path = None if given is None else given.path
+        folder = self.local / "store" if path is None else self.root / Path(path).expanduser()
+        told = {} if given is None else {"url": given.url, "endpoint_url": given.endpoint_url}
+        return open_store({"path": str(folder), **told})
 
     @property
     def audit_window(self) -> float:
@@ -211,10 +216,9 @@ class Session:
         return self._settings.audit_window
 
     @property
-    def _shared_store(self) -> Path | None:
-        """The folder of the artifact store that the spec shares with others, if it does."""
-        path = self._settings.store_path
-        return None if path is None else self.root / Path(path).expanduser()
+    def shared_store(self) -> StoreSettings | None:
+        """What the spec says of an artifact store that it shares with others."""
+        return self._settings.store
 
     @cached_property
     def looker(self) -> Looker:
@@ -232,7 +236,7 @@ class Session:
             digests=FileDigests(cache / "files.json"),
             closures=ClosureCache(cache / "code.json"),
             looks=Looks.read(cache / "looks.json"),
-            shared=self._shared_store is not None,
+            shared=self.shared_store is not None,
         )
 
     def plan(self, snapshot: Snapshot, options: PlanOptions | None = None) -> Plan:
@@ -295,7 +299,7 @@ class Session:
         from mlform.plan.purge import Retention
 
         assert self.as_of is not None, "deleting asks for the time"
-        how = Purging(self.audit_window, shared=self._shared_store is not None)
+        how = Purging(self.audit_window, shared=self.shared_store is not None)
         as_of = datetime.fromisoformat(self.as_of)
         return Retention(how, self.store.journal, self.store.all_realisations, as_of)
 
@@ -344,7 +348,7 @@ class Session:
 
     def lookup(self, key: str) -> Realisation | None:
         """Return the result a key had before, here or in a shared store, if it is whole."""
-        if self.place.blank and self._shared_store is None:
+        if self.place.blank and self.shared_store is None:
             return None
         return self.results.lookup(key)
 

@@ -127,13 +127,13 @@ def verify(
     bad = {c.digest for c in corrupt}
     missing = [
         Corrupt(digest, wanted, tuple(using[digest]))
-        for digest, wanted in sorted(_recorded(session).items())
+        for digest, wanted in sorted(recorded(session).items())
         if digest not in session.artifacts and digest not in bad
     ]
     return Verified(count, size, tuple(corrupt), tuple(missing))
 
 
-def _recorded(session: Session) -> dict[str, int]:
+def recorded(session: Session) -> dict[str, int]:
     """Return the artifacts of what is recorded, with their bytes."""
     from mlform.refresh.observe import artifacts_in
 

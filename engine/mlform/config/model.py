@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from mlform.address import Address, Key
 from mlform.config.blocks import Rule, Variable
+from mlform.config.store import StoreSettings
 from mlform.diagnostics import Span
 from mlform.lang.provided import Provided
 from mlform.lazy import dataclass, field, replace
@@ -101,8 +102,8 @@ class Settings:
     backend_path: str = ".mlform/state.db"
     max_age: Mapping[str, float] = field(default_factory=dict)
     """Kind → seconds, where it is not the default."""
-    store_path: str | None = None
-    """The folder of an artifact store that several share; by default each has its own."""
+    store: StoreSettings | None = None
+    """The artifact store that several share; by default each folder has its own."""
     audit_window: float = 90 * 86_400
     """Seconds for which what has served holds the data it was made from."""
     approvers: Sequence[Approver] = ()

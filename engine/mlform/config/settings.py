@@ -10,6 +10,7 @@ from mlform.config.approvers import Approvers
 from mlform.config.blocks import Reader
 from mlform.config.model import Settings
 from mlform.config.retention import audit_window, seconds
+from mlform.config.store import StoreSettings, store_settings
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import evaluate
 from mlform.registry import KINDS, Registry
@@ -35,7 +36,7 @@ class SettingsBlock:
         self.settled = settled or self._value
         self.backend: Block | None = None
         self.max_age: dict[str, float] = {}
-        self.store: Block | None = None
+        self.store: StoreSettings | None = None
         self.audit_window: float | None = None
         self.approvers = Approvers(diagnostics, self.settled)
 
@@ -72,8 +73,7 @@ class SettingsBlock:
                 detail = "Who approves is said in the root module: this one is not asked."
                 self.diagnostics.warning("Approver ignored", detail, at=inner.header_span)
             elif inner.kind == "store" and root:
-                self._only_path(inner, "The store block")
-                self.store = inner
+                self.store = store_settings(inner, self.settled, self.diagnostics)
             elif inner.kind == "store":
                 detail = "The store is the root module's: that of a called module is not used."
                 self.diagnostics.warning("Store ignored", detail, at=inner.header_span)
@@ -97,13 +97,9 @@ class SettingsBlock:
     def settings(self) -> Settings:
         """Return what the blocks said, with defaults for what they left open."""
         backend = self._path(self.backend) or Settings.backend_path
-        store = self._path(self.store)
-        if self.store is not None and store is None and not self.diagnostics.errors:
-            detail = 'A store is in a folder: store { path = "…" }.'
-            self.diagnostics.error("Missing argument", detail, at=self.store.header_span)
         window = Settings.audit_window if self.audit_window is None else self.audit_window
         approvers = tuple(self.approvers.found.values())
-        return Settings("sqlite", backend, self.max_age, store, window, approvers)
+        return Settings("sqlite", backend, self.max_age, self.store, window, approvers)
 
     def _refresh(self, block: Block) -> None:
         """Take ``refresh { max_age = { KIND = "30s" } }``."""

@@ -71,6 +71,30 @@ def verified_data(it: Any) -> dict[str, Any]:
     }
 
 
+def copying_line(done: int, total: int, copied_: int) -> str:
+    """Return the line that tells how far copying is, written over the one before."""
+    return f"\r{done}/{total}, {size(copied_)} copied{chr(10) if done == total else ''}"
+
+
+def copied(it: Any, way: str) -> Styled:
+    """Say what was copied, and what could not be."""
+    verb = "Pushed to" if way == "push" else "Pulled from"
+    many = f"{it.objects} artifact{'' if it.objects == 1 else 's'}"
+    said: Styled = [("bold", f"{verb} {it.place}: "), ("", f"{many}, {size(it.size)}")]
+    said.append(("", f"; {it.there} were there already.\n" if it.there else ".\n"))
+    for digest in it.corrupt:
+        said += [("red", f"corrupt {short(digest)}"), ("", ": not what its name says, left.\n")]
+    for digest in it.missing:
+        said += [("red", f"missing {short(digest)}"), ("", ": recorded, and in neither store.\n")]
+    return said
+
+
+def copied_data(it: Any) -> dict[str, Any]:
+    """Return what was copied as plain data."""
+    data = dict(vars(it))
+    return {**data, "missing": list(it.missing), "corrupt": list(it.corrupt)}
+
+
 def _used(users: Sequence[str]) -> str:
     if not users:
         return "Nothing recorded uses it."
