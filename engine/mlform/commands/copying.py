@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mlform.commands.holding import held
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
+from mlform.lazy import dataclass
 
 if TYPE_CHECKING:
     from mlform.artifacts.blobs import Blobs

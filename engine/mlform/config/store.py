@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mlform.config.blocks import Reader
 from mlform.diagnostics import Diagnostics
+from mlform.lazy import dataclass
 from mlform.syntax.tree import Attribute, Block
 from mlform.values import Value
 
