@@ -39,7 +39,8 @@ class Diagnostic:
 
     The summary never changes for a kind of problem and names nothing of the user's; the detail
     says what is wrong with the values involved, and what to do. ``subject`` is what the caret
-    marks, ``context`` the larger stretch it stands in.
+    marks, ``context`` the larger stretch it stands in. ``missing``: it is that something is not
+    there, which may stand in what could not be read.
     """
 
     severity: Severity
@@ -48,6 +49,7 @@ class Diagnostic:
     subject: Span | None = None
     context: Span | None = None
     address: str | None = None
+    missing: bool = False
 
 
 class DiagnosedError(Exception):
@@ -63,6 +65,8 @@ class Diagnostics:
     """The sink a command passes through its rooms."""
 
     _items: list[Diagnostic] = field(default_factory=list)
+    partial: bool = False
+    """There may be more of the spec than could be read, so what is missing is no error yet."""
 
     def error(
         self,
@@ -72,9 +76,10 @@ class Diagnostics:
         at: Span | None = None,
         within: Span | None = None,
         of: object = None,
+        missing: bool = False,
     ) -> None:
         """Note a problem that makes the result unusable."""
-        self._add(Severity.ERROR, summary, detail, at, within, of)
+        self._add(Severity.ERROR, summary, detail, at, within, of, missing=missing)
 
     def warning(
         self,
@@ -96,9 +101,11 @@ class Diagnostics:
         at: Span | None,
         within: Span | None,
         of: object,
+        *,
+        missing: bool = False,
     ) -> None:
         address = None if of is None else str(of)
-        item = Diagnostic(severity, summary, detail, at, within, address)
+        item = Diagnostic(severity, summary, detail, at, within, address, missing)
         if item not in self._items:
             self._items.append(item)
 
@@ -116,6 +123,8 @@ class Diagnostics:
 
     def stop_on_errors(self) -> None:
         """Raise ``DiagnosedError`` if anything noted so far is an error."""
+        if self.partial:
+            self._items = [d for d in self._items if not d.missing]
         if self.errors:
             raise DiagnosedError(self)
 

@@ -81,7 +81,7 @@ class Imports:
                 f"There is no module instance {target.spot.removesuffix('.')}."
                 f"{did_you_mean(target.spot, names)}"
             )
-            self.diagnostics.error("Invalid import", detail, at=found.to)
+            self.diagnostics.error("Invalid import", detail, at=found.to, missing=True)
             return False
         if target.config not in self.project.declared:
             return True

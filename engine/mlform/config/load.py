@@ -20,6 +20,7 @@ from mlform.config.resources import Providers, Resources
 from mlform.config.scope import ModuleScope
 from mlform.config.settings import SettingsBlock
 from mlform.config.sources import Given, Sources, parse_file
+from mlform.config.torn import sound
 from mlform.config.variables import Variables
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang.provided import Provided
@@ -63,7 +64,8 @@ def load(
     bodies = reader.parse(sources.files)
     if diagnostics.errors:
         reader.parse_others(bodies)
-    diagnostics.stop_on_errors()
+        diagnostics.partial = True
+        bodies = [sound(body, diagnostics.errors) for body in bodies]
     root = Folder.read(bodies, diagnostics)
     values = Variables(root.variables, sources, given, diagnostics).values()
     module = reader.module(root, ".", (), values)

@@ -157,7 +157,7 @@ class Names:
                 f'Module "{call.name}" has no output "{wanted[0]}".'
                 f"{did_you_mean(wanted[0], known)} It has {', '.join(known) or 'none'}."
             )
-            self._error("Unknown reference", detail, reference, source)
+            self._error("Unknown reference", detail, reference, source, missing=True)
             return _NOTHING
         for name in wanted:
             output = call.module.outputs[name]
@@ -205,7 +205,7 @@ class Names:
             if name
             else f'"{reference.root}" alone is no value: write {reference.root}.NAME.'
         )
-        self._error("Unknown reference", detail, reference, source)
+        self._error("Unknown reference", detail, reference, source, missing=bool(name))
         return False
 
     def _block(self, reference: Reference, source: Source) -> Address | None:
@@ -235,7 +235,7 @@ class Names:
             )
             if self.module.path:
                 detail += f" A module sees its own resources only, those of {self.module.folder}."
-            self._error("Unknown reference", detail, reference, source)
+            self._error("Unknown reference", detail, reference, source, missing=True)
             return None
         return block
 
@@ -249,6 +249,14 @@ class Names:
         )
         self._block(inner, source)
 
-    def _error(self, summary: str, detail: str, reference: Reference, source: Source) -> None:
+    def _error(
+        self,
+        summary: str,
+        detail: str,
+        reference: Reference,
+        source: Source,
+        *,
+        missing: bool = False,
+    ) -> None:
         at = source.span(reference.start, reference.end)
-        self.diagnostics.error(summary, detail, at=at)
+        self.diagnostics.error(summary, detail, at=at, missing=missing)

@@ -101,7 +101,7 @@ class _Overriding:
             f"No other file declares {what}, and an override file changes what others declare."
             f"{did_you_mean(key[1], names)} Declare it in a file that is no override."
         )
-        self.diagnostics.error("Nothing to override", detail, at=block.header_span)
+        self.diagnostics.error("Nothing to override", detail, at=block.header_span, missing=True)
         return False
 
     def _refuse(self, name: str, written: Block | Attribute) -> None:
@@ -143,7 +143,9 @@ class _Overriding:
                     f"what others declare.{did_you_mean(name, known)} Set it in a file that is no "
                     "override."
                 )
-                self.diagnostics.error("Nothing to override", detail, at=attribute.name_span)
+                self.diagnostics.error(
+                    "Nothing to override", detail, at=attribute.name_span, missing=True
+                )
 
     def _settings(self, override: Block) -> None:
         """Take out of all ``mlform`` blocks what this one says in their stead."""

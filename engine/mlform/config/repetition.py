@@ -97,7 +97,8 @@ class Repetition:
     def _settled(self, what: str, attribute: Attribute) -> Value:
         nothing: Value = 0 if attribute.name == "count" else {}
         value = evaluate(attribute.expr, self.roots, self.diagnostics, attribute.source)
-        if not _countable(value) and (self.names.needed(attribute) or not self.diagnostics.errors):
+        whole = self.diagnostics.errors and not self.diagnostics.partial
+        if not _countable(value) and (self.names.needed(attribute) or not whole):
             raise NotYetError
         if is_sensitive(value):
             if attribute.name == "for_each" and isinstance(value, Mapping):

@@ -188,7 +188,8 @@ class Providers:
                 f'declared in the root module: provider "{name.partition(".")[0]}" '
                 f'{{ alias = "{name.partition(".")[2]}" }}.'
             )
-            self.diagnostics.error("Unknown provider", detail, at=attribute.value_span)
+            at = attribute.value_span
+            self.diagnostics.error("Unknown provider", detail, at=at, missing=True)
             return ""
         return name
 

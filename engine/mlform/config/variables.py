@@ -62,6 +62,7 @@ class Variables:
     ) -> None:
         self.declared, self.sources, self.given = declared, sources, given
         self.diagnostics = diagnostics
+        self.torn = False
 
     def values(self) -> dict[str, Value]:
         """Return every variable's value."""
@@ -99,7 +100,9 @@ class Variables:
         return found
 
     def _from_file(self, file: str) -> dict[str, _Candidate]:
+        errors = len(self.diagnostics.errors)
         body = parse_file(file, self.sources.values[file], self.diagnostics, {})
+        self.torn |= len(self.diagnostics.errors) > errors
         found = {}
         for block in body.blocks:
             detail = "A file of values holds only `name = value`, and no block."
@@ -113,19 +116,21 @@ class Variables:
         return found
 
     def _undeclared(self, name: str, origin: str, at: Span | None, *, error: bool) -> None:
-        note = self.diagnostics.error if error else self.diagnostics.warning
         detail = (
             f'{origin} gives a value for "{name}", which no variable block declares.'
             f"{did_you_mean(name, self.declared)} Declare it, or take the value away."
         )
-        note("Undeclared variable", detail, at=at)
+        if error:
+            self.diagnostics.error("Undeclared variable", detail, at=at, missing=True)
+        elif not self.diagnostics.partial:
+            self.diagnostics.warning("Undeclared variable", detail, at=at)
 
     def _value(self, variable: Variable, candidate: _Candidate | None) -> Value:
         inputs = Inputs(self.diagnostics)
         if candidate is None:
             if variable.default is not None:
                 return inputs.default(variable)
-            if self.given.partial:
+            if self.given.partial or self.torn or self.diagnostics.partial:
                 open_ = UNKNOWN if variable.type is None else Unknown(variable.type)
                 return Sensitive(open_) if variable.secret else open_
             detail = (
@@ -133,7 +138,7 @@ class Variables:
                 f"-var {variable.name}=…, set {ENVIRONMENT}{variable.name}, or put it into "
                 "mlform.mlfvars.hcl."
             )
-            self.diagnostics.error("Variable not set", detail, at=variable.span)
+            self.diagnostics.error("Variable not set", detail, at=variable.span, missing=True)
             return UNKNOWN
         value = candidate.value
         if candidate.raw and isinstance(value, str):

@@ -77,7 +77,7 @@ class Evaluator:
         if self.made[0] > MOST:
             raise TooMuchError(f"Its loops go round more than {MOST:,} times")
 
-    def fault(self, summary: str, detail: str, at: Expr) -> Value:
+    def fault(self, summary: str, detail: str, at: Expr, *, missing: bool = False) -> Value:
         """Note an error whose detail shows only what stands in the source.
 
         One at a place is enough: a ``for`` comes by once for each element.
@@ -85,16 +85,24 @@ class Evaluator:
         self.faults += 1
         if (summary, at[0], at[1]) not in self._noted:
             self._noted.add((summary, at[0], at[1]))
-            self.diagnostics.error(summary, detail, at=self.source.span(at[0], at[1]))
+            span = self.source.span(at[0], at[1])
+            self.diagnostics.error(summary, detail, at=span, missing=missing)
         return UNKNOWN
 
     def error(
-        self, summary: str, detail: str, at: Expr, *, marked: bool, hint: str = "Check them."
+        self,
+        summary: str,
+        detail: str,
+        at: Expr,
+        *,
+        marked: bool,
+        hint: str = "Check them.",
+        missing: bool = False,
     ) -> Value:
         """Note an error whose detail shows values: not if they are ``marked`` as sensitive."""
         if marked or self._hushed:
             detail = HIDDEN + hint
-        return self.fault(summary, detail, at)
+        return self.fault(summary, detail, at, missing=missing)
 
     @contextmanager
     def hushed(self, *, marked: bool) -> Iterator[None]:

@@ -35,7 +35,8 @@ def name(ev: Evaluator, expr: tree.Name, bound: Bound) -> Value:
 def get_attr(ev: Evaluator, expr: tree.GetAttr, bound: Bound) -> Value:
     """``x.name``."""
     target, marked = reveal(ev.value(expr.target, bound))
-    return mark(_member(ev, target, expr.name, expr, marked=marked), marked=marked)
+    root = isinstance(expr.target, tree.Name) and expr.target.name not in bound
+    return mark(_member(ev, target, expr.name, expr, marked=marked, root=root), marked=marked)
 
 
 def index(ev: Evaluator, expr: tree.Index, bound: Bound) -> Value:
@@ -101,7 +102,9 @@ def _item(
     return ev.error(_BAD_INDEX, detail, expr.key, marked=marked)
 
 
-def _member(ev: Evaluator, target: Value, step: str, expr: Expr, *, marked: bool) -> Value:
+def _member(
+    ev: Evaluator, target: Value, step: str, expr: Expr, *, marked: bool, root: bool = False
+) -> Value:
     if isinstance(target, Unknown) and _of_member(target.type, step) is not None:
         return Unknown(_of_member(target.type, step) or ANY)
     if isinstance(target, Handle):
@@ -113,7 +116,7 @@ def _member(ev: Evaluator, target: Value, step: str, expr: Expr, *, marked: bool
         more = f" and {len(target) - _SHOWN:,} more" if len(target) > _SHOWN else ""
         has = f" It has {', '.join(names)}{more}." if names else " It is empty."
         detail = f'There is no "{step}" in this object.{did_you_mean(step, target)}{has}'
-        return ev.error(_NO_ATTRIBUTE, detail, expr, marked=marked)
+        return ev.error(_NO_ATTRIBUTE, detail, expr, marked=marked, missing=root)
     if target is None or isinstance(target, Null):
         detail = f'The value is null, so it has no "{step}".'
         return ev.error("Value is null", detail, expr, marked=marked)
