@@ -77,3 +77,21 @@ def test_graph_of_instances_blocks_and_a_plan(folder: Folder) -> None:
     mermaid = folder.mlform("graph", "-format=mermaid").out
     assert 'n1["module.m[#quot;a b#quot;].dataset.d"]' in mermaid
     assert "-type is" in folder.mlform("graph", "-type=none", expect=1).err
+
+
+def test_functions_are_described_as_terraform_does(folder: Folder) -> None:
+    found = folder.mlform("metadata", "functions", "-json").data
+    signatures = found["function_signatures"]
+    assert found["format_version"] == "1.0"
+    assert len(signatures) > 115
+    assert all(s["description"] for s in signatures.values())
+    substr = signatures["substr"]
+    assert [(p["name"], p["type"]) for p in substr["parameters"]] == [
+        ("str", "string"),
+        ("offset", "number"),
+        ("length", "number"),
+    ]
+    assert substr["return_type"] == "string"
+    assert signatures["split"]["return_type"] == ["list", "string"]
+    assert signatures["concat"]["variadic_parameter"]["type"] == "dynamic"
+    assert "abs  " in folder.mlform("metadata", "functions").out

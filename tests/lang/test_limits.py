@@ -85,3 +85,7 @@ def test_far_numbers_are_quick() -> None:
     found, problems = ask("1e4000 % 3", {})
     assert not problems
     assert isinstance(found, int | Decimal)
+
+
+def test_indent_takes_no_memory_where_there_is_nothing_to_indent() -> None:
+    assert ask('indent(9e18, upper("a"))', {}) == ("A", [])

@@ -16,6 +16,10 @@ def register(app: typer.Typer) -> None:
     group.callback()(providers)
     group.command("schema")(schema)
     app.add_typer(group, name="providers")
+    described = typer.Typer(help="What the language has.", no_args_is_help=True)
+    described.callback()(metadata)
+    described.command("functions")(functions)
+    app.add_typer(described, name="metadata")
     app.command()(graph)
 
 
@@ -57,6 +61,22 @@ def schema(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
                     needed = ", required" if field["required"] else ""
                     said = "".join(f"  {line}" for line in field["description"].splitlines()[:1])
                     say(f"    {argument}  {field['class']}{needed}{said}\n")
+
+
+def metadata() -> None:
+    """Describe what the language has."""
+
+
+def functions(json: opt.Json = False) -> None:
+    """List the built-in functions; with -json what each takes and gives, as Terraform does."""
+    from mlform.commands.providing import signatures
+
+    found = signatures()
+    if json:
+        say_json(found)
+        return
+    for name, function in found["function_signatures"].items():
+        say([("bold", f"{name}"), ("", f"  {function['description'].splitlines()[0]}\n")])
 
 
 def graph(

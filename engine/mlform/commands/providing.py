@@ -8,13 +8,16 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from mlform.commands.session import Session
+from mlform.lang.calls import built_in
 from mlform.lang.provided import PREFIX, made
-from mlform.lang.registry import Function, Parameter
+from mlform.lang.registry import Function, Parameter, Special
 from mlform.registry import ENGINE, Offer, Registry
 from mlform.sdk.docs import field_docs
 from mlform.sdk.fields import field_classes
+from mlform.types import ANY, Collection, ObjectType, TupleType, Type
 
 FORMAT: Final = 1
+SIGNATURES: Final = "1.0"
 
 
 def used(session: Session) -> dict[str, dict[str, list[str]]]:
@@ -57,6 +60,50 @@ def _function(function: Function) -> dict[str, Any]:
         "variadic": None if rest is None else _parameter(rest),
         "returns": str(function.result),
     }
+
+
+def signatures() -> dict[str, Any]:
+    """Return what each built-in function takes and gives, in the shape that Terraform has.
+
+    Where the arguments decide on the type of the result it is ``dynamic``.
+    """
+    found = {n: _signature(f) for n, f in sorted(built_in().items())}
+    return {"format_version": SIGNATURES, "function_signatures": found}
+
+
+def _signature(function: Function | Special) -> dict[str, Any]:
+    said: dict[str, Any] = {"description": (function.run.__doc__ or "").strip()}
+    if isinstance(function, Special):
+        least = [{"name": f"expression{i or ''}", "type": "dynamic"} for i in range(function.least)]
+        more: dict[str, Any] = {}
+        if function.most is None:
+            more = {"variadic_parameter": {"name": "expressions", "type": "dynamic"}}
+            least = []
+        return {**said, "return_type": "dynamic", "parameters": least, **more}
+    result = function.result
+    said["return_type"] = "dynamic" if callable(result) else _constraint(result)
+    said["parameters"] = [_taken(p) for p in function.parameters]
+    if function.rest is not None:
+        said["variadic_parameter"] = _taken(function.rest)
+    return said
+
+
+def _taken(parameter: Parameter) -> dict[str, Any]:
+    found = {"name": parameter.name, "type": _constraint(parameter.type)}
+    return {**found, "is_nullable": True} if parameter.null else found
+
+
+def _constraint(type_: Type) -> Any:
+    """Return a type as cty writes types in JSON."""
+    match type_:
+        case Collection(name=name, element=element):
+            return [name, _constraint(element)]
+        case TupleType(elements=elements):
+            return ["tuple", [_constraint(e) for e in elements]]
+        case ObjectType(attributes=attributes):
+            return ["object", {n: _constraint(t) for n, t in attributes.items()}]
+        case _:
+            return "dynamic" if type_ == ANY else str(type_)
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

@@ -29,7 +29,8 @@ _MAY_BE_NULL: Final = frozenset({"element", "ephemeralasnull", "issensitive", "l
 
 
 @cache
-def _functions() -> Mapping[str, Function | Special]:
+def built_in() -> Mapping[str, Function | Special]:
+    """Return the built-in functions by name."""
     # Imported at the first call, not before: reading a spec for its references needs none.
     found: Mapping[str, Function | Special] = import_module("mlform.lang.functions").FUNCTIONS
     return found
@@ -37,12 +38,12 @@ def _functions() -> Mapping[str, Function | Special]:
 
 def functions() -> list[str]:
     """Return the names of the built-in functions, in order."""
-    return sorted(_functions())
+    return sorted(built_in())
 
 
 def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
     """``name(arguments…)``."""
-    function = _functions().get(expr.name.removeprefix("core::"))
+    function = built_in().get(expr.name.removeprefix("core::"))
     if function is None:
         found = _provided(ev, expr)
         if not isinstance(found, Function):
@@ -143,7 +144,7 @@ def _no_function(ev: Evaluator, expr: Call, bound: Bound, why: str) -> Value:
     name = Name(expr.start, expr.start + len(expr.name), expr.name)
     if why:
         return ev.fault(UNKNOWN_FUNCTION, why, name)
-    hint = did_you_mean(expr.name, _functions())
+    hint = did_you_mean(expr.name, built_in())
     detail = f'There is no function "{expr.name}".{hint}'
     if expr.name in {"list", "map"}:
         other = "[a, b]" if expr.name == "list" else "{ key = value }"

@@ -31,16 +31,26 @@ def _digest(name: str, content: bytes) -> bytes:
 
 
 def _of_text(name: str, show: Callable[[bytes], str]) -> Callable[[str], Value]:
-    return lambda value: show(_digest(name, value.encode(errors="surrogatepass")))
+    def run(value: str) -> Value:
+        return show(_digest(name, value.encode(errors="surrogatepass")))
+
+    run.__doc__ = f"Return the {name.upper()} digest of a text, in {_FORMS[show]}."
+    return run
 
 
 def _of_file(name: str, show: Callable[[bytes], str]) -> Callable[[World, str], Value]:
-    return lambda world, path: show(_digest(name, read(world, path)))
+    def run(world: World, path: str) -> Value:
+        return show(_digest(name, read(world, path)))
+
+    run.__doc__ = f"Return the {name.upper()} digest of a file, in {_FORMS[show]}."
+    return run
 
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
+
+_FORMS: Final = {bytes.hex: "hexadecimal", _base64: "Base64"}
 
 for _name in _ALGORITHMS:
     function(_name, string("str"), result=STRING)(_of_text(_name, bytes.hex))

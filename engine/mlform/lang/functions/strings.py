@@ -87,7 +87,8 @@ def indent(spaces: int, value: str) -> Value:
     if spaces < 0:
         raise OperationError(f"the number of spaces is 0 or more, not {spaces}", 0)
     check_size(len(value) + spaces * value.count("\n"), "characters")
-    return value.replace("\n", "\n" + " " * spaces)
+    lines = value.split("\n")
+    return ("\n" + " " * (spaces if len(lines) > 1 else 0)).join(lines)
 
 
 @function("startswith", Parameter("str", STRING, unknown=True), string("prefix"), result=BOOL)
