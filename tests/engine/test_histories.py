@@ -25,6 +25,11 @@ FOUND = {
     164: "a champion whose bytes are lost while its gate fails is an error, not a plan for ever",
     268: "equal keys and one failure: steps end in the order they began",
     362: "how many there are rests on what is held",
+    30325: "what needs a thing that is held and was never made is held",
+    30377: "how many there are rests on a result that is taken again",
+    30512: "an ignored change keeps the handle of a version that is not recorded any more",
+    30775: "one instance and numbered ones are recorded side by side after a change cut short",
+    30784: "what is taken of upstream changes, and upstream is made anew",
     20033: "a reference that is new",
 }
 ROOT = Path(__file__).parents[2]

@@ -2,6 +2,7 @@
 
 from mlform.apply.events import (
     Adopted,
+    Begun,
     Event,
     Failed,
     Finished,
@@ -13,6 +14,7 @@ from mlform.apply.events import (
     Reporter,
     Skipped,
     Started,
+    StepEvent,
 )
 from mlform.apply.purging import Purged
 from mlform.apply.reproduced import Reproduced
@@ -20,6 +22,7 @@ from mlform.apply.run import Outcome, World, apply
 
 __all__ = [
     "Adopted",
+    "Begun",
     "Event",
     "Failed",
     "Finished",
@@ -34,6 +37,7 @@ __all__ = [
     "Reproduced",
     "Skipped",
     "Started",
+    "StepEvent",
     "World",
     "apply",
 ]

@@ -11,12 +11,30 @@ from mlform.plan import Action, Reason
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A plan begins to be carried out: how many steps will have their turn, and how long it takes.
+
+    ``expected`` and ``most`` are seconds on the clock, of what runs for certain and in the worst
+    case; ``None`` where nothing of it ran before.
+    """
+
+    run: str
+    steps: int
+    expected: float | None = None
+    most: float | None = None
+
+
+@dataclass(frozen=True)
 class Started:
-    """A step began; its reasons are what they came to with everything known."""
+    """A step began; its reasons are what they came to with everything known.
+
+    ``expected`` is how many seconds it took before, at the median; ``None`` where it never ran.
+    """
 
     address: Address
     action: Action
     reasons: tuple[Reason, ...] = ()
+    expected: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +121,8 @@ class Interrupted:
     address: Address
 
 
-Event: TypeAlias = (
+StepEvent: TypeAlias = (
     Started | Progress | Log | Finished | Imported | Adopted | Held | Failed | Skipped | Interrupted
 )
+Event: TypeAlias = Begun | StepEvent
 Reporter: TypeAlias = Callable[[Event], None]

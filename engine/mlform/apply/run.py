@@ -10,7 +10,7 @@ from threading import Event as Flag
 from typing import Any, Final, TypeAlias
 
 from mlform.address import Address
-from mlform.apply.events import Failed, Held, Interrupted, Reporter, Skipped
+from mlform.apply.events import Begun, Failed, Held, Interrupted, Reporter, Skipped
 from mlform.apply.imports import adopt
 from mlform.apply.purging import Purged, sweep
 from mlform.apply.settle import Settler
@@ -31,6 +31,7 @@ from mlform.refresh.pins import read_pins, write_pins
 from mlform.refresh.recorded import Recorded
 from mlform.registry import Registry
 from mlform.sdk import Approval, CancelledError
+from mlform.state.codec import parse_record
 from mlform.state.model import Lease, LostLeaseError, Record, Snapshot, Store
 from mlform.values import Value, conceal, handles, is_known, plain
 
@@ -86,6 +87,8 @@ class Outcome:
     """What destroying left in place, in words."""
     purged: Purged | None = None
     """What was deleted for good; ``None`` where nothing was to be."""
+    seconds: float = 0.0
+    """On the clock, from the first step to the last."""
     spent: dict[Address, float] = field(default_factory=dict)
     """How many seconds each step took whose turn came."""
     spared: list[Spared] = field(default_factory=list)
@@ -118,6 +121,8 @@ def apply(
     Nothing that is not in the plan is done, nor anything more severe than planned.
     """
     began = time.monotonic()
+    if plan.changes:
+        report(_begun(plan, world, parallelism))
     run = _Run(plan, _moved(plan, snapshot, world), world, report, stop or Flag())
     nodes = {(s.address, s.deposed): s for s in plan.steps}
     needs = _needs(plan, nodes)
@@ -126,8 +131,17 @@ def apply(
     run.sweep()
     run.close({a for a, part in blocked if part != _OLD}, plan)
     failpoint("apply.closed")
-    run.note(time.monotonic() - began, parallelism)
+    run.outcome.seconds = time.monotonic() - began
+    run.note(parallelism)
     return run.outcome
+
+
+def _begun(plan: Plan, world: World, parallelism: int) -> Begun:
+    expected = times(plan, parallelism)
+    if expected is None or not expected.timed:
+        return Begun(world.run, len(plan.changes))
+    clocks = expected.certain.clock, expected.worst.clock
+    return Begun(world.run, len(plan.changes), *clocks)
 
 
 Node: TypeAlias = tuple[Address, str]
@@ -180,12 +194,20 @@ class _Run:
         self, plan: Plan, snapshot: Snapshot, world: World, report: Reporter, stop: Flag
     ) -> None:
         self.plan, self.world, self.report, self.stop = plan, world, report, stop
-        self.records = Recorded(snapshot.records, world.registry)
+        self.records = Recorded(snapshot.records, world.registry, self._past)
         self.outputs = snapshot.outputs
         self.outcome = Outcome()
         self.settler = Settler(self.records, world.secrets)
         self.stepper = Stepper(world, self.records, self.settler, self.outcome, report, stop)
         self.begun: set[Address] = set()
+
+    def _past(self, address: Address, digest: str) -> Record | None:
+        """Return what was recorded once: an ignored change keeps what was taken then."""
+        for entry in reversed(list(self.world.store.journal(address))):
+            data = entry.detail.get("record") or {}
+            if entry.operation == "done" and data.get("digest") == digest:
+                return parse_record(data)
+        return None
 
     def node(self, node: Node, nodes: Mapping[Node, Step]) -> bool:
         address, part = node
@@ -275,14 +297,14 @@ class _Run:
             self._outputs()
             self._checks()
 
-    def note(self, seconds: float, parallelism: int) -> None:
+    def note(self, parallelism: int) -> None:
         """Journal what came of the run, if it came to anything."""
         it = self.outcome
         if not (it.done or it.spared or it.skipped or it.failures):
             return
         expected = times(self.plan, parallelism)
         detail = {
-            "seconds": round(seconds, 3),
+            "seconds": round(it.seconds, 3),
             "worked": round(sum(it.spent.values()), 3),
             "expected": expected and [expected.certain.clock, expected.worst.clock],
             "spared": [[str(s.address), s.cause, s.seconds] for s in it.spared],

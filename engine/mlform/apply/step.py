@@ -10,7 +10,6 @@ from threading import Event as Flag
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from mlform.address import Address
 from mlform.apply.current import check_code
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.facts import facts_now
@@ -25,7 +24,7 @@ from mlform.failpoints import failpoint
 from mlform.plan import Action, Condition, Decision, Facts, Step, approvals, decide, severity
 from mlform.plan.decide import adopted, full_key, may_replace, refreshed
 from mlform.plan.estimate import spent
-from mlform.plan.held import failing_gates, missing_handle
+from mlform.plan.held import failing_gates, missing_handle, never_made
 from mlform.plan.imports import taken_over
 from mlform.plan.predicted import broken
 from mlform.plan.why import traced
@@ -77,8 +76,8 @@ class Stepper:
         record = self.records.now.get(step.address)
         anew = step.action is Action.REPLACE
         known = None if anew else record
-        if never := [a for a in step.refers_to if a in self.outcome.held and not self._has(a)]:
-            return tuple(f"{a} is held and was never made" for a in never)
+        if never := never_made(step.refers_to, self.outcome.held, self.records.now):
+            return tuple(never)
         roots = self.settler.resources(step.refers_to)
         self._hold_to("precondition", step, step.before, roots)
         values = self.settler.values(step)
@@ -202,7 +201,8 @@ class Stepper:
         began = time.monotonic()
         check_code(step, self.world.looker)
         if step.old is None or step.create_first:
-            self.report(Started(step.address, decision.action, decision.reasons))
+            expected = step.estimate.expected if step.estimate else None
+            self.report(Started(step.address, decision.action, decision.reasons, expected))
         making = self._making(Making(step, offer, arguments, facts, decision), record)
         if decision.action is Action.REUSE:
             assert decision.realisation is not None, "reuse needs something to take again"
@@ -385,9 +385,6 @@ class Stepper:
         return failing_gates(offer.resource, values) or missing_handle(
             offer.resource, facts, step.refers_to, held
         )
-
-    def _has(self, address: Address) -> bool:
-        return address in self.records.now
 
     def _held_upstream(self, step: Step) -> bool:
         return any(a in self.outcome.held for a in step.refers_to)

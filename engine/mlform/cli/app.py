@@ -318,6 +318,7 @@ from mlform.cli import (  # noqa: E402 - their commands join the app above
     auditing,
     console,
     importing,
+    logs,
     loop,
     lsp,
     modules,
@@ -333,6 +334,7 @@ approving.register(app)
 auditing.register(app)
 console.register(app)
 importing.register(app)
+logs.register(app)
 loop.register(app, monitor_app)
 lsp.register(app)
 modules.register(app)

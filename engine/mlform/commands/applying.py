@@ -71,6 +71,9 @@ def _together(first: Applied, more: Applied) -> Applied:
     after.done = {**before.done, **after.done} if after.done else after.done
     after.held = {**before.held, **after.held}
     after.kept[:0], after.warnings[:0] = before.kept, before.warnings
+    after.spent = {**before.spent, **after.spent}
+    after.spared[:0] = before.spared
+    after.seconds += before.seconds
     return Applied(more.plan, after, more.approved, first.unfinished)
 
 

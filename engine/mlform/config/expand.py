@@ -24,6 +24,7 @@ from mlform.config.resources import Resources
 from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics
 from mlform.registry.places import place
+from mlform.syntax.tree import Block
 from mlform.values import UNKNOWN, Unknown, Value
 
 Recorded: TypeAlias = Mapping[Address, Value]
@@ -58,12 +59,25 @@ def _fill(scope: ModuleScope, recorded: Recorded) -> None:
         assert isinstance(kind, dict)
         kind.setdefault(block.name, UNKNOWN)
     for address, value in recorded.items():
-        if address.module == scope.path and address.config in scope.module.blocks:
+        declared = scope.module.blocks.get(address.config)
+        if address.module == scope.path and declared is not None and _fits(address, declared):
             kind = scope.roots[address.kind]
             assert isinstance(kind, dict)
             if isinstance(kind.get(address.name), Unknown):
                 del kind[address.name]
             place(scope.roots, address, value)
+
+
+def _fits(address: Address, block: Block) -> bool:
+    """Tell whether a record is of the shape that its block has now: one, by number or by name.
+
+    Both may be recorded, where the change from one to the other was cut short.
+    """
+    if "count" in block.body.attributes:
+        return isinstance(address.key, int)
+    if "for_each" in block.body.attributes:
+        return isinstance(address.key, str)
+    return address.key is None
 
 
 def expand(

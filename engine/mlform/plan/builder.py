@@ -25,7 +25,7 @@ from mlform.plan.decide import (
 from mlform.plan.deferred import Deferrer
 from mlform.plan.drift import differing
 from mlform.plan.given import Unplanned
-from mlform.plan.held import failing_gates, missing_handle
+from mlform.plan.held import failing_gates, missing_handle, never_made
 from mlform.plan.imports import taken_over
 from mlform.plan.model import OPEN, QUIET, Action, Condition, Note, Output, Reason, Step
 from mlform.plan.notes import waiting
@@ -64,6 +64,7 @@ class Builder:
     pending: set[str] = field(default_factory=set)
     shifted: set[Address] = field(default_factory=set)
     """What is worth something else than what is recorded."""
+    reused: set[Address] = field(default_factory=set)
     deferred: dict[Address, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,8 +89,9 @@ class Builder:
         for block in mentioned:
             rests |= self.project.rests.of_call(block)
         for needed in sorted(self.graph.needs[address]):
-            moves = str(needed) in self.pending and needed.config in rests
-            if moves or needed in self.deferred:
+            # How many there are was told by what is recorded, not by a result taken again.
+            other = str(needed) in self.pending or needed in self.reused
+            if (other and needed.config in rests) or needed in self.deferred:
                 waits.append(str(needed))
         if not waits:
             return False
@@ -277,6 +279,7 @@ class Builder:
         return Facts(
             arguments={n: v for n, v in arguments.data.items() if n not in arguments.open},
             open=open_,
+            by_record=seen.asked.worth(open_) if seen.asked else {},
             parts=seen.used,
             code={n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()},
             environment=seen.environment,
@@ -321,6 +324,8 @@ class Builder:
         upstream = sorted(self.graph.needs[resource.address])
         blocked = failing_gates(offered, values)
         blocked = blocked or missing_handle(offered, facts, upstream, self.held)
+        held = {a for a in upstream if str(a) in self.held}
+        blocked = blocked or never_made(upstream, held, self.snapshot.records)
         if blocked:
             return Decision(Action.HELD, tuple(Reason("held", text) for text in blocked))
         decision = decide(offered, facts, record, self.given.lookup)
@@ -404,6 +409,7 @@ class Builder:
             return
         self.shifted.add(address)
         if decision.action is Action.REUSE and decision.realisation is not None:
+            self.reused.add(address)
             self.scope.put(address, known_handle(address, offered, decision.realisation.attributes))
         elif record is not None and quiet:
             now = record.attributes if taken is None else taken

@@ -51,6 +51,8 @@ class Facts:
     arguments: Mapping[str, Any]
     open: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Argument → the addresses it waits for."""
+    by_record: Mapping[str, Any] = field(default_factory=dict)
+    """What open arguments would be worth if upstream stayed as it is recorded, where known."""
     parts: Mapping[str, str] | None = field(default_factory=dict)
     code: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] | None = field(default_factory=dict)
@@ -160,7 +162,8 @@ def _decide(
     if "operational" in by_kind and settled and _in_place(resource, facts):
         return Decision(Action.UPDATE, tuple(reasons))
     if waiting or not settled:
-        return Decision(Action.MAYBE, (*reasons, *elsewhere, *waiting))
+        rewritten = _rewritten(resource, facts, record)
+        return Decision(Action.MAYBE, (*reasons, *elsewhere, *rewritten, *waiting))
     if "metadata" in by_kind:
         return Decision(Action.UPDATE, tuple(reasons), quiet=True)
     return Decision(Action.NO_OP)
@@ -206,6 +209,18 @@ def _differences(resource: AnyResource, facts: Facts, record: Record) -> list[Re
             if before != after:
                 reasons.append(Reason("input", name, before, after))
     return reasons
+
+
+def _rewritten(resource: AnyResource, facts: Facts, record: Record) -> list[Reason]:
+    """Return the open arguments that differ even if all upstream comes out as it was."""
+    classes = aliased_classes(resource)
+    found = []
+    for name in sorted(facts.open.keys() & facts.by_record.keys()):
+        before, after = record.arguments.get(name), facts.by_record[name]
+        semantic = classes.get(name, FieldClass.SEMANTIC) is FieldClass.SEMANTIC
+        if semantic and not _same(before, after) and not _untold(before, after):
+            found.append(Reason("argument", name, before, after, facts.at.get(name, "")))
+    return found
 
 
 _WORDS: Final[Mapping[FieldClass, str]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from mlform.address import Address
 from mlform.plan.decide import Facts
@@ -24,6 +24,13 @@ def failing_gates(resource: AnyResource, values: Mapping[str, Value]) -> list[st
 def _failed(handle: Handle) -> bool:
     is_gate = Address.parse(handle.address).kind == GATE
     return is_gate and handle.attribute is None and handle.attributes.get("passed") is False
+
+
+def never_made(
+    upstream: Iterable[Address], held: Container[Address], recorded: Container[Address]
+) -> list[str]:
+    """Return the reasons to hold a step since something it needs is held, and is not there."""
+    return [f"{a} is held and was never made" for a in upstream if a in held and a not in recorded]
 
 
 def missing_handle(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -20,8 +20,15 @@ _ARTIFACT: Final = Artifact.model_fields.keys()
 class Recorded:
     """The records of one state; while applying, the applier's one mutable thing."""
 
-    def __init__(self, records: Mapping[Address, Record], registry: Registry) -> None:
+    def __init__(
+        self,
+        records: Mapping[Address, Record],
+        registry: Registry,
+        past: Callable[[Address, str], Record | None] | None = None,
+    ) -> None:
+        """``past`` finds a record by its digest that is not the present one any more."""
         self.now = dict(records)
+        self.past = past
         self.registry = registry
         self._homes = Counter(h for r in records.values() for h in homes_of(r))
         self._artifacts: dict[str, Mapping[str, Any]] = {}
@@ -82,7 +89,10 @@ class Recorded:
         if handle.attribute is not None:
             data["artifact"] = handle.artifact or self._artifacts.get(str(handle.digest))
             return data
-        record = self.now.get(Address.parse(handle.address))
+        address = Address.parse(handle.address)
+        record = self.now.get(address)
+        if (record is None or record.digest != handle.digest) and self.past is not None:
+            record = self.past(address, str(handle.digest))
         if record is not None and record.digest == handle.digest:
             offer = self.registry.find(record.address.kind, record.type)
             assert offer is not None, "a recorded type is offered by nobody"

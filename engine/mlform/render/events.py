@@ -7,6 +7,7 @@ from typing import Any, Final, assert_never
 
 from mlform.apply import (
     Adopted,
+    Begun,
     Event,
     Failed,
     Finished,
@@ -23,8 +24,9 @@ from mlform.apply import (
 from mlform.diagnostics import Diagnostic, Severity, Span
 from mlform.plan import Action
 from mlform.render.reasons import reason
+from mlform.render.spent import spent
 from mlform.render.style import Styled
-from mlform.render.values import seconds, size, value
+from mlform.render.values import between, seconds, size, value
 from mlform.values import short
 
 _DONE: Final[dict[Action, str]] = {
@@ -43,6 +45,8 @@ _DONE: Final[dict[Action, str]] = {
 
 def event(it: Event) -> Styled:
     """Tell one event in one line; what made a step fail is told at the end."""
+    if isinstance(it, Begun):
+        return _begun(it)
     said: Styled = [("bold", f"{it.address}: ")]
     match it:
         case Started(action=action, reasons=found):
@@ -79,11 +83,19 @@ def event(it: Event) -> Styled:
             assert_never(it)
 
 
+def _begun(it: Begun) -> Styled:
+    steps = "1 step" if it.steps == 1 else f"{it.steps} steps"
+    if it.expected is None or it.most is None:
+        return [("dim", f"{steps} to do, run {it.run}\n")]
+    return [("dim", f"{steps} to do in {between(it.expected, it.most)}, run {it.run}\n")]
+
+
 def as_data(it: Event) -> dict[str, Any]:
     """Return one event as plain data, of the shape in ``schema/events.schema.json``."""
-    data: dict[str, Any] = {"type": type(it).__name__.lower(), "address": str(it.address)}
+    data: dict[str, Any] = {"type": type(it).__name__.lower()}
     for name, field in vars(it).items():
         if name == "address":
+            data[name] = str(field)
             continue
         if name == "reasons" and isinstance(it, Started):
             data[name] = [{"what": r.what, "subject": r.subject, "at": r.at} for r in it.reasons]
@@ -118,6 +130,7 @@ def outcome(it: Outcome) -> Styled:
         said += [("", f"Kept: {text}\n")]
     if it.purged is not None:
         said += [("", f"{_purged(it.purged)}\n")]
+    said += spent(it)
     if it.outputs:
         said.append(("", "\n"))
         said += outputs(it.outputs)
@@ -180,6 +193,11 @@ def outcome_data(it: Outcome) -> dict[str, Any]:
         "kept": it.kept,
         "purged": None if it.purged is None else dict(vars(it.purged)),
         "warnings": [{"summary": s, "detail": d, "at": at} for s, d, at in it.warnings],
+        "seconds": round(it.seconds, 3),
+        "spent": {str(a): round(s, 3) for a, s in it.spent.items()},
+        "spared": [
+            {"address": str(s.address), "cause": s.cause, "seconds": s.seconds} for s in it.spared
+        ],
         "outputs": it.outputs,
         "output_changes": it.output_changes,
     }

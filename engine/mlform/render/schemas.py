@@ -295,7 +295,11 @@ def events() -> Schema:
     number: Schema = {"type": "number"}
     reason = _object({"what": _TEXT, "subject": _TEXT, "at": _TEXT})
     kinds: dict[str, dict[str, Schema]] = {
-        "started": {"action": _ACTION, "reasons": _list(reason)},
+        "started": {
+            "action": _ACTION,
+            "reasons": _list(reason),
+            "expected": _said(_or_null(number), "Seconds it took before, at the median."),
+        },
         "progress": {"done": number, "total": _or_null(number), "note": _TEXT},
         "log": {"text": _TEXT},
         "finished": {
@@ -317,6 +321,14 @@ def events() -> Schema:
         _object({"type": {"const": name}, "address": _TEXT, **fields})
         for name, fields in kinds.items()
     ]
+    begun: dict[str, Schema] = {
+        "type": {"const": "begun"},
+        "run": _TEXT,
+        "steps": _WHOLE,
+        "expected": _said(_or_null(number), "Seconds on the clock of what runs for certain."),
+        "most": _said(_or_null(number), "Seconds on the clock in the worst case."),
+    }
+    shapes.append(_object(begun))
     shapes.append(
         _object(
             {
@@ -331,6 +343,11 @@ def events() -> Schema:
                 "skipped": _list(_TEXT),
                 "kept": _list(_TEXT),
                 "purged": _or_null(_object({"objects": _WHOLE, "size": _WHOLE, "left": _WHOLE})),
+                "seconds": _said(number, "On the clock."),
+                "spent": _said(_map(number), "Seconds that each step took."),
+                "spared": _list(
+                    _object({"address": _TEXT, "cause": _TEXT, "seconds": number}),
+                ),
                 "warnings": _list(_object({"summary": _TEXT, "detail": _TEXT, "at": _TEXT})),
                 "outputs": {"type": "object"},
                 "output_changes": _map({"enum": ["add", "change", "remove"]}),

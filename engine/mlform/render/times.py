@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mlform.plan import Plan, Step
 from mlform.plan.times import Times, times
-from mlform.render.values import seconds
+from mlform.render.values import between, seconds
 
 
 def lasting(step: Step) -> str:
@@ -15,7 +15,7 @@ def lasting(step: Step) -> str:
     if it is None or it.expected is None or it.most is None:
         return ""
     likely = "" if it.chance >= 1 else f", {it.chance:.0%} likely"
-    return f"{_range(it.expected, it.most)}{likely}"
+    return f"{between(it.expected, it.most)}{likely}"
 
 
 def together(steps: Sequence[Step]) -> str:
@@ -24,7 +24,7 @@ def together(steps: Sequence[Step]) -> str:
     if not known:
         return ""
     least = sum((e.expected or 0.0) * e.chance for e in known)
-    length = _range(least, sum(e.most or 0.0 for e in known))
+    length = between(least, sum(e.most or 0.0 for e in known))
     return (
         f"{length} together" if len(known) == len(steps) else f"{length} for {len(known)} of them"
     )
@@ -37,10 +37,10 @@ def totals(plan: Plan, parallelism: int) -> list[str]:
         return []
     if not it.timed:
         return ["Time: nothing of this ran before, so there is no estimate."]
-    clock = _range(it.certain.clock, it.worst.clock) + _likely(it)
-    work = _range(it.certain.work, it.worst.work)
+    clock = between(it.certain.clock, it.worst.clock) + _likely(it)
+    work = between(it.certain.work, it.worst.work)
     lines = [f"Time: {clock}."]
-    if work != _range(it.certain.clock, it.worst.clock):
+    if work != between(it.certain.clock, it.worst.clock):
         lines = [f"Time: {clock} with {it.parallelism} at once; {work} of work."]
     if it.unknown:
         named = ", ".join(map(str, it.unknown[:3]))
@@ -51,11 +51,6 @@ def totals(plan: Plan, parallelism: int) -> list[str]:
         half = f", half of them within ×{was.median:g}" if was.steps > 1 else ""
         lines.append(f"The last {many} within ×{was.worst:g}{half}.")
     return lines
-
-
-def _range(least: float, most: float) -> str:
-    first, last = seconds(least), seconds(most)
-    return first if first == last else f"{first} … {last}"
 
 
 def _likely(it: Times) -> str:

@@ -62,3 +62,9 @@ def seconds(count: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def between(least: float, most: float) -> str:
+    """Write a range of lengths of time; one alone where both read the same."""
+    first, last = seconds(least), seconds(most)
+    return first if first == last else f"{first} … {last}"

@@ -172,8 +172,10 @@ def _may_replace(step: Step) -> bool:
 
 
 def _moved_before(step: Step, planned: Planned) -> bool:
-    """Tell whether an upstream resource came out different, or is another than before."""
+    """Tell whether upstream came out different or is another, or other is taken of it."""
     old = planned.before.records.get(step.address)
+    if any(r.what == "argument" for r in step.reasons):
+        return True
     if old is not None and set(old.needs) != set(step.refers_to):
         return True
     for address in step.refers_to:

@@ -1,0 +1,143 @@
+"""What people see while it runs, on a terminal of their own; and what steps printed, afterwards."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import sys
+from pathlib import Path
+
+import pyte
+import pytest
+from tests.scenarios.command import Folder
+
+SPEC = """
+dataset "file" "d" {
+  path = "d.csv"
+}
+feature_view "python" "waits" {
+  from      = dataset.d
+  transform = "steps.py:waits"
+}
+feature_view "python" "breaks" {
+  from      = dataset.d
+  transform = "steps.py:breaks"
+}
+"""
+CODE = """
+from pathlib import Path
+import select
+
+
+def waits(frame):
+    print("the last line so far", flush=True)
+    here = Path(__file__).parent
+    with open(here / "go", "rb", 0) as go:
+        go.read(1)
+    return frame
+
+
+def breaks(frame):
+    print("about to break", flush=True)
+    raise ValueError("no such column")
+"""
+COLUMNS, ROWS = 120, 40
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    (tmp_path / "main.mlf.hcl").write_text(SPEC)
+    (tmp_path / "steps.py").write_text(CODE)
+    (tmp_path / "d.csv").write_text("a,b\n1,x\n2,y\n")
+    os.mkfifo(tmp_path / "go")
+    return Folder(tmp_path)
+
+
+class Terminal:
+    """A command on a terminal, and what stands on its screen."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(folder)
+            os.environ |= {"COLUMNS": str(COLUMNS), "LINES": str(ROWS), "TERM": "xterm-256color"}
+            program = str(Path(sys.executable).with_name("mlform"))
+            os.execv(program, [program, *arguments])  # noqa: S606 - the command under test
+        self.screen = pyte.Screen(COLUMNS, ROWS)
+        self.stream = pyte.ByteStream(self.screen)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.rstrip() for line in self.screen.display if line.strip())
+
+    def until(self, *wanted: str) -> str:
+        """Read until all of this stands on the screen at once."""
+        while not all(w in self.text for w in wanted):
+            assert self._read(), f"ended without {wanted}:\n{self.text}"
+        return self.text
+
+    def end(self) -> tuple[int, str]:
+        while self._read():
+            pass
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), self.text
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self.fd], [], [], 60)
+        assert ready, f"nothing was said for a minute:\n{self.text}"
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:
+            return False
+        self.stream.feed(data)
+        return bool(data)
+
+
+def test_a_terminal_shows_what_runs_its_last_line_and_failures_at_once(folder: Folder) -> None:
+    terminal = Terminal(folder.path, "apply", "-auto-approve")
+    hint = "All of it: mlform logs feature_view.breaks"
+    seen = terminal.until(hint, "the last line so far", "2 of 3 over", "feature_view.waits  run")
+    assert "dataset.d: ran in" in seen
+    assert "  about to break" in seen
+    assert "feature_view.breaks: failed" in seen
+    (folder.path / "go").write_bytes(b"x")
+    code, last = terminal.end()
+    assert code == 1
+    assert "feature_view.waits: ran in" in last
+    assert "of 3 over" not in last  # what was live is gone
+    (folder.path / "steps.py").write_text(CODE.replace('"no such column"', '"no column"'))
+    again = Terminal(folder.path, "apply", "-auto-approve", "-replace", "feature_view.waits")
+    again.until("the last line so far", "longer than before")  # it knows how long it took
+    (folder.path / "go").write_bytes(b"x")
+    assert again.end()[0] == 1
+
+
+def test_logs_shows_what_a_step_printed(folder: Folder) -> None:
+    failing = folder.start("apply", "-auto-approve", "-target=feature_view.breaks")
+    assert "about to break" in failing.communicate(timeout=120)[0]
+    assert folder.mlform("logs", "feature_view.breaks").out == "about to break\n"
+    assert folder.mlform("logs", "feature_view.breaks", "-tail=1", "-json").lines == [
+        {"type": "log", "address": "feature_view.breaks", "text": "about to break"}
+    ]
+    (listed,) = folder.mlform("logs", "feature_view.breaks", "-list", "-json").data
+    assert (listed["ending"], listed["bytes"]) == ("failed", len("about to break\n"))
+    assert "failed" in folder.mlform("logs", "feature_view.breaks", "-list").out
+    wrong = folder.mlform("logs", "feature_view.break", expect=1)
+    assert "Did you mean" in wrong.err
+    assert (
+        "1 attempt(s) are kept"
+        in folder.mlform("logs", "feature_view.breaks", "-attempt=1", expect=1).err
+    )
+
+
+def test_machines_are_told_how_much_there_is_to_do_and_what_it_took(folder: Folder) -> None:
+    said = folder.mlform("apply", "-auto-approve", "-json", "-target=dataset.d").lines
+    begun = next(line for line in said if line["type"] == "begun")
+    assert (begun["steps"], begun["expected"]) == (1, None)
+    outcome = next(line for line in said if line["type"] == "outcome")
+    assert outcome["spent"].keys() == {"dataset.d"}
+    assert 0 < outcome["spent"]["dataset.d"] <= outcome["seconds"] + 0.1
+    (folder.path / "d.csv").write_text("a,b\n1,x\n2,y\n3,z\n")
+    said = folder.mlform("apply", "-auto-approve", "-json", "-target=dataset.d").lines
+    assert next(line for line in said if line["type"] == "begun")["expected"] > 0
+    assert next(line for line in said if line["type"] == "started")["expected"] > 0
