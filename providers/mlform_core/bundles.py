@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -33,8 +33,12 @@ def pack(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def members(data: bytes | Path, allowed: re.Pattern[str], what: str) -> dict[str, bytes]:
+def members(
+    data: bytes | Path, allowed: re.Pattern[str], what: str, only: Collection[str] | None = None
+) -> dict[str, bytes]:
     """Return the members of a zip that ``pack`` wrote, all of whose names match ``allowed``.
+
+    ``only`` names those that are wanted, where that is not all.
 
     Raises ``BundleError`` on compressed members, foreign or repeated names, sizes that exceed
     the file, and anything else that is not a zip.
@@ -44,7 +48,8 @@ def members(data: bytes | Path, allowed: re.Pattern[str], what: str) -> dict[str
         with zipfile.ZipFile(data if isinstance(data, Path) else io.BytesIO(data)) as archive:
             infos = archive.infolist()
             _check(infos, allowed, size, what)
-            return {info.filename: archive.read(info) for info in infos}
+            wanted = [i for i in infos if only is None or i.filename in only]
+            return {info.filename: archive.read(info) for info in wanted}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise BundleError(f"{what} is damaged: {error}") from error
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.sdk import Context, ResourceError
+from mlform_core.models import told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,10 +31,8 @@ class Reference:
 def reference(ctx: Context, digest: str) -> Reference:
     """Read the reference out of a model's bundle. Raises ``ResourceError``."""
     try:
-        with zipfile.ZipFile(ctx.artifacts.path(digest)) as bundle:
-            profiles: dict[str, Any] = json.loads(bundle.read("reference.json"))
-            meta = json.loads(bundle.read("meta.json"))
-    except (KeyError, zipfile.BadZipFile):
+        meta, profiles = told(ctx.artifacts.path(digest))
+    except (KeyError, ValueError):
         detail = f"The model {digest} that serves has no reference in the artifact store."
         raise ResourceError("No reference", detail, argument="target") from None
     return Reference({f["name"]: f["type"] for f in meta["features"]}, profiles)

@@ -149,6 +149,16 @@ def load(path: Path, *, allow_pickle: bool = False) -> Model:
         raise ResourceError("Invalid model file", detail) from error
 
 
+def told(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a bundle says of its model: ``meta`` and ``reference``; loads no model.
+
+    Raises ``BundleError`` or ``KeyError`` if the file is not a bundle.
+    """
+    only = ("meta.json", "reference.json")
+    parts = members(path, _MEMBER, "The model bundle", only)
+    return _meta(parts["meta.json"]), json.loads(parts["reference.json"])
+
+
 def check(path: Path) -> None:
     """Raise ``ResourceError`` unless a file is a bundle; loads nothing that is in it."""
     try:

@@ -12,7 +12,6 @@ import hashlib
 import importlib
 import json
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from io import BytesIO
@@ -20,6 +19,7 @@ from typing import Any
 
 from mlform_core import trees
 from mlform_core.bundles import BundleError, members, pack
+from mlform_core.unpacking import opened
 
 _NAME = re.compile(r"schema\.json|[0-9a-f]{64}\.(npy|npz|bin)")
 _ARRAYS = re.compile(r"[A-Za-z0-9_]{1,64}\.npy")
@@ -126,8 +126,11 @@ def _trusted(name: str) -> bool:
 
 
 def canonical(data: bytes) -> bytes:
-    """Return the skops file ``data`` in canonical form: equal models give equal bytes."""
-    with zipfile.ZipFile(BytesIO(data)) as archive:
+    """Return the skops file ``data`` in canonical form: equal models give equal bytes.
+
+    Raises ``UnpackingError`` if it is made to do harm, ``zipfile.BadZipFile`` if it is no zip.
+    """
+    with opened(data, "The model file") as archive:
         schema = json.loads(archive.read("schema.json"))
         contents = {n: archive.read(n) for n in archive.namelist() if n != "schema.json"}
     # The release of skops that wrote it is no part of the model; the protocol is.
@@ -146,7 +149,7 @@ def canonical(data: bytes) -> bytes:
 
 
 def _canonical_npz(data: bytes) -> bytes:
-    with zipfile.ZipFile(BytesIO(data)) as archive:
+    with opened(data, "A sparse matrix of the model file") as archive:
         return pack({name: archive.read(name) for name in archive.namelist()})
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from mlform.sdk import ResourceError
+from mlform_core.unpacking import Limited, opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,7 +117,7 @@ def _readable(name: str, format_: Format) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, zipfile.BadZipFile, EOFError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, zipfile.BadZipFile, EOFError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ResourceError(
             "Unreadable data", f"{name} cannot be read as {format_}: {reason}", argument="path"
@@ -131,7 +132,7 @@ def _read_csv(path: Path) -> pa.Table:
     with path.open("rb") as file:
         magic = file.read(4)
     if magic == b"PK\x03\x04":
-        with zipfile.ZipFile(path) as archive:
+        with opened(path, "It") as archive:
             inside = [n for n in archive.namelist() if not n.endswith("/")]
             if len(inside) != 1:
                 raise zipfile.BadZipFile(f"it holds {len(inside)} files, not one")
@@ -139,5 +140,6 @@ def _read_csv(path: Path) -> pa.Table:
                 return pyarrow.csv.read_csv(member, convert_options=convert)
     if magic[:2] == b"\x1f\x8b":
         with pa.CompressedInputStream(pa.OSFile(str(path)), "gzip") as stream:
-            return pyarrow.csv.read_csv(stream, convert_options=convert)
+            limited = Limited(stream, path.stat().st_size, "It")
+            return pyarrow.csv.read_csv(limited, convert_options=convert)
     return pyarrow.csv.read_csv(path, convert_options=convert)

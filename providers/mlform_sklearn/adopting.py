@@ -110,7 +110,7 @@ def _loaded(path: Path, new: TrainingArguments) -> Any:
     if zipfile.is_zipfile(path):
         try:
             return skops_files.loads(skops_files.canonical(path.read_bytes()))
-        except (BundleError, KeyError, ValueError, UnicodeDecodeError) as error:
+        except (BundleError, KeyError, ValueError, zipfile.BadZipFile) as error:
             detail = f"{path.name} is neither a bundle of mlform nor a skops file: {error}."
             raise ResourceError("Invalid model file", detail) from error
     if path.suffix not in _PICKLES:
