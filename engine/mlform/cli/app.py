@@ -117,10 +117,10 @@ def plan(
     var_file: opt.VarFile = None,
 ) -> None:
     """Show what apply would do, and why. Changes nothing."""
+    from mlform.commands.planfile import written
     from mlform.commands.queries import plan as make
     from mlform.commands.session import PlanOptions
     from mlform.files import write_file
-    from mlform.plan import dump
 
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json):
@@ -140,7 +140,7 @@ def plan(
         with watched(session, json=json):
             made = make(session, chosen)
         if out is not None:
-            write_file(out, dump(made).encode())
+            write_file(out, written(session, made).encode())
         if html is not None:
             from mlform.render.page import page
 
@@ -176,13 +176,13 @@ def apply(
     var_file: opt.VarFile = None,
 ) -> None:
     """Plan, ask, and do it; or carry out a saved plan."""
-    from mlform.cli.recorded import saved_plan
     from mlform.commands.applying import apply as carry_out
+    from mlform.commands.planfile import saved_plan
     from mlform.commands.session import PlanOptions
 
     session = opt.open_session(directory, var, var_file)
     with explained(session, as_json=json, lines=True):
-        given = None if saved is None else saved_plan(saved)
+        given = None if saved is None else saved_plan(session, saved)
         quiet = auto_approve or given is not None
         approve = _approval(quiet=quiet, json=json, parallelism=parallelism)
         chosen = PlanOptions(

@@ -77,14 +77,14 @@ def approve(
     json: opt.Json = False,
 ) -> None:
     """Agree, with a signature, to what a plan would do; `apply` then finds that you did."""
-    from mlform.cli.recorded import saved_plan
     from mlform.commands.approving import approve as sign
+    from mlform.commands.planfile import saved_plan
     from mlform.diagnostics import stop
     from mlform.render.plan import plan as shown
 
     session = opt.open_session(directory)
     with explained(session, as_json=json):
-        made = saved_plan(plan)
+        made = saved_plan(session, plan)
         if not auto_approve:
             if json or not can_ask():
                 detail = "There is nobody to ask: pass -auto-approve to sign without looking."

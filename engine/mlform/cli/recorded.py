@@ -11,7 +11,7 @@ from mlform.cli import options as opt
 from mlform.cli.terminal import explained, say, say_json, say_plan
 
 if TYPE_CHECKING:
-    from mlform.plan import Plan
+    pass
 
 
 def register(app: typer.Typer) -> None:
@@ -22,16 +22,6 @@ def register(app: typer.Typer) -> None:
     app.command()(why)
 
 
-def saved_plan(path: Path) -> Plan:
-    """Read a saved plan. Raises ``DiagnosedError`` where there is none."""
-    from mlform.diagnostics import stop
-    from mlform.plan import parse
-
-    if not path.is_file():
-        raise stop("No such plan", f"There is no file {path}.")
-    return parse(path.read_text(encoding="utf-8"), str(path))
-
-
 def show(
     saved: Annotated[Path | None, typer.Argument(metavar="[PLAN]", help="A saved plan.")] = None,
     directory: opt.Directory = opt.HERE,
@@ -40,12 +30,13 @@ def show(
     html: Annotated[bool, typer.Option("--html", help="A plan as a web page.")] = False,
 ) -> None:
     """Show a saved plan, or the whole state."""
+    from mlform.commands.planfile import saved_plan
     from mlform.render.records import record, snapshot_data
 
     session = opt.open_session(directory)
     with explained(session, as_json=json):
         if saved is not None:
-            made = saved_plan(saved)
+            made = saved_plan(session, saved)
             if html:
                 from mlform.render.page import page
 
@@ -106,6 +97,7 @@ def why(
     """Explain why a resource ran, or did not: the chain of causes down to its leaf."""
     from mlform.commands.asking import why as explain
     from mlform.commands.asking import why_not as explain_not
+    from mlform.commands.planfile import saved_plan
     from mlform.diagnostics import stop
     from mlform.render.why import chain, chain_data, why_not, why_not_data
 
@@ -113,7 +105,7 @@ def why(
     with explained(session, as_json=json):
         if run is not None and plan is not None:
             raise stop("Two questions at once", "Ask about a run or about a plan: not both.")
-        made = None if plan is None else saved_plan(plan)
+        made = None if plan is None else saved_plan(session, plan)
         if not_:
             answer = explain_not(session, address, run=run, plan=made)
             if json:

@@ -36,6 +36,7 @@ def register(state_app: typer.Typer) -> None:
     state_app.command()(mv)
     state_app.command()(rm)
     state_app.command()(replace_provider)
+    state_app.command()(encrypt)
 
 
 def list_(
@@ -209,6 +210,25 @@ def replace_provider(
     with explained(session, as_json=json):
         done = replace(session, source, target, dry_run=dry_run)
         _say(done, "replaced the provider of", "would replace the provider of", json=json)
+
+
+def encrypt(
+    directory: opt.Directory = opt.HERE,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+    json: opt.Json = False,
+) -> None:
+    """Write all that is recorded anew, encrypted as the spec says now (or not at all)."""
+    from mlform.commands.encrypting import encrypt as write
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session, as_json=json):
+        count, encrypted = write(session)
+        if json:
+            say_json({"rows": count, "encrypted": encrypted})
+        else:
+            how = "encrypted" if encrypted else "in clear: the spec has no key to encrypt with"
+            say(f"{count} rows written anew, {how}.\n")
 
 
 def _say(it: Revised, done: str, would: str, *, json: bool) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlform.refresh.scope import Scope
     from mlform.state.model import Realisation, Snapshot, Store
     from mlform.state.place import Place
+    from mlform.state.sealed import Cipher
 
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})")
@@ -188,7 +189,23 @@ class Session:
         """Where the state lies."""
         from mlform.state.place import Place
 
-        return Place.in_file(self.root / self._settings.backend_path)
+        found = Place.in_file(self.root / self._settings.backend_path)
+        return replace(found, cipher=self.cipher)
+
+    @cached_property
+    def cipher(self) -> Cipher:
+        """What encrypts and decrypts the state and saved plans, as the spec says."""
+        from mlform.state.sealed import CLEAR
+
+        said = self._settings.encryption
+        if said is None:
+            return CLEAR
+        from mlform.state.cipher import AesCipher, Source
+
+        first = said.primary
+        primary = None if first is None else Source(first.passphrase, first.command)
+        fallback = [Source(it.passphrase, it.command) for it in said.fallback]
+        return AesCipher(primary, fallback, enforced=said.enforced)
 
     @cached_property
     def store(self) -> Store:

@@ -95,6 +95,26 @@ class Approver:
 
 
 @dataclass(frozen=True)
+class KeySource:
+    """Where a key comes from: a passphrase, or a command that prints it."""
+
+    passphrase: str | None = field(default=None, repr=False)
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Encryption:
+    """How the state and saved plans are encrypted: by ``primary``, and read with any of all.
+
+    Without ``primary`` what is written is in clear. ``enforced``: what is in clear is refused.
+    """
+
+    primary: KeySource | None
+    fallback: tuple[KeySource, ...] = ()
+    enforced: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """The ``mlform`` block: where state and results lie, and how old a look at each kind may be."""
 
@@ -107,6 +127,7 @@ class Settings:
     audit_window: float = 90 * 86_400
     """Seconds for which what has served holds the data it was made from."""
     approvers: Sequence[Approver] = ()
+    encryption: Encryption | None = None
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import version as installed_version
+from typing import Final
 
 from mlform.config.approvers import Approvers
 from mlform.config.blocks import Reader
-from mlform.config.model import Settings
+from mlform.config.encryption import encryption
+from mlform.config.model import Encryption, Settings
 from mlform.config.retention import audit_window, seconds
 from mlform.config.store import StoreSettings, store_settings
 from mlform.diagnostics import Diagnostics, did_you_mean
@@ -21,6 +23,16 @@ _CONSTRAINT = re.compile(r"\s*(>=|<=|!=|~>|=|>|<)?\s*(\d+(?:\.\d+)*)\s*")
 
 _REQUIRED = ("version", "source")
 """``source`` says in Terraform where a provider comes from; here it is installed with pip."""
+
+_ROOT_ONLY: Final = {
+    "backend": "State is the root module's: the backend of a called module is not used.",
+    "refresh": "How old a look may be is said in the root module; here it is not used.",
+    "retention": "How long data are held is said in the root module; here it is not used.",
+    "store": "The store is the root module's: that of a called module is not used.",
+    "approver": "Who approves is said in the root module: this one is not asked.",
+    "encryption": "Encryption is said in the root module: this block is not used.",
+}
+"""What only the root module says, and what to tell a called one."""
 
 
 class SettingsBlock:
@@ -39,6 +51,7 @@ class SettingsBlock:
         self.store: StoreSettings | None = None
         self.audit_window: float | None = None
         self.approvers = Approvers(diagnostics, self.settled)
+        self.encryption: Encryption | None = None
 
     def read(self, block: Block, *, root: bool = True) -> None:
         """Take one ``mlform`` block; that of a called module only says what it requires."""
@@ -55,51 +68,40 @@ class SettingsBlock:
         for inner in block.body.blocks:
             if inner.kind == "required_providers":
                 self._providers(inner)
-            elif inner.kind == "refresh" and root:
-                self._refresh(inner)
-            elif inner.kind == "refresh":
-                detail = "How old a look may be is said in the root module; here it is not used."
-                self.diagnostics.warning("Refresh ignored", detail, at=inner.header_span)
-            elif inner.kind == "retention" and root:
-                self.audit_window = audit_window(inner, self.settled, self.diagnostics)
-            elif inner.kind == "retention":
-                detail = "How long data are held is said in the root module; here it is not used."
-                self.diagnostics.warning("Retention ignored", detail, at=inner.header_span)
-            elif inner.kind == "backend" and root:
-                self._backend(inner)
-            elif inner.kind == "approver" and root:
-                self.approvers.read(inner)
-            elif inner.kind == "approver":
-                detail = "Who approves is said in the root module: this one is not asked."
-                self.diagnostics.warning("Approver ignored", detail, at=inner.header_span)
-            elif inner.kind == "store" and root:
-                self.store = store_settings(inner, self.settled, self.diagnostics)
-            elif inner.kind == "store":
-                detail = "The store is the root module's: that of a called module is not used."
-                self.diagnostics.warning("Store ignored", detail, at=inner.header_span)
-            elif inner.kind == "backend":
-                detail = "State is the root module's: the backend of a called module is not used."
-                self.diagnostics.warning("Backend ignored", detail, at=inner.header_span)
-            else:
-                known = [
-                    "required_providers",
-                    "backend",
-                    "refresh",
-                    "retention",
-                    "store",
-                    "approver",
-                ]
+            elif inner.kind not in _ROOT_ONLY:
+                known = ["required_providers", *_ROOT_ONLY]
                 detail = (
                     f'The mlform block holds no "{inner.kind}".{did_you_mean(inner.kind, known)}'
                 )
                 self.diagnostics.error("Unknown block", detail, at=inner.header_span)
+            elif root:
+                self._root_only(inner)
+            else:
+                summary = f"{inner.kind.capitalize()} ignored"
+                detail = _ROOT_ONLY[inner.kind]
+                self.diagnostics.warning(summary, detail, at=inner.header_span)
+
+    def _root_only(self, block: Block) -> None:
+        match block.kind:
+            case "refresh":
+                self._refresh(block)
+            case "retention":
+                self.audit_window = audit_window(block, self.settled, self.diagnostics)
+            case "backend":
+                self._backend(block)
+            case "approver":
+                self.approvers.read(block)
+            case "encryption":
+                self.encryption = encryption(block, self.settled, self.diagnostics)
+            case _:
+                self.store = store_settings(block, self.settled, self.diagnostics)
 
     def settings(self) -> Settings:
         """Return what the blocks said, with defaults for what they left open."""
         backend = self._path(self.backend) or Settings.backend_path
         window = Settings.audit_window if self.audit_window is None else self.audit_window
         approvers = tuple(self.approvers.found.values())
-        return Settings("sqlite", backend, self.max_age, self.store, window, approvers)
+        return Settings("sqlite", backend, self.max_age, self.store, window, approvers, self.encryption)
 
     def _refresh(self, block: Block) -> None:
         """Take ``refresh { max_age = { KIND = "30s" } }``."""

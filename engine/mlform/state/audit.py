@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from mlform.lazy import dataclass, field
 from mlform.state import history
 from mlform.state.codec import seal, sound, text
-from mlform.state.journal import chain, lineage
-from mlform.state.tables import ALARMS, HISTORY, JOURNAL, REALISATIONS, RECORDS, own, state_row
+from mlform.state.journal import chain
+from mlform.state.tables import (
+    ALARMS,
+    HISTORY,
+    JOURNAL,
+    REALISATIONS,
+    RECORDS,
+    lineage_of,
+    outputs_of,
+    own,
+    rows,
+    state_row,
+)
 
 _PAGE: Final = 500
 
@@ -22,8 +33,8 @@ def audit(connection: Connection) -> list[str]:
     found = told.by_the_journal(connection)
     tables = ((RECORDS, "record of"), (REALISATIONS, "realisation"), (ALARMS, "alarm"))
     for table, what in tables:
-        rows = connection.execute(own(connection, table))
-        found += [f"the {what} {row[0]} was altered" for row in rows if not sound(row)]
+        stored = rows(connection, table, connection.execute(own(connection, table)))
+        found += [f"the {what} {row[0]} was altered" for row in stored if not sound(row)]
     if told.whole:
         found += told.unlike(connection)
     return found
@@ -44,10 +55,10 @@ class _Told:
 
     def by_the_journal(self, connection: Connection) -> list[str]:
         """Follow the journal as far as it can be believed; return what is wrong with it."""
-        previous = lineage(connection)
+        previous = lineage_of(connection)
         query = own(connection, JOURNAL).order_by(JOURNAL.c.sequence)
-        rows = connection.execute(query.execution_options(yield_per=_PAGE))
-        for number, row in enumerate(rows, 1):
+        stored = connection.execute(query.execution_options(yield_per=_PAGE))
+        for number, row in enumerate(rows(connection, JOURNAL, stored), 1):
             previous = chain(previous, tuple(row)[:-1])
             if row.sequence != number:
                 return [f"journal entry {number} is missing"]
@@ -60,7 +71,7 @@ class _Told:
         self.whole = True
         return []
 
-    def _follow(self, row: Row[Any]) -> None:
+    def _follow(self, row: Any) -> None:
         self.serial = row.serial or self.serial
         if row.operation == "done":
             detail = json.loads(row.detail)
@@ -94,13 +105,13 @@ class _Told:
         state = state_row(connection, lock=False)
         if state.serial != self.serial:
             found.append(f"the state is at serial {state.serial}, its journal at {self.serial}")
-        if (state.outputs, state.outputs_sha256) != (self.outputs, seal("outputs", self.outputs)):
+        if outputs_of(connection, state) != self.outputs:
             found.append("the outputs are not those of the journal")
         lines = {line.serial: tuple(line) for line in connection.execute(own(connection, HISTORY))}
         if lines != self.history:
             found.append("the history of durations is not that of the journal")
-        rows = connection.execute(own(connection, RECORDS))
-        there = {row.address: row.sha256 for row in rows}
+        stored = rows(connection, RECORDS, connection.execute(own(connection, RECORDS)))
+        there = {row.address: row.sha256 for row in stored}
         for address in sorted(self.records.keys() | there.keys()):
             if address not in there:
                 found.append(f"the record of {address} is missing")

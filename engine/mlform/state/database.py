@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from mlform.diagnostics import did_you_mean, stop
 from mlform.state.codec import seal
 from mlform.state.file import NAME, SCHEMA, check_moved, check_version
+from mlform.state.sealed import CLEAR, Cipher
 from mlform.state.tables import METADATA, STATE
 
 _P = ParamSpec("_P")
@@ -52,10 +53,21 @@ class Database(ABC):
     schema: str | None = None
     """The schema its tables are in, where a database has such a thing."""
 
+    _engine: Engine
+
     def __init__(self, workspace: str) -> None:
         self.workspace: Final = workspace
+        self.cipher: Cipher = CLEAR
         self._ready = False
         self._writer = threading.RLock()
+
+    def protect(self, cipher: Cipher) -> None:
+        """Have rows encrypted and decrypted from here on."""
+        self.cipher = cipher
+        self._engine.update_execution_options(cipher=cipher)
+
+    def compact(self) -> None:  # noqa: B027 - not every database keeps what was overwritten
+        """Leave nothing behind of what was overwritten, where the database would."""
 
     @abstractmethod
     def close(self) -> None:

@@ -15,7 +15,8 @@ from typing import Final
 
 from mlform.diagnostics import DiagnosedError, stop
 from mlform.state.codec import checked_record, seal
-from mlform.state.model import Snapshot, damaged
+from mlform.state.model import Record, Snapshot, damaged
+from mlform.state.sealed import CLEAR, Cipher, Unauthentic, encrypted
 
 NAME: Final = "default"
 """The workspace that there always is."""
@@ -40,7 +41,7 @@ _OTHERWISE: Final = (
 )
 
 
-def snapshot(file: Path, workspace: str = NAME) -> Snapshot | None:
+def snapshot(file: Path, workspace: str = NAME, cipher: Cipher = CLEAR) -> Snapshot | None:
     """Return everything recorded in a file now; where nothing was ever written, nothing.
 
     ``None`` where the file has no such workspace: the database itself says which there are.
@@ -65,8 +66,24 @@ def snapshot(file: Path, workspace: str = NAME) -> Snapshot | None:
             rows = database.execute(_RECORDS[found], [workspace]).fetchall()
     if seal("outputs", outputs) != sha256:
         raise damaged("The outputs are not what was written.")
-    records = [checked_record(*row) for row in rows]
+    try:
+        outputs = cipher.open(outputs, (lineage, "state", "outputs"))
+    except Unauthentic:
+        raise damaged("The outputs are not what was written.") from None
+    records = [_record(cipher, lineage, *row) for row in rows]
     return Snapshot(lineage, serial, {r.address: r for r in records}, json.loads(outputs))
+
+
+def _record(cipher: Cipher, lineage: str, address: str, data: str, sha256: str) -> Record:
+    if cipher is CLEAR and not encrypted(data):
+        return checked_record(address, data, sha256)
+    if seal(address, data) != sha256:
+        raise damaged(f"The record of {address} is not what was written.")
+    try:
+        opened = cipher.open(data, (lineage, "records", "data", address))
+    except Unauthentic:
+        raise damaged(f"The record of {address} is not what was written.") from None
+    return checked_record(address, opened, seal(address, opened))
 
 
 _STATE: Final = {

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from mlform.address import Address
 from mlform.failpoints import failpoint
 from mlform.state.codec import text
 from mlform.state.database import Database, patient
 from mlform.state.model import Entry, damaged
-from mlform.state.tables import JOURNAL, STATE, add, ours, own
+from mlform.state.tables import JOURNAL, add, cipher_of, lineage_of, ours, own, rows
 
 _PAGE: Final = 500
+_SALT: Final = "$salt"
 _MARKS: Final = frozenset({"taint", "untaint", "watch", "no-op"})
 """Actions that write a record without making what it records."""
 _ABOUT_EFFECTS: Final = ("intent", "done", "failed", "forget")
@@ -38,33 +40,29 @@ def append(
     query = select(JOURNAL.c.sequence, JOURNAL.c.sha256).where(ours(connection, JOURNAL))
     last = connection.execute(query.order_by(JOURNAL.c.sequence.desc()).limit(1)).one_or_none()
     sequence, previous = (
-        (1, lineage(connection)) if last is None else (last.sequence + 1, last.sha256)
+        (1, lineage_of(connection)) if last is None else (last.sequence + 1, last.sha256)
     )
+    if cipher_of(connection).active:  # the hash stands in clear: nothing is to be guessed by it
+        detail = {**detail, _SALT: secrets.token_hex(16)}
     row = (sequence, serial, run, now(), operation, address, text(detail))
     add(connection, JOURNAL, [*row, chain(previous, row)])
     failpoint("state.journalled")
-
-
-def lineage(connection: Connection) -> str:
-    """Return what the chain starts from: no other state's journal fits this one."""
-    query = select(STATE.c.lineage).where(ours(connection, STATE))
-    return str(connection.execute(query).scalar())
 
 
 def entries(database: Database, address: Address | None = None) -> Iterator[Entry]:
     """Return entries, oldest first. Nothing is held open between one page and the next."""
     last = 0
     while True:
-        rows = _page(database, last, address)
-        for row in rows:
+        page = _page(database, last, address)
+        for row in page:
             yield _entry(row)
-        if len(rows) < _PAGE:
+        if len(page) < _PAGE:
             return
-        last = rows[-1].sequence
+        last = page[-1].sequence
 
 
 @patient
-def _page(database: Database, last: int, address: Address | None) -> Sequence[Row[Any]]:
+def _page(database: Database, last: int, address: Address | None) -> Sequence[Any]:
     """Return some entries after a sequence."""
     with database.reading() as connection:
         if connection is None:
@@ -72,7 +70,8 @@ def _page(database: Database, last: int, address: Address | None) -> Sequence[Ro
         query = own(connection, JOURNAL).where(JOURNAL.c.sequence > last)
         if address is not None:
             query = query.where(JOURNAL.c.address == str(address))
-        return connection.execute(query.order_by(JOURNAL.c.sequence).limit(_PAGE)).all()
+        found = connection.execute(query.order_by(JOURNAL.c.sequence).limit(_PAGE))
+        return list(rows(connection, JOURNAL, found))
 
 
 def unfinished(connection: Connection) -> list[Entry]:
@@ -85,7 +84,7 @@ def unfinished(connection: Connection) -> list[Entry]:
         .where(JOURNAL.c.sequence.in_(latest), JOURNAL.c.operation == "intent")
         .order_by(JOURNAL.c.sequence)
     )
-    return [_entry(row) for row in connection.execute(query)]
+    return _entries(connection, query)
 
 
 def made(
@@ -99,8 +98,8 @@ def made(
         query = query.where(JOURNAL.c.run == run)
     if before is not None:
         query = query.where(JOURNAL.c.sequence < before)
-    for row in connection.execute(query.order_by(JOURNAL.c.sequence.desc())):
-        entry = _entry(row)
+    found = connection.execute(query.order_by(JOURNAL.c.sequence.desc()))
+    for entry in map(_entry, rows(connection, JOURNAL, found)):
         if entry.detail.get("action") not in _MARKS:
             return entry
     return None
@@ -109,21 +108,19 @@ def made(
 def since(connection: Connection, serial: int) -> list[Entry]:
     """Return the entries that raised the serial beyond one, oldest first."""
     query = own(connection, JOURNAL).where(JOURNAL.c.serial > serial).order_by(JOURNAL.c.sequence)
-    return [_entry(row) for row in connection.execute(query)]
+    return _entries(connection, query)
 
 
 def runs(connection: Connection) -> list[Entry]:
     """Return the entries that tell of whole runs, oldest first."""
     about = JOURNAL.c.address.is_(None) & (JOURNAL.c.operation == "run")
-    rows = connection.execute(own(connection, JOURNAL).where(about).order_by(JOURNAL.c.sequence))
-    return [_entry(row) for row in rows]
+    return _entries(connection, own(connection, JOURNAL).where(about).order_by(JOURNAL.c.sequence))
 
 
 def approvals(connection: Connection) -> list[Entry]:
     """Return the entries that tell who agreed to something, oldest first."""
     about = JOURNAL.c.address.is_not(None) & (JOURNAL.c.operation == "approve")
-    rows = connection.execute(own(connection, JOURNAL).where(about).order_by(JOURNAL.c.sequence))
-    return [_entry(row) for row in rows]
+    return _entries(connection, own(connection, JOURNAL).where(about).order_by(JOURNAL.c.sequence))
 
 
 def now() -> str:
@@ -137,7 +134,11 @@ def chain(previous: str, row: Sequence[Any]) -> str:
     return hashlib.sha256(line.encode()).hexdigest()
 
 
-def _entry(row: Row[Any]) -> Entry:
+def _entries(connection: Connection, query: Select[Any]) -> list[Entry]:
+    return [_entry(row) for row in rows(connection, JOURNAL, connection.execute(query))]
+
+
+def _entry(row: Any) -> Entry:
     try:
         return Entry(
             row.sequence,

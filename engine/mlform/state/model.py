@@ -374,6 +374,10 @@ class Store(Protocol):
         """Check the hash chain and every record's own hash; return what is wrong."""
         ...
 
+    def reseal(self, lease: Lease, run: str) -> int:
+        """Write everything anew, encrypted as is configured now, or not; return how many rows."""
+        ...
+
     def realisations(self, keys: Sequence[str]) -> Mapping[str, Realisation]:
         """Return the selected realisation of each key that has one."""
         ...

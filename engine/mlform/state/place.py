@@ -9,6 +9,7 @@ from mlform.lazy import dataclass
 from mlform.state.file import NAME
 from mlform.state.file import snapshot as read
 from mlform.state.model import Snapshot
+from mlform.state.sealed import CLEAR, Cipher
 
 if TYPE_CHECKING:
     from mlform.state.store import SqlStore
@@ -23,6 +24,7 @@ class Place:
     url: str
     workspace: str = NAME
     schema: str | None = None
+    cipher: Cipher = CLEAR
 
     @classmethod
     def in_file(cls, file: Path, workspace: str = NAME) -> Place:
@@ -43,11 +45,11 @@ class Place:
         """Return the state, to be read and written. Nothing is opened before it is used."""
         from mlform.state.store import SqlStore  # noqa: PLC0415 - loads SQLAlchemy
 
-        return SqlStore(self.url, self.workspace, self.schema)
+        return SqlStore(self.url, self.workspace, self.schema, self.cipher)
 
     def snapshot(self) -> Snapshot:
         """Return everything recorded now; from a file without loading what writes it."""
-        found = None if self.file is None else read(self.file, self.workspace)
+        found = None if self.file is None else read(self.file, self.workspace, self.cipher)
         return self.store().snapshot() if found is None else found
 
 

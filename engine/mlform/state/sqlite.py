@@ -69,6 +69,15 @@ class SqliteDatabase(Database):
             with self._as_of_now().reading() as migrated:
                 yield migrated
 
+    def compact(self) -> None:
+        """Write the file anew: pages that were overwritten keep what stood in them."""
+        with self._explained():
+            self._engine.dispose()
+            connect = sqlite3.connect(self.file, timeout=PATIENCE, isolation_level=None)
+            with closing(connect) as connection:
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def clock(self, connection: Connection) -> float:
         """Return seconds since this machine started: no clock that anyone can set."""
         if hasattr(time, "CLOCK_BOOTTIME"):
@@ -131,6 +140,7 @@ class SqliteDatabase(Database):
             copy = Path(self._copy.name) / self.file.name
             _copy(self.file, copy)
             self._old = SqliteDatabase(f"{_PREFIX}{copy}", self.workspace)
+            self._old.protect(self.cipher)
             with self._old.transaction() as connection:
                 self._old.upgraded(connection)
         return self._old

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, case, delete, select, update
+from sqlalchemy import Connection, case, delete, select, update
 
 from mlform.address import Address
 from mlform.failpoints import failpoint
@@ -34,6 +34,7 @@ from mlform.state.model import (
     Work,
     damaged,
 )
+from mlform.state.sealed import CLEAR, Cipher
 from mlform.state.tables import (
     ALARMS,
     CONSUMED,
@@ -43,7 +44,11 @@ from mlform.state.tables import (
     add,
     columns,
     ours,
+    outputs_of,
+    outputs_values,
     own,
+    resealed,
+    rows,
     state_row,
 )
 from mlform.values import canonical
@@ -54,8 +59,15 @@ _BATCH: Final = 500
 class SqlStore:
     """A store behind a database URL. Nothing is created until the lock is first taken."""
 
-    def __init__(self, url: str, workspace: str = NAME, schema: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        workspace: str = NAME,
+        schema: str | None = None,
+        cipher: Cipher = CLEAR,
+    ) -> None:
         self._database = open_database(url, workspace, schema)
+        self._database.protect(cipher)
         self._lock = Lock(self._database)
 
     def close(self) -> None:
@@ -69,12 +81,13 @@ class SqlStore:
             if connection is None:
                 return Snapshot("", 0, {})
             state = state_row(connection, lock=False)
-            rows = connection.execute(own(connection, RECORDS)).all()
-        if seal("outputs", state.outputs) != state.outputs_sha256:
-            raise damaged("The outputs are not what was written.")
-        records = [checked_record(*row) for row in rows]
-        outputs = json.loads(state.outputs)
-        return Snapshot(state.lineage, state.serial, {r.address: r for r in records}, outputs)
+            outputs = outputs_of(connection, state)
+            if outputs is None:
+                raise damaged("The outputs are not what was written.")
+            found = connection.execute(own(connection, RECORDS))
+            records = [checked_record(*row) for row in rows(connection, RECORDS, found)]
+        by_address = {r.address: r for r in records}
+        return Snapshot(state.lineage, state.serial, by_address, json.loads(outputs))
 
     def lock(
         self,
@@ -191,8 +204,7 @@ class SqlStore:
                     add(connection, RECORDS, row)
             if revision.outputs is not None:
                 detail["outputs"] = dict(revision.outputs)
-                outputs = write(detail["outputs"])
-                values = {"outputs": outputs, "outputs_sha256": seal("outputs", outputs)}
+                values = outputs_values(connection, write(detail["outputs"]))
                 connection.execute(update(STATE).where(ours(connection, STATE)).values(values))
             journal.append(connection, serial, run, "revised", None, detail)
         return serial
@@ -203,10 +215,10 @@ class SqlStore:
         written = write(dict(outputs))
         with self._database.writing() as connection:
             _hold(connection, lease)
-            if state_row(connection).outputs == written:
+            if outputs_of(connection, state_row(connection)) == written:
                 return
             serial = _advance(connection, lease)
-            values = {"outputs": written, "outputs_sha256": seal("outputs", written)}
+            values = outputs_values(connection, written)
             connection.execute(update(STATE).where(ours(connection, STATE)).values(values))
             journal.append(connection, serial, run, "outputs", None, {"outputs": dict(outputs)})
 
@@ -231,6 +243,26 @@ class SqlStore:
         """Return the intents that neither came off nor failed: a run was killed there."""
         with self._database.reading() as connection:
             return [] if connection is None else journal.unfinished(connection)
+
+    def reseal(self, lease: Lease, run: str) -> int:
+        """Write every row anew, encrypted as is configured now, or not; return how many."""
+        count = self._resealed(lease, run)
+        self._database.compact()
+        return count
+
+    @patient
+    def _resealed(self, lease: Lease, run: str) -> int:
+        with self._database.writing() as connection:
+            _hold(connection, lease)
+            outputs = outputs_of(connection, state_row(connection))
+            if outputs is None:
+                raise damaged("The outputs are not what was written.")
+            values = outputs_values(connection, outputs)
+            connection.execute(update(STATE).where(ours(connection, STATE)).values(values))
+            count = resealed(connection)
+            how = "encrypted" if self._database.cipher.active else "decrypted"
+            journal.append(connection, 0, run, "resealed", None, {"rows": count, "how": how})
+        return count
 
     def journal(self, address: Address | None = None) -> Iterator[Entry]:
         """Return the journal, oldest first, of one address or of all."""
@@ -260,7 +292,8 @@ class SqlStore:
                 order = (others, REALISATIONS.c.workspace, REALISATIONS.c.number.desc())
                 chosen = REALISATIONS.c.key.in_(list(keys[start : start + _BATCH]))
                 query = select(*columns(REALISATIONS)).where(chosen).order_by(*order)
-                for row in connection.execute(query):
+                given = connection.execute(query)
+                for row in rows(connection, REALISATIONS, given, everywhere=True):
                     if row.key not in found and sound(row):
                         found[row.key] = _realisation(row)
         return found
@@ -274,9 +307,9 @@ class SqlStore:
         key, digest = realisation.key, realisation.digest
         with self._database.writing() as connection:
             _hold(connection, lease)
-            rows = connection.execute(_ranked(connection, key)).all()
-            same = next((row for row in rows if row.digest == digest and sound(row)), None)
-            if same is not None and (not select or same.number == rows[0].number):
+            ranked = _ranked(connection, key)
+            same = next((row for row in ranked if row.digest == digest and sound(row)), None)
+            if same is not None and (not select or same.number == ranked[0].number):
                 return
             kept = write(dict(realisation.attributes)), write(dict(realisation.receipt))
             if same is not None:
@@ -288,7 +321,9 @@ class SqlStore:
                     )
                 )
                 kept = same.attributes, same.receipt
-            number = 1 if not rows else rows[0].number + 1 if select else rows[-1].number - 1
+            number = 1
+            if ranked:
+                number = ranked[0].number + 1 if select else ranked[-1].number - 1
             row = (key, number, digest, *kept, seal(key, number, digest, *kept))
             add(connection, REALISATIONS, row)
 
@@ -318,8 +353,8 @@ class SqlStore:
     def all_realisations(self, key: str) -> Sequence[Realisation]:
         """Return every sound realisation of a key, the selected one first."""
         with self._database.reading() as connection:
-            rows = [] if connection is None else connection.execute(_ranked(connection, key)).all()
-        return [_realisation(row) for row in rows if sound(row)]
+            ranked = [] if connection is None else _ranked(connection, key)
+        return [_realisation(row) for row in ranked if sound(row)]
 
     @patient
     def raise_alarm(
@@ -343,14 +378,14 @@ class SqlStore:
         with self._database.reading() as connection:
             if connection is None:
                 return []
-            rows = connection.execute(
-                own(connection, ALARMS).order_by(ALARMS.c.at, ALARMS.c.id)
-            ).all()
-            consumed = connection.execute(own(connection, CONSUMED)).all()
+            query = own(connection, ALARMS).order_by(ALARMS.c.at, ALARMS.c.id)
+            raised = list(rows(connection, ALARMS, connection.execute(query)))
+            stored = connection.execute(own(connection, CONSUMED))
+            consumed = list(rows(connection, CONSUMED, stored))
         outcomes: dict[str, dict[str, str]] = {}
         for row in consumed:
             outcomes.setdefault(row.alarm, {})[row.trigger] = row.outcome
-        return [_alarm(row, outcomes.get(row.id, {})) for row in rows]
+        return [_alarm(row, outcomes.get(row.id, {})) for row in raised]
 
     @patient
     def consume(self, lease: Lease, run: str, event: str, trigger: str, outcome: str) -> None:
@@ -374,10 +409,11 @@ class SqlStore:
             journal.append(connection, 0, run, operation, address, detail)
 
 
-def _ranked(connection: Connection, key: str) -> Select[Any]:
-    """Return the query for the realisations of a key, the highest rank first."""
+def _ranked(connection: Connection, key: str) -> list[Any]:
+    """Return the realisations of a key, the highest rank first."""
     chosen = own(connection, REALISATIONS).where(REALISATIONS.c.key == key)
-    return chosen.order_by(REALISATIONS.c.number.desc())
+    found = connection.execute(chosen.order_by(REALISATIONS.c.number.desc()))
+    return list(rows(connection, REALISATIONS, found))
 
 
 def _drop(connection: Connection, address: str) -> None:
@@ -413,11 +449,11 @@ def _lost(lease: Lease) -> LostLeaseError:
     )
 
 
-def _realisation(row: Row[Any]) -> Realisation:
+def _realisation(row: Any) -> Realisation:
     return Realisation(row.key, row.digest, json.loads(row.attributes), json.loads(row.receipt))
 
 
-def _alarm(row: Row[Any], consumed_by: Mapping[str, str]) -> AlarmEvent:
+def _alarm(row: Any, consumed_by: Mapping[str, str]) -> AlarmEvent:
     if not sound(row):
         raise damaged(f"The alarm {row.id} is not what was written.")
     at = datetime.fromisoformat(row.at)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -22,9 +24,12 @@ from sqlalchemy import (
     Text,
     insert,
     select,
+    update,
 )
 
+from mlform.state.codec import seal, sound
 from mlform.state.model import damaged
+from mlform.state.sealed import CLEAR, Cipher, Unauthentic, encrypted
 
 METADATA: Final = MetaData()
 _Sequence = BigInteger().with_variant(Integer, "sqlite")
@@ -135,10 +140,147 @@ def own(connection: Connection, table: Table) -> Select[Any]:
     return select(*columns(table)).where(ours(connection, table))
 
 
+def cipher_of(connection: Connection) -> Cipher:
+    """Return what encrypts and decrypts the rows of a connection."""
+    found: Cipher = connection.get_execution_options().get("cipher", CLEAR)
+    return found
+
+
+def lineage_of(connection: Connection) -> str:
+    """Return the lineage of the workspace."""
+    return str(connection.execute(select(STATE.c.lineage).where(ours(connection, STATE))).scalar())
+
+
+def rows(
+    connection: Connection, table: Table, found: Iterable[Row[Any]], *, everywhere: bool = False
+) -> Iterator[Any]:
+    """Give rows of a table (all columns but the workspace) decrypted.
+
+    One that was altered, or that stood somewhere else, comes with a seal that does not fit.
+    ``everywhere``: they may be of other workspaces.
+    """
+    if table not in _SEALED:
+        yield from found
+        return
+    cipher, lineage = cipher_of(connection), ""
+    sealed, _ = _SEALED[table]
+    names = [c.name for c in columns(table)]
+    places = [names.index(name) for name in sealed]
+    kind = _kind(table)
+    for row in found:
+        if cipher is CLEAR and not any(encrypted(row[place]) for place in places):
+            yield row
+            continue
+        lineage = lineage or ("" if everywhere else lineage_of(connection))
+        values = dict(zip(names, row, strict=True))
+        yield kind(**_opened(cipher, lineage, table, values))
+
+
+def _opened(cipher: Cipher, lineage: str, table: Table, values: dict[str, Any]) -> dict[str, Any]:
+    sealed, bound = _SEALED[table]
+    checked = table is not JOURNAL and "sha256" in values
+    whole = (
+        not checked or seal(*[v for n, v in values.items() if n != "sha256"]) == values["sha256"]
+    )
+    opened = dict(values)
+    for name in sealed:
+        try:
+            about = _where(lineage, table, name, values, bound)
+            opened[name] = cipher.open(values[name], about) if whole else ""
+        except Unauthentic:
+            opened[name], whole = "", False
+    if checked and whole:
+        opened["sha256"] = seal(*[v for n, v in opened.items() if n != "sha256"])
+    return opened
+
+
+def closed(connection: Connection, table: Table, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row as it is to be written: what others may not read encrypted, and sealed anew.
+
+    The hash of a journal entry stays that of what it says: so the chain holds whatever key it is
+    encrypted with.
+    """
+    cipher = cipher_of(connection)
+    if table not in _SEALED or not cipher.active:
+        return row
+    sealed, bound = _SEALED[table]
+    lineage, written = lineage_of(connection), dict(row)
+    for name in sealed:
+        written[name] = cipher.seal(row[name], _where(lineage, table, name, row, bound))
+    if table is not JOURNAL and "sha256" in written:
+        kept = [written[c.name] for c in columns(table) if c.name != "sha256"]
+        written["sha256"] = seal(*kept)
+    return written
+
+
+def resealed(connection: Connection) -> int:
+    """Write every row of the workspace anew, as it would be written now; return how many.
+
+    Raises ``DiagnosedError`` where one is not what was written: it would be believed afterwards.
+    """
+    count = 0
+    for table, (sealed, _) in _SEALED.items():
+        keys = [c for c in table.primary_key.columns if c is not table.columns[0]]
+        names = [c.name for c in columns(table)]
+        for row in list(rows(connection, table, connection.execute(own(connection, table)))):
+            values = dict(zip(names, row, strict=True))
+            if any(values[name] == "" for name in sealed):
+                raise damaged(f"A row of {table.name} ({row[0]}) is not what was written.")
+            if table is not JOURNAL and "sha256" in values and not sound(row):
+                raise damaged(f"A row of {table.name} ({row[0]}) is not what was written.")
+            written = closed(connection, table, values)
+            changed = {n: written[n] for n in (*sealed, "sha256") if n in written}
+            here = [ours(connection, table), *(c == values[c.name] for c in keys)]
+            connection.execute(update(table).where(*here).values(changed))
+            count += 1
+    return count
+
+
+def outputs_of(connection: Connection, state: Any) -> str | None:
+    """Return the outputs in a state's row; ``None`` if they are not what was written."""
+    if seal("outputs", state.outputs) != state.outputs_sha256:
+        return None
+    try:
+        return cipher_of(connection).open(state.outputs, (state.lineage, "state", "outputs"))
+    except Unauthentic:
+        return None
+
+
+def outputs_values(connection: Connection, text: str) -> dict[str, str]:
+    """Return the columns of a state's row that have its outputs."""
+    about = (lineage_of(connection), "state", "outputs")
+    written = cipher_of(connection).seal(text, about)
+    return {"outputs": written, "outputs_sha256": seal("outputs", written)}
+
+
+def _where(
+    lineage: str, table: Table, column: str, row: Mapping[str, Any], bound: Sequence[str]
+) -> tuple[object, ...]:
+    """Return where a text stands. A result is worth the same in every workspace."""
+    base = "" if table is REALISATIONS else lineage
+    return (base, table.name, column, *(row[name] for name in bound))
+
+
+_SEALED: Final[Mapping[Table, tuple[Sequence[str], Sequence[str]]]] = {
+    RECORDS: (("data",), ("address",)),
+    JOURNAL: (("detail",), ("sequence", "serial", "operation")),
+    REALISATIONS: (("attributes", "receipt"), ("key", "number", "digest")),
+    ALARMS: (("payload",), ("id", "monitor")),
+    CONSUMED: (("outcome",), ("alarm", "trigger")),
+}
+"""Table → the columns that are encrypted, and those that say where that is."""
+
+
+@cache
+def _kind(table: Table) -> Any:
+    return namedtuple(table.name, [c.name for c in columns(table)])  # noqa: PYI024 - as the table has them
+
+
 def add(connection: Connection, table: Table, row: Sequence[Any] | Mapping[str, Any]) -> None:
     """Insert a row into the workspace: its columns but the first, in order or by name."""
     if not isinstance(row, Mapping):
         row = dict(zip([c.name for c in columns(table)], row, strict=True))
+    row = closed(connection, table, row)
     values = {table.columns[0].name: workspace_of(connection), **row}
     connection.execute(insert(table).values(values))
 
