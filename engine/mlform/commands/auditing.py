@@ -21,9 +21,10 @@ def verify(session: Session) -> Verified:
     """Check the state against its journal, and the journal against itself."""
     problems = list(session.store.verify())
     count, head = 0, ""
-    for entry in session.store.journal():
+    for entry in () if problems else session.store.journal():
         count, head = entry.sequence, entry.sha256
-    return Verified(count, head, len(session.snapshot().records), problems)
+    records = 0 if problems else len(session.snapshot().records)
+    return Verified(count, head, records, problems)
 
 
 def audit(session: Session, text: str, at: str | None = None) -> Dossier:

@@ -22,7 +22,7 @@ def written(session: Session, plan: Plan) -> str:
     text = dump(plan)
     if not session.cipher.active:
         return text
-    sealed = session.cipher.seal(text, (plan.lineage, "plan"))
+    sealed = session.cipher.seal(text, (plan.lineage, "plan"), plan.lineage)
     data = {"format": json.loads(text)["format"], "lineage": plan.lineage, _ENCRYPTED: sealed}
     return json.dumps(data, indent=1) + "\n"
 

@@ -57,11 +57,11 @@ class AesCipher:
         """Whether what is written from now on is encrypted."""
         return self._primary is not None
 
-    def seal(self, text: str, about: tuple[object, ...]) -> str:
+    def seal(self, text: str, about: tuple[object, ...], lineage: str) -> str:
         """Return the text encrypted; as it is, where there are only keys to decrypt with."""
         if self._primary is None:
             return text
-        salt = _salt(about)
+        salt = _salt(lineage)
         key = self._key(0, salt)
         nonce = os.urandom(_NONCE)
         body = nonce + AESGCM(key).encrypt(nonce, text.encode(), _about(about))
@@ -106,9 +106,9 @@ class AesCipher:
         return self._keys[number, salt]
 
 
-def _salt(about: tuple[object, ...]) -> bytes:
+def _salt(lineage: str) -> bytes:
     """Return the salt of a state: from its lineage, which no other has."""
-    return hashlib.sha256(f"mlform {about[0]}".encode()).digest()[:16]
+    return hashlib.sha256(f"mlform {lineage}".encode()).digest()[:16]
 
 
 def _about(about: tuple[object, ...]) -> bytes:

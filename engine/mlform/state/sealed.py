@@ -18,8 +18,7 @@ class Unauthentic(Exception):  # noqa: N818 - no error by itself: whoever reads 
 class Cipher(Protocol):
     """Encrypts and decrypts text.
 
-    ``about`` says where it stands: what was encrypted in one place cannot be read in another. Its
-    first part is the lineage of the state.
+    ``about`` says where it stands: what was encrypted in one place cannot be read in another.
     """
 
     @property
@@ -27,8 +26,8 @@ class Cipher(Protocol):
         """Whether what is written from now on is encrypted."""
         ...
 
-    def seal(self, text: str, about: tuple[object, ...]) -> str:
-        """Return the text as it is to be written."""
+    def seal(self, text: str, about: tuple[object, ...], lineage: str) -> str:
+        """Return the text as it is to be written; ``lineage`` is of the state that writes it."""
         ...
 
     def open(self, text: str, about: tuple[object, ...]) -> str:
@@ -41,7 +40,12 @@ class Clear:
 
     active = False
 
-    def seal(self, text: str, about: tuple[object, ...]) -> str:
+    def seal(
+        self,
+        text: str,
+        about: tuple[object, ...],
+        lineage: str,
+    ) -> str:
         """Return the text as it is."""
         return text
 

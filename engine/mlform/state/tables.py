@@ -206,7 +206,7 @@ def closed(connection: Connection, table: Table, row: Mapping[str, Any]) -> Mapp
     sealed, bound = _SEALED[table]
     lineage, written = lineage_of(connection), dict(row)
     for name in sealed:
-        written[name] = cipher.seal(row[name], _where(lineage, table, name, row, bound))
+        written[name] = cipher.seal(row[name], _where(lineage, table, name, row, bound), lineage)
     if table is not JOURNAL and "sha256" in written:
         kept = [written[c.name] for c in columns(table) if c.name != "sha256"]
         written["sha256"] = seal(*kept)
@@ -248,8 +248,8 @@ def outputs_of(connection: Connection, state: Any) -> str | None:
 
 def outputs_values(connection: Connection, text: str) -> dict[str, str]:
     """Return the columns of a state's row that have its outputs."""
-    about = (lineage_of(connection), "state", "outputs")
-    written = cipher_of(connection).seal(text, about)
+    lineage = lineage_of(connection)
+    written = cipher_of(connection).seal(text, (lineage, "state", "outputs"), lineage)
     return {"outputs": written, "outputs_sha256": seal("outputs", written)}
 
 
