@@ -101,7 +101,9 @@ class SettingsBlock:
         backend = self._path(self.backend) or Settings.backend_path
         window = Settings.audit_window if self.audit_window is None else self.audit_window
         approvers = tuple(self.approvers.found.values())
-        return Settings("sqlite", backend, self.max_age, self.store, window, approvers, self.encryption)
+        return Settings(
+            "sqlite", backend, self.max_age, self.store, window, approvers, self.encryption
+        )
 
     def _refresh(self, block: Block) -> None:
         """Take ``refresh { max_age = { KIND = "30s" } }``."""
