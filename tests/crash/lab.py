@@ -194,7 +194,7 @@ class Lab:
         session.__dict__["store"] = Acknowledging(session.store, self.root / ACKNOWLEDGED)
         with (
             mock.patch("mlform.execute.LocalExecutor", return_value=Inline()),
-            mock.patch("mlform.commands.applying.provenance", return_value={"by": "x"}),
+            mock.patch("mlform.commands.working.provenance", return_value={"by": "x"}),
         ):
             return apply(session, lambda _: True, lambda _: None, parallelism=1)
 
