@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +22,7 @@ from mlform.failpoints import failpoint
 from mlform.refresh import pins
 from mlform.sdk import Artifact
 from mlform.state import store as state
+from mlform.state.database import Database
 from mlform.state.store import SqlStore
 
 Mutant: TypeAlias = Callable[[], None]
@@ -127,28 +130,22 @@ def record_in_memory() -> None:
 
 def journal_apart() -> None:
     """The record is written in one transaction, its journal entry in another."""
-    append, writing = state.journal.append, state.Database.writing
+    append, writing = state.journal.append, Database.writing
     late: list[Callable[[Any], object]] = []
 
     def later(_connection: Any, *args: Any) -> None:
         late.append(lambda connection: append(connection, *args))
 
-    class Both:
-        def __init__(self, database: Any) -> None:
-            self.database = database
-
-        def __enter__(self) -> Any:
-            self.inner = writing(self.database)
-            return self.inner.__enter__()
-
-        def __exit__(self, *error: object) -> Any:
-            self.inner.__exit__(*error)
-            while late:
-                with writing(self.database) as connection:
-                    late.pop(0)(connection)
+    @contextmanager
+    def both(self: Database) -> Iterator[Any]:
+        with writing(self) as connection:
+            yield connection
+        while late:
+            with writing(self) as connection:
+                late.pop(0)(connection)
 
     state.journal.append = later  # type: ignore[assignment]
-    state.Database.writing = Both  # type: ignore[assignment,method-assign]
+    Database.writing = both  # type: ignore[method-assign]
 
 
 def pins_after_move() -> None:
@@ -171,13 +168,12 @@ def pins_after_move() -> None:
 def no_fence() -> None:
     """Who lost the lock goes on writing."""
 
-    def advance(connection: Any, _lease: Any) -> int:
-        query = (
-            state.update(state.STATE)
-            .values(serial=state.STATE.c.serial + 1)
-            .returning(state.STATE.c.serial)
-        )
-        return int(connection.execute(query).scalar_one())
+    real = state._advance
+
+    def advance(connection: Any, lease: Any, *more: Any) -> int:
+        holder = copy(lease)
+        object.__setattr__(holder, "fence", state.state_row(connection).fence)
+        return real(connection, holder, *more)
 
     state._advance, state._hold = advance, lambda *_: None  # type: ignore[assignment]
 

@@ -23,13 +23,15 @@ from tests.state.conftest import make_record
 
 from mlform.address import Address
 from mlform.diagnostics import DiagnosedError
-from mlform.state import LockedError, LostLeaseError
+from mlform.state import LockedError, LostLeaseError, lock
 from mlform.state.store import SqlStore
 
 PROCESSES: Final = 5
 ADDRESSES: Final = 4
-_PATIENT: Final = 0.2
+_PATIENT: Final = 0.4
 """Seconds that a process is refused by one lease before it takes the lock by force."""
+_TTL: Final = 0.9
+"""Seconds that a lease lasts from its last beat."""
 _PAUSE: Final = (0.5, 1.2)
 _EFFECTS, _SAID, _HOLDER = "effects", "said", "holder"
 
@@ -153,7 +155,7 @@ class Storm:
             while self.figures.kills < kills and time.monotonic() - began < seconds:
                 while len(self.running) < PROCESSES:
                     self.running[self._start()] = 0.0
-                time.sleep(self.chance.uniform(0.02, 0.4))
+                self._let_them_work()
                 self._wake()
                 self._befall()
                 if server is not None and time.monotonic() - served > every:
@@ -167,12 +169,26 @@ class Storm:
         self._judge()
         return self.figures
 
+    def _let_them_work(self) -> None:
+        """Wait for a few writes, or a while; then for a moment that is no moment of any write."""
+        want = self._size() + self.chance.randint(0, 6) * 20
+        deadline = time.monotonic() + 0.5
+        while self._size() < want and time.monotonic() < deadline:
+            time.sleep(0.003)
+            self._wake()
+        time.sleep(self.chance.uniform(0.0, 0.05))
+
+    def _size(self) -> int:
+        file = self.folder / _SAID
+        return file.stat().st_size if file.exists() else 0
+
     def _start(self) -> int:
         seed, offset = self.chance.random(), self.chance.uniform(-self.clocks, self.clocks)
         worker = Worker(self.url, self.folder, int(seed * 2**32), offset)
         child = os.fork()
         if child == 0:
             try:
+                lock.TTL = _TTL  # type: ignore[misc]
                 self.mutant()
                 worker.work()
             finally:
