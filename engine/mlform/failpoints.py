@@ -62,9 +62,11 @@ class _Planned:
         with self.guard:
             self.hits[name] += 1
             action = self.actions.get((name, self.hits[name]))
-        if action in _SIGNALS:
+        if action in {"kill", "pause"}:
             # To this very thread: it goes no step further, however busy the machine.
             signal.pthread_kill(threading.get_ident(), signal.Signals[_SIGNALS[action]])
+        elif action in _SIGNALS:
+            os.kill(os.getpid(), signal.Signals[_SIGNALS[action]])
         elif action in _ERRORS:
             raise OSError(_ERRORS[action], os.strerror(_ERRORS[action]))
         elif action is not None:

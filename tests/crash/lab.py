@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -146,6 +147,10 @@ class Acknowledging:
         return write
 
 
+def _entry_points(group: str) -> list[Any]:
+    return [SimpleNamespace(name="noted", value=TARGET, dist=None)] if group else []
+
+
 _ABOUT = frozenset({"intent", "failed", "put", "forget"})
 
 
@@ -197,6 +202,19 @@ class Lab:
             mock.patch("mlform.commands.working.provenance", return_value={"by": "x"}),
         ):
             return apply(session, lambda _: True, lambda _: None, parallelism=1)
+
+    def command(self, *arguments: str) -> None:
+        """Be the command that a user gives in the folder; raises ``SystemExit``."""
+        from mlform.cli.main import main
+
+        os.chdir(self.root)
+        sys.argv = ["mlform", *arguments, f"-var=token={CANARY}"]
+        with (
+            mock.patch("mlform.registry.registry.entry_points", _entry_points),
+            mock.patch("mlform.execute.LocalExecutor", return_value=Inline()),
+            mock.patch("mlform.commands.working.provenance", return_value={"by": "x"}),
+        ):
+            main()
 
     def effects(self) -> Counter[str]:
         """Return how often each effect happened."""

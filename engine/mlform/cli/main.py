@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import re
+import signal
 import sys
 from typing import Final, NoReturn
 
 ERROR: Final = 1
 INTERRUPTED: Final = 130
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 _SWITCH: Final = re.compile(r"--([a-z-]+)=(true|false)")
 _NEGATED: Final = frozenset({"write", "example", "list"})
 _SWITCHES: Final = _NEGATED | {
@@ -39,12 +41,28 @@ _SINGLE_DASH: Final = re.compile(r"-[a-zA-Z][a-zA-Z]+(?:-[a-zA-Z]+)*(?:=.*)?", r
 
 def main() -> NoReturn:
     """Run the command line; every option works with one dash or two."""
+    try:
+        code = _run()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    # Nothing is left to stop, and a signal now would end in the middle of Python's own farewell.
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    if code == INTERRUPTED:
+        sys.stderr.write("Interrupted. What was recorded stands; the next run goes on.\n")
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command that the arguments name; return its exit code."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     # What a command loads, reads and plans stays until it ends: there is no garbage in it to find.
     gc.set_threshold(200_000, 20, 100)
     from mlform.cli.app import app, only
 
-    arguments = [spelled for a in sys.argv[1:] for spelled in _spelling(a)]
     try:
+        arguments = [spelled for a in sys.argv[1:] for spelled in _spelling(a)]
         arguments = _before(arguments)
         only(arguments[0] if arguments else "")
         code = app(args=arguments, prog_name="mlform", standalone_mode=False)
@@ -52,12 +70,10 @@ def main() -> NoReturn:
     except BrokenPipeError:
         # The reader went away (`mlform plan | head`): say nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ERROR)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        return ERROR
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets words, not a traceback
-        sys.exit(_explain(error))
-    sys.exit(code if isinstance(code, int) else 0)
+        return _explain(error)
+    return code if isinstance(code, int) else 0
 
 
 def _spelling(argument: str) -> list[str]:
