@@ -106,6 +106,7 @@ def test_who_is_asked_may_leave(lab: Lab) -> None:
     if child == 0:
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
             copy.command("apply")
         except SystemExit as error:
             os._exit(int(error.code or 0))
