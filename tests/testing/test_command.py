@@ -246,3 +246,82 @@ run "rows" {
 """,
     )
     assert "1 passed" in folder.mlform("test").out
+
+
+INNER = """
+variable "path" {
+  type = string
+}
+locals {
+  gone = dataset.d.rows
+}
+dataset "file" "d" {
+  path = var.path
+}
+output "rows" {
+  value = local.gone
+  precondition {
+    condition     = dataset.d.rows > 0
+    error_message = "Empty."
+  }
+}
+output "name" {
+  value = dataset.d.path
+}
+"""
+CALL = """
+module "m" {
+  source = "./inner"
+  path   = "nowhere.csv"
+}
+output "inner" {
+  value = [module.m.rows, module.m.name]
+}
+"""
+
+
+def wrongly(folder: Folder) -> str:
+    said = folder.mlform("test", expect=1)
+    return said.out + said.err
+
+
+def test_a_module_can_be_overridden(folder: Folder) -> None:
+    (folder.path / "inner").mkdir()
+    (folder.path / "inner" / "main.mlf.hcl").write_text(INNER)
+    (folder.path / "main.mlf.hcl").write_text(SPEC + CALL)
+    given = "override_module {\n  target  = module.m\n  outputs = { rows = 7 }\n}\n"
+    run = 'run "it" {\n  assert {\n    condition     = output.inner[0] == %s\n'
+    run += '    error_message = "no"\n  }\n%s}\n'
+    alone = "  override_module {\n    target  = module.m\n    outputs = { rows = 8 }\n  }\n"
+    both = run % ("7 && output.inner[1] == null", "")
+    write(folder, given + run % (7, "") + (run % (8, alone)).replace('"it"', '"other"'))
+    folder.mlform("test")
+    write(folder, given + both)
+    folder.mlform("test")
+    write(folder, run % (7, ""))
+    assert "nowhere.csv" in wrongly(folder)
+    for wrong, said in (
+        ("target = module.m\n outputs = { rosw = 7 }", 'Did you mean "rows"?'),
+        ("target = module.m\n outputs = { rows = var.x }", "refers to nothing"),
+        ("target = dataset.d", "module.NAME"),
+        ("outputs = {}", "target"),
+    ):
+        write(folder, f"override_module {{\n{wrong}\n}}\n" + run % (7, ""))
+        assert said in wrongly(folder)
+
+
+def test_a_test_has_providers_of_its_own(folder: Folder) -> None:
+    spec = SPEC.replace(
+        "  path    = var.file\n", "  path     = var.file\n  provider = core.other\n"
+    )
+    (folder.path / "main.mlf.hcl").write_text(spec)
+    run = 'run "it" {\n  command = plan\n}\n'
+    write(folder, run)
+    assert "core.other" in wrongly(folder)
+    write(folder, 'provider "core" {\n  alias = "other"\n}\n' + run)
+    folder.mlform("test")
+    wrong = 'provider "core" {\n  alias = "other"\n  nonsense = 1\n}\n'
+    (folder.path / "main.mlf.hcl").write_text(wrong + spec)
+    folder.mlform("test")
+    write(folder, "provider {\n}\n" + run)
+    assert "one label" in wrongly(folder)

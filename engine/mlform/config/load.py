@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from mlform.config import stead
 from mlform.config.blocks import Reader
 from mlform.config.changes import changes
 from mlform.config.declare import LABELS, Folder
@@ -60,7 +61,7 @@ def load(
     ``recorded`` is what resources are worth now: how many instances there are may rest on it.
     ``as_of`` is the time the plan is made as of.
     """
-    reader = _Modules(sources, registry, diagnostics)
+    reader = _Modules(sources, registry, diagnostics, given.modules)
     bodies = reader.parse(sources.files)
     if diagnostics.errors:
         reader.parse_others(bodies)
@@ -83,7 +84,8 @@ def load(
     )
     scope = unexpanded(project, names, diagnostics, recorded)
     project = replace(project, settings=_settings(root, scope, names, registry))
-    known = read_providers(root.providers, scope, names, registry, diagnostics)
+    providers = stead.providers(root.providers, given.providers)
+    known = read_providers(providers, scope, names, registry, diagnostics)
     reads = Resources(registry, names, Providers(known, registry, diagnostics), diagnostics)
     project = expand(project, names, scope, reads, diagnostics, recorded)
     return changes(project, names, reader.changes, diagnostics), names
@@ -142,8 +144,15 @@ def called(
 class _Modules:
     """Reads a module and those it calls."""
 
-    def __init__(self, sources: Sources, registry: Registry, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        registry: Registry,
+        diagnostics: Diagnostics,
+        given: Mapping[tuple[str, ...], Mapping[str, Attribute]] | None = None,
+    ) -> None:
         self.sources, self.registry, self.diagnostics = sources, registry, diagnostics
+        self.given = given or {}
         self.fetched = Fetched.read(sources.root)
         self.changes: list[tuple[tuple[str, ...], Block]] = []
         self._bodies: dict[str, Body] = {}
@@ -191,10 +200,11 @@ class _Modules:
 
         ``values`` are the variables that a source may use: those of the root module.
         """
-        self.changes += [(path, block) for block in folder.changes]
+        if path not in self.given:
+            self.changes += [(path, block) for block in folder.changes]
         calls: dict[str, Call] = {}
         unread: set[str] = set()
-        for name, block in folder.calls.items():
+        for name, block in folder.calls.items() if path not in self.given else ():
             call = self._call(name, block, (place, path), {"var": values or {}})
             if call is None:
                 unread.add(name)
@@ -211,6 +221,8 @@ class _Modules:
             calls=calls,
             unread=frozenset(unread),
         )
+        if path in self.given:
+            found = stead.module(found, self.given[path], self.diagnostics)
         return as_null(found)
 
     def _call(

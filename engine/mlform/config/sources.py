@@ -11,7 +11,7 @@ from mlform.config.written import as_written
 from mlform.diagnostics import Diagnostics, stop
 from mlform.lazy import dataclass, field
 from mlform.syntax import parse
-from mlform.syntax.tree import Body
+from mlform.syntax.tree import Attribute, Block, Body
 from mlform.values import Value
 
 SUFFIX = ".mlf.hcl"
@@ -34,6 +34,10 @@ class Given:
     """Values worked out already, which beat all others: those that a test gives."""
     partial: bool = False
     """A variable without a value is one that is not known yet: to check a spec without values."""
+    providers: Sequence[Block] = ()
+    """Provider blocks in the stead of those of the spec that they have the name and alias of."""
+    modules: Mapping[tuple[str, ...], Mapping[str, Attribute]] = field(default_factory=dict)
+    """Outputs of calls that make nothing, by the names on the way to the call."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from mlform.config.blocks import Reader, Rule
 from mlform.config.sources import parse_file, read_text
@@ -12,19 +12,25 @@ from mlform.diagnostics import Diagnostics, Span, stop
 from mlform.lang import references
 from mlform.lazy import dataclass, field
 from mlform.registry import KINDS
-from mlform.syntax.tree import Attribute, Block
+from mlform.syntax.tree import Attribute, Block, Literal, ObjectExpr
 
 SUFFIXES: Final = (".mlftest.hcl", ".mlftest.json")
+_OVERRIDES: Final = ("override_resource", "override_module")
 _LABELS: Final = {
     "run": 1,
     "mock_provider": 1,
     "mock_resource": 2,
-    **dict.fromkeys(("variables", "assert", "plan_options", "module", "override_resource"), 0),
+    "provider": 1,
+    **dict.fromkeys(("variables", "assert", "plan_options", "module", *_OVERRIDES), 0),
 }
 """Block → how many labels it takes."""
-_BLOCKS: Final = ("variables", "run", "mock_provider", "override_resource")
+_BLOCKS: Final = ("variables", "run", "provider", "mock_provider", *_OVERRIDES)
 _RUN: Final = ("command", "expect_failures", "state_key")
 _PLAN: Final = ("refresh", "replace", "target")
+
+
+Stubs: TypeAlias = Mapping[tuple[str, ...], Mapping[str, Attribute]]
+"""Calls of modules that make nothing, by the names on the way, and their outputs."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Mocks:
     """(kind, type) → attributes of what is mocked."""
     overrides: Mapping[str, Attribute | None] = field(default_factory=dict)
     """Address → its attributes."""
+    modules: Stubs = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Run:
     module: str = ""
     """The folder of another module to be tested, relative to the root's."""
     overrides: Mapping[str, Attribute | None] = field(default_factory=dict)
+    modules: Stubs = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class TestFile:
     variables: Mapping[str, Attribute]
     mocks: Mocks
     runs: tuple[Run, ...]
+    providers: tuple[Block, ...] = ()
 
 
 def read_files(
@@ -121,10 +130,16 @@ class _File:
                 variables |= block.body.attributes
             elif block.kind == "run" and (run := self._run(block, runs)):
                 runs.append(run)
-        return TestFile(self.name, self.text, variables, self._mocks(body.blocks), tuple(runs))
+        providers = tuple(b for b in body.blocks if b.kind == "provider")
+        for block in providers:
+            if len(block.labels) != 1:
+                detail = 'A provider block has one label: provider "NAME".'
+                self.diagnostics.error("Wrong number of labels", detail, at=block.header_span)
+        mocks = self._mocks(body.blocks)
+        return TestFile(self.name, self.text, variables, mocks, tuple(runs), providers)
 
     def _run(self, block: Block, before: Sequence[Run]) -> Run | None:
-        inner = ("variables", "assert", "plan_options", "module", "override_resource")
+        inner = ("variables", "assert", "plan_options", "module", *_OVERRIDES)
         self.reader.only(block, _RUN, inner)
         if len(block.labels) != 1:
             detail = 'A run block has one label: run "NAME".'
@@ -150,6 +165,7 @@ class _File:
             state=self.reader.text(attributes.get("state_key")),
             module=self._module(block),
             overrides=self._overrides(block.body.blocks),
+            modules=self._stubs(block.body.blocks),
         )
 
     def _command(self, attribute: Attribute | None) -> bool:
@@ -195,7 +211,42 @@ class _File:
                     self.diagnostics.error("Wrong number of labels", detail, at=inner.header_span)
                 elif given:
                     defaults[labels[0], labels[1]] = given[0]
-        return Mocks(frozenset(providers), defaults, self._overrides(blocks))
+        overrides, modules = self._overrides(blocks), self._stubs(blocks)
+        return Mocks(frozenset(providers), defaults, overrides, modules)
+
+    def _stubs(self, blocks: Sequence[Block]) -> dict[tuple[str, ...], Mapping[str, Attribute]]:
+        found: dict[tuple[str, ...], Mapping[str, Attribute]] = {}
+        for block in (b for b in blocks if b.kind == "override_module"):
+            self.reader.only(block, ("target", "outputs"))
+            given = self.reader.required(block, "target")
+            if given is None:
+                continue
+            steps = given[0].text.split(".")
+            if len(steps) % 2 or {*steps[::2]} != {"module"} or "[" in given[0].text:
+                detail = "The target is a call with all of its instances: module.NAME."
+                self.diagnostics.error("Invalid address", detail, at=given[0].value_span)
+                continue
+            found[tuple(steps[1::2])] = self._outputs(block.body.attributes.get("outputs"))
+        return found
+
+    def _outputs(self, attribute: Attribute | None) -> dict[str, Attribute]:
+        if attribute is None:
+            return {}
+        if not isinstance(attribute.expr, ObjectExpr):
+            detail = "`outputs` is an object: { NAME = VALUE }."
+            self.diagnostics.error("Invalid argument", detail, at=attribute.value_span)
+            return {}
+        if found := list(references(attribute.expr)):
+            at = attribute.source.span(found[0].start, found[0].end)
+            detail = "What an overridden module gives is a value, and refers to nothing."
+            self.diagnostics.error("Invalid argument", detail, at=at)
+            return {}
+        text, source = attribute.source.text, attribute.source
+        made = {}
+        for key, value in attribute.expr.items:
+            name = key.value if isinstance(key, Literal) else text[key[0] : key[1]]
+            made[str(name)] = Attribute(key[0], value[1], str(name), value, source)
+        return made
 
     def _overrides(self, blocks: Sequence[Block]) -> dict[str, Attribute | None]:
         found: dict[str, Attribute | None] = {}

@@ -166,7 +166,13 @@ class _Runner:
         place.mkdir(exist_ok=True)
         return Trial(
             root=self.root / run.module if run.module else self.root,
-            given=Given(self.given.items, self.given.environment, known),
+            given=Given(
+                self.given.items,
+                self.given.environment,
+                known,
+                providers=() if run.module else self.file.providers,
+                modules={} if run.module else {**self.file.mocks.modules, **run.modules},
+            ),
             registry=registry,
             folder=place,
             test_texts={self.file.name: self.file.text},
