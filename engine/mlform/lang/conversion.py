@@ -146,9 +146,12 @@ def _map(value: Value, element: Type, path: str) -> Value:
     # In a map, unlike in a list, what is of no type yet takes that of the others.
     typed = [v for v in converted.values() if type_of(v) != ANY]
     several = len(typed) < len(converted) and len(set(map(type_of, typed))) > 1
-    if element == ANY and several and unify(map(type_of, converted.values())) == ANY:
-        # What several types become is open while one is not known.
-        raise _unlike(path)
+    if element == ANY and several:
+        # What several types become is open while one is not known, but for a collection.
+        wanted = unify(map(type_of, converted.values()))
+        if wanted is None or wanted == ANY:
+            raise _unlike(path)
+        typed = [convert(v, wanted, path) for v in typed]
     found, common = _alike(typed or list(converted.values()), element, path)
     given = iter(found)
     settled = {

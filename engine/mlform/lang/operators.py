@@ -198,8 +198,7 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
         sides = [_aside(ev, side, bound) for side in (expr.then, expr.otherwise)]
         marked |= any(reveal(side)[1] for side in sides)
         type_ = _common(ev, expr, sides[0], sides[1])
-        found = UNKNOWN if type_ is None else _either(sides[0], sides[1], type_)
-        return mark(found, marked=marked)
+        return UNKNOWN if type_ is None else mark(_either(sides[0], sides[1], type_), marked=marked)
     chosen_expr, other_expr = expr.then, expr.otherwise
     if not condition:
         chosen_expr, other_expr = other_expr, chosen_expr
@@ -208,7 +207,7 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
     marked |= reveal(other)[1]
     type_ = _common(ev, expr, *((chosen, other) if condition else (other, chosen)))
     if type_ is None:
-        return mark(UNKNOWN, marked=marked)
+        return UNKNOWN
     plain = reveal(chosen)[0]
     if plain is not None and type_of(plain) in {ANY, type_}:
         return mark(chosen, marked=marked)
@@ -217,8 +216,8 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
         return mark(convert(chosen, type_), marked=marked)
     except ConversionError as error:
         detail = f"Both results become {type_}, and this one cannot: {error}."
-        secret = bare(chosen)[1]
-        return mark(ev.error(_UNLIKE, detail, chosen_expr, marked=secret), marked=marked)
+        ev.error(_UNLIKE, detail, chosen_expr, marked=bare(chosen)[1])
+        return mark(Unknown(type_), marked=marked)
 
 
 def _alike_enough(value: Value, type_: Type) -> None:
