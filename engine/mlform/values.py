@@ -190,6 +190,41 @@ def is_sensitive(value: Value) -> bool:
             return False
 
 
+def secrets_in(value: Value) -> set[str]:
+    """Return every text inside ``value`` that is marked sensitive, and what numbers there are."""
+    if type(value) in _PLAIN:
+        return set()
+    match value:
+        case Sensitive(value=inner):
+            return _texts(inner)
+        case Mapping():
+            return {s for v in value.values() for s in secrets_in(v)}
+        case str() | Handle():
+            return set()
+        case Sequence():
+            return {s for v in value for s in secrets_in(v)}
+        case _:
+            return set()
+
+
+def _texts(value: Value) -> set[str]:
+    match value:
+        case Sensitive(value=inner):
+            return _texts(inner)
+        case str():
+            return {value}
+        case bool() | None | Handle():
+            return set()
+        case int() | float() | Decimal():
+            return {str(value)}
+        case Mapping():
+            return {s for v in value.values() for s in _texts(v)}
+        case Sequence():
+            return {s for v in value for s in _texts(v)}
+        case _:
+            return set()
+
+
 def plain(value: Value, *, reveal: bool = False) -> Any:
     """Return ``value`` as JSON-ready data: handles tagged, numbers as int or float.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Event as Flag
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from mlform.address import Address
 from mlform.apply.context import make
 from mlform.apply.events import Log, Progress, Reporter
+from mlform.apply.redaction import Redactor
 from mlform.execute import (
     Executor,
     LogLine,
@@ -60,6 +61,7 @@ def call(
     id_: str = "",
     made: Callable[[dict[str, Any]], None] | None = None,
     other: Mapping[str, Any] | None = None,
+    secrets: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Call one method of a resource; return its attributes as plain, checked data.
 
@@ -92,15 +94,23 @@ def call(
         id=id_,
     )
 
+    clean = Redactor([*secrets, *offer.secrets])
+
     def hear(message: Message) -> None:
         if isinstance(message, ProgressNote):
-            report(Progress(address, message.done, message.total, message.note))
+            report(Progress(address, message.done, message.total, clean(message.note)))
         elif isinstance(message, LogLine):
-            report(Log(address, message.text))
+            report(Log(address, clean(message.text)))
         elif made is not None:
             made(_checked(offer, message.attributes))
 
-    return _outcome(offer, method, world.executor.run(task, hear, stop), at or {})
+    result = world.executor.run(task, hear, stop)
+    if result.log is not None:
+        clean.folder(result.log.parent)
+    try:
+        return _outcome(offer, method, result, at or {})
+    except StepFailed as error:
+        raise StepFailed(clean(error.summary), clean(error.detail), error.at) from None
 
 
 def compared(
@@ -117,7 +127,8 @@ def compared(
     """Ask the type how two results of the same arguments differ; raise as ``call`` does."""
     old = Record(address, offer.resource.type, "", None, "", arguments.data, one)
     given, told = arguments.given, (report, stop, address)
-    found = call(world, offer, "compare", given, old, context, *told, other=two)
+    hidden = arguments.secrets
+    found = call(world, offer, "compare", given, old, context, *told, other=two, secrets=hidden)
     differences: list[dict[str, Any]] = found["differences"]
     return differences
 

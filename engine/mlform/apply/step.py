@@ -268,6 +268,7 @@ class Stepper:
                 step.address,
                 step.at,
                 made=made,
+                secrets=arguments.secrets,
             )
             failpoint("apply.called")
             check_given(step, offer, decision, given, record, self.world.looker.artifacts)

@@ -205,6 +205,7 @@ def _read(
             it.target,
             reading.at,
             it.id,
+            secrets=() if given is None else given.secrets,
         )
     except (StepFailed, ResourceError) as error:
         at = error.at if isinstance(error, StepFailed) else reading.at.get(error.argument or "", "")

@@ -127,7 +127,16 @@ class _Again:
         self.report(Started(record.address, Action.RUN, (Reason("reproduced"),)))
         began = time.monotonic()
         told = (self.report, self.stopping, record.address)
-        made = call(self.world, offer, "apply", arguments.given, None, context, *told)
+        made = call(
+            self.world,
+            offer,
+            "apply",
+            arguments.given,
+            None,
+            context,
+            *told,
+            secrets=arguments.secrets,
+        )
         seconds = time.monotonic() - began
         after = result_digest(offer.resource, made)
         changed = after != record.digest

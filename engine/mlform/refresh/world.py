@@ -36,6 +36,7 @@ from mlform.values import (
     is_known,
     is_sensitive,
     plain,
+    secrets_in,
 )
 
 PLACEHOLDER: Final = "sha256:" + "0" * 64
@@ -157,6 +158,8 @@ class Wanted:
     given: Mapping[str, Any]
     """As a provider gets them: handles with what they stand for, secrets in clear."""
     problems: Sequence[Problem] = ()
+    secrets: frozenset[str] = frozenset()
+    """Every text in them that nobody but the provider may see."""
 
 
 def wanted(
@@ -208,7 +211,8 @@ def wanted(
     shown = {n: conceal(v) if n in secret and v is not None else v for n, v in data.items()}
     for name in fields_under(resource.arguments, FieldRule.WRITE_ONLY) & shown.keys():
         del shown[name]
-    return Wanted(arranged(resource.arguments, shown), open_, model, given, wrong)
+    hidden = frozenset(s for n in secret for s in secrets_in(values[n]))
+    return Wanted(arranged(resource.arguments, shown), open_, model, given, wrong, hidden)
 
 
 def _triggered(

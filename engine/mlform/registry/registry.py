@@ -14,7 +14,7 @@ from mlform.diagnostics import did_you_mean, stop
 from mlform.lazy import dataclass, field
 from mlform.registry.kinds import Trigger
 from mlform.sdk import AnyResource, Provider
-from mlform.values import Value, is_known, plain
+from mlform.values import Value, is_known, plain, secrets_in
 
 GROUP = "mlform.providers"
 ENGINE = "mlform"
@@ -32,6 +32,8 @@ class Offer:
     provider: str
     target: str | None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+    """Every text in the settings that nobody but the provider may see."""
 
 
 @dataclass
@@ -156,8 +158,9 @@ class Registry:
                 resource = provider.resource(kind, type_) if provider else None
                 if resource is not None:
                     target = self.providers()[full.partition(".")[0]]
-                    given = _plain(self.settings.get(full, {}))
-                    self._asked[place] = Offer(resource, full, target, given)
+                    written = self.settings.get(full, {})
+                    given, hidden = _plain(written), frozenset(secrets_in(written))
+                    self._asked[place] = Offer(resource, full, target, given, hidden)
         return self._asked[place]
 
     def _provider(self, full: str) -> Provider | None:
