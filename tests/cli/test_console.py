@@ -65,6 +65,10 @@ def test_it_knows_the_spec_and_what_is_recorded(tmp_path: Path) -> None:
     assert asked(tmp_path, text).stdout == "4\n(sensitive value)\n(known after apply)\nnull\n"
     Folder(tmp_path).apply()
     assert asked(tmp_path, text, "-var", "n=5").stdout == "10\n(sensitive value)\n2\n2\n"
+    (tmp_path / "first.csv").write_text("a,b\n1,2\n3,4\n5,6\n")
+    assert asked(tmp_path, "dataset.first.rows\n").stdout == "2\n"
+    planned = asked(tmp_path, "dataset.first.rows\nprior.dataset.first.rows\n", "-plan")
+    assert (planned.returncode, planned.stdout) == (0, "(known after apply)\n2\n")
 
 
 def test_a_wrong_spec_is_told_first(tmp_path: Path) -> None:

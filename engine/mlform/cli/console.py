@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,9 @@ def register(app: typer.Typer) -> None:
 
 def console(
     directory: opt.Directory = opt.HERE,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Against what a plan of now says, not the state alone.")
+    ] = False,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
 ) -> None:
@@ -37,7 +40,7 @@ def console(
 
     session = opt.open_session(directory, var, var_file)
     with explained(session):
-        made = Console(session)
+        made = Console(session, planned=plan)
         assert made.roots is not None, "a spec that is wrong is told of before the first line"
         if sys.stdin.isatty():
             with _editing(made, session.local):

@@ -27,6 +27,8 @@ class Console:
     """Evaluates one expression after another. Changes nothing."""
 
     session: Session
+    planned: bool = False
+    """What resources would be worth after an apply counts, not what is recorded."""
     noted: Diagnostics = field(default_factory=Diagnostics)
     """What is wrong with the values that were worked out so far."""
 
@@ -44,6 +46,10 @@ class Console:
         from mlform.refresh.world import known_handle, pending_handle
 
         snapshot = session.snapshot()
+        if self.planned:
+            session.plan(snapshot)
+            assert session.scope is not None, "planning works out what everything is worth"
+            return {**session.scope.modules[()].roots, LIVE: True}
         session.know(snapshot)
         project, _ = session.configured
         scope = Scope(project, snapshot, self.noted)
