@@ -192,6 +192,8 @@ def test_another_folder_takes_from_a_shared_store(two: tuple[Place, Place]) -> N
     done = shared(other, CHAIN)
     assert set(ran(done).values()) == {"reuse"}
     assert done.plans[0].calls == ()
+    assert done.applied
+    assert {s.action.value for s in done.applied.plan.steps} == {"reuse"}
     assert {a: (r.key, r.digest) for a, r in one.snapshot().records.items()} == {
         a: (r.key, r.digest) for a, r in other.snapshot().records.items()
     }

@@ -271,7 +271,9 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
             say(f"\nAn earlier run was cut off in {cut}; this one went on from there.")
         say("\n")
         told = [problem(failure, session.texts) for failure in applied.outcome.failures]
-        told += warnings(applied.outcome, session.texts)
+        said = {(it.summary, it.detail) for it in session.diagnostics}
+        found = warnings(applied.outcome, session.texts)
+        told += [it for it in found if (it.summary, it.detail) not in said]
         for it in ordered(told, session.texts):
             say([*diagnostic(it, session.texts), ("", "\n")], error=True)
         say(outcome(applied.outcome))

@@ -259,10 +259,11 @@ class Session:
     def plan(self, snapshot: Snapshot, options: PlanOptions | None = None) -> Plan:
         """Look at the world and plan. Raises ``DiagnosedError`` with all that is wrong."""
         from mlform.commands.approving import approved
+        from mlform.commands.following import planned
         from mlform.commands.importing import look as look_at_imports
         from mlform.commands.importing import provisional
         from mlform.commands.outside import Ages, out_of_band, together
-        from mlform.plan import Unplanned, walk
+        from mlform.plan import Unplanned
         from mlform.refresh.moves import moved_pins, moves, relocated
         from mlform.refresh.pins import lock_digest, read_pins
 
@@ -274,8 +275,7 @@ class Session:
 
             generate(self, options.generate, snapshot)
         self.know(snapshot)
-        project, names = self.configured
-        graph = self.graph
+        project, _ = self.configured
         moved = moves(project, snapshot, self.diagnostics)
         snapshot = relocated(snapshot, moved)
         pins = moved_pins(read_pins(self.root), moved)
@@ -305,9 +305,7 @@ class Session:
             retention=self._retention() if options.purge else None,
             approved=approved(self),
         )
-        plan, self.scope = walk(
-            project, names, graph, snapshot, self.registry, given, self.diagnostics
-        )
+        plan, self.scope = planned(self, snapshot, seen, given, pins)
         self.diagnostics.stop_on_errors()
         return plan
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
+from mlform.address import Address
 from mlform.config import Names, Project
 from mlform.diagnostics import Diagnostics
 from mlform.graph import Graph
@@ -21,7 +23,7 @@ from mlform.refresh.model import as_data
 from mlform.refresh.moves import removed
 from mlform.refresh.scope import Scope
 from mlform.registry import Registry
-from mlform.state.model import Snapshot
+from mlform.state.model import Realisation, Snapshot
 from mlform.values import digest, plain
 
 
@@ -46,8 +48,11 @@ def walk(
     registry: Registry,
     given: Unplanned,
     diagnostics: Diagnostics,
-) -> tuple[Plan, Scope]:
-    """Return the plan, and what everything will be worth once it is applied, as far as known."""
+) -> tuple[Plan, Scope, Mapping[Address, Realisation]]:
+    """Return the plan, and what everything will be worth once it is applied, as far as known.
+
+    With it, the results that are taken again.
+    """
     builder = Builder(project, names, graph, snapshot, registry, given, diagnostics)
     within = chosen(graph, given.targets, given.exclude)
     steps: list[Step] = []
@@ -105,4 +110,4 @@ def walk(
         purging=None if given.retention is None else given.retention.how,
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
     )
-    return plan, builder.scope
+    return plan, builder.scope, builder.reused

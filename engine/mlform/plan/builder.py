@@ -45,7 +45,7 @@ from mlform.refresh.world import (
     wanted,
 )
 from mlform.registry import Registry
-from mlform.state.model import Record, Snapshot
+from mlform.state.model import Realisation, Record, Snapshot
 from mlform.values import Value
 
 
@@ -64,7 +64,8 @@ class Builder:
     pending: set[str] = field(default_factory=set)
     shifted: set[Address] = field(default_factory=set)
     """What is worth something else than what is recorded."""
-    reused: set[Address] = field(default_factory=set)
+    reused: dict[Address, Realisation] = field(default_factory=dict)
+    """The results that are taken again."""
     deferred: dict[Address, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -409,7 +410,7 @@ class Builder:
             return
         self.shifted.add(address)
         if decision.action is Action.REUSE and decision.realisation is not None:
-            self.reused.add(address)
+            self.reused[address] = decision.realisation
             self.scope.put(address, known_handle(address, offered, decision.realisation.attributes))
         elif record is not None and quiet:
             now = record.attributes if taken is None else taken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
@@ -75,14 +75,16 @@ def refresh(
     read: Read = every,
     looking: Looking = unwatched,
     workers: int = 8,
+    only: Collection[Address] | None = None,
 ) -> dict[Address, Observation]:
     """Look at everything a project declares; at what was made before where ``read`` says so.
 
     What goes wrong is noted against the resource, and the rest is looked at all the same.
-    ``looking`` hears how far it is.
+    ``looking`` hears how far it is. ``only`` says at what, if not at all of it.
     """
     problems = Diagnostics()
-    values = recorded_values(project, snapshot, problems)
+    chosen = {a: r for a, r in project.resources.items() if only is None or a in only}
+    values = recorded_values(project, snapshot, problems, chosen.values())
     lock = looker.lock(diagnostics)
     recorded = Recorded(
         {a: r for a, r in snapshot.records.items() if registry.find(a.kind, r.type)}, registry
@@ -106,8 +108,8 @@ def refresh(
         whole = plain and not list(problems) and not asked.wanted.problems
         return replace(seen, asked=asked) if whole else seen, found
 
-    asked = {a: ask(r) for a, r in project.resources.items()}
-    outside = [r for r in project.resources.values() if _outside(r, snapshot)]
+    asked = {a: ask(r) for a, r in chosen.items()}
+    outside = [r for r in chosen.values() if _outside(r, snapshot)]
     looking("", 0, len(outside))
     counting, done = threading.Lock(), count(1)
 
@@ -121,7 +123,7 @@ def refresh(
         looks = pool.map(told, outside, (asked[r.address] for r in outside))
         results = {r.address: it for r, it in zip(outside, looks, strict=True)}
     observations: dict[Address, Observation] = {}
-    for address, resource in project.resources.items():
+    for address, resource in chosen.items():
         seen, found = results.get(address) or look(resource, asked[address])
         observations[address] = seen
         diagnostics.extend(found)
