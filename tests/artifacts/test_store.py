@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlform.artifacts import LocalStore
@@ -121,6 +121,7 @@ def test_an_object_that_was_removed(store):
     assert store.read(artifact.digest) == b"loans"
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_any_key_is_a_key(tmp_path_factory, key, other):
     store = LocalStore(tmp_path_factory.getbasetemp() / "memo")

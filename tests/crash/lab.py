@@ -369,8 +369,12 @@ def _unannounced(lab: Lab, journal: list[Any], unfinished: set[str | None]) -> l
     return wrong
 
 
-def afterwards(lab: Lab, want: Seen, cut: Counter[str], said: Path) -> list[str]:
-    """Apply again after a crash; return what is not as if there had been none."""
+def afterwards(lab: Lab, want: Seen, cut: Counter[str], said: Path, most: int = 1) -> list[str]:
+    """Apply again after a crash; return what is not as if there had been none.
+
+    ``most`` says of how many resources an effect may happen once more: a crash comes upon one, a
+    full disk upon each.
+    """
     done = [tuple(json.loads(line)) for line in _read(lab.root / ACKNOWLEDGED)]
     status = forked(lab.apply, said)
     if status != 0:
@@ -383,7 +387,7 @@ def afterwards(lab: Lab, want: Seen, cut: Counter[str], said: Path) -> list[str]
             wrong.append(f"{part}: {_differences(got, wanted)}")
     more = Counter(seen.effects)
     more.subtract(want.effects)
-    if len(again := {json.loads(line)[1] for line in +more}) > 1:
+    if len(again := {json.loads(line)[1] for line in +more}) > most:
         wrong.append(f"done once more: {sorted(again)}")
     recorded = {address for name, address, _ in done if name == "put"}
     for line in Counter(seen.effects) - cut:

@@ -12,7 +12,7 @@ from mlform.artifacts.blobs import Blobs, LocalBlobs
 from mlform.artifacts.collect import object_name
 from mlform.artifacts.digests import FileDigests
 from mlform.artifacts.s3 import S3Blobs
-from mlform.artifacts.store import LocalStore
+from mlform.artifacts.store import LocalStore, dump_action, parse_action
 from mlform.sdk import Artifact
 
 
@@ -92,14 +92,14 @@ class RemoteStore(LocalStore):
     def memo_get(self, key: str) -> Artifact | None:
         """Return what an action key gave before, if its object can still be had."""
         try:
-            artifact = Artifact.model_validate_json(self.blobs.read(self._action_name(key)))
+            artifact = parse_action(self.blobs.read(self._action_name(key)))
         except (FileNotFoundError, ValueError):
             return None
         return artifact if artifact.digest in self else None
 
     def memo_put(self, key: str, artifact: Artifact) -> None:
         """Remember what an action key gave, in place of what it gave before."""
-        self.blobs.write(self._action_name(key), artifact.model_dump_json().encode())
+        self.blobs.write(self._action_name(key), dump_action(artifact))
 
     def memo_drop(self, key: str) -> None:
         """Forget what an action key gave."""

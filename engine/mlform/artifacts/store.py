@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import re
 import secrets
@@ -129,8 +130,7 @@ class LocalStore:
     def memo_get(self, key: str) -> Artifact | None:
         """Return what an action key gave before, if its object is still there and whole."""
         try:
-            text = self._action(key).read_text(encoding="utf-8")
-            artifact = Artifact.model_validate_json(text)
+            artifact = parse_action(self._action(key).read_bytes())
             self.path(artifact.digest)
         except (OSError, ValueError, KeyError):
             return None
@@ -140,7 +140,7 @@ class LocalStore:
         """Remember what an action key gave, in place of what it gave before."""
         with self._fresh() as fresh:
             with fresh.open("xb") as sink:
-                sink.write(artifact.model_dump_json().encode())
+                sink.write(dump_action(artifact))
                 settle(sink)
             publish(fresh, self._action(key), 0o644)
 
@@ -240,3 +240,19 @@ def _name(digest: object) -> str | None:
     """Return the hex of a digest; ``None`` for anything else: such a name is never a path."""
     found = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
     return found[1] if found else None
+
+
+def dump_action(artifact: Artifact) -> bytes:
+    """Write what an action gave, with the hash of that: a flipped bit is still good JSON."""
+    sha256 = hashlib.sha256(artifact.model_dump_json().encode()).hexdigest()
+    return json.dumps({**artifact.model_dump(mode="json"), "sha256": sha256}).encode()
+
+
+def parse_action(data: bytes) -> Artifact:
+    """Read what an action gave. Raises ``ValueError`` where it is not what was written."""
+    found = json.loads(data)
+    sha256 = found.pop("sha256", None) if isinstance(found, dict) else None
+    artifact = Artifact.model_validate(found)
+    if hashlib.sha256(artifact.model_dump_json().encode()).hexdigest() != sha256:
+        raise ValueError("not what was written")
+    return artifact
