@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from tests.postgres import Server, running
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -14,3 +17,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def golden_update(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are to be rewritten."""
     return bool(request.config.getoption("--golden") == "update")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server that all tests share, each with a schema or a database of its own."""
+    with running() as server:
+        yield server

@@ -4,15 +4,21 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from mlform.address import Address
 from mlform.state import Record
-from mlform.state.store import SqlStore
+from mlform.state.place import Place
 
 ROOT = Path(__file__).parents[2]
+SCHEMAS = count(1)
+in_a_file = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""For what is about files: the others run on every backend."""
+on_a_server = pytest.mark.parametrize("place", ["postgres"], indirect=True)
 
 
 def make_record(name="risk", value=1, **changed):
@@ -45,20 +51,46 @@ def file(tmp_path):
     return tmp_path / "state.db"
 
 
-@pytest.fixture
-def store(file):
-    made = SqlStore(f"sqlite:///{file}")
-    yield made
-    made.close()
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request, file):
+    """A place for a state, on each backend."""
+    if request.param == "sqlite":
+        return Place.in_file(file)
+    return Place(request.getfixturevalue("postgres").url, schema=f"test_{next(SCHEMAS)}")
 
 
 @pytest.fixture
-def sql(file):
+def another(place):
+    """Make another store of the same state; closed at the end."""
+    made = []
+
+    def call(workspace="default"):
+        made.append(Place(place.url, workspace, place.schema).store())
+        return made[-1]
+
+    yield call
+    for it in made:
+        it.close()
+
+
+@pytest.fixture
+def store(another):
+    return another()
+
+
+@pytest.fixture
+def sql(place):
     """Do something to the database behind the store's back; return the rows."""
 
     def call(statement, *values):
-        with closing(sqlite3.connect(file)) as database, database:
-            return database.execute(statement, values).fetchall()
+        if place.file is not None:
+            with closing(sqlite3.connect(place.file)) as database, database:
+                return database.execute(statement, values).fetchall()
+        options = f"-csearch_path={place.schema}"
+        with psycopg.connect(place.url, options=options) as connection:
+            for_driver = statement.replace("%", "%%").replace("?", "%s") if values else statement
+            cursor = connection.execute(for_driver, values or None)
+            return cursor.fetchall() if cursor.description else []
 
     return call
 
@@ -80,13 +112,21 @@ def filled(store):
 
 
 @pytest.fixture
-def start(file):
-    """Start ``python -m tests.state.worker ACT FILE …``; killed and reaped at the end."""
+def start(place):
+    """Start ``python -m tests.state.worker ACT URL SCHEMA …``; killed and reaped at the end."""
     begun = []
 
     def call(act, *more):
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.state.worker", act, str(file), *map(str, more)],
+            [
+                sys.executable,
+                "-m",
+                "tests.state.worker",
+                act,
+                place.url,
+                place.schema or "",
+                *map(str, more),
+            ],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -4,7 +4,7 @@ import json
 import signal
 
 import pytest
-from tests.state.conftest import make_record
+from tests.state.conftest import in_a_file, make_record
 from tests.state.worker import STEPS
 
 from mlform.address import Address
@@ -60,12 +60,14 @@ def crashed(start, file, *more):
     return folders
 
 
+@in_a_file
 def test_killed_before_any_statement_and_before_any_commit(start, file):
     folders = crashed(start, file)
     assert len(folders) > 60
     assert {f.name: w for f in folders if (w := wrong(f))} == {}
 
 
+@in_a_file
 def test_without_transactions_the_same_kills_are_noticed(start, file):
     """The control: what the test above cannot fail, it does not show."""
     assert [w for f in crashed(start, file, "mutant") if (w := wrong(f))]
@@ -112,6 +114,7 @@ def test_an_alarm_of_a_monitor_does_not_finish_its_intent(store):
     assert [e.address for e in store.unfinished()] == ["monitor.drift"]
 
 
+@in_a_file
 def test_no_room(start, store):
     """What was acknowledged before the room ended is there, and it says what to do."""
     out, _ = start("cramped", 300_000).communicate()

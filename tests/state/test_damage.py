@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from tests.state.conftest import in_a_file
 
 from mlform.diagnostics import DiagnosedError
 from mlform.state.store import SqlStore
@@ -90,6 +91,7 @@ def test_a_damaged_journal_entry_and_holder(filled, sql, explained):
         pass
 
 
+@in_a_file
 def test_flipped_bits_are_noticed(filled, file, tmp_path):
     """One bit anywhere in the file: seen on reading, found by ``verify``, or it changed nothing."""
     filled.close()
@@ -143,6 +145,7 @@ def test_no_database(file, explained):
         pass
 
 
+@in_a_file
 def test_another_program_s_database(file, sql, explained):
     sql("CREATE TABLE state (name TEXT, version INT)")
     with explained(UNUSABLE, "version of mlform"):
@@ -215,6 +218,7 @@ def test_may_not_write(tmp_path, record, explained):
     assert store.snapshot().serial == 1
 
 
+@in_a_file
 @pytest.mark.usefixtures("filled")
 def test_a_writer_that_hangs(file, explained, monkeypatch):
     monkeypatch.setattr("mlform.state.sqlite.PATIENCE", 0)

@@ -2,13 +2,15 @@
 
 import json
 import os
+import threading
+from datetime import UTC, datetime
 
 import pytest
 from tests.state.conftest import make_record
 
 from mlform.address import Address
-from mlform.state import LockedError, LostLeaseError, Realisation
-from mlform.state.store import SqlStore
+from mlform.state import LockedError, LostLeaseError, Realisation, Work
+from mlform.state.lock import Lock
 
 A = Address("training_job", "a")
 
@@ -119,15 +121,107 @@ def test_a_broken_lock_fences_its_holder_out(start, store, record):
         ({"pid": 2**22 + 1}, True),
     ],
 )
-def test_who_counts_as_dead(file, store, sql, changed, free):
+def test_who_counts_as_dead(another, store, sql, changed, free):
     """The holder is this very process, but for what is changed."""
     with store.lock("apply"):
         ((holder,),) = sql("SELECT holder FROM state")
         sql("UPDATE state SET holder = ?", json.dumps(json.loads(holder) | changed))
-        other = SqlStore(f"sqlite:///{file}")
+        other = another()
         if free:
             with other.lock("apply"):
                 pass
         else:
             with pytest.raises(LockedError), other.lock("apply"):
                 pass
+
+
+def expire(sql):
+    sql("UPDATE state SET expires = 1.0")
+
+
+def test_a_lease_that_was_not_renewed_is_taken_over(another, store, sql, record):
+    """Its holder lives, and may be stopped or hang: whatever it writes then is refused."""
+    other = another()
+    with store.lock("apply") as lease:
+        with pytest.raises(LockedError), other.lock("apply"):
+            pass
+        expire(sql)
+        with other.lock("destroy") as theirs:
+            assert theirs.fence > lease.fence
+            with pytest.raises(LostLeaseError):
+                store.put(lease, "r", record(), {})
+            other.put(theirs, "r", record(), {})
+        with pytest.raises(LostLeaseError):
+            store.put(lease, "r", record(), {})
+    entry = next(e for e in store.journal() if e.operation == "takeover")
+    assert entry.detail["from"]["id"] == lease.id
+    assert store.verify() == []
+
+
+def test_a_beating_heart_keeps_the_lease(another, store, sql, monkeypatch):
+    monkeypatch.setattr("mlform.state.lock.TTL", 0.06)
+    renewed = threading.Event()
+    beat = Lock.beat
+
+    def seen(lock, fence):
+        monkeypatch.setattr("mlform.state.lock.TTL", 60.0)
+        found = beat(lock, fence)
+        renewed.set()
+        return found
+
+    monkeypatch.setattr(Lock, "beat", seen)
+    with store.lock("apply"):
+        expire(sql)
+        assert renewed.wait(30)
+        with pytest.raises(LockedError), another().lock("apply"):
+            pass
+
+
+def test_who_lost_the_lease_is_told_without_writing(another, store, monkeypatch):
+    monkeypatch.setattr("mlform.state.lock.TTL", 0.06)
+    told = threading.Event()
+    with store.lock("apply") as lease:
+        lease.when_lost(told.set)
+        assert another().break_lock(lease.id)
+        assert told.wait(30) and lease.lost.is_set()
+
+
+def test_waiting_for_the_lock(start, store):
+    holder = start("hold")
+    holder.stdout.readline()
+    heard = []
+
+    def waiting(held_by):
+        heard.append(held_by.pid)
+        holder.stdin.write("go\n")
+        holder.stdin.flush()
+
+    with store.lock("apply", 60.0, waiting) as lease:
+        assert heard == [holder.pid]
+        assert store.put(lease, "r", make_record("b"), {}) == 2
+    with pytest.raises(LockedError), store.lock("apply"), store.lock("apply", 0.01):
+        pass
+
+
+def test_what_the_lock_is_held_for(another, store):
+    until = datetime(2026, 1, 31, 6, tzinfo=UTC)
+    work = Work.of([f"model.m{n}" for n in range(23)], until)
+    with store.lock("apply") as lease:
+        store.announce(lease, work)
+        with pytest.raises(LockedError) as refused, another().lock("apply"):
+            pass
+    assert refused.value.holder.work == work
+    for words in ("model.m0, model.m1,", "and 3 more", "until 2026-01-31 06:00:00 UTC"):
+        assert words in str(refused.value)
+    assert refused.value.holder.as_data()["until"] == "2026-01-31T06:00:00+00:00"
+    with store.lock("apply"), pytest.raises(LockedError) as refused, another().lock("apply"):
+        pass
+    assert refused.value.holder.work == Work()  # that of the one before is not told
+
+
+def test_a_lock_broken_by_hand_is_journalled(another, store):
+    with store.lock("apply") as lease:
+        assert another().break_lock(lease.id)
+    (entry,) = store.journal()
+    assert (entry.operation, entry.detail["from"]["id"]) == ("unlock", lease.id)
+    assert "@" in entry.detail["by"]

@@ -12,7 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
-from tests.state.conftest import make_record
+from tests.state.conftest import in_a_file, make_record
 
 from mlform.address import Address
 from mlform.state import LockedError
@@ -115,6 +115,7 @@ def test_a_state_brought_up_has_the_tables_of_a_new_one(old, tmp_path):
     assert tables(old).keys() == tables(tmp_path / "new.db").keys()
 
 
+@in_a_file
 def test_killed_while_it_is_brought_up(old, start):
     """Before any statement, and before the commit: the old state, or the new one whole."""
     store = SqlStore(f"sqlite:///{old}")
@@ -134,6 +135,7 @@ def test_killed_while_it_is_brought_up(old, start):
         store.close()
 
 
+@in_a_file
 def test_not_while_an_older_mlform_writes(old, sql):
     """It would not know the new tables."""
     sql("UPDATE state SET holder = ?", Holder.me("apply").dump())
@@ -146,6 +148,7 @@ def test_not_while_an_older_mlform_writes(old, sql):
         pass
 
 
+@in_a_file
 def test_a_first_history_was_none(old, sql):
     """The first states of version 1 had no table of it."""
     sql("DROP TABLE history")

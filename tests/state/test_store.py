@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.state.conftest import make_record
+from tests.state.conftest import in_a_file, make_record
 
 from mlform.address import Address
 from mlform.state import Realisation
@@ -111,16 +111,17 @@ def test_threads_of_one_run_write_at_once(store):
     assert store.verify() == []
 
 
-def test_one_lineage_for_ever(store, file, record):
+def test_one_lineage_for_ever(store, another, record):
     with store.lock("apply") as lease:
         store.put(lease, "r", record(), {})
     first = store.snapshot().lineage
     store.close()
-    with SqlStore(f"sqlite:///{file}").lock("apply"):
+    with another().lock("apply"):
         pass
     assert store.snapshot().lineage == first
 
 
+@in_a_file
 def test_everything_is_in_the_one_file_when_the_lock_is_given_back(filled, file, tmp_path):
     copy = tmp_path / "backup.db"
     copy.write_bytes(file.read_bytes())

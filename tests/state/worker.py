@@ -1,4 +1,6 @@
-"""Processes that use a state, for tests that kill them. ``python -m tests.state.worker ACT FILE``.
+"""Processes that use a state, for tests that kill them.
+
+``python -m tests.state.worker ACT URL SCHEMA``.
 
 Each writes a line when something is done, and reads a line where it is to wait.
 """
@@ -18,7 +20,7 @@ from tests.state.conftest import make_record
 from mlform.address import Address
 from mlform.diagnostics import DiagnosedError
 from mlform.state import LockedError, LostLeaseError
-from mlform.state.store import SqlStore
+from mlform.state.place import open_store
 
 
 def say(*words):
@@ -121,7 +123,7 @@ def scenario(folder, point, mutant, steps):
     def _commit(_connection):
         tick()
 
-    store = SqlStore(f"sqlite:///{folder}/state.db")
+    store = open_store(f"sqlite:///{folder}/state.db")
     acknowledged = os.open(folder / "acknowledged", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     with store.lock("apply") as lease:
         for step in steps:
@@ -156,12 +158,12 @@ def perform(store, lease, step):
 
 
 def main():
-    act, file, *more = sys.argv[1:]
+    act, url, schema, *more = sys.argv[1:]
     if act == "crash":
-        crash(file, "mutant" in more, "migration" in more)
+        crash(url.removeprefix("sqlite:///"), "mutant" in more, "migration" in more)
         return
     acts = {"hold": hold, "write": write, "compete": compete, "cramped": cramped}
-    acts[act](SqlStore(f"sqlite:///{file}"), *more)
+    acts[act](open_store(url, schema=schema or None), *more)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class World:
     executor: Executor
     looker: Looker
     local: Path
-    """The ``.mlform`` folder."""
+    """The folder for local data of the workspace: ``.mlform``, or within it."""
     run: str
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Who and from which commit."""

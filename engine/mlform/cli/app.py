@@ -46,13 +46,40 @@ def init(
         bool,
         typer.Option("--example/--no-example", help="Write an example where there is no spec."),
     ] = True,
+    migrate_state: Annotated[
+        bool,
+        typer.Option(
+            "--migrate-state", help="Move the state, all of it, to the backend configured now."
+        ),
+    ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="URL", help="Where to move it from, if not from where it was last."
+        ),
+    ] = None,
+    reconfigure: Annotated[
+        bool, typer.Option("--reconfigure", help="Go on with the state in the backend of now.")
+    ] = False,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
 ) -> None:
     """Prepare a folder; in one without a spec, write a small example that runs."""
-    from mlform.commands.session import Session
+    from mlform.commands.backends import migrate, remember
     from mlform.commands.starting import init as start
 
-    session = Session(directory.resolve())
+    session = opt.open_session(directory, var, var_file)
     with explained(session):
+        if migrate_state:
+            moved = migrate(session, source)
+            say(
+                f"Moved {len(moved.workspaces)} workspace(s) ({moved.rows} rows) from "
+                f"{moved.source} to {moved.target}, and checked them there. What was left is a "
+                "backup.\n"
+            )
+            return
+        if reconfigure:
+            remember(session.local, session.configured_place)
         done = start(directory.resolve(), example=example)
         for name in done.written:
             say(f"wrote {name}\n")
@@ -174,13 +201,14 @@ def apply(
     purge: opt.Purge = False,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
+    lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Plan, ask, and do it; or carry out a saved plan."""
     from mlform.commands.applying import apply as carry_out
     from mlform.commands.planfile import saved_plan
     from mlform.commands.session import PlanOptions
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, var, var_file, lock_timeout)
     with explained(session, as_json=json, lines=True):
         given = None if saved is None else saved_plan(session, saved)
         quiet = auto_approve or given is not None
@@ -213,6 +241,7 @@ def destroy(
     purge: opt.Purge = False,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
+    lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Stop what runs and forget what is recorded; with -purge delete what it made, too.
 
@@ -221,7 +250,7 @@ def destroy(
     from mlform.commands.applying import apply as carry_out
     from mlform.commands.session import PlanOptions
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, var, var_file, lock_timeout)
     with explained(session, as_json=json, lines=True):
         approve = _approval(quiet=auto_approve, json=json, parallelism=parallelism)
         chosen = PlanOptions(tuple(target or ()), refresh=False, destroy=True, purge=purge)
@@ -330,6 +359,7 @@ from mlform.cli import (  # noqa: E402 - their commands join the app above
     state,
     storing,
     testing,
+    workspaces,
 )
 
 approving.register(app)
@@ -343,6 +373,7 @@ modules.register(app)
 providers.register(app)
 testing.register(app)
 recorded.register(app)
+workspaces.register(app)
 state.register(state_app)
 storing.register(store_app)
 

@@ -24,6 +24,7 @@ def import_(
     json: opt.Json = False,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
+    lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Record what exists already at an address that has a block. Runs nothing."""
     from mlform.commands.importing import take
@@ -31,7 +32,7 @@ def import_(
     from mlform.render.events import outcome_data, problem
     from mlform.render.plan import plan as shown
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, var, var_file, lock_timeout)
     with explained(session, as_json=json):
         with reporter(json=json) as report:
             taken = take(session, address, id_, report)

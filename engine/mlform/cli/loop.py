@@ -29,13 +29,14 @@ def reapply(
     parallelism: opt.Parallelism = 2,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
+    lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Let triggers act on alarms, then plan and apply what follows. For cron and CI."""
     from mlform.cli.app import finish
     from mlform.commands.reapplying import reapply as run
     from mlform.render.loop import pull_data, pulls
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, var, var_file, lock_timeout)
     with explained(session, as_json=json, lines=True):
         with reporter(json=json) as report:
             done = run(session, report, parallelism=parallelism)
@@ -69,12 +70,13 @@ def monitor_run(
     monitor: Annotated[list[str] | None, typer.Argument(help="Which; all by default.")] = None,
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
+    lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Look at what was served since the last look; raise alarms."""
     from mlform.commands.reapplying import run_monitors
     from mlform.render.loop import watched, watched_data
 
-    session = opt.open_session(directory)
+    session = opt.open_session(directory, lock_timeout=lock_timeout)
     with explained(session, as_json=json):
         with reporter(json=json) as report:
             seen = run_monitors(session, monitor or (), report)

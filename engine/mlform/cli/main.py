@@ -25,6 +25,9 @@ _SWITCHES: Final = _NEGATED | {
     "check",
     "dry-run",
     "force",
+    "or-create",
+    "migrate-state",
+    "reconfigure",
 }
 _ALIKE: Final = {"--no-refresh": "--refresh=false", "--refresh": "--refresh=true"}
 """Options with a value that may be written without one."""

@@ -43,20 +43,24 @@ def get(
             say("Nothing to fetch: every module lies beside its caller.\n")
 
 
-def taint(address: str, directory: opt.Directory = opt.HERE) -> None:
+def taint(
+    address: str, directory: opt.Directory = opt.HERE, lock_timeout: opt.LockTimeout = 0.0
+) -> None:
     """Say that a recorded result is to be made again by the next apply."""
-    _taint(address, directory, tainted=True)
+    _taint(address, directory, lock_timeout, tainted=True)
 
 
-def untaint(address: str, directory: opt.Directory = opt.HERE) -> None:
+def untaint(
+    address: str, directory: opt.Directory = opt.HERE, lock_timeout: opt.LockTimeout = 0.0
+) -> None:
     """Take back what taint said."""
-    _taint(address, directory, tainted=False)
+    _taint(address, directory, lock_timeout, tainted=False)
 
 
-def _taint(address: str, directory: Path, *, tainted: bool) -> None:
+def _taint(address: str, directory: Path, lock_timeout: float, *, tainted: bool) -> None:
     from mlform.commands.tainting import taint as mark
 
-    session = opt.open_session(directory)
+    session = opt.open_session(directory, lock_timeout=lock_timeout)
     with explained(session):
         found = mark(session, address, tainted=tainted)
         done = "will be made again by the next apply" if tainted else "stands as it is recorded"

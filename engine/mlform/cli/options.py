@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from mlform.commands.session import Session
+    from mlform.state.model import Lease
 
 Directory = Annotated[
     Path, typer.Option("--chdir", "-C", help="The folder of the spec.", show_default=False)
@@ -105,12 +106,37 @@ Parallelism = Annotated[
     int, typer.Option("--parallelism", min=1, help="How many steps at once.", show_default=True)
 ]
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask.")]
+
+
+def _duration(text: object) -> float:
+    """Return how many seconds ``30s`` or ``5m`` is."""
+    if isinstance(text, int | float):
+        return float(text)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", str(text))
+    if found is None:
+        raise typer.BadParameter(f'"{text}" is no duration: write 30s, 5m or 1h.')
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3_600}[found[2]]
+
+
+LockTimeout = Annotated[
+    float,
+    typer.Option(
+        "--lock-timeout",
+        metavar="30s",
+        parser=_duration,
+        help="How long to wait while another has the lock.",
+        show_default=False,
+    ),
+]
 HERE = Path()
 _GIVEN = re.compile(r"--?var(-file)?(?:=(.*))?", re.DOTALL)
 
 
 def open_session(
-    directory: Path, var: Sequence[str] | None = None, var_file: Sequence[Path] | None = None
+    directory: Path,
+    var: Sequence[str] | None = None,
+    var_file: Sequence[Path] | None = None,
+    lock_timeout: float = 0.0,
 ) -> Session:
     """Return the session of one command."""
     from mlform.commands.session import Session
@@ -120,7 +146,17 @@ def open_session(
     written = _as_written(sys.argv[1:])
     if sorted(written) == sorted(items):
         items = written
-    return Session(directory.resolve(), Given(items))
+    session = Session(directory.resolve(), Given(items), lock_timeout=lock_timeout)
+    session.waiting = _waiting
+    return session
+
+
+def _waiting(holder: Lease) -> None:
+    """Say whom a command waits for; on standard error, where it disturbs nobody."""
+    from mlform.state.model import LockedError
+
+    sys.stderr.write(f"Waiting for the lock. {LockedError(holder)}\n")
+    sys.stderr.flush()
 
 
 def refreshing(text: str) -> bool | Literal["stale"]:

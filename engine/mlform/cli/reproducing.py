@@ -25,12 +25,13 @@ def reproduce(
     json: opt.Json = False,
     var: opt.Var = None,
     var_file: opt.VarFile = None,
+    lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Make past results again from their recorded inputs, and compare. Moves nothing."""
     from mlform.commands.reproducing import reproduce as run
     from mlform.render.reproduced import reproduced, reproduced_data
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, var, var_file, lock_timeout)
     with explained(session, as_json=json):
         with reporter(json=json) as report:
             found = run(session, what, report)

@@ -149,12 +149,13 @@ def push(
     ] = False,
     dry_run: DryRun = False,
     json: opt.Json = False,
+    lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Make a document the state, all of it or nothing."""
     from mlform.commands.pushing import push as write
     from mlform.render.revisions import differences, differences_data
 
-    session = opt.open_session(directory)
+    session = opt.open_session(directory, lock_timeout=lock_timeout)
     with explained(session, as_json=json):
         done = write(session, file, force=force, dry_run=dry_run)
         if json:
@@ -173,11 +174,12 @@ def mv(
     directory: opt.Directory = opt.HERE,
     dry_run: DryRun = False,
     json: opt.Json = False,
+    lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Record at one address what is recorded at another."""
     from mlform.commands.revising import move
 
-    session = opt.open_session(directory)
+    session = opt.open_session(directory, lock_timeout=lock_timeout)
     with explained(session, as_json=json):
         _say(move(session, source, target, dry_run=dry_run), "moved", "would move", json=json)
 
@@ -187,11 +189,12 @@ def rm(
     directory: opt.Directory = opt.HERE,
     dry_run: DryRun = False,
     json: opt.Json = False,
+    lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Forget what is recorded at addresses. Nothing that exists is touched."""
     from mlform.commands.revising import remove
 
-    session = opt.open_session(directory)
+    session = opt.open_session(directory, lock_timeout=lock_timeout)
     with explained(session, as_json=json):
         _say(remove(session, addresses, dry_run=dry_run), "forgot", "would forget", json=json)
 
@@ -202,11 +205,12 @@ def replace_provider(
     directory: opt.Directory = opt.HERE,
     dry_run: DryRun = False,
     json: opt.Json = False,
+    lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Say that what one provider made is another's, which offers the same types."""
     from mlform.commands.revising import replace_provider as replace
 
-    session = opt.open_session(directory)
+    session = opt.open_session(directory, lock_timeout=lock_timeout)
     with explained(session, as_json=json):
         done = replace(session, source, target, dry_run=dry_run)
         _say(done, "replaced the provider of", "would replace the provider of", json=json)

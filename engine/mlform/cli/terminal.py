@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlform.apply import Event, Reporter
     from mlform.commands.session import Session
     from mlform.plan import Plan
+    from mlform.state.model import Lease
 
 _writing = threading.Lock()
 
@@ -91,7 +92,7 @@ def explained(session: Session, *, as_json: bool = False, lines: bool = False) -
             f"{error} Wait until it is over, or stop that process; then try again. If its machine "
             f"is gone for good: mlform force-unlock {error.holder.id}"
         )
-        _plain_error("State is locked", detail, as_json=as_json)
+        _plain_error("State is locked", detail, as_json=as_json, lock=error.holder)
         raise typer.Exit(4) from None
     except LostLeaseError as error:
         _plain_error("Lost the lock", str(error), as_json=as_json)
@@ -123,13 +124,16 @@ def _problems(session: Session, diagnostics: Diagnostics, *, as_json: bool) -> N
         say([("", "\n" if number else ""), *diagnostic(problem, texts)], error=True)
 
 
-def _plain_error(summary: str, detail: str, *, as_json: bool) -> None:
+def _plain_error(summary: str, detail: str, *, as_json: bool, lock: Lease | None = None) -> None:
     diagnostics = Diagnostics()
     diagnostics.error(summary, detail)
     if as_json:
         from mlform.render.diagnostics import document
 
-        say_json(document(diagnostics), lines=True)
+        told = document(diagnostics)
+        if lock is not None:
+            told["lock"] = lock.as_data()
+        say_json(told, lines=True)
     else:
         say([("red bold", "Error"), ("bold", f": {summary}\n"), ("", f"\n{detail}\n")], error=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mlform.commands.current import check_current
@@ -40,7 +41,7 @@ def apply(
     operation: str = "apply",
 ) -> Applied:
     """Plan under the lock, ask, and carry out. A saved plan is refused if what it is from moved."""
-    with session.store.lock(operation) as lease:
+    with session.lock(operation) as lease:
         snapshot = session.store.snapshot()
         if saved is not None:
             session.registry.settings = _settings(session, saved)
@@ -94,6 +95,7 @@ def carry_out(
     unfinished = sorted({e.address for e in session.store.unfinished() if e.address})
     if not plan.empty and not approve(plan):
         return Applied(plan, None, approved=False, unfinished=unfinished)
+    _announce(session, plan, lease, parallelism)
     session.registry.settings = _settings(session, plan)
     offers, secrets = _offers(session, plan), _secrets(session, plan)
     given = agreed(session, plan)
@@ -104,6 +106,20 @@ def carry_out(
         outcome = do(plan, snapshot, world, report, parallelism=parallelism, stop=stopping)
         pin_new(session)
     return Applied(plan, outcome, unfinished=unfinished)
+
+
+def _announce(session: Session, plan: Plan, lease: Lease, parallelism: int) -> None:
+    """Tell whoever is refused the lock meanwhile what this does, and how long by estimate."""
+    from mlform.plan.times import times
+    from mlform.state.model import Work
+
+    if plan.empty:
+        return
+    expected = times(plan, parallelism)
+    over = None
+    if expected is not None:
+        over = datetime.now(UTC) + timedelta(seconds=expected.worst.clock)
+    session.store.announce(lease, Work.of([str(s.address) for s in plan.changes], over))
 
 
 def _settings(session: Session, plan: Plan) -> Mapping[str, Mapping[str, Value]]:

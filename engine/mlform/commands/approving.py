@@ -85,7 +85,7 @@ def approve(
     by_address = {s.address: s for s in plan.steps}
     digest = hashlib.sha256(text.encode()).hexdigest()
     made: list[Given] = []
-    with session.store.lock("approve") as lease:
+    with session.lock("approve") as lease:
         snapshot = session.store.snapshot()
         if plan.lineage != snapshot.lineage:
             detail = f"The plan was made from state {plan.lineage}; this is {snapshot.lineage}."

@@ -40,7 +40,7 @@ class Console:
         if not any(name.endswith((SUFFIX, JSON_SUFFIX)) for name in names):
             place: dict[str, Value] = {"module": ".", "root": ".", "cwd": str(session.root)}
             provided = Provided(session.registry.providers, session.registry.functions)
-            roots: dict[str, Value] = {"path": place, "mlform": {"workspace": "default"}}
+            roots: dict[str, Value] = {"path": place, "mlform": {"workspace": session.workspace}}
             return {**roots, **provided_root(provided), LIVE: True}
         from mlform.refresh.scope import Scope
         from mlform.refresh.world import known_handle, pending_handle

@@ -7,6 +7,6 @@ from mlform.commands.session import Session, new_run
 
 def encrypt(session: Session) -> tuple[int, bool]:
     """Write every row anew; return how many there are, and whether they are encrypted now."""
-    with session.store.lock("state encrypt") as lease:
+    with session.lock("state encrypt") as lease:
         count = session.store.reseal(lease, new_run())
     return count, session.cipher.active

@@ -72,7 +72,7 @@ def held(session: Session) -> set[str]:
     for result in session.store.results():
         found |= named(result.attributes)
     found |= named(json.dumps(dict(snapshot.outputs), default=str))
-    waiting = [session.root / LOCK_FILE, *(session.local / "work").glob("*/*/result.json")]
+    waiting = [session.root / LOCK_FILE, *(session.own / "work").glob("*/*/result.json")]
     for file in waiting:
         if file.is_file():
             found |= named(file.read_text(encoding="utf-8", errors="replace"))

@@ -247,7 +247,7 @@ def _context(
         doing="import",
         root=looker.root,
         home=looker.homes / free_home(address, homes.__contains__),
-        workdir=session.local.resolve() / "work" / folder_name(name),
+        workdir=session.own.resolve() / "work" / folder_name(name),
         store=looker.artifacts.description,
         cache=looker.digests.path,
         inputs=inputs,
@@ -283,7 +283,7 @@ def take(session: Session, text: str, id_: str, report: Reporter) -> Taken:
     from mlform.commands.queries import parsed
     from mlform.config import Import
 
-    with session.store.lock("import") as lease:
+    with session.lock("import") as lease:
         snapshot = session.store.snapshot()
         address = parsed(text)
         if address in snapshot.records:

@@ -18,7 +18,7 @@ def logged(session: Session, text: str) -> Sequence[Attempted]:
 
     Raises ``DiagnosedError`` where there is none.
     """
-    work = session.local / "work"
+    work = session.own / "work"
     found = attempts(work / folder_name(str(parsed(text))))
     if not found:
         names = [unquote(f.name) for f in sorted(work.glob("*")) if attempts(f)]

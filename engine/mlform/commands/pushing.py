@@ -49,7 +49,7 @@ def push(session: Session, file: Path, *, force: bool = False, dry_run: bool = F
         return _checked(document, session.snapshot(), file, force=force)
     from mlform.plan.lineage import named
 
-    with session.store.lock("state push") as lease:
+    with session.lock("state push") as lease:
         now = session.store.snapshot()
         told = _checked(document, now, file, force=force)
         if not told.differences:

@@ -35,7 +35,7 @@ def reapply(session: Session, report: Reporter, *, parallelism: int = 2) -> Reap
     from mlform.refresh import none
     from mlform.refresh.pins import read_pins
 
-    with session.store.lock("reapply") as lease:
+    with session.lock("reapply") as lease:
         snapshot = session.store.snapshot()
         pins = read_pins(session.root)
         seen = session.look(snapshot, pins, read=none)
@@ -110,7 +110,7 @@ def _less(new: Any, old: Any) -> int:
 
 def run_monitors(session: Session, wanted: Sequence[str], report: Reporter) -> list[Watched]:
     """Let the monitors named, or all, look at what came since they last looked."""
-    with session.store.lock("monitor run") as lease:
+    with session.lock("monitor run") as lease:
         snapshot = session.store.snapshot()
         chosen = _monitors(session, wanted, snapshot)
         with at_work(session, lease, [o for _, o in chosen]) as (world, stopping):

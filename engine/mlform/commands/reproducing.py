@@ -33,7 +33,7 @@ def reproduce(session: Session, what: str, report: Reporter) -> list[Reproduced]
     where there is nothing of that name to make again.
     """
     assert session.configured, "reading the spec hands the registry its settings"
-    with session.store.lock("reproduce") as lease:
+    with session.lock("reproduce") as lease:
         past = _past(session.store)
         chosen = _chosen(session, past, what)
         offers = [_offer(session, record) for record in chosen]

@@ -23,7 +23,7 @@ def move(session: Session, source: str, target: str, *, dry_run: bool = False) -
     """Record at one address what is recorded at another: a resource, an instance, a module."""
     if dry_run:
         return _moving(session.snapshot(), source, target)[0]
-    with session.store.lock("state mv") as lease:
+    with session.lock("state mv") as lease:
         snapshot = session.store.snapshot()
         told, moved = _moving(snapshot, source, target)
         renamed = {a: rename(r, moved) for a, r in snapshot.records.items()}
@@ -81,7 +81,7 @@ def remove(session: Session, texts: Sequence[str], *, dry_run: bool = False) -> 
     """Forget what is recorded at these addresses, all at once. What they name is left alone."""
     if dry_run:
         return _removing(session.snapshot(), texts)[0]
-    with session.store.lock("state rm") as lease:
+    with session.lock("state rm") as lease:
         told, gone = _removing(session.store.snapshot(), texts)
         detail = {"action": "rm", "by": provenance(session.root)["by"]}
         revision = Revision(detail, dict.fromkeys(gone))
@@ -126,7 +126,7 @@ def replace_provider(
     """Say that what one provider made is another's, which offers the same types."""
     if dry_run:
         return _replacing(session, session.snapshot(), source, target)[0]
-    with session.store.lock("state replace-provider") as lease:
+    with session.lock("state replace-provider") as lease:
         told, changed = _replacing(session, session.store.snapshot(), source, target)
         detail = {"action": "replace-provider", "by": provenance(session.root)["by"]}
         detail |= {"from": source, "to": target}

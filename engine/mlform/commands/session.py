@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from mlform.refresh.pins import Pin
     from mlform.refresh.results import Results
     from mlform.refresh.scope import Scope
-    from mlform.state.model import Realisation, Snapshot, Store
+    from mlform.state.model import Lease, Realisation, Snapshot, Store
     from mlform.state.place import Place
     from mlform.state.sealed import Cipher
 
@@ -76,6 +77,21 @@ class Session:
     """What everything is worth by the last plan made."""
     looking: Looking | None = None
     """Hears how far looking at the world is."""
+    lock_timeout: float = 0.0
+    """How many seconds to wait for a lock that another has."""
+    waiting: Callable[[Lease], None] = lambda _holder: None
+    """Hears of each who has the lock while this waits for it."""
+
+    @cached_property
+    def workspace(self) -> str:
+        """The workspace that the command runs in. Raises ``DiagnosedError`` for no name of one."""
+        from mlform.commands.workspaces import selected
+
+        return selected(self.local)
+
+    @property
+    def _given(self) -> Given:
+        return replace(self.given, workspace=self.workspace)
 
     @cached_property
     def sources(self) -> Sources:
@@ -99,7 +115,8 @@ class Session:
     @cached_property
     def configured(self) -> tuple[Project, Names]:
         """The project. Raises ``DiagnosedError`` with everything that is wrong with it."""
-        found = load(self.sources, self.registry, self.given, self.diagnostics, as_of=self.as_of)
+        given = self._given
+        found = load(self.sources, self.registry, given, self.diagnostics, as_of=self.as_of)
         if self.diagnostics.errors:
             from mlform.graph import build
 
@@ -142,7 +159,7 @@ class Session:
             if offer is not None:
                 recorded[address] = known_handle(address, offer.resource, record.attributes)
         found = load(
-            self.sources, self.registry, self.given, self.diagnostics, recorded, self.as_of
+            self.sources, self.registry, self._given, self.diagnostics, recorded, self.as_of
         )
         self.diagnostics.stop_on_errors()
         self.__dict__["configured"] = found
@@ -169,11 +186,16 @@ class Session:
         return self.root / ".mlform"
 
     @property
+    def own(self) -> Path:
+        """The folder for local data of this workspace: where its resources live."""
+        return self.local if self.workspace == "default" else self.local / "in" / self.workspace
+
+    @property
     def _settings(self) -> Settings:
         if "configured" in self.__dict__:
             return self.configured[0].settings
         try:
-            return settings(self.sources, self.registry, self.given, self.diagnostics)
+            return settings(self.sources, self.registry, self._given, self.diagnostics)
         except DiagnosedError:
             if self.diagnostics.errors:
                 raise
@@ -186,11 +208,23 @@ class Session:
 
     @cached_property
     def place(self) -> Place:
-        """Where the state lies."""
+        """Where the state lies. Raises ``DiagnosedError`` if it is still in another backend."""
+        from mlform.commands.backends import settle
+
+        found = self.configured_place
+        settle(self.local, found)
+        return found
+
+    @cached_property
+    def configured_place(self) -> Place:
+        """Where the spec says that the state lies."""
         from mlform.state.place import Place
 
-        found = Place.in_file(self.root / self._settings.backend_path)
-        return replace(found, cipher=self.cipher)
+        found = self._settings
+        if found.backend == "postgres":
+            return Place(found.backend_url, self.workspace, found.backend_schema, self.cipher)
+        file = self.root / found.backend_path
+        return replace(Place.in_file(file, self.workspace), cipher=self.cipher)
 
     @cached_property
     def cipher(self) -> Cipher:
@@ -211,6 +245,13 @@ class Session:
     def store(self) -> Store:
         """The state, to be written. To look at it ``snapshot`` is enough, and cheaper."""
         return self.place.store()
+
+    def lock(self, operation: str) -> AbstractContextManager[Lease]:
+        """Take the lock on the state. Raises ``LockedError`` if another keeps it too long."""
+        from mlform.commands.backends import remember
+
+        remember(self.local, self.place)
+        return self.store.lock(operation, self.lock_timeout, self.waiting)
 
     def snapshot(self) -> Snapshot:
         """Return everything recorded now."""
@@ -248,11 +289,11 @@ class Session:
         cache = self.local / "cache"
         return Looker(
             root=self.root.resolve(),
-            homes=(self.local / "resources").resolve(),
+            homes=(self.own / "resources").resolve(),
             artifacts=self.artifacts,
             digests=FileDigests(cache / "files.json"),
             closures=ClosureCache(cache / "code.json"),
-            looks=Looks.read(cache / "looks.json"),
+            looks=Looks.read(self.own / "cache" / "looks.json"),
             shared=self.shared_store is not None,
         )
 

@@ -65,7 +65,7 @@ def collect(
     from mlform.artifacts.roots import roots
 
     blobs = session.artifacts.blobs
-    with session.store.lock("store gc"):
+    with session.lock("store gc"):
         own = holder(session)
         others = [r for r in roots(blobs) if r.lineage != own.lineage]
         gone = None if drop is None else _named(drop, others)

@@ -16,7 +16,7 @@ def taint(session: Session, text: str, *, tainted: bool) -> Address:
     The next apply makes a marked one again, whatever its key says.
     """
     operation = "taint" if tainted else "untaint"
-    with session.store.lock(operation) as lease:
+    with session.lock(operation) as lease:
         found = record(session, text)
         if not tainted and "tainted" not in found.receipt:
             raise stop("Not tainted", f"{found.address} is not tainted: nothing was changed.")

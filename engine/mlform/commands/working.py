@@ -48,16 +48,24 @@ def at_work(
 ) -> Iterator[tuple[World, threading.Event]]:
     """Give what one run carries out its work with, and the flag that Ctrl-C sets."""
     from mlform.apply import World
+    from mlform.state.model import LostLeaseError
 
+    session.own.mkdir(parents=True, exist_ok=True)
     stopping = threading.Event()
     with workers(offers, count) as executor, interrupts(stopping, executor):
+
+        def end() -> None:
+            stopping.set()
+            executor.kill_all()
+
+        lease.when_lost(end)
         world = World(
             registry=session.registry,
             store=session.store,
             lease=lease,
             executor=executor,
             looker=session.looker,
-            local=session.local.resolve(),
+            local=session.own.resolve(),
             run=new_run(),
             provenance=provenance(session.root),
             secrets=secrets or {},
@@ -65,6 +73,8 @@ def at_work(
             approved=approved or {},
         )
         yield world, stopping
+    if lease.lost.is_set():
+        raise LostLeaseError.of(lease)
 
 
 @contextmanager

@@ -79,6 +79,7 @@ def load(
         modules={},
         resources={},
         declared={a: b.header_span for m in module.tree() for a, b in m.blocks.items()},
+        workspace=given.workspace,
         as_of=as_of,
         provided=Provided(registry.providers, registry.functions),
     )
@@ -105,7 +106,9 @@ def settings(
     module = reader.module(replace(root, calls={}), ".", ())
     values = Variables(module.variables, sources, given, Diagnostics()).values()
     names = Names(module, diagnostics)
-    project = Project(sources.root, Settings(), module, values, {}, {}, {})
+    project = Project(
+        sources.root, Settings(), module, values, {}, {}, {}, workspace=given.workspace
+    )
     found = _settings(root, unexpanded(project, names, diagnostics), names, registry)
     diagnostics.stop_on_errors()
     return found

@@ -119,7 +119,13 @@ class Settings:
     """The ``mlform`` block: where state and results lie, and how old a look at each kind may be."""
 
     backend: str = "sqlite"
+    """``sqlite`` or ``postgres``."""
     backend_path: str = ".mlform/state.db"
+    """The file, in SQLite."""
+    backend_url: str = field(default="postgresql://", repr=False)
+    """The database, in PostgreSQL. It may hold a password: it is only for who connects."""
+    backend_schema: str | None = None
+    """The schema there, where it is not the usual one."""
     max_age: Mapping[str, float] = field(default_factory=dict)
     """Kind → seconds, where it is not the default."""
     store: StoreSettings | None = None

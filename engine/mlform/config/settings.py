@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version as installed_version
 from typing import Final
 
@@ -15,12 +15,16 @@ from mlform.config.retention import audit_window, seconds
 from mlform.config.store import StoreSettings, store_settings
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import evaluate
+from mlform.lazy import replace
 from mlform.registry import KINDS, Registry
 from mlform.syntax.tree import Attribute, Block
-from mlform.values import Value
+from mlform.values import Sensitive, Value
 
 _CONSTRAINT = re.compile(r"\s*(>=|<=|!=|~>|=|>|<)?\s*(\d+(?:\.\d+)*)\s*")
 
+_BACKENDS = {"sqlite": ("path",), "postgres": ("url", "schema")}
+"""Backend → what its block takes."""
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _REQUIRED = ("version", "source")
 """``source`` says in Terraform where a provider comes from; here it is installed with pip."""
 
@@ -98,12 +102,27 @@ class SettingsBlock:
 
     def settings(self) -> Settings:
         """Return what the blocks said, with defaults for what they left open."""
-        backend = self._path(self.backend) or Settings.backend_path
         window = Settings.audit_window if self.audit_window is None else self.audit_window
-        approvers = tuple(self.approvers.found.values())
-        return Settings(
-            "sqlite", backend, self.max_age, self.store, window, approvers, self.encryption
+        found = Settings(
+            max_age=self.max_age,
+            store=self.store,
+            audit_window=window,
+            approvers=tuple(self.approvers.found.values()),
+            encryption=self.encryption,
         )
+        return found if self.backend is None else self._kept(self.backend, found)
+
+    def _kept(self, block: Block, found: Settings) -> Settings:
+        """Return settings with where the state is kept."""
+        if block.labels[0].text == "sqlite":
+            return replace(found, backend_path=self._text(block, "path") or found.backend_path)
+        url, schema = self._text(block, "url"), self._text(block, "schema")
+        if schema is not None and not _SCHEMA.fullmatch(schema):
+            detail = f'"{schema}" is no name of a schema: lower-case letters, digits and _.'
+            at = block.body.attributes["schema"].value_span
+            self.diagnostics.error("Invalid argument", detail, at=at)
+        url = url or found.backend_url
+        return replace(found, backend="postgres", backend_url=url, backend_schema=schema)
 
     def _refresh(self, block: Block) -> None:
         """Take ``refresh { max_age = { KIND = "30s" } }``."""
@@ -128,35 +147,39 @@ class SettingsBlock:
             else:
                 self.max_age[kind] = limit
 
-    def _path(self, block: Block | None) -> str | None:
-        path = None if block is None else block.body.attributes.get("path")
-        if path is None:
+    def _text(self, block: Block | None, name: str) -> str | None:
+        written = None if block is None else block.body.attributes.get(name)
+        if written is None:
             return None
-        value = self.settled(path)
+        value = self.settled(written)
+        if isinstance(value, Sensitive):
+            value = value.value
         if isinstance(value, str) and value:
             return value
         if not self.diagnostics.errors:
-            detail = "`path` is a string, and known before anything is planned."
-            self.diagnostics.error("Invalid argument", detail, at=path.value_span)
+            detail = f"`{name}` is a string, and known before anything is planned."
+            self.diagnostics.error("Invalid argument", detail, at=written.value_span)
         return None
 
     def _backend(self, block: Block) -> None:
         labels = [label.text for label in block.labels]
-        if labels != ["sqlite"]:
+        if len(labels) != 1 or labels[0] not in _BACKENDS:
             written = " ".join(labels) or "none"
             detail = (
-                f'The backend is "{written}"; this version has "sqlite" only. Write '
-                '`backend "sqlite" {}`.'
+                f'The backend is "{written}"; there are "sqlite" and "postgres".'
+                f'{did_you_mean(written, _BACKENDS)} Write `backend "sqlite" {{}}` or '
+                '`backend "postgres" { url = "postgresql://HOST/DATABASE" }`.'
             )
             self.diagnostics.error("Unknown backend", detail, at=block.header_span)
             return
-        self._only_path(block, "The sqlite backend")
+        self._only(block, _BACKENDS[labels[0]], f"The {labels[0]} backend")
         self.backend = block
 
-    def _only_path(self, block: Block, what: str) -> None:
+    def _only(self, block: Block, names: Sequence[str], what: str) -> None:
+        known = " and ".join(f'"{name}"' for name in names)
         for attribute in block.body.attributes.values():
-            if attribute.name != "path":
-                detail = f'{what} takes "path" only, not "{attribute.name}".'
+            if attribute.name not in names:
+                detail = f'{what} takes {known} only, not "{attribute.name}".'
                 self.diagnostics.error("Unknown argument", detail, at=attribute.name_span)
 
     def _providers(self, block: Block) -> None:

@@ -32,6 +32,8 @@ class Given:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     values: Mapping[str, Value] = field(default_factory=dict)
     """Values worked out already, which beat all others: those that a test gives."""
+    workspace: str = "default"
+    """The workspace that the command runs in."""
     partial: bool = False
     """A variable without a value is one that is not known yet: to check a spec without values."""
     providers: Sequence[Block] = ()

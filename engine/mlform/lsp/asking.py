@@ -44,7 +44,7 @@ _INSIDE: Final[Mapping[str, tuple[Sequence[str], Sequence[str]]]] = {
     "output": (OUTPUT, ("precondition",)),
     "check": ((), ("assert",)),
     "mlform": (("required_version",), ("required_providers", "backend")),
-    "backend": (("path",), ()),
+    "backend": (("path", "url", "schema"), ()),
     "moved": (("from", "to"), ()),
     "removed": (("from",), ("lifecycle",)),
     "import": (IMPORT, ()),

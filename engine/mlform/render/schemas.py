@@ -281,8 +281,12 @@ def _problem() -> Schema:
 
 def _diagnostics() -> Schema:
     counts = {"valid": _FLAG, "error_count": _WHOLE, "warning_count": _WHOLE}
-    kind = {"const": "diagnostics"}
-    return _object({"type": kind, **counts, "diagnostics": _list(_problem())})
+    holder = dict.fromkeys(("id", "owner", "operation", "since"), _TEXT)
+    work = {"resources": _list(_TEXT), "more": _WHOLE, "until": _or_null(_TEXT)}
+    body = _object({"type": {"const": "diagnostics"}, **counts, "diagnostics": _list(_problem())})
+    # Only where the state is locked by someone else.
+    body["properties"]["lock"] = _object({**holder, "pid": _WHOLE, **work})
+    return body
 
 
 def diagnostics() -> Schema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -55,10 +56,13 @@ class _Told:
 
     def by_the_journal(self, connection: Connection) -> list[str]:
         """Follow the journal as far as it can be believed; return what is wrong with it."""
-        previous = lineage_of(connection)
         query = own(connection, JOURNAL).order_by(JOURNAL.c.sequence)
-        stored = connection.execute(query.execution_options(yield_per=_PAGE))
-        for number, row in enumerate(rows(connection, JOURNAL, stored), 1):
+        start = lineage_of(connection)
+        with connection.execute(query.execution_options(yield_per=_PAGE)) as stored:
+            return self._along(start, rows(connection, JOURNAL, stored))
+
+    def _along(self, previous: str, entries: Iterable[Any]) -> list[str]:
+        for number, row in enumerate(entries, 1):
             previous = chain(previous, tuple(row)[:-1])
             if row.sequence != number:
                 return [f"journal entry {number} is missing"]

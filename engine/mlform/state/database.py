@@ -58,6 +58,8 @@ class Database(ABC):
     def __init__(self, workspace: str) -> None:
         self.workspace: Final = workspace
         self.cipher: Cipher = CLEAR
+        self.backups_too = False
+        """Whether to open what is only the backup of a state that moved."""
         self._ready = False
         self._writer = threading.RLock()
 
@@ -142,7 +144,8 @@ class Database(ABC):
         moved = {row.name: row.moved for row in connection.execute(query)}
         if self.workspace not in moved:
             raise no_workspace(self.workspace, list(moved))
-        check_moved(moved[self.workspace])
+        if not self.backups_too:
+            check_moved(moved[self.workspace])
 
     def _version(self, connection: Connection) -> object:
         """Return the version of the tables; ``None`` where there are none."""

@@ -215,6 +215,14 @@ class LockedError(Exception):
 class LostLeaseError(Exception):
     """The lease was taken over: nothing may be written any more."""
 
+    @classmethod
+    def of(cls, lease: Lease) -> LostLeaseError:
+        """Return the error for one lease."""
+        return cls(
+            f'Lease {lease.id} of process {lease.pid} for "{lease.operation}" no longer holds: the '
+            "lock was given back or taken over. Nothing more was written."
+        )
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -80,6 +80,7 @@ class PostgresDatabase(Database):
     def close(self) -> None:
         """Close the connections. They open again if used."""
         self._engine.dispose()
+        self._ready = False
 
     @contextmanager
     def reading(self) -> Iterator[Connection | None]:
@@ -219,7 +220,9 @@ class PostgresDatabase(Database):
         why = " ".join(str(error).split())
         if password := self._parts.get("password"):
             why = why.replace(str(password), "…")
-        if not code and "password" in why:
+        if not code and "database" in why and "does not exist" in why:
+            code = "3D000"
+        elif not code and ("password" in why or "does not exist" in why):
             code = "28"
         hint = next(t for n, t in _WHAT_TO_DO.items() if code.startswith(n))
         detail = f"{self.name}: {why}. Nothing more was changed. {hint}"

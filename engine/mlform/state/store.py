@@ -432,21 +432,14 @@ def _advance(connection: Connection, lease: Lease, least: int = 0) -> int:
     )
     serial = connection.execute(query).scalar()
     if serial is None:
-        raise _lost(lease)
+        raise LostLeaseError.of(lease)
     failpoint("state.advanced")
     return int(serial)
 
 
 def _hold(connection: Connection, lease: Lease) -> None:
     if state_row(connection).fence != lease.fence:
-        raise _lost(lease)
-
-
-def _lost(lease: Lease) -> LostLeaseError:
-    return LostLeaseError(
-        f'Lease {lease.id} of process {lease.pid} for "{lease.operation}" no longer holds: the '
-        "lock was given back or taken over. Nothing more was written."
-    )
+        raise LostLeaseError.of(lease)
 
 
 def _realisation(row: Any) -> Realisation:

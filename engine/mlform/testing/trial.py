@@ -24,6 +24,11 @@ class Trial(Session):
         return self.folder
 
     @property
+    def workspace(self) -> str:
+        """The workspace: a test is in none but its own."""
+        return "default"
+
+    @property
     def keeps_pins(self) -> bool:
         """Whether the lock file may be written: a test leaves it alone."""
         return False
@@ -34,6 +39,6 @@ class Trial(Session):
         return {**super().texts, **self.test_texts}
 
     @cached_property
-    def place(self) -> Place:
+    def configured_place(self) -> Place:
         """Where the state lies."""
         return Place.in_file(self.folder / "state.db")

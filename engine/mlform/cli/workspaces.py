@@ -1,0 +1,102 @@
+"""``mlform workspace``: several states of one spec."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlform.cli import options as opt
+from mlform.cli.terminal import explained, say, say_json
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A workspace.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this page to the program."""
+    workspaces = typer.Typer(help="Several states of one spec.", no_args_is_help=True)
+    workspaces.command("list")(list_)
+    workspaces.command()(show)
+    workspaces.command()(new)
+    workspaces.command()(select)
+    workspaces.command()(delete)
+    app.add_typer(workspaces, name="workspace")
+
+
+def list_(
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """List the workspaces; the one you are in has a star."""
+    from mlform.commands.workspaces import listed
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session, as_json=json):
+        found, mine = listed(session), session.workspace
+        if json:
+            say_json([{**vars(it), "selected": it.name == mine} for it in found])
+            return
+        for it in found:
+            star = "*" if it.name == mine else " "
+            say(f"{star} {it.name} ({it.records} resource(s), serial {it.serial})\n")
+
+
+def show(directory: opt.Directory = opt.HERE) -> None:
+    """Say which workspace you are in."""
+    session = opt.open_session(directory)
+    with explained(session):
+        say(f"{session.workspace}\n")
+
+
+def new(
+    name: Name,
+    directory: opt.Directory = opt.HERE,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """Make a workspace with an empty state, and go on in it."""
+    from mlform.commands.workspaces import new as make
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session):
+        make(session, name)
+        say(f'Made workspace "{name}", and you are in it.\n')
+
+
+def select(
+    name: Name,
+    directory: opt.Directory = opt.HERE,
+    or_create: Annotated[
+        bool, typer.Option("--or-create", help="Make it if there is none of that name.")
+    ] = False,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """Go on in another workspace."""
+    from mlform.commands.workspaces import select as go
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session):
+        made = go(session, name, create=or_create)
+        say(f'{"Made" if made else "Selected"} workspace "{name}".\n')
+
+
+def delete(
+    name: Name,
+    directory: opt.Directory = opt.HERE,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if it records resources, which stay as they are.")
+    ] = False,
+    var: opt.Var = None,
+    var_file: opt.VarFile = None,
+) -> None:
+    """Delete a workspace with its whole past."""
+    from mlform.commands.workspaces import delete as drop
+
+    session = opt.open_session(directory, var, var_file)
+    with explained(session):
+        gone = drop(session, name, force=force)
+        left = f" {gone.records} resource(s) are left as they are." if gone.records else ""
+        say(f'Deleted workspace "{name}".{left}\n')
