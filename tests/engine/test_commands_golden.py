@@ -34,6 +34,8 @@ ALIKE = (
     (re.compile(r"\b[0-9a-f]{12,}\b"), "DIGEST"),
     (re.compile(r"[\w.-]+@[\w.-]+ \(process \d+\)"), "USER@HOST (process 1)"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "2026-01-31 06:00:00 UTC"),
+    (re.compile(r'"owner": "[^"]+", "pid": \d+'), '"owner": "USER@HOST", "pid": 1'),
+    (re.compile(r'"since": "[^"]+"'), '"since": "2026-01-31T06:00:00+00:00"'),
     (re.compile(r"r-\d{8}-\d{6}-[0-9a-f]{6}"), "RUN"),
     (re.compile(re.escape(version("mlform"))), "VERSION"),
 )
