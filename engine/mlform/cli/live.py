@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,6 +14,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from mlform.apply import Begun, Event, Failed, Log, Progress, Started, StepEvent
+from mlform.lazy import dataclass, field
 from mlform.render.events import event as told
 from mlform.render.style import Styled, paint
 from mlform.render.values import between, seconds

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
+
+from mlform.lazy import dataclass
 
 _NAME: Final = re.compile(r"attempt-(\d{10,})-[0-9a-f]+")
 

@@ -10,13 +10,13 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mlform.diagnostics import stop
+from mlform.lazy import dataclass, field
 from mlform.state.sealed import PREFIX, Unauthentic, encrypted, in_clear
 
 _NONCE: Final = 12
