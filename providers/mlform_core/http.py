@@ -226,17 +226,14 @@ def _copy(ctx: Context, digest: str) -> None:
     target = settings.bundle(ctx.home, digest)
     if target.exists():
         return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_suffix(f".{os.getpid()}")
+    fresh.unlink(missing_ok=True)
     try:
-        source = ctx.artifacts.path(digest)
+        ctx.artifacts.checkout(digest, fresh)  # settled: what has its name is the model
     except KeyError:
         detail = f"The model {digest} is not in the artifact store any more. Train it again."
         raise ResourceError("Model not found", detail, argument="model") from None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_suffix(f".{os.getpid()}")
-    with source.open("rb") as whole, fresh.open("wb") as copy:
-        shutil.copyfileobj(whole, copy, 1 << 20)
-        copy.flush()
-        os.fsync(copy.fileno())  # what has its name after a power cut is taken to be the model
     fresh.replace(target)
 
 

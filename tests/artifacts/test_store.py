@@ -227,3 +227,14 @@ def test_what_a_killed_process_left_is_cleared_after_a_day(store):
 
 def test_artifact_is_of_the_sdk(store):
     assert isinstance(store.put_bytes(b""), Artifact)
+
+
+def test_a_checkout_is_the_callers_own(store: LocalStore, tmp_path: Path) -> None:
+    digest = store.put_bytes(b"as it was").digest
+    store.checkout(digest, tmp_path / "mine")
+    (tmp_path / "mine").write_bytes(b"edited")
+    assert store.read(digest) == b"as it was"
+    with pytest.raises(FileExistsError):
+        store.checkout(digest, tmp_path / "mine")
+    with pytest.raises(KeyError):
+        store.checkout("sha256:" + "0" * 64, tmp_path / "other")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from mlform.files import make_folder, publish, settle
+from mlform.files import copy_file, make_folder, publish, settle
 from mlform.lazy import dataclass
 
 
@@ -119,9 +118,7 @@ class LocalBlobs:
             return False
         fresh = self._fresh()
         try:
-            with fresh.open("xb") as sink, source.open("rb") as given:
-                shutil.copyfileobj(given, sink, 1 << 20)
-                settle(sink)
+            copy_file(source, fresh)
             publish(fresh, target, 0o444)
         finally:
             fresh.unlink(missing_ok=True)
@@ -129,8 +126,7 @@ class LocalBlobs:
 
     def fetch(self, name: str, target: Path) -> None:
         """Copy the content into a new file here. Raises ``FileNotFoundError``."""
-        with (self.root / name).open("rb") as given, target.open("xb") as sink:
-            shutil.copyfileobj(given, sink, 1 << 20)
+        copy_file(self.root / name, target)
 
     def delete(self, name: str, before: float | None = None) -> bool:
         """Delete a file, if it was last put before a moment; tell whether it is gone.

@@ -51,12 +51,14 @@ class S3Blobs:
             raise StoreError("Package is not installed", detail) from None
         client = {} if self.endpoint_url is None else {"endpoint_url": self.endpoint_url}
         with self._guard:
-            return s3fs.S3FileSystem(
+            files = s3fs.S3FileSystem(
                 client_kwargs=client,
                 config_kwargs=_CONFIG,
                 use_listings_cache=False,
                 skip_instance_cache=True,
             )
+        files.retries = 2  # of its own; each asks again as _CONFIG says
+        return files
 
     def list(self, prefix: str) -> Iterator[Blob]:
         """Yield all files under a folder."""

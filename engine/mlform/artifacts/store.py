@@ -22,7 +22,7 @@ from typing import IO, Any, Final
 
 from mlform.artifacts.blobs import Blobs, LocalBlobs
 from mlform.artifacts.digests import FileDigests
-from mlform.files import make_folder, publish, settle
+from mlform.files import copy_file, make_folder, publish, settle
 from mlform.sdk import Artifact
 
 _CHUNK: Final = 1 << 20
@@ -49,8 +49,13 @@ class LocalStore:
 
     def put_file(self, path: Path, media_type: str = "application/octet-stream") -> Artifact:
         """Copy a file in. Raises ``OSError`` where it cannot be read, or the disk is full."""
-        with path.open("rb") as source:
-            return self._put(source, media_type)
+        with self._fresh() as fresh:
+            copy_file(path, fresh)
+            with fresh.open("rb") as copied:
+                name = hashlib.file_digest(copied, "sha256").hexdigest()
+            size = fresh.stat().st_size
+            self._named(fresh, name)
+        return Artifact(digest=f"sha256:{name}", size=size, media_type=media_type)
 
     def put_bytes(self, data: bytes, media_type: str = "application/octet-stream") -> Artifact:
         """Put bytes in. Raises ``OSError`` where the disk is full."""
@@ -73,6 +78,10 @@ class LocalStore:
             return path.read_bytes()
         except FileNotFoundError:
             raise KeyError(digest) from None
+
+    def checkout(self, digest: str, target: Path) -> None:
+        """Copy the content into a new file, the caller's own. Raises ``KeyError`` if not there."""
+        copy_file(self.path(digest), target)
 
     def __contains__(self, digest: object) -> bool:
         name = _name(digest)
@@ -158,9 +167,13 @@ class LocalStore:
                     size += len(chunk)
                 settle(sink)
             name = hasher.hexdigest()
-            if not (self._holds(name) and self._touched(name)):
-                publish(fresh, self._object(name), 0o444)
+            self._named(fresh, name)
         return Artifact(digest=f"sha256:{name}", size=size, media_type=media_type)
+
+    def _named(self, fresh: Path, name: str) -> None:
+        """Give a settled file its name, unless there is a good one of that name."""
+        if not (self._holds(name) and self._touched(name)):
+            publish(fresh, self._object(name), 0o444)
 
     def _touched(self, name: str) -> bool:
         """Make an object as young as if it were put now, so that it is not collected meanwhile."""

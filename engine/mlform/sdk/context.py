@@ -35,6 +35,12 @@ class Artifacts(Protocol):
         """Return a local, read-only file with the content. Raises ``KeyError`` if not there."""
         ...
 
+    def checkout(self, digest: str, target: Path) -> None:
+        """Copy the content into a new file, yours to edit. Raises ``KeyError`` if not there.
+
+        Where the file system can share blocks this takes no room, and no time.
+        """
+
     def read(self, digest: str) -> bytes:
         """Return the content. Raises ``KeyError`` if it is not there."""
         ...

@@ -43,6 +43,10 @@ class FakeArtifacts:
             raise KeyError(digest)
         return path
 
+    def checkout(self, digest: str, target: Path) -> None:
+        """Copy the content into a new file."""
+        shutil.copyfile(self.path(digest), target)
+
     def read(self, digest: str) -> bytes:
         """Return the content."""
         return self.path(digest).read_bytes()
