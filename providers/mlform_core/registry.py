@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 from mlform.sdk import (
     Approval,
@@ -32,6 +37,12 @@ class PromotionRules(Arguments):
     approvals: int = Field(default=0, ge=0)
     roles: list[str] = Field(default_factory=list)
     """Each of these must be a role of someone who approves."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out roles that nobody asks for: a model recorded before there were any is equal."""
+        data: dict[str, Any] = write(self)
+        return data if self.roles else {n: v for n, v in data.items() if n != "roles"}
 
     @field_validator("require")
     @classmethod
