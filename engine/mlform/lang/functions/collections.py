@@ -27,6 +27,7 @@ from mlform.lang.registry import (
     whole,
     whole_number,
 )
+from mlform.lang.unification import is_open
 from mlform.types import ANY, NUMBER, STRING, Collection, ObjectType, TupleType, Type
 from mlform.values import SetValue, Unknown, Value
 
@@ -161,7 +162,7 @@ def concat(type_: Type, *lists: Sequence[Value]) -> Value:
     check_size(sum(map(len, lists)))
     if is_list(type_):
         found = [v for one in lists for v in elements(one, type_)]
-        told = {type_of(v) for v in found} - {ANY} if type_ == ANY_LIST else set()
+        told = {type_of(v) for v in found} - {ANY} if is_open(type_) else set()
         if len(told) > 1:
             raise OperationError("the elements of all lists must be of one type")
         return convert(found, Collection("list", told.pop())) if told else found
