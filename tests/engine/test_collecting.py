@@ -23,7 +23,6 @@ deployment "file" "s" {
 }
 """
 SHARED = 'mlform {\n  store { path = "../shared" }\n}\n'
-NOW = 'mlform {\n  retention { audit_window = "0s" }\n}\n'
 DAY = 86_400
 
 
@@ -161,3 +160,16 @@ def test_what_is_missing_is_named(world: World) -> None:
     digest = world.records()["training_job.a"].attributes["thing"]["digest"]
     session.artifacts.remove(digest)
     assert [(c.digest, c.users) for c in verify(session).missing] == [(digest, ("training_job.a",))]
+
+
+def test_results_of_an_encrypted_state_are_held_as_well(world: World) -> None:
+    spec = 'mlform {\n  encryption {\n    passphrase = "long enough to be one"\n  }\n}\n'
+    job = 'training_job "node" "x" {\n  value = 1\n}\n'
+    spec = spec.replace("mlform {\n", 'mlform {\n  retention { audit_window = "0s" }\n')
+    world.apply(spec + job)
+    world.apply(spec)
+    session = session_of(world, spec)
+    aged(session.artifacts)
+    collect(session)
+    assert texts(session.artifacts) == {"parity 1"}
+    assert world.apply(spec + job) == {"training_job.x": "reuse"}

@@ -346,8 +346,9 @@ class SqlStore:
         with self._database.reading() as connection:
             if connection is None:
                 return iter(())
-            rows = connection.execute(own(connection, REALISATIONS)).all()
-        return iter([_realisation(row) for row in rows if sound(row)])
+            all_ = connection.execute(own(connection, REALISATIONS))
+            found = list(rows(connection, REALISATIONS, all_))
+        return iter([_realisation(row) for row in found if sound(row)])
 
     @patient
     def all_realisations(self, key: str) -> Sequence[Realisation]:
