@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,6 @@ from typing import Any
 from mlform.sdk import Context, ResourceError
 
 _STAGES = 10
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds(duration: str) -> float:
-    """Return the seconds of ``"90s"``, ``"1.5h"``."""
-    unit = duration.lstrip("0123456789.")
-    return float(duration.removesuffix(unit)) * _UNITS[unit]
 
 
 def fit(ctx: Context, model: Any, X: Any, y: Any) -> None:  # noqa: N803 - scikit-learn's names
@@ -97,8 +88,8 @@ class _Monitor:
 
 
 @contextmanager
-def guarded(ctx: Context, threads: int, timeout: str | None, argument: str) -> Iterator[None]:
-    """Run training code: limited in threads and time, its warnings logged, its errors explained.
+def guarded(ctx: Context, threads: int, argument: str) -> Iterator[None]:
+    """Run training code: limited in threads, its warnings logged, its errors explained.
 
     Linear algebra keeps to one thread whatever ``threads`` says: how its sums are divided shows
     in the last digits of the model.
@@ -110,16 +101,10 @@ def guarded(ctx: Context, threads: int, timeout: str | None, argument: str) -> I
         # threads is for all estimators; those that have no use for it need not say so.
         warnings.filterwarnings("ignore", message="'n_jobs' has no effect")
         try:
-            with (
-                threadpool_limits(limits={"blas": 1, "openmp": threads}),
-                _time_limit(timeout),
-            ):
+            with threadpool_limits(limits={"blas": 1, "openmp": threads}):
                 yield
         except ResourceError:
             raise
-        except _OutOfTimeError:
-            detail = f"It was not done after {timeout}. Raise timeout, or give it less to do."
-            raise ResourceError("Training took too long", detail, argument="timeout") from None
         except Exception as error:
             raise _explained(ctx.root, error, argument) from error
         finally:
@@ -141,34 +126,3 @@ def _explained(root: Path, error: Exception, argument: str) -> ResourceError:
         where = Path(own[-1].filename).relative_to(root)
         detail += f"\nat {where}, line {own[-1].lineno}: {own[-1].line}"
     return ResourceError("Training failed", detail, argument=argument)
-
-
-class _OutOfTimeError(BaseException):
-    """Raised inside the training; a ``BaseException`` so that no library swallows it."""
-
-
-@contextmanager
-def _time_limit(timeout: str | None) -> Iterator[None]:
-    """Raise ``_OutOfTimeError`` in this thread after a time, at the next Python instruction."""
-    if timeout is None:
-        yield
-        return
-    lock = threading.Lock()
-    done = False
-    thread = ctypes.c_ulong(threading.get_ident())
-    raise_in: Callable[..., int] = ctypes.pythonapi.PyThreadState_SetAsyncExc
-
-    def stop() -> None:
-        with lock:
-            if not done:
-                raise_in(thread, ctypes.py_object(_OutOfTimeError))
-
-    timer = threading.Timer(seconds(timeout), stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        with lock:
-            done = True
-        timer.cancel()

@@ -60,7 +60,7 @@ def keep(
     task = _task(model, argument)
     meta = _meta(new, chosen, task, model)
     _in_one_thread(model)
-    with guarded(ctx, 1, None, argument):
+    with guarded(ctx, 1, argument):
         predictions = models.predict(model, task, raw)
     ctx.progress(0, None, "profiling")
     reference = profile(_with_predictions(frame[list(raw.columns)], predictions, meta))
@@ -116,7 +116,7 @@ def _maker(
             classes = chosen.target_type in {"string", "bool", "int64"}
             y = labels(chosen, target, classes=classes)
             ctx.progress(0, None, "fitting")
-            with guarded(ctx, new.threads, new.timeout, argument):
+            with guarded(ctx, new.threads, argument):
                 model = own(raw, y, dict(new.params), new.seed)
             if not hasattr(model, "predict"):
                 detail = (
@@ -136,7 +136,7 @@ def _maker(
         y = labels(chosen, target, classes=classes)
         many = classes and len(set(y.tolist())) > 2
         _metric_names(new, "multiclass" if many else "binary" if classes else "regression")
-        with guarded(ctx, new.threads, new.timeout, argument):
+        with guarded(ctx, new.threads, argument):
             fit(ctx, model, raw, y)
         return model
 

@@ -28,7 +28,6 @@ from mlform.sdk import (
 
 # An import path: at least a module and a name in it.
 _PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
-_DURATION = r"^\d+(\.\d+)?(ms|s|m|h|d)$"
 
 
 class Step(Arguments):
@@ -66,8 +65,7 @@ class TrainingArguments(Arguments):
 
     ``format = "pickle"`` allows a model that skops cannot hold; a pickle runs code of its maker
     when it is loaded. ``threads`` changes how fast, never what comes out: linear algebra stays
-    on one thread, because its sums depend on how they are divided. ``timeout`` is a time such as
-    ``"90s"`` or ``"2h"``.
+    on one thread, because its sums depend on how they are divided.
     """
 
     data: Handle
@@ -85,7 +83,6 @@ class TrainingArguments(Arguments):
     metrics: Operational[list[str] | None] = None
     format: Literal["skops", "pickle"] = "skops"
     threads: Operational[int] = Field(default=1, ge=1)
-    timeout: Operational[str | None] = Field(default=None, pattern=_DURATION)
     owner: Metadata[str | None] = None
     description: Metadata[str | None] = None
 

@@ -32,6 +32,9 @@ class Lent(FakeContext):
     def log(self, text):
         self.channel.log(text)
 
+    def partial(self, attributes):
+        self.channel.partial(attributes.model_dump(mode="json"))
+
     def checkpoint(self):
         if self.channel.stopping():
             from mlform.sdk import CancelledError
@@ -120,6 +123,33 @@ class Probe(MonitorResource[Ask, Answer], kind="monitor", type="probe"):
                 time.sleep(0.01)
         finally:
             Path(f"{new.text}.finally").touch()
+
+    def waits(self, ctx, new, old):
+        """Say who runs, and go on until somebody says so."""
+        place = Path(new.text)
+        with (place / "runs").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        while not (place / "go").exists():
+            ctx.progress(1, 2, "waiting")
+            time.sleep(0.01)
+        return Answer(said="waited")
+
+    def grows(self, ctx, new, old):
+        """Take more and more memory."""
+        held = [bytearray(16 << 20) for _ in range(60)]
+        return Answer(number=len(held))
+
+    def spin_deaf(self, ctx, new, old):
+        """Work, with a child, and listen to nobody."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        Path(new.text).write_text(f"{os.getpid()} {child.pid}")
+        time.sleep(600)
+        return Answer()
+
+    def halfway(self, ctx, new, old):
+        ctx.partial(Answer(said="half"))
+        raise ResourceError("Stopped", "halfway")
 
     def deaf(self, ctx, new, old):
         Path(new.text).write_text(str(os.getpid()))

@@ -6,11 +6,10 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from tests.execute.processes import alive, until, written
+from tests.execute.processes import alive, plain, until, written
 
 from mlform.execute import LocalExecutor, ProgressNote
 from mlform.execute.wire import Reader, send
@@ -184,7 +183,7 @@ LocalExecutor(1).run(Task(**json.loads(sys.argv[1])), print, threading.Event())
 @pytest.mark.parametrize("act", ["spin", "deaf"])
 def test_nothing_outlives_a_killed_engine(task, tmp_path, act):
     pids = tmp_path / "pids"
-    given = json.dumps(asdict(task(act, str(pids))))
+    given = json.dumps(plain(task(act, str(pids))))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     engine = subprocess.Popen(
         [sys.executable, "-c", ENGINE, given], env=environment, stdout=subprocess.DEVNULL

@@ -4,10 +4,10 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from tests.execute.processes import plain
 
 from mlform.execute import LocalExecutor, LogLine, ProgressNote
 
@@ -154,7 +154,7 @@ with LocalExecutor(1) as executor:
 def test_the_engines_main_module_is_not_run_again(task, tmp_path):
     (tmp_path / "main.py").write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, "main.py", json.dumps(asdict(task("say", "hi")))],
+        [sys.executable, "main.py", json.dumps(plain(task("say", "hi")))],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,

@@ -417,11 +417,6 @@ CASES = [
         "estimator",
         ["could not convert string", 'encode = "auto"'],
     ),
-    (
-        {"estimator": HISTOGRAM, "params": {"max_iter": 10**6}, "timeout": "300ms"},
-        "timeout",
-        ["not done after 300ms"],
-    ),
 ]
 
 
@@ -472,7 +467,6 @@ def test_the_plan_knows_of_missing_columns(ctx, small):
         ({"estimator": LOGISTIC, "features": ["late"]}, "among the features"),
         ({"estimator": LOGISTIC, "metrics": ["auc"]}, '"auc" is no metric'),
         ({"estimator": "LogisticRegression"}, "estimator"),
-        ({"estimator": LOGISTIC, "timeout": "soon"}, "timeout"),
     ],
 )
 def test_arguments_that_do_not_fit(given, says):

@@ -12,6 +12,7 @@ from mlform.address import Address
 from mlform.apply.context import make
 from mlform.apply.events import Log, Progress, Reporter
 from mlform.apply.redaction import Redactor
+from mlform.demand import Demand
 from mlform.execute import (
     Executor,
     LogLine,
@@ -19,9 +20,11 @@ from mlform.execute import (
     Method,
     ProgressNote,
     Result,
+    Submitted,
     Task,
     found_data,
 )
+from mlform.lazy import dataclass
 from mlform.refresh.world import TRIGGERS, Wanted, stored
 from mlform.registry import Offer
 from mlform.sdk import CancelledError, ResourceError
@@ -33,9 +36,28 @@ CONTEXT_FACTORY = "mlform.apply.context:make"
 class StepFailed(Exception):  # noqa: N818 - it is told as an event, not as an error
     """A step did not come off; the message is for the user."""
 
-    def __init__(self, summary: str, detail: str, at: str = "") -> None:
+    def __init__(
+        self, summary: str, detail: str, at: str = "", *, cause: str = "error", open_: bool = False
+    ) -> None:
         super().__init__(f"{summary}: {detail}")
         self.summary, self.detail, self.at = summary, detail, at
+        self.cause = cause
+        """One of ``RETRIED``."""
+        self.open = open_
+        """Whether what was begun may still be going on."""
+
+
+@dataclass
+class Trying:
+    """One attempt at a step: what it is called, and what an engine knows it by, once one does."""
+
+    id: str
+    demand: Demand
+    handle: Mapping[str, Any] | None
+    submitted: Callable[[Mapping[str, Any]], None]
+    """Hears of the handle before anybody waits."""
+    partial: bool = False
+    """Whether it told of something that exists, which another attempt would not know."""
 
 
 class Executing(Protocol):
@@ -62,6 +84,7 @@ def call(
     made: Callable[[dict[str, Any]], None] | None = None,
     other: Mapping[str, Any] | None = None,
     secrets: Iterable[str] = (),
+    trying: Trying | None = None,
 ) -> dict[str, Any]:
     """Call one method of a resource; return its attributes as plain, checked data.
 
@@ -92,6 +115,9 @@ def call(
         context=dict(context),
         context_factory=CONTEXT_FACTORY,
         id=id_,
+        demand=Demand() if trying is None else trying.demand,
+        attempt="" if trying is None else trying.id,
+        handle=None if trying is None else trying.handle,
     )
 
     clean = Redactor([*secrets, *offer.secrets])
@@ -101,8 +127,13 @@ def call(
             report(Progress(address, message.done, message.total, clean(message.note)))
         elif isinstance(message, LogLine):
             report(Log(address, clean(message.text)))
+        elif isinstance(message, Submitted):
+            assert trying is not None, "what goes to an engine is an attempt"
+            trying.submitted(message.handle)
         elif made is not None:
             made(_checked(offer, message.attributes))
+            if trying is not None:
+                trying.partial = True
 
     result = world.executor.run(task, hear, stop)
     if result.log is not None:
@@ -110,7 +141,8 @@ def call(
     try:
         return _outcome(offer, method, result, at or {})
     except StepFailed as error:
-        raise StepFailed(clean(error.summary), clean(error.detail), error.at) from None
+        said = clean(error.summary), clean(error.detail), error.at
+        raise StepFailed(*said, cause=error.cause, open_=error.open) from None
 
 
 def compared(
@@ -136,12 +168,16 @@ def compared(
 def _outcome(offer: Offer, method: str, result: Result, at: Mapping[str, str]) -> dict[str, Any]:
     if result.cancelled:
         raise CancelledError
+    if result.open:
+        raise StepFailed("Executor out of reach", result.lost, cause="lost", open_=True)
     if result.lost:
-        raise StepFailed("Worker lost", f"{result.lost} Apply again: what was done before stands.")
+        detail = f"{result.lost} Apply again: what was done before stands."
+        raise StepFailed("Worker lost", detail, cause="lost")
     if result.error is not None:
         error = result.error
         detail = error.detail if not error.trace else f"{error.detail}\n{error.trace}"
-        raise StepFailed(error.summary, detail, at.get(error.argument or "", ""))
+        cause = "timeout" if result.timed_out else "transient" if error.transient else "error"
+        raise StepFailed(error.summary, detail, at.get(error.argument or "", ""), cause=cause)
     assert result.value is not None, "a result is a value, an error, or lost"
     if method == "apply":
         return _checked(offer, result.value)

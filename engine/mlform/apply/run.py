@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any, Final, TypeAlias
@@ -13,12 +14,13 @@ from mlform.address import Address
 from mlform.apply.events import Begun, Failed, Held, Interrupted, Reporter, Skipped
 from mlform.apply.imports import adopt
 from mlform.apply.purging import Purged, sweep
+from mlform.apply.room import room
 from mlform.apply.settle import Settler
 from mlform.apply.spared import Spared, untouched
 from mlform.apply.step import StepFailed, Stepper
 from mlform.apply.walk import walk
 from mlform.diagnostics import DiagnosedError
-from mlform.execute import Executor
+from mlform.execute import Executor, capacity
 from mlform.failpoints import failpoint
 from mlform.lazy import dataclass, field, replace
 from mlform.plan import Action, Plan, Reason, Step
@@ -32,7 +34,7 @@ from mlform.refresh.recorded import Recorded
 from mlform.registry import Registry
 from mlform.sdk import Approval, CancelledError
 from mlform.state.codec import parse_record
-from mlform.state.model import Lease, LostLeaseError, Record, Snapshot, Store
+from mlform.state.model import Entry, Lease, LostLeaseError, Record, Snapshot, Store
 from mlform.values import Value, conceal, handles, is_known, plain
 
 
@@ -53,6 +55,8 @@ class World:
     secrets: Mapping[str, Value] = field(default_factory=dict)
     approved: Mapping[Address, Sequence[Approval]] = field(default_factory=dict)
     """Who has agreed to steps that take approvals, each checked to be about exactly that."""
+    unfinished: Sequence[Entry] = ()
+    """What an earlier run was cut off in: its intents."""
     hold: Callable[[Iterable[str]], None] = lambda _digests: None
     """Tells the artifact store what is to be recorded, before it is."""
 
@@ -126,7 +130,8 @@ def apply(
     run = _Run(plan, _moved(plan, snapshot, world), world, report, stop or Flag())
     nodes = {(s.address, s.deposed): s for s in plan.steps}
     needs = _needs(plan, nodes)
-    blocked = walk(needs, lambda n: run.node(n, nodes), workers=parallelism, stop=run.stop)
+    shared = room(plan, parallelism, capacity(), partial(_step_of, nodes))
+    blocked = walk(needs, lambda n: run.node(n, nodes), room=shared, stop=run.stop)
     failpoint("apply.walked")
     run.sweep()
     run.close({a for a, part in blocked if part != _OLD}, plan)
@@ -149,6 +154,11 @@ Node: TypeAlias = tuple[Address, str]
 a replacement takes the place of."""
 _OLD: Final = "/old"
 """No folder is called so."""
+
+
+def _step_of(nodes: Mapping[Node, Step], node: Node) -> Step:
+    address, part = node
+    return nodes[address, "" if part == _OLD else part]
 
 
 def _needs(plan: Plan, nodes: Mapping[Node, Step]) -> dict[Node, frozenset[Node]]:
@@ -210,8 +220,8 @@ class _Run:
         return None
 
     def node(self, node: Node, nodes: Mapping[Node, Step]) -> bool:
-        address, part = node
-        step = nodes[address, "" if part == _OLD else part]
+        _, part = node
+        step = _step_of(nodes, node)
         self.begun.add(step.address)
         try:
             if part == _OLD:
@@ -296,6 +306,14 @@ class _Run:
         if self.outcome.complete and not partial:
             self._outputs()
             self._checks()
+        self._abandon(blocked, whole=not partial)
+
+    def _abandon(self, blocked: set[Address], *, whole: bool) -> None:
+        """End the jobs of an earlier apply that nothing here had any use for."""
+        planned, earlier = {s.address for s in self.plan.steps}, self.stepper.attempts.earlier
+        useless = [a for a in earlier if a not in blocked and (whole or a in planned)]
+        for text in self.stepper.attempts.abandon([] if self.stop.is_set() else useless):
+            self.outcome.warnings.append(("Earlier job", text, ""))
 
     def note(self, parallelism: int) -> None:
         """Journal what came of the run, if it came to anything."""

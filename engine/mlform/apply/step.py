@@ -10,12 +10,13 @@ from threading import Event as Flag
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from mlform.apply.attempts import Attempts, asked_of
 from mlform.apply.current import check_code
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.facts import facts_now
 from mlform.apply.imports import take_over
 from mlform.apply.promises import check_given, keep_promise, still_there
-from mlform.apply.provider import StepFailed, call, compared
+from mlform.apply.provider import StepFailed, Trying, call, compared
 from mlform.apply.recording import Making, measured, record_of
 from mlform.apply.removal import Remover, lent
 from mlform.apply.settle import Roots, Settler
@@ -33,7 +34,7 @@ from mlform.refresh.recorded import Recorded
 from mlform.refresh.results import Results
 from mlform.refresh.world import Wanted, arranged, wanted
 from mlform.registry import ENGINE, Offer
-from mlform.sdk import CancelledError, Doing, Resource
+from mlform.sdk import Doing, Resource
 from mlform.state.model import Realisation, Record, Spent, free_home, home_of
 from mlform.values import Value
 
@@ -68,6 +69,7 @@ class Stepper:
         self.outcome, self.report, self.stop = outcome, report, stop
         self.results = Results(world.store, world.looker, self._not_reused)
         self.writing = Lock()
+        self.attempts = Attempts(world, report, stop, self.writing)
         self.remover = Remover(world, records, outcome, report, stop, self.writing)
 
     def carry_out(self, step: Step) -> tuple[str, ...]:
@@ -251,11 +253,9 @@ class Stepper:
         if decision.action is Action.DECIDE and decision.realisation is not None:
             record = measured(step, arguments, decision.realisation)
         detail = {"action": decision.action.value, "key": decision.key}
-        with self.writing:
-            self.world.store.intent(self.world.lease, self.world.run, step.address, detail)
-        failpoint("apply.intended")
         context = lent(self.world, step, _DOING[decision.action], decision.key, making.home)
-        try:
+
+        def once(trying: Trying) -> dict[str, Any]:
             given = call(
                 self.world,
                 offer,
@@ -269,18 +269,16 @@ class Stepper:
                 step.at,
                 made=made,
                 secrets=arguments.secrets,
+                trying=trying,
             )
             failpoint("apply.called")
             check_given(step, offer, decision, given, record, self.world.looker.artifacts)
             told = (self.world, offer, step.address, arguments, context, self.report, self.stop)
             keep_promise(step, offer, decision, given, self.results, partial(compared, *told))
-        except (StepFailed, CancelledError) as error:
-            with self.writing:
-                self.world.store.failed(
-                    self.world.lease, self.world.run, step.address, {"error": str(error)[:500]}
-                )
-            raise
-        return given
+            return given
+
+        asked = asked_of(offer, decision, arguments, record, making.home)
+        return self.attempts.run(step, detail, asked, once)
 
     def _making(self, making: Making, record: Record | None) -> Making:
         """Say what a step starts from; what it replaces goes now, unless it has its own time."""

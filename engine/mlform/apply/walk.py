@@ -1,22 +1,54 @@
-"""Run functions in dependency order on a few threads. Knows nothing of plans."""
+"""Run functions in dependency order on threads, as many as there is room for. Knows no plans."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from threading import Event
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+
+
+@dataclass
+class Room(Generic[K]):
+    """How much there is of what runs share, and what each run takes of it while it lasts.
+
+    ``lane`` puts each key in a queue; one that waits there holds up none in another lane.
+    """
+
+    sizes: Mapping[str, float]
+    takes: Callable[[K], Mapping[str, float]]
+    lane: Callable[[K], str]
+    threads: int
+    _used: dict[str, float] = field(default_factory=dict)
+
+    def full(self, amounts: Mapping[str, float]) -> set[str]:
+        """Return what there is too little left of for these amounts."""
+        return {
+            n for n, a in amounts.items() if a + self._used.get(n, 0) > self.sizes.get(n, a) + 1e-9
+        }
+
+    def take(self, key: K) -> None:
+        """Take what a key takes."""
+        for name, amount in self.takes(key).items():
+            self._used[name] = self._used.get(name, 0) + amount
+
+    def give(self, key: K) -> None:
+        """Give it back."""
+        for name, amount in self.takes(key).items():
+            self._used[name] -= amount
 
 
 def walk(
     needs: Mapping[K, AbstractSet[K]],
     run: Callable[[K], bool],
     *,
-    workers: int,
+    room: Room[K],
     stop: Event,
 ) -> set[K]:
     """Call ``run`` for each key once all it needs returned true. Return the keys that did not."""
@@ -24,20 +56,52 @@ def walk(
     sorter.prepare()
     blocked: set[K] = set()
     running: dict[Future[bool], K] = {}
-    with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
+    waiting: dict[str, deque[K]] = {}
+    with ThreadPoolExecutor(room.threads, thread_name_prefix="apply") as pool:
         while sorter.is_active():
             for key in sorter.get_ready():
                 if stop.is_set() or needs.get(key, frozenset()) & blocked:
                     blocked.add(key)
                     sorter.done(key)
                 else:
+                    waiting.setdefault(room.lane(key), deque()).append(key)
+            if stop.is_set():
+                for key in (k for queue in waiting.values() for k in queue):
+                    blocked.add(key)
+                    sorter.done(key)
+                waiting.clear()
+            for lane, queue in waiting.items():
+                for key in _admitted(lane, queue, room):
                     running[pool.submit(run, key)] = key
             if not running:
                 continue
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in [f for f in running if f in finished]:  # in the order they began
                 key = running.pop(future)
+                room.give(key)
                 if not future.result():
                     blocked.add(key)
                 sorter.done(key)
     return blocked
+
+
+def _admitted(lane: str, queue: deque[K], room: Room[K]) -> list[K]:
+    """Take from a lane what there is room for now.
+
+    What is too large for what is left keeps that for itself: nothing behind it that wants the
+    same goes first, or it might wait for ever.
+    """
+    found: list[K] = []
+    passed: list[K] = []
+    kept: set[str] = set()
+    while queue and lane not in kept:
+        key = queue.popleft()
+        amounts = room.takes(key)
+        if full := room.full(amounts) | (amounts.keys() & kept):
+            kept |= full
+            passed.append(key)
+        else:
+            room.take(key)
+            found.append(key)
+    queue.extendleft(reversed(passed))
+    return found

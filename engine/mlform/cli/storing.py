@@ -48,7 +48,7 @@ def gc(
 ) -> None:
     """Delete the artifacts that nothing holds: no record, no lineage, no state that shares them."""
     from mlform.commands.storing import collect
-    from mlform.config.retention import seconds
+    from mlform.config.quantities import seconds
     from mlform.diagnostics import stop
     from mlform.render.storing import collected, collected_data
 

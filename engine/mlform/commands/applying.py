@@ -92,17 +92,23 @@ def carry_out(
     from mlform.commands.approving import agreed
     from mlform.commands.working import at_work
 
-    unfinished = sorted({e.address for e in session.store.unfinished() if e.address})
+    cut_off = session.store.unfinished()
+    unfinished = sorted({e.address for e in cut_off if e.address})
     if not plan.empty and not approve(plan):
         return Applied(plan, None, approved=False, unfinished=unfinished)
     _announce(session, plan, lease, parallelism)
     session.registry.settings = _settings(session, plan)
     offers, secrets = _offers(session, plan), _secrets(session, plan)
-    given = agreed(session, plan)
-    with at_work(session, lease, offers, count=parallelism, secrets=secrets, approved=given) as (
-        world,
-        stopping,
-    ):
+    with at_work(
+        session,
+        lease,
+        offers,
+        count=parallelism,
+        secrets=secrets,
+        approved=agreed(session, plan),
+        executors=plan.executors,
+        unfinished=cut_off,
+    ) as (world, stopping):
         outcome = do(plan, snapshot, world, report, parallelism=parallelism, stop=stopping)
         pin_new(session)
     return Applied(plan, outcome, unfinished=unfinished)

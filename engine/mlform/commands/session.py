@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mlform.address import Address
 from mlform.commands.checking import check
+from mlform.commands.sizing import refuse_oversized
 from mlform.config import Given, Names, Project, Settings, Sources, load, settings
 from mlform.diagnostics import DiagnosedError, Diagnostics, did_you_mean, stop
 from mlform.lazy import dataclass, field, replace
@@ -317,6 +318,7 @@ class Session:
             generate(self, options.generate, snapshot)
         self.know(snapshot)
         project, _ = self.configured
+        refuse_oversized(project, self.diagnostics)
         moved = moves(project, snapshot, self.diagnostics)
         snapshot = relocated(snapshot, moved)
         pins = moved_pins(read_pins(self.root), moved)

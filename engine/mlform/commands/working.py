@@ -16,10 +16,11 @@ from mlform.commands.session import Session, new_run, provenance
 if TYPE_CHECKING:
     from mlform.address import Address
     from mlform.apply import World
+    from mlform.demand import Declared
     from mlform.execute import Executor
     from mlform.registry import Offer
     from mlform.sdk import Approval
-    from mlform.state.model import Lease
+    from mlform.state.model import Entry, Lease
     from mlform.values import Value
 
 
@@ -45,34 +46,40 @@ def at_work(
     count: int = 1,
     secrets: Mapping[str, Value] | None = None,
     approved: Mapping[Address, Sequence[Approval]] | None = None,
+    executors: Mapping[str, Declared] | None = None,
+    unfinished: Sequence[Entry] = (),
 ) -> Iterator[tuple[World, threading.Event]]:
     """Give what one run carries out its work with, and the flag that Ctrl-C sets."""
     from mlform.apply import World
+    from mlform.execute import Executors
     from mlform.state.model import LostLeaseError
 
     session.own.mkdir(parents=True, exist_ok=True)
     stopping = threading.Event()
-    with workers(offers, count) as executor, interrupts(stopping, executor):
+    with workers(offers, count) as local:
+        executor = Executors(local, executors or {})
 
         def end() -> None:
             stopping.set()
             executor.kill_all()
 
         lease.when_lost(end)
-        world = World(
-            registry=session.registry,
-            store=session.store,
-            lease=lease,
-            executor=executor,
-            looker=session.looker,
-            local=session.own.resolve(),
-            run=new_run(),
-            provenance=provenance(session.root),
-            secrets=secrets or {},
-            hold=telling(session),
-            approved=approved or {},
-        )
-        yield world, stopping
+        with interrupts(stopping, executor):
+            world = World(
+                registry=session.registry,
+                store=session.store,
+                lease=lease,
+                executor=executor,
+                looker=session.looker,
+                local=session.own.resolve(),
+                run=new_run(),
+                provenance=provenance(session.root),
+                secrets=secrets or {},
+                hold=telling(session),
+                approved=approved or {},
+                unfinished=unfinished,
+            )
+            yield world, stopping
     if lease.lost.is_set():
         raise LostLeaseError.of(lease)
 

@@ -43,6 +43,10 @@ _NESTED: Final = {
     "content": 0,
     "backend": 1,
     "dynamic": 1,
+    "executor": 2,
+    "pool": 1,
+    "resources": 0,
+    "retry": 0,
 }
 BLOCKS: Final = {**LABELS, **_NESTED}
 CALL: Final = ("source", "providers", "count", "for_each", "depends_on")
@@ -85,9 +89,10 @@ def load(
     )
     scope = unexpanded(project, names, diagnostics, recorded)
     project = replace(project, settings=_settings(root, scope, names, registry))
-    providers = stead.providers(root.providers, given.providers)
-    known = read_providers(providers, scope, names, registry, diagnostics)
-    reads = Resources(registry, names, Providers(known, registry, diagnostics), diagnostics)
+    blocks = stead.providers(root.providers, given.providers)
+    known = read_providers(blocks, scope, names, registry, diagnostics)
+    providers = Providers(known, registry, diagnostics)
+    reads = Resources(registry, names, providers, project.settings, diagnostics)
     project = expand(project, names, scope, reads, diagnostics, recorded)
     return changes(project, names, reader.changes, diagnostics), names
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from mlform.address import Address, Key
 from mlform.config.blocks import Rule, Variable
 from mlform.config.store import StoreSettings
+from mlform.demand import Declared, Demand
 from mlform.diagnostics import Span
 from mlform.lang.provided import Provided
 from mlform.lazy import dataclass, field, replace
@@ -56,6 +57,7 @@ class ResourceConfig:
     depends_on: tuple[Address, ...] = ()
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     bindings: Bindings = field(default_factory=dict)
+    demand: Demand = field(default_factory=Demand)
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,9 @@ class Settings:
     """Seconds for which what has served holds the data it was made from."""
     approvers: Sequence[Approver] = ()
     encryption: Encryption | None = None
+    executors: Mapping[str, Declared] = field(default_factory=dict)
+    pools: Mapping[str, int] = field(default_factory=dict)
+    """How many stages may hold each at once."""
 
 
 @dataclass(frozen=True)

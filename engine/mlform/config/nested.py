@@ -28,7 +28,7 @@ from mlform.syntax.tree import (
     TupleExpr,
 )
 
-_META = frozenset({"lifecycle"})
+_META = ("lifecycle", "resources", "retry")
 
 
 def with_blocks(
@@ -73,7 +73,7 @@ class _Nested:
     ) -> None:
         known = [n for n, info in fields.items() if _model(info)]
         what = ".".join([owner.kind, *(label.text for label in owner.labels[-1:])])
-        detail = f'{what} holds no block "{name}".{did_you_mean(name, [*known, "lifecycle"])}'
+        detail = f'{what} holds no block "{name}".{did_you_mean(name, [*known, *_META])}'
         if name in fields:
             detail += f" It is an argument: write `{name} = {{ … }}`."
         self.diagnostics.error("Unexpected block", detail, at=inner.header_span)

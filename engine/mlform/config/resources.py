@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mlform.address import Address, Key
+from mlform.config.demands import ARGUMENTS as DEMANDS
+from mlform.config.demands import DemandBlock
 from mlform.config.ephemeral import Ephemerals
 from mlform.config.lifecycle import LifecycleBlock
-from mlform.config.model import Bindings, ResourceConfig, Rests
+from mlform.config.model import Bindings, ResourceConfig, Rests, Settings
 from mlform.config.names import Names
 from mlform.config.nested import with_blocks
 from mlform.config.repetition import NotYetError, Repetition, unknown_bindings
@@ -18,7 +20,7 @@ from mlform.registry import KINDS, Offer, Registry
 from mlform.sdk.fields import Written, written_as
 from mlform.syntax.tree import Attribute, Block
 
-META = ("count", "for_each", "depends_on", "provider")
+META = ("count", "for_each", "depends_on", "provider", *DEMANDS)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Declared:
     offer: Offer
     arguments: Mapping[str, Attribute]
     lifecycle: LifecycleBlock
+    demand: DemandBlock
     depends_on: tuple[Address, ...]
 
 
@@ -36,8 +39,14 @@ class Resources:
     """Reads the resource blocks of a project."""
 
     def __init__(
-        self, registry: Registry, names: Names, providers: Providers, diagnostics: Diagnostics
+        self,
+        registry: Registry,
+        names: Names,
+        providers: Providers,
+        settings: Settings,
+        diagnostics: Diagnostics,
     ) -> None:
+        self.settings = settings
         self.registry, self.root, self.diagnostics = registry, names, diagnostics
         self.providers = providers
         self._declared: dict[Address, Declared | None] = {}
@@ -96,6 +105,7 @@ class Resources:
             depends_on=declared.depends_on,
             lifecycle=lifecycle,
             bindings=bindings,
+            demand=declared.demand.read(scope, bindings),
         )
 
     def _declare(self, address: Address, block: Block) -> Declared | None:
@@ -120,7 +130,8 @@ class Resources:
         lifecycle = LifecycleBlock(block, fields, names, self.diagnostics)
         depends = set(names.waited(block.body.attributes.get("depends_on")))
         depends |= set(self._callers_wait(names))
-        return Declared(block, offer, arguments, lifecycle, tuple(sorted(depends)))
+        demand = DemandBlock(block, names, self.settings, self.diagnostics)
+        return Declared(block, offer, arguments, lifecycle, demand, tuple(sorted(depends)))
 
     def _callers_wait(self, names: Names) -> Iterator[Address]:
         while names.caller is not None:

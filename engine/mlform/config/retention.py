@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Final
 
 from mlform.config.blocks import Reader
+from mlform.config.quantities import seconds
 from mlform.diagnostics import Diagnostics
 from mlform.syntax.tree import Attribute, Block
 from mlform.values import Value
-
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
-def seconds(text: object) -> float | None:
-    """Return a duration such as ``"30s"`` or ``"90d"`` in seconds; ``None`` if it is none."""
-    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
-    return None if match is None else float(match[1]) * _UNITS[match[2]]
 
 
 def audit_window(

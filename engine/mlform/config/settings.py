@@ -10,8 +10,10 @@ from typing import Final
 from mlform.config.approvers import Approvers
 from mlform.config.blocks import Reader
 from mlform.config.encryption import encryption
+from mlform.config.executors import ExecutorBlocks
 from mlform.config.model import Encryption, Settings
-from mlform.config.retention import audit_window, seconds
+from mlform.config.quantities import seconds
+from mlform.config.retention import audit_window
 from mlform.config.store import StoreSettings, store_settings
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import evaluate
@@ -35,6 +37,8 @@ _ROOT_ONLY: Final = {
     "store": "The store is the root module's: that of a called module is not used.",
     "approver": "Who approves is said in the root module: this one is not asked.",
     "encryption": "Encryption is said in the root module: this block is not used.",
+    "executor": "Executors are the root module's: its stages name those.",
+    "pool": "Pools are the root module's: its stages name those.",
 }
 """What only the root module says, and what to tell a called one."""
 
@@ -56,6 +60,7 @@ class SettingsBlock:
         self.audit_window: float | None = None
         self.approvers = Approvers(diagnostics, self.settled)
         self.encryption: Encryption | None = None
+        self.places = ExecutorBlocks(diagnostics, self.settled)
 
     def read(self, block: Block, *, root: bool = True) -> None:
         """Take one ``mlform`` block; that of a called module only says what it requires."""
@@ -97,6 +102,10 @@ class SettingsBlock:
                 self.approvers.read(block)
             case "encryption":
                 self.encryption = encryption(block, self.settled, self.diagnostics)
+            case "executor":
+                self.places.executor(block)
+            case "pool":
+                self.places.pool(block)
             case _:
                 self.store = store_settings(block, self.settled, self.diagnostics)
 
@@ -109,6 +118,8 @@ class SettingsBlock:
             audit_window=window,
             approvers=tuple(self.approvers.found.values()),
             encryption=self.encryption,
+            executors=self.places.executors,
+            pools=self.places.pools,
         )
         return found if self.backend is None else self._kept(self.backend, found)
 

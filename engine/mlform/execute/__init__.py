@@ -1,7 +1,11 @@
-"""Where a stage runs: a fresh process for each attempt, out of a warm one."""
+"""Where a stage runs: a fresh process for each attempt, here or as a job of an engine."""
 
+from mlform.execute.attempt import new_id, succeeded
 from mlform.execute.call import found_data
+from mlform.execute.engine import RefusedError, UnreachableError
+from mlform.execute.executors import Executors
 from mlform.execute.local import LocalExecutor
+from mlform.execute.machine import capacity
 from mlform.execute.task import (
     Executor,
     Failure,
@@ -11,11 +15,13 @@ from mlform.execute.task import (
     Partial,
     ProgressNote,
     Result,
+    Submitted,
     Task,
 )
 
 __all__ = [
     "Executor",
+    "Executors",
     "Failure",
     "LocalExecutor",
     "LogLine",
@@ -23,7 +29,13 @@ __all__ = [
     "Method",
     "Partial",
     "ProgressNote",
+    "RefusedError",
     "Result",
+    "Submitted",
     "Task",
+    "UnreachableError",
+    "capacity",
     "found_data",
+    "new_id",
+    "succeeded",
 ]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,21 +15,21 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from signal import Signals
 from typing import IO, Any, Final, Self
 
+from mlform.demand import Demand
+from mlform.execute.attempt import Attempt, NotStartedError, how_ended, opened
+from mlform.execute.limits import threads
 from mlform.execute.log import Tail
 from mlform.execute.task import Failure, Message, Partial, ProgressNote, Result, Task
 from mlform.execute.wire import Reader, send
-from mlform.lazy import asdict, dataclass, replace
+from mlform.lazy import replace
 
 _TICK: Final = 0.1
 """Seconds between looks at the log and the stop flag; everything else wakes at once."""
 
-_KEPT: Final = 5
-"""How many attempt folders of a resource stay, for their logs."""
-
-_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+GRACE: Final = 10.0
+"""Seconds between asking a run to stop, once its time is up, and ending its process."""
 
 _START: Final = """
 import json, socket, sys
@@ -40,10 +38,6 @@ sys.path[:] = said["path"]
 from mlform.execute.server import serve
 serve(socket.socket(fileno=said["control"]), said["preload"])
 """
-
-
-class _NotStartedError(Exception):
-    """The run never began."""
 
 
 class LocalExecutor:
@@ -81,7 +75,7 @@ class LocalExecutor:
             if stop.is_set():
                 return Result(cancelled=True)
             return self._run(task, on_message, stop)
-        except _NotStartedError as error:
+        except NotStartedError as error:
             return Result(error=Failure("No worker process", str(error)))
         finally:
             self._slots.release()
@@ -105,12 +99,15 @@ class LocalExecutor:
         self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
     ) -> Result:
         began = time.monotonic()
-        attempt = _attempt(Path(task.context["workdir"]))
+        attempt = opened(Path(task.context["workdir"]), task.attempt)
+        if attempt.ended() is not None:  # it was over when the engine was killed
+            return attempt.result("", killed=False)
+        demand = task.demand
         with _lines() as (channel, line, theirs):
             try:
                 server = self._fork(theirs, task)
             except OSError as error:
-                raise _NotStartedError(f"It could not be started: {error}.") from None
+                raise NotStartedError(f"It could not be started: {error}.") from None
             finally:
                 for sock in theirs:
                     sock.close()
@@ -121,15 +118,18 @@ class LocalExecutor:
                 # The worker may be dead already; how it died is told on the other line.
                 with contextlib.suppress(OSError):
                     send(channel, attempt.request(task))
-                ended = _Watch(channel, line, attempt, on_message).until_end(stop)
+                watch = _Watch(channel, line, attempt, on_message, demand.timeout)
+                ended = watch.until_end(stop)
             finally:
                 self._lines.discard(line)
         if ended is not None and "refused" in ended:
-            raise _NotStartedError(f"The system refused it: {ended['refused']}.")
-        result = attempt.result(ended, killed=stop.is_set() and self._killed.is_set())
+            raise NotStartedError(f"The system refused it: {ended['refused']}.")
+        result = attempt.result(
+            _how(ended, demand, server), killed=stop.is_set() and self._killed.is_set()
+        )
         attempt.tidy()
-        if result.lost and ended is None:
-            result = replace(result, lost=f"{result.lost} {server.last_words()}".strip())
+        if watch.late and not result.value:
+            result = replace(timed_out(demand), log=result.log)
         seconds = time.monotonic() - began
         return replace(result, seconds=seconds, max_rss=(ended or {}).get("max_rss"))
 
@@ -216,7 +216,7 @@ def _end(control: socket.socket, process: subprocess.Popen[bytes], errors: IO[by
 
 
 def _environment() -> dict[str, str]:
-    environment = {**dict.fromkeys(_ONE_THREAD, "1"), **os.environ, "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, **threads(Demand(), os.environ), "PYTHONHASHSEED": "0"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return environment
 
@@ -228,10 +228,13 @@ class _Watch:
         self,
         channel: socket.socket,
         line: socket.socket,
-        attempt: _Attempt,
+        attempt: Attempt,
         on_message: Callable[[Message], None],
+        timeout: float | None,
     ) -> None:
         self.channel, self.line, self.on_message = channel, line, on_message
+        self.deadline = None if timeout is None else time.monotonic() + timeout
+        self.late = False
         self.reader = Reader(channel)
         self.tail = Tail(attempt.log)
 
@@ -242,7 +245,8 @@ class _Watch:
         poll.register(self.line, select.POLLIN)
         asked = False
         while True:
-            if stop.is_set() and not asked:
+            self._check_time()
+            if (stop.is_set() or self.late) and not asked:
                 asked = True
                 with contextlib.suppress(OSError):
                     send(self.channel, {"stop": True})
@@ -254,6 +258,15 @@ class _Watch:
             self._log(last=ended)
             if ended:
                 return self._status()
+
+    def _check_time(self) -> None:
+        """Once its time is up, have it stop; once more, end it."""
+        if self.deadline is None or time.monotonic() < self.deadline:
+            return
+        if self.late:
+            with contextlib.suppress(OSError):
+                self.line.send(b"K")
+        self.late, self.deadline = True, time.monotonic() + GRACE
 
     def _hear(self) -> bool:
         for data in self.reader.messages():
@@ -278,57 +291,14 @@ class _Watch:
         return told
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    """The folder of one attempt: the log, the result once there is one, the working folder."""
-
-    folder: Path
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "log.txt"
-
-    def request(self, task: Task) -> dict[str, Any]:
-        context = {**task.context, "workdir": str(self.folder / "work")}
-        return {"task": {**asdict(task), "context": context}, "folder": str(self.folder)}
-
-    def result(self, ended: Mapping[str, Any] | None, *, killed: bool) -> Result:
-        """Read the result the worker wrote; without one it is lost."""
-        try:
-            data = json.loads((self.folder / "result.json").read_bytes())
-        except (OSError, ValueError):
-            return Result(lost=_lost(ended, self.log), cancelled=killed, log=self.log)
-        if data.get("cancelled"):
-            return Result(cancelled=True, log=self.log)
-        if "error" in data:
-            return Result(error=Failure(**data["error"]), log=self.log)
-        return Result(value=data["value"], log=self.log)
-
-    def tidy(self) -> None:
-        shutil.rmtree(self.folder / "work", ignore_errors=True)
-
-
-def _attempt(base: Path) -> _Attempt:
-    """Make the folder of a new attempt under ``base``, and clear old ones away."""
-    folder = base / f"attempt-{time.time_ns() // 1000:017d}-{secrets.token_hex(2)}"
-    try:
-        earlier = sorted(p for p in base.glob("attempt-*") if p.is_dir())
-        for old in earlier[: max(0, len(earlier) - _KEPT + 1)]:
-            shutil.rmtree(old, ignore_errors=True)
-        (folder / "work").mkdir(parents=True)
-        (folder / "log.txt").touch()
-        return _Attempt(folder.resolve())
-    except OSError as error:
-        raise _NotStartedError(f"Its folder {folder} cannot be made: {error.strerror}.") from None
-
-
-def _lost(ended: Mapping[str, Any] | None, log: Path) -> str:
+def _how(ended: Mapping[str, Any] | None, demand: Demand, server: _Server) -> str:
     if ended is None:
-        return "The process that starts workers ended, and the worker with it."
-    code = os.waitstatus_to_exitcode(ended["status"])
-    if code >= 0:
-        how = f"ended with exit code {code} and left no result"
-    else:
-        how = f"was ended by signal {-code} ({Signals(-code).name}) and left no result"
-    hint = " The system may have run out of memory." if code == -Signals.SIGKILL else ""
-    return f"The worker process {how}.{hint} Its output is in {log}."
+        said = "The process that starts workers ended, and the worker with it."
+        return f"{said} {server.last_words()}".strip()
+    return how_ended(os.waitstatus_to_exitcode(ended["status"]), demand.memory)
+
+
+def timed_out(demand: Demand) -> Result:
+    """Return the result of a run whose time was up."""
+    detail = f"It was not done after {demand.timeout:g} s. Raise timeout, or give it less to do."
+    return Result(error=Failure("Timed out", detail), timed_out=True)

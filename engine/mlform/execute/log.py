@@ -13,7 +13,7 @@ from mlform.execute.task import LogLine
 _CHUNK: Final = 1 << 16
 
 
-class Tail:
+class Lines:
     """Gives the lines of a file as they are completed."""
 
     def __init__(self, path: Path) -> None:
@@ -21,8 +21,8 @@ class Tail:
         self._at = 0
         self._rest = b""
 
-    def lines(self, *, last: bool = False) -> Iterator[LogLine]:
-        """Give the lines that are complete by now; with ``last``, an unfinished one too."""
+    def read(self) -> Iterator[bytes]:
+        """Give the lines that are complete by now, without their ends."""
         # Somebody may clear the folder away; a log is no reason to fail.
         with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > self._at:
@@ -30,10 +30,25 @@ class Tail:
                 while chunk := file.read(_CHUNK):
                     self._at += len(chunk)
                     *whole, self._rest = (self._rest + chunk).split(b"\n")
-                    yield from map(_line, whole)
-        if last and self._rest:
-            yield _line(self._rest)
-            self._rest = b""
+                    yield from whole
+
+    def rest(self) -> bytes:
+        """Take what has come of a line that is not complete."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+
+class Tail:
+    """Gives the lines of a log as they are completed."""
+
+    def __init__(self, path: Path) -> None:
+        self._lines = Lines(path)
+
+    def lines(self, *, last: bool = False) -> Iterator[LogLine]:
+        """Give the lines that are complete by now; with ``last``, an unfinished one too."""
+        yield from map(_line, self._lines.read())
+        if last and (rest := self._lines.rest()):
+            yield _line(rest)
 
 
 def _line(raw: bytes) -> LogLine:

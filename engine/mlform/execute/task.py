@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Literal, Protocol, TypeAlias
 
+from mlform.demand import Demand
 from mlform.lazy import dataclass, field
 
 Method: TypeAlias = Literal["apply", "destroy", "run", "import", "compare"]
@@ -37,6 +38,11 @@ class Task:
     context_factory: str
     id: str = ""
     """What ``import`` is to look for."""
+    demand: Demand = field(default_factory=Demand)
+    attempt: str = ""
+    """What the attempt is called; one that was called so before is gone on with."""
+    handle: Mapping[str, Any] | None = None
+    """What an engine knows the job by, if it was submitted before."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,14 @@ class Partial:
     attributes: Mapping[str, Any]
 
 
-Message: TypeAlias = ProgressNote | LogLine | Partial
+@dataclass(frozen=True)
+class Submitted:
+    """An engine has the job, and knows it by this. Told before anybody waits for it."""
+
+    handle: Mapping[str, Any]
+
+
+Message: TypeAlias = ProgressNote | LogLine | Partial | Submitted
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,8 @@ class Failure:
     argument: str | None = None
     type: str = ""
     trace: str = ""
+    transient: bool = False
+    """It may come off if it is tried again."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,9 @@ class Result:
     error: Failure | None = None
     lost: str = ""
     cancelled: bool = False
+    open: bool = False
+    """The engine cannot be reached: the job may still be running, and can be gone on with."""
+    timed_out: bool = False
     seconds: float = 0.0
     """From asking for the process to its end."""
     max_rss: int | None = None

@@ -6,7 +6,6 @@ import contextlib
 import faulthandler
 import importlib
 import io
-import json
 import os
 import select
 import signal
@@ -16,11 +15,15 @@ import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
+from mlform.demand import size
+from mlform.execute.attempt import write_once
 from mlform.execute.call import call
 from mlform.execute.failure import failure_of
+from mlform.execute.limits import demand_of, limit
 from mlform.execute.source import read_from_source
+from mlform.execute.task import Failure
 from mlform.execute.wire import Reader, send
 from mlform.sdk import CancelledError
 
@@ -79,32 +82,59 @@ def work(sock: socket.socket) -> NoReturn:
     if request is None:
         os._exit(1)
     folder = Path(request["folder"])
-    _redirect(folder / "log.txt")
-    result = _attempt(request["task"], Channel(sock, stopping=reader.more))
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    _write_once(folder, result)
+    redirect(folder / "log.txt")
+    result = carry_out(request["task"], Channel(sock, stopping=reader.more))
+    write_once(folder, result)
     # Not the ordinary way out: a thread left running by a library must not hold up the result.
     os._exit(0)
 
 
-def _attempt(task: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
-    root = Path(task["context"]["root"])
+class Telling(Protocol):
+    """The way back to the engine, whatever it is made of."""
+
+    def stopping(self) -> bool:
+        """Tell whether the user asked to stop."""
+        ...
+
+
+def carry_out(task: Mapping[str, Any], channel: Telling) -> dict[str, Any]:
+    """Do what a task says within its limits; return its result as plain data."""
+    result = _result(task, channel)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    return result
+
+
+def _result(task: Mapping[str, Any], channel: Telling) -> dict[str, Any]:
+    root, demand = Path(task["context"]["root"]), demand_of(task)
     try:
         if channel.stopping():
             return {"cancelled": True}
+        limit(demand)
         os.chdir(root)
         read_from_source(root)
         value = call(task, channel)
     except CancelledError:
         return {"cancelled": True}
+    except MemoryError as error:
+        if demand.memory is None:
+            return _failed(task, error, root)
+        detail = (
+            f"It needed more than the {size(demand.memory)} that its resources allow. Raise "
+            "resources.memory, or give it less to do."
+        )
+        return {"error": asdict(Failure("Out of memory", detail, None, "MemoryError"))}
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a provider may raise anything
-        return {"error": asdict(failure_of(error, root, f'{task["kind"]} "{task["type"]}"'))}
+        return _failed(task, error, root)
     return {"value": value}
 
 
-def _redirect(log: Path) -> None:
+def _failed(task: Mapping[str, Any], error: BaseException, root: Path) -> dict[str, Any]:
+    return {"error": asdict(failure_of(error, root, f'{task["kind"]} "{task["type"]}"'))}
+
+
+def redirect(log: Path) -> None:
     """Send all output, that of libraries and child processes too, to the log.
 
     A file, and no pipe: a server that a stage leaves running goes on writing to it unharmed.
@@ -123,15 +153,6 @@ def _redirect(log: Path) -> None:
         setattr(sys, f"__{name}__", opened)
     faulthandler.enable()
     importlib.invalidate_caches()
-
-
-def _write_once(folder: Path, result: Mapping[str, Any]) -> None:
-    written = folder / "result.json.new"
-    written.write_text(json.dumps(result), encoding="utf-8")
-    # A link is made whole and never replaces: the first result of an attempt stands.
-    with contextlib.suppress(FileExistsError):
-        (folder / "result.json").hardlink_to(written)
-    written.unlink()
 
 
 def _end_group() -> NoReturn:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from mlform.address import Address
 from mlform.config import Names, Project
+from mlform.demand import Demand
 from mlform.diagnostics import Diagnostics
 from mlform.graph import Graph
 from mlform.plan.builder import Builder
 from mlform.plan.drift import drifts, recordings, standing
 from mlform.plan.estimate import estimated
 from mlform.plan.given import Unplanned, spec_digest
-from mlform.plan.model import Plan, Step
+from mlform.plan.model import QUIET, Plan, Step
 from mlform.plan.ordering import ordered
 from mlform.plan.orphans import leaving, left_behind, orphans
 from mlform.plan.outputs import changed_outputs
@@ -83,6 +84,8 @@ def walk(
     checks = builder.conditions.checks() if whole else {}
     if whole:
         builder.conditions.validations()
+    used = [s.demand for s in timed if s.action not in QUIET]
+    places = project.settings
     plan = Plan(
         lineage=snapshot.lineage,
         serial=snapshot.serial,
@@ -108,6 +111,13 @@ def walk(
         unseen=given.unseen,
         drift=tuple(drifts(snapshot, given.observations, registry)),
         purging=None if given.retention is None else given.retention.how,
+        executors={n: e for n, e in places.executors.items() if _names(used, n)},
+        pools={n: s for n, s in places.pools.items() if any(n in d.pools for d in used)},
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
     )
     return plan, builder.scope, builder.reused
+
+
+def _names(demands: Sequence[Demand], executor: str) -> bool:
+    """Tell whether a step needs an executor, or the limits that are declared of the local one."""
+    return any(d.executor == executor for d in demands)

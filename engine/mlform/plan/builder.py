@@ -188,6 +188,7 @@ class Builder:
             adopted=adopted_,
             determinism=resource.lifecycle.determinism,
             expected=known,
+            demand=resource.demand,
         )
 
     def _expected(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlform.address import Address
+from mlform.demand import Declared, Demand
 from mlform.diagnostics import stop
 from mlform.plan.lineage import Hold
 from mlform.plan.model import (
@@ -69,6 +70,8 @@ def dump(plan: Plan) -> str:
         "refresh": plan.refresh,
         "unseen": list(plan.unseen),
         "drift": [dict(vars(d)) for d in plan.drift],
+        "executors": {n: dict(vars(e)) for n, e in plan.executors.items()},
+        "pools": dict(plan.pools),
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
         "purging": None if plan.purging is None else dict(vars(plan.purging)),
     }
@@ -130,6 +133,8 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         refresh=data["refresh"],
         unseen=tuple(data["unseen"]),
         drift=tuple(Drift(**d) for d in data["drift"]),
+        executors={n: Declared(**e) for n, e in data.get("executors", {}).items()},
+        pools=data.get("pools", {}),
         notes=tuple(Note(n["what"], n["address"], n["text"]) for n in data["notes"]),
         purging=None if data["purging"] is None else Purging(**data["purging"]),
     )
@@ -172,6 +177,7 @@ def _step(step: Step) -> dict[str, Any]:
         "determinism": step.determinism,
         "expected": dict(step.expected),
         "purge": None if step.purge is None else purge_data(step.purge),
+        "demand": step.demand.as_data(),
     }
 
 
@@ -212,6 +218,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         determinism=data["determinism"],
         expected=data["expected"],
         purge=None if data["purge"] is None else _read_purge(data["purge"]),
+        demand=Demand.of(data.get("demand", {})),
     )
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from mlform.address import Address
+from mlform.demand import Declared, Demand
 from mlform.lazy import dataclass, field
 from mlform.plan.lineage import Hold
 from mlform.refresh.model import ImportFact
@@ -231,6 +232,8 @@ class Step:
     """The attributes of what it makes, ``OPEN`` where they are known after apply."""
     purge: Purge | None = None
     """What goes for good with what is destroyed; ``None`` where data are kept."""
+    demand: Demand = field(default_factory=Demand)
+    """Where it runs, what it may use, how often it is tried. Nothing is run anew for it."""
 
 
 @dataclass(frozen=True)
@@ -321,6 +324,10 @@ class Plan:
     """Whatever is not as recorded, whether it changes the plan or not."""
     purging: Purging | None = None
     """How data are deleted with what leaves; ``None``: they are kept."""
+    executors: Mapping[str, Declared] = field(default_factory=dict)
+    """Those that the spec declares and a step uses."""
+    pools: Mapping[str, int] = field(default_factory=dict)
+    """How many steps may hold each at once, of those that a step names."""
 
     @property
     def changes(self) -> tuple[Step, ...]:

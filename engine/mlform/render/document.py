@@ -89,6 +89,7 @@ def _step(step: Step, before: Mapping[str, Estimate]) -> dict[str, Any]:
         "attributes": shown({n: v for n, v in step.expected.items() if v != OPEN}),
         "attributes_unknown": sorted(n for n, v in step.expected.items() if v == OPEN),
         "create_first": step.create_first,
+        "demand": step.demand.as_data(),
         "deposed": step.deposed,
         "estimate": None if step.estimate is None else dict(vars(step.estimate)),
         "adopted": step.adopted is not None,

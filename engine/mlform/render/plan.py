@@ -9,8 +9,9 @@ from typing import Final
 
 from mlform.address import Address
 from mlform.lazy import dataclass, field
-from mlform.plan import Action, Estimate, Plan, Reason, Step
+from mlform.plan import QUIET, Action, Estimate, Plan, Reason, Step
 from mlform.render.consequences import consequences, counted
+from mlform.render.demands import demand
 from mlform.render.purge import purge_lines
 from mlform.render.reasons import reason, reasons
 from mlform.render.signs import IMPORT, LEGEND, ORDER, SIGNS
@@ -178,6 +179,12 @@ def _instance(address: Address) -> str:
 
 
 def _why(step: Step, before: Mapping[str, Estimate]) -> Iterator[str]:
+    yield from _reasons(step, before)
+    if step.action not in QUIET and (asked := demand(step.demand)):
+        yield asked
+
+
+def _reasons(step: Step, before: Mapping[str, Estimate]) -> Iterator[str]:
     if any(r.what == "new" for r in step.reasons):
         return (f"{n} = {value(step.arguments[n])}" for n in step.at)
     found: Iterator[str] = chain(reasons(step.reasons, before), purge_lines(step))

@@ -185,6 +185,11 @@ def plan() -> Schema:
             "attributes": _said(anything, "What its attributes will be, as far as known."),
             "attributes_unknown": _said(_list(_TEXT), "Attributes known after apply."),
             "create_first": _said(_FLAG, "A replacement is made before the old object goes."),
+            "demand": _said(
+                {"type": "object"},
+                "Where it runs and what it asks for, as far as anything is said: executor, cpu, "
+                "gpu, memory (bytes), timeout (seconds), attempts, backoff, retry_on, pools.",
+            ),
             "purge": _said(_or_null(purge), "What is deleted for good with it; null: nothing."),
             "deposed": _said(_TEXT, "Its folder, if an earlier replacement left it behind."),
         }

@@ -68,18 +68,35 @@ class Alarm:
 
 
 class ResourceError(Exception):
-    """Raise it for a failure the user can mend; name the argument at fault where there is one."""
+    """Raise it for a failure the user can mend; name the argument at fault where there is one.
 
-    def __init__(self, summary: str, detail: str, *, argument: str | None = None) -> None:
+    ``transient``: it may come off by itself if it is tried again (a service that was busy); a
+    stage with ``retry`` is.
+    """
+
+    def __init__(
+        self,
+        summary: str,
+        detail: str,
+        *,
+        argument: str | None = None,
+        transient: bool = False,
+    ) -> None:
         super().__init__(f"{summary}: {detail}")
         self.summary, self.detail, self.argument = summary, detail, argument
+        self.transient = transient
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_resource_error, (self.summary, self.detail, self.argument))
+        return (_resource_error, (self.summary, self.detail, self.argument, self.transient))
 
 
-def _resource_error(summary: str, detail: str, argument: str | None) -> ResourceError:
-    return ResourceError(summary, detail, argument=argument)
+def _resource_error(
+    summary: str,
+    detail: str,
+    argument: str | None,
+    transient: bool = False,  # noqa: FBT001, FBT002
+) -> ResourceError:
+    return ResourceError(summary, detail, argument=argument, transient=transient)
 
 
 class Resource(ABC, Generic[A, B]):

@@ -305,6 +305,11 @@ class Store(Protocol):
     def intent(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> None:
         """Journal that a side effect is about to happen."""
 
+    def submitted(
+        self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]
+    ) -> None:
+        """Journal what an engine knows the job by that was just handed to it."""
+
     def failed(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> None:
         """Journal that it did not come off."""
 

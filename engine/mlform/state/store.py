@@ -110,6 +110,12 @@ class SqlStore:
         """Journal that a side effect is about to happen."""
         self._note(lease, run, "intent", str(address), detail)
 
+    def submitted(
+        self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]
+    ) -> None:
+        """Journal what an engine knows the job by that was just handed to it."""
+        self._note(lease, run, "submitted", str(address), detail)
+
     def failed(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> None:
         """Journal that it did not come off."""
         self._note(lease, run, "failed", str(address), detail)

@@ -1,0 +1,50 @@
+"""How many steps run at once: by executor, by pool, by what the local machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import TypeVar
+
+from mlform.apply.walk import Room
+from mlform.demand import LOCAL, Capacity
+from mlform.plan import QUIET, Action, Plan, Step
+
+K = TypeVar("K", bound=Hashable)
+_CALLS_NOBODY = QUIET | {Action.REUSE, Action.FORGET, Action.DESTROY}
+_JOBS = 16
+"""How many jobs of one engine go on at once where its block does not say."""
+
+
+def room(plan: Plan, parallelism: int, machine: Capacity, step_of: Callable[[K], Step]) -> Room[K]:
+    """Return the room that the steps of a plan share; ``machine`` is what is here.
+
+    What is declared of the local executor stands for what the machine has.
+    """
+    lanes = {LOCAL: parallelism}
+    for name, declared in plan.executors.items():
+        if declared.type != LOCAL:
+            lanes[name] = max(1, declared.settings.get("jobs", _JOBS))
+    said = plan.executors[LOCAL].settings if LOCAL in plan.executors else {}
+    here = {**vars(machine), **said}
+    sizes: dict[str, float] = {f"lane {n}": number for n, number in lanes.items()}
+    sizes |= {f"pool {n}": slots for n, slots in plan.pools.items()}
+    sizes |= {n: size for n in ("cpu", "gpu", "memory") if (size := here.get(n)) is not None}
+
+    def lane(key: K) -> str:
+        step = step_of(key)
+        name = LOCAL if step.action in _CALLS_NOBODY else step.demand.executor
+        return f"lane {name if name in lanes else LOCAL}"
+
+    def takes(key: K) -> Mapping[str, float]:
+        step, demand = step_of(key), step_of(key).demand
+        found: dict[str, float] = {lane(key): 1}
+        if step.action in _CALLS_NOBODY:
+            return found
+        found |= {f"pool {n}": 1 for n in demand.pools}
+        if demand.executor == LOCAL:
+            asked = {"cpu": demand.cpu, "gpu": demand.gpu, "memory": demand.memory or 0}
+            # What is more than there is was refused; a smaller machine than then runs it alone.
+            found |= {n: min(a, sizes.get(n, a)) for n, a in asked.items() if a}
+        return found
+
+    return Room(sizes, takes, lane, sum(lanes.values()))

@@ -1,0 +1,59 @@
+"""Numbers, times and sizes as people write them; ``None`` for what is no such."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final
+
+from mlform.values import Value
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?")
+_POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def seconds(value: Value) -> float | None:
+    """Return the seconds of ``"30s"``, ``"5m"``, ``"2h"``, ``"1d"``; ``None`` if it is no time."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    return None if match is None else float(match[1]) * _SECONDS[match[2]]
+
+
+def size(value: Value) -> int | None:
+    """Return the bytes of ``"4GiB"``, ``"4Gi"``, ``"500MB"``; ``None`` if it is no size."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    unit = 1024 if match[3] else 1000
+    found = int(float(match[1]) * unit ** _POWERS[match[2]])
+    return found or None
+
+
+def number(value: Value) -> float | None:
+    """Return a number above 0."""
+    good = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    found = float(value) if good and isinstance(value, int | float | Decimal) else 0.0
+    return found if found > 0 else None
+
+
+def count(value: Value) -> int | None:
+    """Return a whole number, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    return int(value) if value >= 0 and value == int(value) else None
+
+
+def text(value: Value) -> str | None:
+    """Return a string that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def texts(value: Value) -> tuple[str, ...] | None:
+    """Return one such string or a list of them, each once."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        return None
+    found = [t for t in value if isinstance(t, str) and t]
+    return tuple(dict.fromkeys(found)) if len(found) == len(value) else None

@@ -1,0 +1,175 @@
+"""The folder of one attempt: the request, the log, the one result, the working folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from signal import Signals
+from typing import Any, Final
+
+from mlform.demand import size
+from mlform.execute.task import Failure, Result, Task
+
+_KEPT: Final = 5
+"""How many attempt folders of a resource stay, for their logs."""
+
+
+CLAIM: Final = "claim.json"
+"""Says which process carries out an attempt; written once."""
+
+
+class NotStartedError(Exception):
+    """The run never began."""
+
+
+def new_id() -> str:
+    """Return a name for an attempt that no other has; later ones sort behind earlier ones."""
+    return f"attempt-{time.time_ns() // 1000:017d}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt, by its folder."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """What it is called, here and by an engine."""
+        return self.folder.name
+
+    @property
+    def log(self) -> Path:
+        """Everything the run prints."""
+        return self.folder / "log.txt"
+
+    @property
+    def told(self) -> Path:
+        """What the run tells beside that, a line of JSON each."""
+        return self.folder / "messages.jsonl"
+
+    @property
+    def asked_to_stop(self) -> Path:
+        """Is there once the run is to end at its next checkpoint."""
+        return self.folder / "stop"
+
+    def request(self, task: Task) -> dict[str, Any]:
+        """Return what the process of this attempt is to do."""
+        context = {**task.context, "workdir": str(self.folder / "work")}
+        return {"task": {**asdict(task), "context": context}, "folder": str(self.folder)}
+
+    def write_request(self, task: Task) -> None:
+        """Leave the request in the folder: it may hold secrets, and goes once it is read."""
+        path = [entry or os.getcwd() for entry in sys.path]  # noqa: PTH109 - as sys.path has it
+        text = json.dumps({**self.request(task), "path": path})
+        with contextlib.suppress(FileNotFoundError):
+            self._request.unlink()
+        made = os.open(self._request, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(made, "w") as file:
+            file.write(text)
+
+    def drop_request(self) -> None:
+        """Take the request away, if nobody has read it."""
+        self._request.unlink(missing_ok=True)
+
+    @property
+    def _request(self) -> Path:
+        return self.folder / "request.json"
+
+    def ended(self) -> dict[str, Any] | None:
+        """Return the result that was written, ``None`` where there is none."""
+        try:
+            data: dict[str, Any] = json.loads((self.folder / "result.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return data
+
+    def result(self, how: str, *, killed: bool, seconds: float = 0.0) -> Result:
+        """Read the result; without one it is lost, and ``how`` says how the process ended."""
+        data = self.ended()
+        if data is None:
+            lost = f"{how} Its output is in {self.log}."
+            return Result(lost=lost, cancelled=killed, log=self.log, seconds=seconds)
+        rss = data.get("max_rss")
+        if data.get("cancelled"):
+            return Result(cancelled=True, log=self.log, seconds=seconds, max_rss=rss)
+        if "error" in data:
+            error = Failure(**data["error"])
+            return Result(error=error, log=self.log, seconds=seconds, max_rss=rss)
+        return Result(value=data["value"], log=self.log, seconds=seconds, max_rss=rss)
+
+    def tidy(self) -> None:
+        """Take away what only the run needed."""
+        shutil.rmtree(self.folder / "work", ignore_errors=True)
+
+
+def opened(base: Path, name: str = "") -> Attempt:
+    """Make the folder of a new attempt under ``base``, and clear old ones away.
+
+    The folder of one of that ``name`` is taken as it is.
+    """
+    folder = base / (name or new_id())
+    try:
+        if not folder.is_dir():
+            earlier = sorted(p for p in base.glob("attempt-*") if p.is_dir())
+            for old in earlier[: max(0, len(earlier) - _KEPT + 1)]:
+                shutil.rmtree(old, ignore_errors=True)
+        (folder / "work").mkdir(parents=True, exist_ok=True)
+        (folder / "log.txt").touch()
+        return Attempt(folder.resolve())
+    except OSError as error:
+        raise NotStartedError(f"Its folder {folder} cannot be made: {error.strerror}.") from None
+
+
+def succeeded(folder: Path) -> bool | None:
+    """Tell whether an attempt came off; ``None`` if it has no result."""
+    data = Attempt(folder).ended()
+    return None if data is None else "value" in data
+
+
+def write_once(folder: Path, result: Mapping[str, Any], *, durable: bool = False) -> bool:
+    """Write the result of an attempt; ``False`` if there is one already, which stands.
+
+    ``durable``: it is to outlive the machine, since nobody may be there to write it down elsewhere.
+    """
+    written = folder / f"result.json.{os.getpid()}"
+    with written.open("w", encoding="utf-8") as file:
+        json.dump(result, file)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    try:
+        # A link is made whole and never replaces: the first result of an attempt stands.
+        (folder / "result.json").hardlink_to(written)
+    except FileExistsError:
+        return False
+    finally:
+        written.unlink()
+    if durable:
+        directory = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    return True
+
+
+def how_ended(code: int, memory: int | None = None) -> str:
+    """Say how a process ended that left no result; ``code`` is negative for a signal."""
+    if code >= 0:
+        return f"The worker process ended with exit code {code} and left no result."
+    named = f"signal {-code} ({Signals(-code).name})"
+    said = f"The worker process was ended by {named} and left no result."
+    if memory is not None and -code in {Signals.SIGKILL, Signals.SIGABRT, Signals.SIGSEGV}:
+        return f"{said} Its resources allow it {size(memory)} of memory; it may have needed more."
+    if -code == Signals.SIGKILL:
+        said += " The system may have run out of memory."
+    return said

@@ -1,0 +1,174 @@
+"""Ray, through the REST interface of its jobs: no client library is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shlex
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from mlform.execute.engine import (
+    Handle,
+    Job,
+    RefusedError,
+    State,
+    Status,
+    UnreachableError,
+)
+from mlform.execute.limits import threads
+
+_PATIENCE: Final = 30.0
+"""Seconds that one answer may take."""
+_LOOK: Final = 0.2
+_NOT_FOUND: Final = 404
+_STATES: Final[Mapping[str, State]] = {
+    "PENDING": State.PENDING,
+    "RUNNING": State.RUNNING,
+    "SUCCEEDED": State.SUCCEEDED,
+    "FAILED": State.FAILED,
+    "STOPPED": State.LOST,
+}
+
+
+@dataclass(frozen=True)
+class RaySettings:
+    """Which cluster, and how to be let in."""
+
+    address: str = "http://127.0.0.1:8265"
+    token_file: str = ""
+    """A file with the cluster's token; empty: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray."""
+
+
+class RayEngine:
+    """Jobs by the Jobs API. The folder of the spec must be on a file system that all nodes see."""
+
+    def __init__(self, settings: RaySettings) -> None:
+        self._address = settings.address.rstrip("/")
+        self._token_file = settings.token_file
+
+    def submit(self, job: Job) -> Handle:
+        """Submit a job; Ray refuses a second one of the same id."""
+        demand = job.demand
+        asked: dict[str, Any] = {
+            "entrypoint": shlex.join(job.command),
+            "submission_id": job.id,
+            # The job itself does the work: what it reserves is what it declares.
+            "entrypoint_num_cpus": demand.cpu or 1,
+            "runtime_env": {"env_vars": {**threads(demand, {}), "PYTHONHASHSEED": "0"}},
+        }
+        if demand.gpu:
+            asked["entrypoint_num_gpus"] = demand.gpu
+        if demand.memory:
+            asked["entrypoint_memory"] = demand.memory
+        handle = {"job": job.id}
+        if self._info(handle) is not None:
+            return handle
+        try:
+            self._call("POST", "/api/jobs/", asked)
+        except _AnswerError as error:
+            if self._info(handle) is None:
+                raise RefusedError(str(error)) from None
+        return handle
+
+    def poll(self, handle: Handle) -> Status:
+        """Ask how a job is."""
+        try:
+            info = self._info(handle)
+        except (UnreachableError, RefusedError, _AnswerError) as error:
+            return Status(State.UNKNOWN, str(error))
+        if info is None:
+            return Status(State.LOST, "Ray does not know the job any more.")
+        why = str(info.get("message") or "")
+        return Status(_STATES.get(str(info.get("status")), State.UNKNOWN), f"Ray says: {why}")
+
+    def logs(self, handle: Handle) -> str:
+        """Return the end of what Ray kept of the output: what came before there was a log."""
+        with contextlib.suppress(UnreachableError, RefusedError, _AnswerError):
+            found = self._call("GET", f"{_path(handle)}/logs")
+            return str(found.get("logs") or "")[-2000:].strip()
+        return ""
+
+    def cancel(self, handle: Handle, grace: float) -> None:
+        """Stop it, and wait until Ray says that it is over."""
+        try:
+            info = self._info(handle)
+            if info is None or info.get("status") not in {"PENDING", "RUNNING"}:
+                return
+            self._call("POST", f"{_path(handle)}/stop")
+            # Ray asks with SIGTERM and forces after RAY_JOB_STOP_WAIT_TIME_S of its own.
+            deadline = time.monotonic() + grace + _PATIENCE
+            while time.monotonic() < deadline:
+                info = self._info(handle)
+                if info is None or info.get("status") not in {"PENDING", "RUNNING"}:
+                    return
+                time.sleep(_LOOK)
+        except _AnswerError as error:
+            raise UnreachableError(str(error)) from None
+        raise UnreachableError(f"job {handle['job']} is stopped and not over yet.")
+
+    def _info(self, handle: Handle) -> dict[str, Any] | None:
+        """Return what Ray says of a job, ``None`` if it knows none."""
+        try:
+            return self._call("GET", _path(handle))
+        except _AnswerError as error:
+            if error.code == _NOT_FOUND:
+                return None
+            raise
+
+    def _call(
+        self, method: str, path: str, given: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        if token := self._token():
+            headers["Authorization"] = f"Bearer {token}"
+        data = None if given is None else json.dumps(given).encode()
+        request = urllib.request.Request(  # noqa: S310 - the scheme is checked with the settings
+            f"{self._address}{path}", data, headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310
+                found: dict[str, Any] = json.loads(answer.read() or b"{}")
+                return found
+        except urllib.error.HTTPError as error:
+            text = error.read().decode(errors="replace").strip()
+            if error.code in {401, 403}:
+                raise RefusedError(
+                    f"{self._address} does not let us in ({error.code}). Give the cluster's token "
+                    "in token_file, RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH."
+                ) from None
+            if error.code in {502, 503, 504}:
+                raise UnreachableError(f"{self._address} answers {error.code}.") from None
+            last = text.splitlines()[-1] if text else str(error)
+            raise _AnswerError(error.code, last) from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise UnreachableError(f"{self._address}: {error}.") from None
+
+    def _token(self) -> str:
+        """Find the token where Ray itself looks for it."""
+        if not self._token_file and (token := os.environ.get("RAY_AUTH_TOKEN")):
+            return token.strip()
+        given = self._token_file or os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token"
+        with contextlib.suppress(OSError):
+            return Path(given).expanduser().read_text(encoding="ascii").strip()
+        return ""
+
+
+class _AnswerError(Exception):
+    """Ray answered, and not with what was asked for."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def _path(handle: Handle) -> str:
+    return f"/api/jobs/{quote(str(handle['job']))}"

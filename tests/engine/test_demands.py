@@ -1,0 +1,219 @@
+"""Where stages run, as specs say it: read, planned, carried out, taken up after a kill."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.engine.world import World
+from tests.execute.processes import alive, until
+
+from mlform.apply.walk import Room, walk
+from mlform.demand import Demand
+from mlform.diagnostics import DiagnosedError
+
+NODE = 'training_job "node" "a" {{\n{0}\n}}\n'
+
+
+def wrong(tmp_path, inside, settings_=""):
+    with pytest.raises(DiagnosedError) as raised:
+        World(tmp_path).plan(f"mlform {{\n{settings_}\n}}\n" + NODE.format(inside))
+    return [(d.summary, d.detail, d.subject) for d in raised.value.diagnostics.errors]
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ('executor = "clustr"', 'no executor "clustr". Did you mean "cluster"?'),
+        ('pool = "gpus"', 'no pool "gpus". Did you mean "gpu"?'),
+        ("resources { cpu = 0 }", "`cpu` is a number of cores above 0, not 0."),
+        ("resources { cpus = 1 }", 'no "cpus". Did you mean "cpu"?'),
+        ('resources { memory = "much" }', 'a size such as "16GiB", not "much"'),
+        ('timeout = "soon"', 'a time such as "90s"'),
+        ("retry { attempts = 0 }", "a whole number from 1 to 100"),
+        ('retry { on = ["lots"] }', "a list of lost, transient, timeout, error"),
+        (
+            'executor = "cluster"\nresources { memory = "65GiB" }',
+            'executor "cluster" has for one stage: memory = 65 GiB of 64 GiB',
+        ),
+        ("resources { cpu = 4096 }", "cpu = 4096 of"),
+    ],
+)
+def test_what_is_wrong_is_said_where_it_is_written(tmp_path, inside, said):
+    declared = 'executor "slurm" "cluster" { memory = "64GiB" }\npool "gpu" { slots = 1 }'
+    found = wrong(tmp_path, inside, declared)
+    assert [True for _, detail, at in found if said in detail and at.line > 4], found
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('executor "slrm" "x" {}', 'no executor "slrm". Did you mean "slurm"?'),
+        ('executor "slurm" "x" { partitio = "a" }', 'Did you mean "partition"?'),
+        ('executor "ray" "x" { address = "head" }', "an address such as"),
+        ('executor "slurm" "local" {}', "always there"),
+        ('pool "x" { slots = 0 }', "no slot"),
+        ('pool "x" {}\npool "x" {}', "already"),
+    ],
+)
+def test_what_is_wrong_with_an_executor(tmp_path, written, said):
+    assert any(said in detail for _, detail, _ in wrong(tmp_path, "", written))
+
+
+def test_changing_where_it_runs_runs_nothing(tmp_path):
+    world = World(tmp_path)
+    world.apply(NODE.format("value = 1"))
+    asks = 'value = 1\ntimeout = "2h"\nresources { cpu = 1 }\nretry { attempts = 3 }'
+    assert world.actions(NODE.format(asks)) == {}
+    step = world.plan(NODE.format(asks)).steps[0]
+    assert step.demand == Demand(cpu=1, timeout=7200, attempts=3)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=30),
+    st.integers(1, 4),
+)
+@settings(max_examples=25, deadline=None)
+def test_no_more_runs_at_once_than_there_is_room_for(asked, lanes):
+    """Each key takes CPUs (0 to 3 of 3) and holds a pool (0: none) of one slot."""
+    now, lock, wrong_ = {"cpu": 0, "pool 1": 0, "pool 2": 0, "lane": 0}, threading.Lock(), []
+    sizes = {"cpu": 3, "pool 1": 1, "pool 2": 1, "lane": lanes}
+
+    def takes(key):
+        cpu, pool = asked[key]
+        return {"lane": 1, "cpu": cpu} | ({f"pool {pool}": 1} if pool else {})
+
+    def run(key):
+        for sign in (1, -1):
+            with lock:
+                for name, amount in takes(key).items():
+                    now[name] += sign * amount
+                    if now[name] > sizes[name]:
+                        wrong_.append((key, name))
+        return True
+
+    room = Room(sizes, takes, lambda _key: "lane", 8)
+    needs = {k: frozenset() for k in range(len(asked))}
+    assert walk(needs, run, room=room, stop=threading.Event()) == set()
+    assert not wrong_
+
+
+PROVIDER = """
+import os, time
+from pathlib import Path
+from mlform.sdk import Arguments, Attributes, Provider, Resource, ResourceError
+
+
+class WaitArguments(Arguments):
+    text: str = ""
+
+
+class WaitAttributes(Attributes):
+    said: str
+
+
+class Wait(Resource[WaitArguments, WaitAttributes], kind="dataset", type="wait"):
+    def apply(self, ctx, new, old):
+        with (ctx.root / "runs").open("a") as file:
+            file.write(f"{os.getpid()}\\n")
+        if new.text.startswith("busy") and len((ctx.root / "runs").read_text().split()) < 3:
+            raise ResourceError("Busy", "not now", transient=True)
+        while new.text == "wait" and not (ctx.root / "go").exists():
+            ctx.checkpoint()
+            time.sleep(0.01)
+        return WaitAttributes(said=new.text)
+
+
+class Waits(Provider):
+    def resources(self):
+        return [Wait()]
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Runs ``mlform`` in a folder with a provider whose stage waits until it is told to go on."""
+    info = tmp_path / "lib" / "waits-1.dist-info"
+    info.mkdir(parents=True)
+    (tmp_path / "lib" / "waits.py").write_text(PROVIDER)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: waits\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[mlform.providers]\nwaits = waits:Waits\n")
+    path = os.pathsep.join([str(tmp_path / "lib"), *sys.path])
+
+    def start(*arguments, spec=None):
+        if spec is not None:
+            (tmp_path / "main.mlf.hcl").write_text(spec)
+        return subprocess.Popen(
+            [sys.executable, "-m", "mlform", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    yield start
+    (tmp_path / "go").touch()
+
+
+WAITS = 'mlform {{\n executor "process" "own" {{}}\n}}\ndataset "wait" "a" {{\n{0}\n}}\n'
+APPLY = ("apply", "-auto-approve")
+
+
+def ran(root):
+    return [int(p) for p in (root / "runs").read_text().split()]
+
+
+def test_a_killed_apply_leaves_its_job_to_the_next(program, tmp_path):
+    spec = WAITS.format('text = "wait"\nexecutor = "own"')
+    first = program(*APPLY, spec=spec)
+    until(lambda: (tmp_path / "runs").exists() or first.poll() is not None)
+    assert first.poll() is None, first.communicate()[0]
+    first.kill()
+    first.communicate()
+    assert alive(ran(tmp_path)[0])
+    second = program(*APPLY)
+    (tmp_path / "go").touch()
+    said, _ = second.communicate()
+    assert second.returncode == 0, said
+    assert len(ran(tmp_path)) == 1
+    plan = program("plan", "-detailed-exitcode")
+    assert plan.communicate()[0] and plan.returncode == 0
+
+
+def test_a_job_that_is_to_do_other_work_is_ended(program, tmp_path):
+    first = program(*APPLY, spec=WAITS.format('text = "wait"\nexecutor = "own"'))
+    until(lambda: (tmp_path / "runs").exists() or first.poll() is not None)
+    assert first.poll() is None, first.communicate()[0]
+    first.kill()
+    first.communicate()
+    second = program(*APPLY, spec=WAITS.format('text = "other"\nexecutor = "own"'))
+    said, _ = second.communicate()
+    assert second.returncode == 0, said
+    earlier, later = ran(tmp_path)
+    assert earlier != later
+    until(lambda: not alive(earlier))
+
+
+def test_what_is_transient_is_tried_again_and_an_error_is_not(program, tmp_path):
+    retry = 'text = "{0}"\nretry {{\n attempts = 3\n backoff = "1ms"\n}}'
+    done = program(*APPLY, spec=WAITS.format(retry.format("busy")))
+    said, _ = done.communicate()
+    assert done.returncode == 0, said
+    assert len(ran(tmp_path)) == 3
+    journal = list(Path(tmp_path / ".mlform" / "work").glob("*/attempt-*"))
+    assert len(journal) == 3, "each attempt has a folder of its own"
+
+
+def test_what_takes_too_long_is_stopped(program, tmp_path):
+    done = program(*APPLY, spec=WAITS.format('text = "wait"\ntimeout = "200ms"'))
+    said, _ = done.communicate()
+    assert done.returncode == 1
+    assert "Timed out" in said
+    assert "not done after 0.2 s" in said
+    runs = tmp_path / "runs"  # it may not even have come so far
+    until(lambda: not runs.exists() or not alive(ran(tmp_path)[0]))

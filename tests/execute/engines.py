@@ -1,0 +1,213 @@
+"""Each engine as a test sees it: how it is declared, and how parts of it are made to fail."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from tests.execute import slurm
+from tests.execute.processes import until
+
+from mlform.demand import Declared
+
+
+class Process:
+    name = "process"
+    environment: dict[str, str] = {}
+    declared = Declared("process", {"every": 0.1})
+    refuses = None
+
+    def start(self): ...
+
+    def stop(self): ...
+
+
+class Slurm:
+    name = "slurm"
+    missing = staticmethod(slurm.missing)
+    declared = Declared("slurm", {"every": 0.2})
+    refuses = ({"cpu": 999}, "Requested node configuration is not available")
+
+    def start(self):
+        place = Path(tempfile.mkdtemp(prefix="slurm-"))
+        self.cluster = slurm.Cluster(place)
+        self.cluster.start()
+        self.environment = self.cluster.environment
+
+    @contextlib.contextmanager
+    def out_of_reach(self):
+        # Asked to end, it saves what it knows; killed, it may forget that the job was started.
+        self.cluster.end("slurmctld", signal.SIGTERM)
+        yield
+        self.cluster.control()
+        self.cluster.idle()
+
+    def lose_node(self, pid):
+        """Take the daemons of the node away; what they started may go on for a while."""
+        stepd = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        self.cluster.end("slurmd")
+        os.kill(stepd, signal.SIGKILL)
+
+    def bring_node(self):
+        self.cluster.node()
+        self.cluster.idle()
+
+    def stop(self):
+        self.cluster.stop()
+
+
+class Ray:
+    name = "ray"
+    refuses = None
+
+    @staticmethod
+    def missing():
+        ray = Path(sys.executable).parent / "ray"
+        return "" if ray.exists() else "no ray: pip install --group ray"
+
+    def start(self):
+        self.place = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+        token = self.place / "token"
+        token.write_text("a-token-of-this-test-alone")
+        token.chmod(0o600)
+        self.environment = {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_JOB_STOP_WAIT_TIME_S": "1",
+        }
+        self.gcs, self.dashboard, *agents = (_free() for _ in range(8))
+        self.processes = {}
+        memory = ["--object-store-memory=80000000", f"--temp-dir={self.place}", "--block"]
+        self._launch(
+            "head",
+            "--head",
+            f"--port={self.gcs}",
+            "--node-ip-address=127.0.0.1",
+            "--num-cpus=0",
+            f"--dashboard-port={self.dashboard}",
+            f"--dashboard-agent-listen-port={agents[0]}",
+            f"--dashboard-agent-grpc-port={agents[1]}",
+            f"--metrics-export-port={agents[2]}",
+            *memory,
+        )
+        self.node = [
+            f"--address=127.0.0.1:{self.gcs}",
+            "--node-ip-address=127.0.0.1",
+            "--num-cpus=2",
+            f"--dashboard-agent-listen-port={agents[3]}",
+            f"--dashboard-agent-grpc-port={agents[4]}",
+            f"--metrics-export-port={agents[5]}",
+            *memory[:1],
+            "--block",
+        ]
+        until(lambda: _answers(self.dashboard), within=90)
+        self.bring_node()
+        self.proxy = Proxy(self.dashboard)
+        settings = {"address": f"http://127.0.0.1:{self.proxy.port}", "every": 0.2}
+        self.declared = Declared("ray", {**settings, "token_file": str(token)})
+
+    def bring_node(self):
+        self._launch("node", *self.node)
+
+    @contextlib.contextmanager
+    def out_of_reach(self):
+        self.proxy.up.clear()
+        yield
+        self.proxy.up.set()
+
+    def lose_node(self, pid):
+        self._kill("node")
+
+    def stop(self):
+        self.proxy.stop()
+        for name in list(self.processes):
+            self._kill(name)
+
+    def _launch(self, name, *arguments):
+        with (self.place / f"{name}.out").open("ab") as said:
+            self.processes[name] = subprocess.Popen(
+                [Path(sys.executable).parent / "ray", "start", *arguments],
+                env={**os.environ, **self.environment},
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+
+    def _kill(self, name):
+        """End one node: all that its command started, and nothing else on this machine."""
+        process = self.processes.pop(name)
+        below = _descendants(process.pid)
+        for pid in [process.pid, *below]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+class Proxy:
+    """Passes connections on while it is up; while it is not, nobody answers."""
+
+    def __init__(self, port):
+        self.target = port
+        self.up = threading.Event()
+        self.up.set()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def stop(self):
+        self.listener.close()
+
+    def _serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if not self.up.is_set():
+                client.close()
+                continue
+            server = socket.create_connection(("127.0.0.1", self.target))
+            for a, b in ((client, server), (server, client)):
+                threading.Thread(target=_pump, args=(a, b), daemon=True).start()
+
+
+def _pump(source, sink):
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            sink.sendall(data)
+    for sock in (source, sink):
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        sock.close()
+
+
+def _answers(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _descendants(pid):
+    found, parents = [], {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    waiting = [pid]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found += children
+        waiting += children
+    return found
+
+
+def _free():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
