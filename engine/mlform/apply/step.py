@@ -261,7 +261,7 @@ class Stepper:
                 offer,
                 "apply",
                 arguments.given,
-                None if record is None or not _same_type(record, offer) else record,
+                record if record is not None and record.type == offer.resource.type else None,
                 context,
                 self.report,
                 self.stop,
@@ -396,7 +396,3 @@ def _most(step: Step, offer: Offer) -> int:
     """Return how severe a step may come out, where the plan could not tell."""
     worse = step.action is Action.MAYBE and may_replace(offer.resource, step.arguments)
     return severity(Action.REPLACE if worse else step.action)
-
-
-def _same_type(record: Record, offer: Offer) -> bool:
-    return record.type == offer.resource.type

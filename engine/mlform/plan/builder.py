@@ -27,10 +27,12 @@ from mlform.plan.drift import differing
 from mlform.plan.given import Unplanned
 from mlform.plan.held import failing_gates, missing_handle, never_made
 from mlform.plan.imports import taken_over
+from mlform.plan.mentions import Mentions
 from mlform.plan.model import OPEN, QUIET, Action, Condition, Note, Output, Reason, Step
-from mlform.plan.notes import waiting
+from mlform.plan.notes import approval, waiting
 from mlform.plan.predicted import expected
 from mlform.plan.refusals import protect, refuse
+from mlform.plan.select import made_again
 from mlform.plan.why import traced
 from mlform.refresh import Observation
 from mlform.refresh.facets import overrides_uses
@@ -74,6 +76,7 @@ class Builder:
         self.conditions = Conditions(self.scope, self.deferrer, self.names, self.diagnostics)
         self.held: dict[str, tuple[str, ...]] = {}
         self.anew: set[str] = set()
+        self.mentions = Mentions(self.project, self.names, self.graph)
         resources = self.project.resources.items()
         first = [a for a, r in resources if r.lifecycle.create_before_destroy]
         self.create_first = self.graph.upstream(first)
@@ -155,7 +158,7 @@ class Builder:
         self.notes += waiting(address, seen)
         protect(resource, decision, self.diagnostics)
         code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
-        takes = {} if decision.action in QUIET else self._takes(resource)
+        takes = {} if decision.action in QUIET else self.mentions.takes(resource)
         needs = tuple(sorted(self.graph.needs[address]))
         return Step(
             address=address,
@@ -295,25 +298,8 @@ class Builder:
     def _waits_for(
         self, resource: ResourceConfig, name: str, values: Mapping[str, Value]
     ) -> tuple[str, ...]:
-        mentioned = self._mentioned(resource, name)
+        mentioned = self.mentions.of(resource, name)
         return tuple(str(a) for a in mentioned if str(a) in self.pending)
-
-    def _mentioned(self, resource: ResourceConfig, name: str) -> list[Address]:
-        """Return the instances that an argument takes values from."""
-        bound, here = frozenset(resource.bindings), self.names.of(resource.address)
-        written = resource.lifecycle.triggers if name == TRIGGERS else [resource.arguments[name]]
-        blocks = sorted({b for w in written for b in here.needed(w, bound)})
-        near = resource.address.module
-        needs = self.graph.needs[resource.address]
-        return [a for b in blocks for a in self.project.instances(b, near) if a in needs]
-
-    def _takes(self, resource: ResourceConfig) -> dict[str, tuple[str, ...]]:
-        """Return the resources that each argument mentions, of those that mention any."""
-        found = {}
-        for name in [*resource.arguments, *([TRIGGERS] if resource.lifecycle.triggers else [])]:
-            if mentioned := self._mentioned(resource, name):
-                found[name] = tuple(str(a) for a in mentioned)
-        return found
 
     def _decision(
         self,
@@ -331,7 +317,7 @@ class Builder:
         if blocked:
             return Decision(Action.HELD, tuple(Reason("held", text) for text in blocked))
         decision = decide(offered, facts, record, self.given.lookup)
-        again = self._again(resource.address, record) if facts.present else None
+        again = made_again(record, self.given.again) if facts.present else None
         if again is not None:
             action = Action.RUN if offered.reusable else Action.REPLACE
             reasons = (again, *decision.reasons)
@@ -372,23 +358,12 @@ class Builder:
         agreed = self.given.approved(address, subject)
         waits = decision.action is not Action.NO_OP
         if waits and (lacking := asks.missing(agreed)):
-            text = (
-                f"takes {lacking} more: save this plan with -out, have it approved with `mlform "
-                f"approve FILE -for {address}`, and apply it"
-            )
-            self.notes.append(Note("approval", str(address), text))
+            self.notes.append(approval(address, lacking))
         held = decision.action is Action.HELD and record is not None and bool(record.held)
         if not held or record is None or not approvals.enough_now(asks, record, agreed):
             return decision
         reason = Reason(approvals.WHAT, ", ".join(sorted({it.by for it in agreed})))
         return Decision(Action.DECIDE, (reason,), decision.key, decision.decision_key)
-
-    def _again(self, address: Address, record: Record | None) -> Reason | None:
-        if record is None:
-            return None
-        if tainted := record.receipt.get("tainted"):
-            return Reason("again", "tainted", after=tainted)
-        return Reason("again") if address in self.given.again else None
 
     def _see(
         self,

@@ -25,6 +25,15 @@ def waiting(address: Address, seen: Observation) -> list[Note]:
     return [Note("data waiting", str(address), text)]
 
 
+def approval(address: Address, lacking: object) -> Note:
+    """Say that a step waits to be approved, and how it is."""
+    text = (
+        f"takes {lacking} more: save this plan with -out, have it approved with `mlform "
+        f"approve FILE -for {address}`, and apply it"
+    )
+    return Note("approval", str(address), text)
+
+
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

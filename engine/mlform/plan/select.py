@@ -1,4 +1,4 @@
-"""What a plan is about: everything, or what ``-target`` and ``-exclude`` leave of it."""
+"""What the options of a plan choose: all or a part of it, and what is made again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from mlform.address import Address
 from mlform.graph import Graph
+from mlform.plan.model import Reason
+from mlform.state.model import Record
 
 
 def chosen(
@@ -14,6 +16,15 @@ def chosen(
     """Return the declared resources to plan: targets with what they need, but nothing excluded."""
     found = graph.upstream(targets) if targets else set(graph.needs)
     return found - graph.downstream(exclude)
+
+
+def made_again(record: Record | None, again: Collection[Address]) -> Reason | None:
+    """Say why what is recorded is made again whatever its key says; ``None`` if it is not."""
+    if record is None:
+        return None
+    if tainted := record.receipt.get("tainted"):
+        return Reason("again", "tainted", after=tainted)
+    return Reason("again") if record.address in again else None
 
 
 def left_out(graph: Graph, exclude: Collection[Address], within: set[Address]) -> dict[str, str]:

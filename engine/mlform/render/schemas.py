@@ -354,9 +354,7 @@ def events() -> Schema:
                 "purged": _or_null(_object({"objects": _WHOLE, "size": _WHOLE, "left": _WHOLE})),
                 "seconds": _said(number, "On the clock."),
                 "spent": _said(_map(number), "Seconds that each step took."),
-                "spared": _list(
-                    _object({"address": _TEXT, "cause": _TEXT, "seconds": number}),
-                ),
+                "spared": _list(_object({"address": _TEXT, "cause": _TEXT, "seconds": number})),
                 "warnings": _list(_object({"summary": _TEXT, "detail": _TEXT, "at": _TEXT})),
                 "outputs": {"type": "object"},
                 "output_changes": _map({"enum": ["add", "change", "remove"]}),
