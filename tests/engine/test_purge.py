@@ -64,6 +64,7 @@ def test_everything_a_resource_ever_made_goes(world: World) -> None:
     assert objects(world) == {"parity 0", "parity 1"}
     world.apply("", PURGE)
     assert objects(world) == set()
+    assert world.outcome.kept == []
     assert world.outcome.purged.objects == 2 and world.outcome.purged.size == 16
     store = world.session("").store
     [entry] = [e for e in store.journal() if e.operation == "purged"]

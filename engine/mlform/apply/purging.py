@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,9 +81,10 @@ def _forgotten(world: World, steps: Sequence[Step], goes: set[str]) -> list[str]
 
 def clear_folder(folder: Path) -> str:
     """Delete the folder of a resource; return in words what could not be deleted."""
-    with suppress(FileNotFoundError):
-        try:
-            shutil.rmtree(folder)
-        except OSError as error:
-            return f"its folder: {error.strerror or error} ({error.filename})"
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:  # it never had one
+        return ""
+    except OSError as error:
+        return f"its folder: {error.strerror or error} ({error.filename})"
     return ""
