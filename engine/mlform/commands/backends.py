@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from mlform.diagnostics import stop
 from mlform.lazy import replace
@@ -87,6 +86,8 @@ def _place(local: Path, known: Mapping[str, str | None]) -> Place:
 
 def without_password(url: str) -> str:
     """Return a URL without what nobody else may know."""
+    from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     netloc = f"{user.partition(':')[0]}{at}{host}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +81,8 @@ def delete(session: Session, name: str, *, force: bool) -> Standing:
     with _all(session) as workspaces:
         gone = workspaces.delete(name, force=force)
     if not gone.records:
+        import shutil
+
         from mlform.artifacts.roots import drop, roots
 
         blobs = session.artifacts.blobs
