@@ -55,7 +55,7 @@ def blown(kind: str, kills: int, seed: int, *, server: bool, no_fence: bool) -> 
 
 def main() -> None:
     """Carry out one storm."""
-    kind, kills, *more = sys.argv[1:]
+    kind, kills, *more = sys.argv[1:] or ("sqlite", "100")
     seeds = [int(word) for word in more if word.isdecimal()] or [1]
     found = blown(kind, int(kills), seeds[0], server="server" in more, no_fence="no_fence" in more)
     print(*sys.argv[1:], "|", found, flush=True)

@@ -152,6 +152,17 @@ def test_another_program_s_database(file, sql, explained):
         at(file).snapshot()
 
 
+def test_a_state_whose_table_cannot_be_found_is_no_new_one(filled, file, sql, explained):
+    filled.close()
+    sql("ALTER TABLE state RENAME TO stbte")
+    with explained(DAMAGED, "backup"):
+        at(file).snapshot()
+    with explained(DAMAGED, "backup"), at(file).lock("apply"):
+        pass
+    with explained(DAMAGED, "backup"):
+        at(file).verify()
+
+
 def test_a_folder_where_the_file_should_be(tmp_path, explained):
     with explained(UNUSABLE, str(tmp_path), "right to"):
         at(tmp_path).snapshot()

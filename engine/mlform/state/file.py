@@ -55,6 +55,7 @@ def snapshot(file: Path, workspace: str = NAME, cipher: Cipher = CLEAR) -> Snaps
             database.execute("BEGIN")
             tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'state'"
             if database.execute(tables).fetchone() is None:
+                check_blank(database.execute(TABLES).fetchone()[0])
                 return Snapshot("", 0, {}) if workspace == NAME else None
             found = database.execute("SELECT max(schema_version) FROM state").fetchone()[0]
             found = check_version(found)
@@ -105,6 +106,15 @@ def check_moved(moved: str | None) -> None:
             f"This state was moved to {moved}; what is here is its backup. Nothing was changed. "
             "Configure that backend, or move the state back with `mlform init -migrate-state`.",
         )
+
+
+TABLES: Final = "SELECT count(*) FROM sqlite_master"
+
+
+def check_blank(tables: object) -> None:
+    """Raise ``DiagnosedError`` if a file without a state has other tables: it is no new one."""
+    if tables:
+        raise damaged("It has tables, and none that says what state it is.")
 
 
 def check_version(found: object) -> int:

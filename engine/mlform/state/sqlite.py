@@ -18,7 +18,17 @@ from sqlalchemy.exc import DatabaseError
 from mlform.diagnostics import stop
 from mlform.failpoints import failpoint
 from mlform.state.database import Database
-from mlform.state.file import NAME, PATIENCE, SCHEMA, check_version, error_name, explained, lenient
+from mlform.state.file import (
+    NAME,
+    PATIENCE,
+    SCHEMA,
+    TABLES,
+    check_blank,
+    check_version,
+    error_name,
+    explained,
+    lenient,
+)
 from mlform.state.holder import Holder
 from mlform.state.model import LockedError
 from mlform.state.tables import STATE
@@ -68,6 +78,12 @@ class SqliteDatabase(Database):
                     return
             with self._as_of_now().reading() as migrated:
                 yield migrated
+
+    def _version(self, connection: Connection) -> object:
+        found = super()._version(connection)
+        if found is None:
+            check_blank(connection.exec_driver_sql(TABLES).scalar())
+        return found
 
     def compact(self) -> None:
         """Write the file anew: pages that were overwritten keep what stood in them."""
