@@ -23,6 +23,7 @@ def flips(lab: Lab, seed: int) -> None:
     copy = lab.copy(lab.root.with_name("flips"))
     session = copy.session()
     plan = session.plan(session.store.snapshot())
+    session.store.close()
     copy.apply()
     found, silent = disk.flips(copy, plan, FLIPS, seed)
     print(f"{FLIPS} flips, seed {seed}: {dict(sorted(found.items()))}", silent, flush=True)

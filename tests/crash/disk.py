@@ -93,13 +93,16 @@ def flips(lab: Lab, plan: Plan, number: int, seed: int) -> tuple[Counter[str], l
     In turn in the state, in objects and action entries of the store, and in a saved plan.
     """
     chance = random.Random(seed)  # noqa: S311 - the same bits every time
-    lab.session().store.close()
     local = lab.root / ".mlform"
+    assert not (local / "state.db-wal").exists(), "the one file is to hold everything"
     saved = lab.root / "saved.plan"
     saved.write_text(dump(plan))
     objects = sorted(p for p in (local / "store" / "objects").rglob("*") if p.is_file())
     actions = sorted(p for p in (local / "store" / "actions").rglob("*") if p.is_file())
-    whole = lab.session().store.snapshot()
+    store = lab.session().store
+    whole = store.snapshot()
+    assert store.verify() == [], "what is whole is called whole"
+    store.close()
     found, silent = Counter[str](), []
     for turn in range(number):
         kind = ("state", "object", "action", "plan")[turn % 4]
@@ -268,11 +271,22 @@ def unsettled() -> None:
 
 def lax() -> None:
     """SQLite waits for checkpoints alone."""
-    from sqlalchemy import Engine, event
+    from sqlalchemy import event
 
-    @event.listens_for(Engine, "connect", insert=False)
-    def _connect(connection: Any, _record: object) -> None:
-        connection.execute("PRAGMA synchronous = NORMAL")
+    from mlform.state import sqlite
+
+    opened = sqlite._open
+
+    def open_(*args: Any) -> Any:
+        engine = opened(*args)
+
+        @event.listens_for(engine, "connect")
+        def _connect(connection: Any, _record: object) -> None:
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+        return engine
+
+    sqlite._open = open_
 
 
 def folders_unsettled() -> None:

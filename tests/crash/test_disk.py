@@ -34,6 +34,7 @@ def test_no_bit_flips_in_silence(lab: Lab) -> None:
     copy = lab.copy(lab.root.with_name("flips"))
     session = copy.session()
     plan = session.plan(session.store.snapshot())
+    session.store.close()
     copy.apply()
     found, silent = disk.flips(copy, plan, 120, seed=4)
     assert silent == []
