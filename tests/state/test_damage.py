@@ -152,6 +152,7 @@ def test_another_program_s_database(file, sql, explained):
         at(file).snapshot()
 
 
+@in_a_file
 def test_a_state_whose_table_cannot_be_found_is_no_new_one(filled, file, sql, explained):
     filled.close()
     sql("ALTER TABLE state RENAME TO stbte")
