@@ -38,6 +38,7 @@ SelectTypeParameters=CR_Core
 ReturnToService=2
 SlurmdTimeout=5
 KillWait=2
+EnforcePartLimits=ALL
 MessageTimeout=2
 MinJobAge=300
 SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0
