@@ -33,6 +33,7 @@ from mlform.plan.notes import approval, waiting
 from mlform.plan.predicted import expected
 from mlform.plan.refusals import protect, refuse
 from mlform.plan.select import made_again
+from mlform.plan.stayed import Stayed
 from mlform.plan.why import traced
 from mlform.refresh import Observation
 from mlform.refresh.facets import overrides_uses
@@ -77,6 +78,7 @@ class Builder:
         self.held: dict[str, tuple[str, ...]] = {}
         self.anew: set[str] = set()
         self.mentions = Mentions(self.project, self.names, self.graph)
+        self.stayed = Stayed(self.project, self.snapshot, self.recorded)
         resources = self.project.resources.items()
         first = [a for a, r in resources if r.lifecycle.create_before_destroy]
         self.create_first = self.graph.upstream(first)
@@ -284,7 +286,7 @@ class Builder:
         return Facts(
             arguments={n: v for n, v in arguments.data.items() if n not in arguments.open},
             open=open_,
-            by_record=seen.asked.worth(open_) if seen.asked else {},
+            by_record=self.stayed.worth(resource, seen.asked, open_),
             parts=seen.used,
             code={n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()},
             environment=seen.environment,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from mlform.address import Address
@@ -45,11 +45,6 @@ class Asked:
 
     values: Mapping[str, Value]
     wanted: Wanted
-
-    def worth(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return what some of them are worth, as plain data, as far as that is known."""
-        known = self.wanted.data.keys() - self.wanted.open
-        return {n: self.wanted.data[n] for n in names if n in known}
 
 
 @dataclass(frozen=True)
