@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
+from mlform.address import Address
 from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.refresh.model import Asked
+from mlform.refresh.observe import recorded_values
 from mlform.refresh.recorded import Recorded
-from mlform.refresh.scope import Scope
 from mlform.refresh.world import wanted
 from mlform.state.model import Snapshot
+from mlform.values import Value
 
 
 class Stayed:
@@ -28,11 +30,11 @@ class Stayed:
         if not names or resource.address not in self.snapshot.records:
             return {}
         if asked is None:
-            values = self._scope.arguments(resource)
+            values = self._values[resource.address]
             asked = Asked(values, wanted(resource.offer.resource, values, self.recorded.full))
         known = asked.wanted.data.keys() - asked.wanted.open
         return {n: asked.wanted.data[n] for n in names if n in known}
 
     @cached_property
-    def _scope(self) -> Scope:
-        return Scope(self.project, self.snapshot, Diagnostics())
+    def _values(self) -> Mapping[Address, Mapping[str, Value]]:
+        return recorded_values(self.project, self.snapshot, Diagnostics())
