@@ -7,7 +7,7 @@ from tests.engine.world import World
 
 from mlform.apply import Failed, Finished, Held, Skipped
 from mlform.commands.applying import check_current
-from mlform.commands.session import PlanOptions
+from mlform.commands.options import PlanOptions
 from mlform.commands.tainting import taint
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import Action, dump, parse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.engine.world import World
 
-from mlform.commands.session import PlanOptions
+from mlform.commands.options import PlanOptions
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import dump, parse
 from mlform.render.plan import plan as as_text

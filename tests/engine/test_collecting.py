@@ -10,7 +10,8 @@ import pytest
 from tests.engine.world import World
 
 from mlform.artifacts import LocalStore
-from mlform.commands.session import PlanOptions, Session
+from mlform.commands.options import PlanOptions
+from mlform.commands.session import Session
 from mlform.commands.storing import collect, users, verify
 from mlform.diagnostics import DiagnosedError
 

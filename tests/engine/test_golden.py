@@ -19,8 +19,9 @@ from jsonschema import Draft202012Validator
 from tests.engine.world import TARGET, World
 
 from mlform.commands.explaining import ordered
+from mlform.commands.options import PlanOptions
 from mlform.commands.queries import validate
-from mlform.commands.session import PlanOptions, Session
+from mlform.commands.session import Session
 from mlform.config import Given
 from mlform.diagnostics import DiagnosedError, Diagnostic
 from mlform.plan import Plan, Step, dump, parse

@@ -8,7 +8,7 @@ from tests.engine.world import World
 from mlform.apply import Imported
 from mlform.commands.asking import why
 from mlform.commands.importing import take
-from mlform.commands.session import PlanOptions
+from mlform.commands.options import PlanOptions
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import dump, parse
 from mlform.render.document import plan as document

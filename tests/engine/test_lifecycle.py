@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.engine.lab import OUTSIDE, Thing, ThingArguments, World
 
-from mlform.commands.session import PlanOptions
+from mlform.commands.options import PlanOptions
 from mlform.plan import OPEN
 from mlform.plan.codec import dump
 from mlform.values import concealed

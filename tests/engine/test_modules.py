@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.engine.world import World
 
-from mlform.commands.session import PlanOptions
+from mlform.commands.options import PlanOptions
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import dump, parse
 

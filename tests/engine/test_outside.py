@@ -13,7 +13,8 @@ from tests.engine.world import World
 from mlform.apply import Adopted
 from mlform.cli import watching
 from mlform.commands.asking import why
-from mlform.commands.session import PlanOptions, Session
+from mlform.commands.options import PlanOptions
+from mlform.commands.session import Session
 from mlform.diagnostics import DiagnosedError
 from mlform.files import keep, kept
 from mlform.plan import Plan, dump, parse

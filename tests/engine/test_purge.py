@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.engine.world import World
 
-from mlform.commands.session import PlanOptions
+from mlform.commands.options import PlanOptions
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import dump, parse
 from mlform.render.document import plan as document

@@ -13,7 +13,7 @@ from tests.engine.world import World
 
 from mlform.address import Address
 from mlform.commands.asking import why, why_not
-from mlform.commands.session import PlanOptions
+from mlform.commands.options import PlanOptions
 from mlform.commands.tainting import taint
 from mlform.diagnostics import DiagnosedError
 from mlform.plan.why import Link, explain

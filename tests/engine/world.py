@@ -12,7 +12,9 @@ from mlform.apply import Event, Finished, Outcome
 from mlform.apply import apply as carry_out
 from mlform.apply.run import World as Applying
 from mlform.commands.holding import telling
-from mlform.commands.session import PlanOptions, Session, new_run
+from mlform.commands.options import PlanOptions
+from mlform.commands.provenance import new_run
+from mlform.commands.session import Session
 from mlform.config import Given
 from mlform.execute import Message, Partial, Result, Task
 from mlform.execute.call import call

@@ -34,7 +34,8 @@ from mlform.refresh.recorded import Recorded
 from mlform.registry import Registry
 from mlform.sdk import Approval, CancelledError
 from mlform.state.codec import parse_record
-from mlform.state.model import Entry, Lease, LostLeaseError, Record, Snapshot, Store
+from mlform.state.lease import Lease, LostLeaseError
+from mlform.state.model import Entry, Record, Snapshot, Store
 from mlform.values import Value, conceal, handles, is_known, plain
 
 

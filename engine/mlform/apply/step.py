@@ -78,7 +78,7 @@ class Stepper:
         record = self.records.now.get(step.address)
         anew = step.action is Action.REPLACE
         known = None if anew else record
-        if never := never_made(step.refers_to, self.outcome.held, self.records.now):
+        if never := never_made(step.refers_to, set(map(str, self.outcome.held)), self.records.now):
             return tuple(never)
         roots = self.settler.resources(step.refers_to)
         self._hold_to("precondition", step, step.before, roots)

@@ -144,9 +144,9 @@ def plan(
     var_file: opt.VarFile = None,
 ) -> None:
     """Show what apply would do, and why. Changes nothing."""
+    from mlform.commands.options import PlanOptions
     from mlform.commands.planfile import written
     from mlform.commands.queries import plan as make
-    from mlform.commands.session import PlanOptions
     from mlform.files import write_file
 
     session = opt.open_session(directory, var, var_file)
@@ -205,8 +205,8 @@ def apply(
 ) -> None:
     """Plan, ask, and do it; or carry out a saved plan."""
     from mlform.commands.applying import apply as carry_out
+    from mlform.commands.options import PlanOptions
     from mlform.commands.planfile import saved_plan
-    from mlform.commands.session import PlanOptions
 
     session = opt.open_session(directory, var, var_file, lock_timeout)
     with explained(session, as_json=json, lines=True):
@@ -248,7 +248,7 @@ def destroy(
     Data at their sources are left alone.
     """
     from mlform.commands.applying import apply as carry_out
-    from mlform.commands.session import PlanOptions
+    from mlform.commands.options import PlanOptions
 
     session = opt.open_session(directory, var, var_file, lock_timeout)
     with explained(session, as_json=json, lines=True):
@@ -312,22 +312,6 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
         raise typer.Exit(1)
     if applied.outcome.held:
         raise typer.Exit(3)
-
-
-@app.command("force-unlock")
-def force_unlock(
-    lease: Annotated[str, typer.Argument(help="The lease that the error about the lock names.")],
-    directory: opt.Directory = opt.HERE,
-) -> None:
-    """Take the lock from a holder that cannot give it back (another host that died)."""
-    from mlform.diagnostics import stop
-
-    session = opt.open_session(directory)
-    with explained(session):
-        if not session.store.break_lock(lease):
-            detail = f"{lease} does not hold the lock. The error about the lock names who does."
-            raise stop("No such lease", detail)
-        say(f"Lease {lease} is broken: whatever it still writes is refused.\n")
 
 
 @app.command()

@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from mlform.commands.session import Session
-    from mlform.state.model import Lease
+    from mlform.state.lease import Lease
 
 Directory = Annotated[
     Path, typer.Option("--chdir", "-C", help="The folder of the spec.", show_default=False)
@@ -153,7 +153,7 @@ def open_session(
 
 def _waiting(holder: Lease) -> None:
     """Say whom a command waits for; on standard error, where it disturbs nobody."""
-    from mlform.state.model import LockedError
+    from mlform.state.lease import LockedError
 
     sys.stderr.write(f"Waiting for the lock. {LockedError(holder)}\n")
     sys.stderr.flush()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlform.apply import Event, Reporter
     from mlform.commands.session import Session
     from mlform.plan import Plan
-    from mlform.state.model import Lease
+    from mlform.state.lease import Lease
 
 _writing = threading.Lock()
 
@@ -77,7 +77,7 @@ def explained(session: Session, *, as_json: bool = False, lines: bool = False) -
     Of a command that writes JSON, those of one that writes it in ``lines``: another's document
     has them, if they belong there.
     """
-    from mlform.state.model import LockedError, LostLeaseError
+    from mlform.state.lease import LockedError, LostLeaseError
 
     try:
         yield

@@ -1,4 +1,4 @@
-"""``mlform workspace``: several states of one spec."""
+"""Several states of one spec, and the lock of each: ``workspace``, ``force-unlock``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     workspaces.command()(select)
     workspaces.command()(delete)
     app.add_typer(workspaces, name="workspace")
+    app.command("force-unlock")(force_unlock)
 
 
 def list_(
@@ -100,3 +101,18 @@ def delete(
         gone = drop(session, name, force=force)
         left = f" {gone.records} resource(s) are left as they are." if gone.records else ""
         say(f'Deleted workspace "{name}".{left}\n')
+
+
+def force_unlock(
+    lease: Annotated[str, typer.Argument(help="The lease that the error about the lock names.")],
+    directory: opt.Directory = opt.HERE,
+) -> None:
+    """Take the lock from a holder that cannot give it back (another host that died)."""
+    from mlform.diagnostics import stop
+
+    session = opt.open_session(directory)
+    with explained(session):
+        if not session.store.break_lock(lease):
+            detail = f"{lease} does not hold the lock. The error about the lock names who does."
+            raise stop("No such lease", detail)
+        say(f"Lease {lease} is broken: whatever it still writes is refused.\n")

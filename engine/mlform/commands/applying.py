@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mlform.commands.current import check_current
-from mlform.commands.session import PlanOptions, Session
+from mlform.commands.options import PlanOptions
+from mlform.commands.session import Session
 from mlform.lazy import dataclass, field
 from mlform.values import concealed, is_sensitive
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from mlform.apply import Outcome, Reporter
     from mlform.plan import Plan
     from mlform.registry import Offer
-    from mlform.state.model import Lease, Snapshot
+    from mlform.state.lease import Lease
+    from mlform.state.model import Snapshot
     from mlform.values import Value
 
 
@@ -117,7 +119,7 @@ def carry_out(
 def _announce(session: Session, plan: Plan, lease: Lease, parallelism: int) -> None:
     """Tell whoever is refused the lock meanwhile what this does, and how long by estimate."""
     from mlform.plan.times import times
-    from mlform.state.model import Work
+    from mlform.state.lease import Work
 
     if plan.empty:
         return

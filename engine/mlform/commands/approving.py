@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mlform.commands.session import Session, authors, new_run
+from mlform.commands.provenance import authors, new_run
+from mlform.commands.session import Session
 from mlform.diagnostics import did_you_mean, stop
 from mlform.lazy import dataclass
 from mlform.sdk import Approval

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlform.commands.session import Session, new_run
+from mlform.commands.provenance import new_run
+from mlform.commands.session import Session
 
 
 def encrypt(session: Session) -> tuple[int, bool]:

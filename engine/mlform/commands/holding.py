@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from mlform.commands.session import Session, provenance
+from mlform.commands.provenance import provenance
+from mlform.commands.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from mlform.commands.session import PlanOptions, Session, provenance
+from mlform.commands.options import PlanOptions
+from mlform.commands.provenance import provenance
+from mlform.commands.session import Session
 from mlform.commands.working import workers
 from mlform.diagnostics import did_you_mean, stop
 from mlform.lazy import dataclass, replace

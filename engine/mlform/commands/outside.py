@@ -6,7 +6,8 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from mlform.commands.session import PlanOptions, Session
+from mlform.commands.options import PlanOptions
+from mlform.commands.session import Session
 from mlform.diagnostics import stop
 from mlform.lazy import dataclass, field
 

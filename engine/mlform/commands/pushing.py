@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlform.commands.holding import telling
-from mlform.commands.session import Session, new_run, provenance
+from mlform.commands.provenance import new_run, provenance
+from mlform.commands.session import Session
 from mlform.diagnostics import stop
 from mlform.state.differences import Past, Pushed, compared
 from mlform.state.document import Document, dump, parse

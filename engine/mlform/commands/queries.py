@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlform.address import Address
 from mlform.commands.checking import check
-from mlform.commands.session import PlanOptions, Session
+from mlform.commands.options import PlanOptions
+from mlform.commands.session import Session
 from mlform.diagnostics import DiagnosedError, did_you_mean, stop
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlform.address import Address
 from mlform.commands.applying import Applied, apply
-from mlform.commands.session import Session, new_run
+from mlform.commands.provenance import new_run
+from mlform.commands.session import Session
 from mlform.commands.working import at_work
 from mlform.diagnostics import DiagnosedError, did_you_mean, stop
 from mlform.lazy import dataclass

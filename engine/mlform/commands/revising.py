@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlform.address import Address
+from mlform.commands.provenance import new_run, provenance
 from mlform.commands.queries import not_recorded
-from mlform.commands.session import Session, new_run, provenance
+from mlform.commands.session import Session
 from mlform.diagnostics import did_you_mean, stop
 from mlform.refresh.moves import moved_pins, placed, rename
 from mlform.refresh.pins import read_pins, write_pins

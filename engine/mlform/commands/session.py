@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from mlform.address import Address
 from mlform.commands.checking import check
+from mlform.commands.options import PlanOptions, named
 from mlform.commands.sizing import refuse_oversized
 from mlform.config import Given, Names, Project, Settings, Sources, load, settings
-from mlform.diagnostics import DiagnosedError, Diagnostics, did_you_mean, stop
+from mlform.diagnostics import DiagnosedError, Diagnostics, stop
 from mlform.lazy import dataclass, field, replace
 from mlform.registry import Registry
 from mlform.values import Value, is_sensitive
 
 if TYPE_CHECKING:
     from mlform.artifacts import LocalStore
-    from mlform.config import Import
     from mlform.config.model import Approver
     from mlform.config.store import StoreSettings
     from mlform.graph import Graph
@@ -34,35 +32,13 @@ if TYPE_CHECKING:
     from mlform.refresh.pins import Pin
     from mlform.refresh.results import Results
     from mlform.refresh.scope import Scope
-    from mlform.state.model import Lease, Realisation, Snapshot, Store
+    from mlform.state.lease import Lease
+    from mlform.state.model import Realisation, Snapshot, Store
     from mlform.state.place import Place
     from mlform.state.sealed import Cipher
 
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})")
-
-
-@dataclass(frozen=True)
-class PlanOptions:
-    """What a user may say about planning."""
-
-    targets: Sequence[str] = ()
-    refresh: bool | Literal["stale"] = True
-    """Whether to look at what was made; ``stale``: where the last look is too old."""
-    destroy: bool = False
-    as_of: str | None = None
-    exclude: Sequence[str] = ()
-    replace: Sequence[str] = ()
-    refresh_only: bool = False
-    """Plan no more than to record what is out there."""
-    adopt: Sequence[str] = ()
-    revert: Sequence[str] = ()
-    imports: Sequence[Import] | None = None
-    """What to import instead of what the spec's ``import`` blocks say."""
-    purge: bool = False
-    """Delete the data of what leaves, as far as nothing that serves was made from them."""
-    generate: Path | None = None
-    """Where to write blocks for imports that have none."""
 
 
 @dataclass
@@ -413,73 +389,10 @@ class Session:
     def targets(self, texts: Sequence[str], snapshot: Snapshot) -> list[Address]:
         """Return the instances that ``-target`` options name. Raises where one names nothing."""
         project, _ = self.configured
-        known = {*project.resources, *snapshot.records}
-        found: list[Address] = []
-        for text in texts:
-            chosen = [a for a in sorted(known) if a.within(text)]
-            if not chosen:
-                detail = (
-                    f"There is no {text} in the spec or the state."
-                    f"{did_you_mean(text, map(str, sorted(known)))} An address is written "
-                    "KIND.NAME or module.NAME, with an instance key if need be."
-                )
-                raise stop("Invalid target", detail)
-            found += chosen
-        return found
+        return named(texts, {*project.resources, *snapshot.records})
 
     @property
     def secrets(self) -> Mapping[str, Value]:
         """The sensitive variables, in clear: for providers' eyes only."""
         variables = self.configured[0].variables
         return {n: v for n, v in variables.items() if is_sensitive(v)}
-
-
-def new_run() -> str:
-    """Return the name of a run: time-ordered, and unlike any other."""
-    return f"r-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def provenance(root: Path) -> dict[str, Any]:
-    """Return who applies, when, and from which commit."""
-    import socket
-
-    found: dict[str, Any] = {
-        "by": f"{_user()}@{socket.gethostname()}",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    if commit := _git(root, "rev-parse", "HEAD"):
-        found["commit"] = commit
-        found["dirty"] = bool(_git(root, "status", "--porcelain", "--", "."))
-    return found
-
-
-def authors(root: Path, *, applying: bool = False) -> list[str]:
-    """Return who wrote the last change of a spec, by name and address, and who runs this."""
-    committed = _git(root, "log", "-1", "--format=%an%n%ae", "--", ".").splitlines()
-    return [*committed, *([_user()] if applying else [])]
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
-
-
-def _git(root: Path, *arguments: str) -> str:
-    import subprocess
-
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words
-            ["git", *arguments],  # noqa: S607 - whichever git the user has
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

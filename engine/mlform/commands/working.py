@@ -11,7 +11,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from mlform.commands.holding import telling
-from mlform.commands.session import Session, new_run, provenance
+from mlform.commands.provenance import new_run, provenance
+from mlform.commands.session import Session
 
 if TYPE_CHECKING:
     from mlform.address import Address
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from mlform.execute import Executor
     from mlform.registry import Offer
     from mlform.sdk import Approval
-    from mlform.state.model import Entry, Lease
+    from mlform.state.lease import Lease
+    from mlform.state.model import Entry
     from mlform.values import Value
 
 
@@ -52,7 +54,7 @@ def at_work(
     """Give what one run carries out its work with, and the flag that Ctrl-C sets."""
     from mlform.apply import World
     from mlform.execute import Executors
-    from mlform.state.model import LostLeaseError
+    from mlform.state.lease import LostLeaseError
 
     session.own.mkdir(parents=True, exist_ok=True)
     stopping = threading.Event()

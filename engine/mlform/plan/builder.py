@@ -79,8 +79,7 @@ class Builder:
         self.anew: set[str] = set()
         self.mentions = Mentions(self.project, self.names, self.graph)
         self.stayed = Stayed(self.project, self.snapshot, self.recorded)
-        resources = self.project.resources.items()
-        first = [a for a, r in resources if r.lifecycle.create_before_destroy]
+        first = [a for a, r in self.project.resources.items() if r.lifecycle.create_before_destroy]
         self.create_first = self.graph.upstream(first)
 
     def defers(self, resource: ResourceConfig) -> bool:
@@ -215,8 +214,8 @@ class Builder:
         if stays and (kept := adopted(offered, facts, record)):
             revived = {n: self.recorded.revive(v) for n, v in kept.items()}
             arguments = wanted(offered, {**values, **revived})
-        seen_ = seen.attributes
-        return expected(resource, arguments, decision, record, seen_, self.diagnostics, stays=stays)
+        known = decision, record, seen.attributes, self.diagnostics
+        return expected(resource, arguments, *known, stays=stays)
 
     def _adopting(
         self, resource: ResourceConfig, values: Mapping[str, Value], facts: Facts, seen: Observation
@@ -314,8 +313,7 @@ class Builder:
         upstream = sorted(self.graph.needs[resource.address])
         blocked = failing_gates(offered, values)
         blocked = blocked or missing_handle(offered, facts, upstream, self.held)
-        held = {a for a in upstream if str(a) in self.held}
-        blocked = blocked or never_made(upstream, held, self.snapshot.records)
+        blocked = blocked or never_made(upstream, self.held, self.snapshot.records)
         if blocked:
             return Decision(Action.HELD, tuple(Reason("held", text) for text in blocked))
         decision = decide(offered, facts, record, self.given.lookup)

@@ -27,10 +27,12 @@ def _failed(handle: Handle) -> bool:
 
 
 def never_made(
-    upstream: Iterable[Address], held: Container[Address], recorded: Container[Address]
+    upstream: Iterable[Address], held: Container[str], recorded: Container[Address]
 ) -> list[str]:
     """Return the reasons to hold a step since something it needs is held, and is not there."""
-    return [f"{a} is held and was never made" for a in upstream if a in held and a not in recorded]
+    return [
+        f"{a} is held and was never made" for a in upstream if str(a) in held and a not in recorded
+    ]
 
 
 def missing_handle(

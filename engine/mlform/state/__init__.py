@@ -3,19 +3,16 @@
 Only the types are here; the database behind them is ``mlform.state.store``, loaded when needed.
 """
 
+from mlform.state.lease import Lease, LockedError, LostLeaseError, Work
 from mlform.state.model import (
     AlarmEvent,
     Entry,
-    Lease,
-    LockedError,
-    LostLeaseError,
     Realisation,
     Record,
     Revision,
     Snapshot,
     Spent,
     Store,
-    Work,
     damaged,
 )
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlform.lazy import dataclass
-from mlform.state.model import Lease, Work, damaged
+from mlform.state.lease import Lease, Work
+from mlform.state.model import damaged
 
 
 @dataclass(frozen=True)

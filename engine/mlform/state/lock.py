@@ -16,7 +16,7 @@ from mlform.state import journal
 from mlform.state.database import Database, patient
 from mlform.state.file import check_moved
 from mlform.state.holder import Holder
-from mlform.state.model import Lease, LockedError, LostLeaseError, Work
+from mlform.state.lease import Lease, LockedError, LostLeaseError, Work
 from mlform.state.tables import STATE, ours, state_row
 
 TTL: Final = 60.0

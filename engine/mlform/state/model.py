@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import chain, count
-from threading import Event
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from mlform.address import Address
 from mlform.diagnostics import stop
 from mlform.lazy import dataclass, field
+from mlform.state.lease import Lease, Work
 from mlform.values import Handle
 
 
@@ -102,55 +101,6 @@ class Realisation:
     receipt: Mapping[str, Any]
 
 
-_NAMED: Final = 20
-"""So many resources are named to who waits for the lock; of the others, how many."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a lease is held for: which resources, and until when by estimate (``None``: unknown)."""
-
-    resources: tuple[str, ...] = ()
-    until: datetime | None = None
-    more: int = 0
-    """How many resources there are beside those named."""
-
-    @classmethod
-    def of(cls, resources: Sequence[str], until: datetime | None) -> Work:
-        """Return it for any number of resources."""
-        return cls(tuple(resources[:_NAMED]), until, max(0, len(resources) - _NAMED))
-
-    @classmethod
-    def parse(cls, text: str | None) -> Work:
-        """Read it back; nothing where it cannot be read, for it only informs."""
-        try:
-            data = json.loads(text or "{}")
-            until = data.get("until")
-            named = tuple(map(str, data.get("resources", ())))
-            return cls(named, until and datetime.fromisoformat(until), int(data.get("more", 0)))
-        except (ValueError, TypeError, AttributeError):
-            return cls()
-
-    def dump(self) -> str:
-        """Write it."""
-        return json.dumps(self.as_data())
-
-    def as_data(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        until = None if self.until is None else self.until.isoformat(timespec="seconds")
-        return {"resources": list(self.resources), "more": self.more, "until": until}
-
-    def __str__(self) -> str:
-        """Return it in words, ready to follow another sentence; empty where nothing is known."""
-        words = ""
-        if self.resources:
-            more = f" and {self.more} more" if self.more else ""
-            words += f" It is working on {', '.join(self.resources)}{more}."
-        if self.until is not None:
-            words += f" By estimate it takes until {self.until:%Y-%m-%d %H:%M:%S %Z}".rstrip() + "."
-        return words
-
-
 @dataclass(frozen=True)
 class Revision:
     """What is changed by hand in a state: nothing is made or destroyed by it.
@@ -164,64 +114,6 @@ class Revision:
     records: Mapping[Address, Record | None]
     outputs: Mapping[str, Any] | None = None
     serial: int = 0
-
-
-@dataclass(frozen=True)
-class Lease:
-    """The right to write, as of one moment. Every write checks ``fence``."""
-
-    id: str
-    fence: int
-    owner: str
-    """``user@host``."""
-    pid: int
-    operation: str
-    since: datetime
-    work: Work = field(default_factory=Work, compare=False)
-    lost: Event = field(default_factory=Event, compare=False, repr=False)
-    """Set once it is known that another has taken the lock."""
-    _heard: list[Callable[[], None]] = field(default_factory=list, compare=False, repr=False)
-
-    def when_lost(self, act: Callable[[], None]) -> None:
-        """Have something done, once, as soon as the lease is known to be lost."""
-        self._heard.append(act)
-        if self.lost.is_set():
-            act()
-
-    def lose(self) -> None:
-        """Tell all who listen that the lease is lost."""
-        self.lost.set()
-        for act in self._heard:
-            act()
-
-    def as_data(self) -> dict[str, Any]:
-        """Return it as plain data, for whoever is refused the lock."""
-        named = {n: getattr(self, n) for n in ("id", "owner", "pid", "operation")}
-        return {**named, "since": self.since.isoformat(), **self.work.as_data()}
-
-
-class LockedError(Exception):
-    """Someone else holds the lock: who, since when, doing what. Exit code 4."""
-
-    def __init__(self, holder: Lease) -> None:
-        since = f"{holder.since:%Y-%m-%d %H:%M:%S %Z}".strip()
-        super().__init__(
-            f"{holder.owner} (process {holder.pid}) has held the state since {since} for "
-            f'"{holder.operation}", lease {holder.id}.{holder.work}'
-        )
-        self.holder = holder
-
-
-class LostLeaseError(Exception):
-    """The lease was taken over: nothing may be written any more."""
-
-    @classmethod
-    def of(cls, lease: Lease) -> LostLeaseError:
-        """Return the error for one lease."""
-        return cls(
-            f'Lease {lease.id} of process {lease.pid} for "{lease.operation}" no longer holds: the '
-            "lock was given back or taken over. Nothing more was written."
-        )
 
 
 @dataclass(frozen=True)

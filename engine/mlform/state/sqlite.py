@@ -30,7 +30,7 @@ from mlform.state.file import (
     lenient,
 )
 from mlform.state.holder import Holder
-from mlform.state.model import LockedError
+from mlform.state.lease import LockedError
 from mlform.state.tables import STATE
 
 _PREFIX: Final = "sqlite:///"

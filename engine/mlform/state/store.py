@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, delete, select, update
+from sqlalchemy import Connection, case, delete, update
 
 from mlform.address import Address
 from mlform.failpoints import failpoint
-from mlform.state import history, journal
+from mlform.state import alarms, history, journal, realisations
 from mlform.state.audit import audit
-from mlform.state.codec import checked_record, record_data, seal, sound
+from mlform.state.codec import checked_record, record_data, seal
 from mlform.state.codec import text as write
 from mlform.state.database import open_database, patient
 from mlform.state.file import NAME
 from mlform.state.holder import Holder
+from mlform.state.lease import Lease, LostLeaseError, Work
 from mlform.state.lock import Lock
 from mlform.state.model import (
     AlarmEvent,
     Entry,
-    Lease,
-    LostLeaseError,
     Realisation,
     Record,
     Revision,
     Snapshot,
     Spent,
-    Work,
     damaged,
 )
 from mlform.state.sealed import CLEAR, Cipher
 from mlform.state.tables import (
-    ALARMS,
-    CONSUMED,
-    REALISATIONS,
     RECORDS,
     STATE,
     add,
-    columns,
     ours,
     outputs_of,
     outputs_values,
@@ -51,7 +43,6 @@ from mlform.state.tables import (
     rows,
     state_row,
 )
-from mlform.values import canonical
 
 _BATCH: Final = 500
 
@@ -290,19 +281,10 @@ class SqlStore:
         That of another workspace counts where this one has none. One whose row was damaged counts
         as none: the work is done again and remembered anew.
         """
-        found: dict[str, Realisation] = {}
         with self._database.reading() as connection:
-            for start in range(0, len(keys) if connection is not None else 0, _BATCH):
-                assert connection is not None
-                others = REALISATIONS.c.workspace != self._database.workspace
-                order = (others, REALISATIONS.c.workspace, REALISATIONS.c.number.desc())
-                chosen = REALISATIONS.c.key.in_(list(keys[start : start + _BATCH]))
-                query = select(*columns(REALISATIONS)).where(chosen).order_by(*order)
-                given = connection.execute(query)
-                for row in rows(connection, REALISATIONS, given, everywhere=True):
-                    if row.key not in found and sound(row):
-                        found[row.key] = _realisation(row)
-        return found
+            if connection is None:
+                return {}
+            return realisations.selected(connection, keys, self._database.workspace)
 
     @patient
     def realise(self, lease: Lease, realisation: Realisation, *, select: bool = True) -> None:
@@ -310,28 +292,9 @@ class SqlStore:
 
         The number of a realisation is its rank: the highest sound one of a key is selected.
         """
-        key, digest = realisation.key, realisation.digest
         with self._database.writing() as connection:
             _hold(connection, lease)
-            ranked = _ranked(connection, key)
-            same = next((row for row in ranked if row.digest == digest and sound(row)), None)
-            if same is not None and (not select or same.number == ranked[0].number):
-                return
-            kept = write(dict(realisation.attributes)), write(dict(realisation.receipt))
-            if same is not None:
-                connection.execute(
-                    delete(REALISATIONS).where(
-                        ours(connection, REALISATIONS),
-                        REALISATIONS.c.key == key,
-                        REALISATIONS.c.number == same.number,
-                    )
-                )
-                kept = same.attributes, same.receipt
-            number = 1
-            if ranked:
-                number = ranked[0].number + 1 if select else ranked[-1].number - 1
-            row = (key, number, digest, *kept, seal(key, number, digest, *kept))
-            add(connection, REALISATIONS, row)
+            realisations.remember(connection, realisation, select=select)
 
     @patient
     def purged(
@@ -340,72 +303,42 @@ class SqlStore:
         """Forget every result of these keys, and journal what is deleted for good."""
         with self._database.writing() as connection:
             _hold(connection, lease)
-            for start in range(0, len(keys), _BATCH):
-                gone = REALISATIONS.c.key.in_(list(keys[start : start + _BATCH]))
-                chosen = ours(connection, REALISATIONS) & gone
-                connection.execute(delete(REALISATIONS).where(chosen))
+            realisations.drop(connection, keys)
             journal.append(connection, 0, run, "purged", None, detail)
 
     @patient
     def results(self) -> Iterator[Realisation]:
         """Return every sound result that every key has had."""
         with self._database.reading() as connection:
-            if connection is None:
-                return iter(())
-            all_ = connection.execute(own(connection, REALISATIONS))
-            found = list(rows(connection, REALISATIONS, all_))
-        return iter([_realisation(row) for row in found if sound(row)])
+            return iter([] if connection is None else realisations.every(connection))
 
     @patient
     def all_realisations(self, key: str) -> Sequence[Realisation]:
         """Return every sound realisation of a key, the selected one first."""
         with self._database.reading() as connection:
-            ranked = [] if connection is None else _ranked(connection, key)
-        return [_realisation(row) for row in ranked if sound(row)]
+            return [] if connection is None else realisations.of(connection, key)
 
     @patient
     def raise_alarm(
         self, lease: Lease, run: str, monitor: Address, payload: Mapping[str, Any]
     ) -> AlarmEvent | None:
         """Record an alarm. ``None`` if the same alarm is recorded already."""
-        who, at = str(monitor), journal.now()
-        name = "ev-" + hashlib.sha256((who + canonical(payload)).encode()).hexdigest()[:12]
-        row = (name, who, at, write(dict(payload)))
         with self._database.writing() as connection:
             _hold(connection, lease)
-            if connection.execute(own(connection, ALARMS).where(ALARMS.c.id == name)).first():
-                return None
-            add(connection, ALARMS, (*row, seal(*row)))
-            journal.append(connection, 0, run, "event", who, {"alarm": name})
-        return AlarmEvent(name, who, datetime.fromisoformat(at), dict(payload))
+            return alarms.raised(connection, run, str(monitor), payload)
 
     @patient
     def alarms(self) -> Sequence[AlarmEvent]:
         """Return every alarm, oldest first."""
         with self._database.reading() as connection:
-            if connection is None:
-                return []
-            query = own(connection, ALARMS).order_by(ALARMS.c.at, ALARMS.c.id)
-            raised = list(rows(connection, ALARMS, connection.execute(query)))
-            stored = connection.execute(own(connection, CONSUMED))
-            consumed = list(rows(connection, CONSUMED, stored))
-        outcomes: dict[str, dict[str, str]] = {}
-        for row in consumed:
-            outcomes.setdefault(row.alarm, {})[row.trigger] = row.outcome
-        return [_alarm(row, outcomes.get(row.id, {})) for row in raised]
+            return [] if connection is None else alarms.every(connection)
 
     @patient
     def consume(self, lease: Lease, run: str, event: str, trigger: str, outcome: str) -> None:
         """Mark an alarm as acted on by a trigger; once is for ever."""
-        row = {"alarm": event, "trigger": trigger, "outcome": outcome}
-        same = (CONSUMED.c.alarm == event) & (CONSUMED.c.trigger == trigger)
         with self._database.writing() as connection:
             _hold(connection, lease)
-            if connection.execute(own(connection, CONSUMED).where(same)).first():
-                return
-            add(connection, CONSUMED, row)
-            detail = {"alarm": event, "outcome": outcome}
-            journal.append(connection, 0, run, "consume", trigger, detail)
+            alarms.consume(connection, run, event, trigger, outcome)
 
     @patient
     def _note(
@@ -414,13 +347,6 @@ class SqlStore:
         with self._database.writing() as connection:
             _hold(connection, lease)
             journal.append(connection, 0, run, operation, address, detail)
-
-
-def _ranked(connection: Connection, key: str) -> list[Any]:
-    """Return the realisations of a key, the highest rank first."""
-    chosen = own(connection, REALISATIONS).where(REALISATIONS.c.key == key)
-    found = connection.execute(chosen.order_by(REALISATIONS.c.number.desc()))
-    return list(rows(connection, REALISATIONS, found))
 
 
 def _drop(connection: Connection, address: str) -> None:
@@ -447,14 +373,3 @@ def _advance(connection: Connection, lease: Lease, least: int = 0) -> int:
 def _hold(connection: Connection, lease: Lease) -> None:
     if state_row(connection).fence != lease.fence:
         raise LostLeaseError.of(lease)
-
-
-def _realisation(row: Any) -> Realisation:
-    return Realisation(row.key, row.digest, json.loads(row.attributes), json.loads(row.receipt))
-
-
-def _alarm(row: Any, consumed_by: Mapping[str, str]) -> AlarmEvent:
-    if not sound(row):
-        raise damaged(f"The alarm {row.id} is not what was written.")
-    at = datetime.fromisoformat(row.at)
-    return AlarmEvent(row.id, row.monitor, at, json.loads(row.payload), consumed_by)

@@ -11,7 +11,7 @@ from mlform.lazy import dataclass
 from mlform.state.database import new_workspace, no_workspace, open_database, patient
 from mlform.state.file import NAME
 from mlform.state.holder import Holder
-from mlform.state.model import LockedError
+from mlform.state.lease import LockedError
 from mlform.state.place import Place
 from mlform.state.tables import METADATA, RECORDS, STATE
 

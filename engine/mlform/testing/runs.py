@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from mlform.commands.applying import Applied, apply
-from mlform.commands.session import PlanOptions
+from mlform.commands.options import PlanOptions
 from mlform.config import Given
 from mlform.config.conditions import judge
 from mlform.diagnostics import DiagnosedError, Diagnostic, Diagnostics, Severity

@@ -17,7 +17,8 @@ from tests.engine.world import Inline
 from mlform.address import Address
 from mlform.apply import Event, Finished
 from mlform.commands.applying import Applied, apply
-from mlform.commands.session import PlanOptions, Session
+from mlform.commands.options import PlanOptions
+from mlform.commands.session import Session
 from mlform.commands.tainting import taint
 from mlform.config import Given
 from mlform.diagnostics import DiagnosedError
