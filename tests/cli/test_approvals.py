@@ -156,7 +156,9 @@ def test_who_wrote_the_change_does_not_approve_it(folder: Inside) -> None:
     assert "does not count" in listed
     assert "wrote the last change" in listed
     folder.mlform("plan", "-var", "depth=6", "-out", "p.plan")
-    assert "nobody approves their own" in sign(folder, "anna", expect=1)
+    said = sign(folder, "anna", expect=1)
+    assert "Author cannot approve" in said
+    assert "nobody approves their own" in said
 
 
 def test_a_forged_approval_does_not_count_and_a_chain_tells(folder: Inside) -> None:

@@ -124,10 +124,8 @@ def test_logs_shows_what_a_step_printed(folder: Folder) -> None:
     assert "failed" in folder.mlform("logs", "feature_view.breaks", "-list").out
     wrong = folder.mlform("logs", "feature_view.break", expect=1)
     assert "Did you mean" in wrong.err
-    assert (
-        "1 attempt(s) are kept"
-        in folder.mlform("logs", "feature_view.breaks", "-attempt=1", expect=1).err
-    )
+    beyond = folder.mlform("logs", "feature_view.breaks", "-attempt=1", expect=1)
+    assert "There is no attempt 1: 0 is the last that is kept" in beyond.err
 
 
 def test_machines_are_told_how_much_there_is_to_do_and_what_it_took(folder: Folder) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.engine.world import World
 
 from mlform.artifacts import LocalStore
+from mlform.artifacts.roots import Collecting
 from mlform.commands.options import PlanOptions
 from mlform.commands.session import Session
 from mlform.commands.storing import collect, users, verify
@@ -118,9 +119,19 @@ def test_a_root_that_cannot_be_read_stops_the_collection(tmp_path: Path) -> None
     [other] = [r for r in users(session) if r.about["folder"] == str(two.root)]
     (session.artifacts.root / other.files[0]).write_text("[broken")
     aged(session.artifacts)
-    with pytest.raises(DiagnosedError, match="root of the store cannot be read"):
+    with pytest.raises(DiagnosedError, match="A root of the store cannot be read"):
         collect(session)
     assert "parity 1" in texts(session.artifacts)
+
+
+def test_one_collection_at_a_time(world: World) -> None:
+    world.apply(SPEC)
+    session = session_of(world, SPEC)
+    with Collecting(session.artifacts.blobs):
+        with pytest.raises(DiagnosedError, match="Store is being collected"):
+            collect(session)
+        aged(session.artifacts, 1)  # the other one was killed
+        collect(session)
 
 
 def test_no_short_grace_where_others_are_at_work(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 A golden spec holds files (see ``test_golden``) and steps: ``# --- run COMMAND``,
 ``# --- tell COMMAND`` for one that has no ``-json``, ``# --- show COMMAND`` for one that says what
 is wrong among its results, ``# --- bytes NAME HEX``, which writes a file between two commands,
-``# --- remove NAME``, which takes a file or folder away, ``# --- sql STATEMENT``, which does damage
-to the state, and ``# --- lock``, which holds its lock from there on. ``LATEST`` in a
-command is the newest run.
+``# --- pull NAME``, which writes what ``state pull`` prints, ``# --- remove NAME``, which takes a
+file or folder away, ``# --- env NAME VALUE``, which sets a variable from there on (without a value,
+unsets it), ``# --- sql STATEMENT``, which does damage to the state, and ``# --- lock``, which holds
+its lock from there on. ``LATEST`` in a command is the newest run.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from mlform.cli.app import app
 from mlform.commands.session import Session
 
 COMMANDS = sorted((GOLDEN / "commands").glob("*.mlf.hcl"))
-STEP = re.compile(r"^# --- (run|tell|show|bytes|remove|sql|lock) ?(.*)\n", re.MULTILINE)
+STEP = re.compile(r"^# --- (run|tell|show|bytes|pull|remove|env|sql|lock) ?(.*)\n", re.MULTILINE)
 DIAGNOSTICS = '{"type": "diagnostics"'
 ALIKE = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b"), "ID"),
+    (re.compile(r"ed25519:[A-Za-z0-9+/]{43}="), "ed25519:KEY"),
     (re.compile(r"\b[0-9a-f]{12,}\b"), "DIGEST"),
     (re.compile(r"[\w.-]+@[\w.-]+ \(process \d+\)"), "USER@HOST (process 1)"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "2026-01-31 06:00:00 UTC"),
@@ -87,6 +89,12 @@ def test_commands(
             name, _, data = what.partition(" ")
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(bytes.fromhex(data))
+        elif how == "pull":
+            app(args=["state", "pull"], prog_name="mlform", standalone_mode=False)
+            (tmp_path / what).write_text(capsys.readouterr().out)
+        elif how == "env":
+            name, _, value = what.partition(" ")
+            monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
         elif how == "remove":
             place = tmp_path / what
             shutil.rmtree(place) if place.is_dir() else place.unlink()

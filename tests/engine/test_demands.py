@@ -125,6 +125,8 @@ class Wait(Resource[WaitArguments, WaitAttributes], kind="dataset", type="wait")
         while new.text == "wait" and not (ctx.root / "go").exists():
             ctx.checkpoint()
             time.sleep(0.01)
+        if new.text == "grow":
+            return WaitAttributes(said=str(len(bytearray(1 << 30))))
         return WaitAttributes(said=new.text)
 
 
@@ -199,6 +201,22 @@ def test_a_job_that_is_to_do_other_work_is_ended(program, tmp_path):
     until(lambda: not alive(earlier))
 
 
+def test_a_job_that_nobody_can_end_is_told(program, tmp_path):
+    first = program(*APPLY, spec=WAITS.format('text = "wait"\nexecutor = "own"'))
+    until(lambda: (tmp_path / "runs").exists() or first.poll() is not None)
+    assert first.poll() is None, first.communicate()[0]
+    first.kill()
+    first.communicate()
+    second = program(*APPLY, spec='dataset "wait" "a" {\n  text = "other"\n}\n')
+    said, _ = second.communicate()
+    assert second.returncode == 1, said
+    assert "Earlier job" in said
+    assert "executor own, which is not declared any more" in said
+    assert len(ran(tmp_path)) == 1
+    (tmp_path / "go").touch()
+    until(lambda: not alive(ran(tmp_path)[0]))
+
+
 def test_what_is_transient_is_tried_again_and_an_error_is_not(program, tmp_path):
     retry = 'text = "{0}"\nretry {{\n attempts = 3\n backoff = "1ms"\n}}'
     done = program(*APPLY, spec=WAITS.format(retry.format("busy")))
@@ -207,6 +225,13 @@ def test_what_is_transient_is_tried_again_and_an_error_is_not(program, tmp_path)
     assert len(ran(tmp_path)) == 3
     journal = list(Path(tmp_path / ".mlform" / "work").glob("*/attempt-*"))
     assert len(journal) == 3, "each attempt has a folder of its own"
+
+
+def test_what_takes_too_much_memory_is_told_what_it_may(program):
+    grow = 'text = "grow"\nresources {\n memory = "64MiB"\n}'
+    said, _ = program(*APPLY, spec=WAITS.format(grow)).communicate()
+    assert "Out of memory" in said
+    assert "more than the 64 MiB that its resources allow" in said
 
 
 def test_what_takes_too_long_is_stopped(program, tmp_path):

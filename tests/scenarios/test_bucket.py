@@ -157,7 +157,7 @@ def test_a_bucket_that_is_not_there_is_said(s3: Server, tmp_path: Path) -> None:
     ("block", "said"),
     [
         ('url = "s3://user:pass@bucket"', "A URL holds no credentials"),
-        ('url = "https://bucket"', "A store elsewhere is in a bucket"),
+        ('url = "https://bucket"', '"https://bucket" names no bucket'),
         ('path = "x"\n endpoint_url = "http://x"', "there is no `url`"),
         ('url = "s3://b"\n endpoint_url = "x"', "`endpoint_url` is an address"),
         ("", "in a folder (path"),

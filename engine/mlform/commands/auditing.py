@@ -42,7 +42,11 @@ def audit(session: Session, text: str, at: str | None = None) -> Dossier:
     versions = Versions(entries)
     first = versions.latest(address, fold.serial)
     if first is None:
-        raise stop("Not in the journal", f"The journal does not say how {address} was made.")
+        detail = (
+            f"The journal up to serial {fold.serial} does not say how {address} was made, so it is "
+            "not as it was written. Check it: `mlform audit verify`."
+        )
+        raise stop("Not in the journal", detail)
     chain = list(_chain(session, versions, first))
     alarms = _alarms(session, fold, first)
     agreed = _agreed(chain, entries)

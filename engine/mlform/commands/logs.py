@@ -31,7 +31,10 @@ def logged(session: Session, text: str) -> Sequence[Attempted]:
 def chosen(found: Sequence[Attempted], back: int) -> Attempted:
     """Return an attempt by how many came after it. Raises ``DiagnosedError`` beyond the kept."""
     if not 0 <= back < len(found):
-        detail = f"{len(found)} attempt(s) are kept: -attempt goes from 0, the last, up."
+        detail = (
+            f"There is no attempt {back}: 0 is the last that is kept, {len(found) - 1} the first. "
+            "See them with `mlform logs ADDRESS -list`."
+        )
         raise stop("No such attempt", detail)
     return found[-1 - back]
 

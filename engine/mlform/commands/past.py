@@ -23,7 +23,8 @@ _NOW: Final = "now"
 def past(session: Session, *, serial: int | None = None, at: str | None = None) -> Past:
     """Return what was recorded at a serial or a time; without either, what is recorded now."""
     if serial is not None and at is not None:
-        raise stop("Two moments at once", "Give -serial or -at: not both.")
+        detail = f"-serial={serial} is one, -at={at} another: give one of them."
+        raise stop("Two moments at once", detail)
     now = session.snapshot()
     if serial is None and at is None:
         return Past(now, None)

@@ -41,7 +41,8 @@ def push(session: Session, file: Path, *, force: bool = False, dry_run: bool = F
     then.
     """
     if not file.is_file():
-        raise stop("No such document", f"There is no file {file}.")
+        why = f"There is no file {file}. `mlform state pull > {file}` writes one."
+        raise stop("No such document", why)
     try:
         document = parse(file.read_text(encoding="utf-8"), str(file))
     except UnicodeDecodeError:

@@ -74,7 +74,8 @@ def select(session: Session, name: str, *, create: bool = False) -> bool:
 def delete(session: Session, name: str, *, force: bool) -> Standing:
     """Delete a workspace with all its past, and its local data if nothing was recorded any more."""
     if name == DEFAULT:
-        raise stop("Workspace stays", "The default workspace is always there.")
+        detail = "The default workspace is always there: `mlform destroy` empties it."
+        raise stop("Workspace stays", detail)
     if name == session.workspace:
         detail = f'"{name}" is the workspace you are in: select another one first.'
         raise stop("Workspace is in use", detail)

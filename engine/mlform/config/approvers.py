@@ -42,11 +42,15 @@ class Approvers:
             detail = "`key` is the public key as `mlform keys new` prints it: ed25519:…"
             self.diagnostics.error("Invalid argument", detail, at=written.value_span)
             return
-        for other in self.found.values():
-            if name == other.name or key == other.key:
-                detail = f"{other.name} is an approver already, by the same name or the same key."
-                self.diagnostics.error("Duplicate approver", detail, at=block.header_span)
-                return
+        if name in self.found:
+            detail = f'There is an approver "{name}" already. Keep one.'
+            self.diagnostics.error("Duplicate approver", detail, at=block.header_span)
+            return
+        if other := next((it.name for it in self.found.values() if it.key == key), None):
+            detail = f'The key is that of approver "{other}", and nobody counts as two. Give {name}'
+            detail += " a key of their own: `mlform keys new`."
+            self.diagnostics.error("Duplicate approver", detail, at=written.value_span)
+            return
         users = self._texts(block, "users") or (name,)
         self.found[name] = Approver(name, key, self._texts(block, "roles"), users)
 

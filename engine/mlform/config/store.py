@@ -55,7 +55,7 @@ def wrong_url(url: str) -> str:
             "(AWS_ACCESS_KEY_ID, …) or the role of the machine."
         )
     if parts.scheme != "s3" or not parts.netloc:
-        return 'A store elsewhere is in a bucket: "s3://BUCKET/PREFIX".'
+        return f'"{url}" names no bucket: a store elsewhere is at "s3://BUCKET/PREFIX".'
     return ""
 
 

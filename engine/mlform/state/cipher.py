@@ -142,7 +142,8 @@ def _asked(command: tuple[str, ...]) -> bytes:
             why = error.strerror or str(error)
         raise stop("No encryption key", f"The key command {command[0]}: {why}.") from None
     if done.returncode:
-        detail = f"The key command {command[0]} ended with exit code {done.returncode}."
+        detail = f"The key command {command[0]} ended with exit code {done.returncode}. "
+        detail += "Run it yourself to see why."
         raise stop("No encryption key", detail)
     text = done.stdout.decode(errors="replace").strip()
     try:

@@ -57,7 +57,12 @@ def parse(written: str, name: str) -> Document:
     try:
         return _document(data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        detail = f"{name} is damaged: {error!r}. Nothing was changed."
+        why = "something in it is not of the type that it should be"
+        if isinstance(error, KeyError):
+            why = f"a record has no {error}"
+        elif isinstance(error, ValueError):
+            why = str(error)
+        detail = f"{name} is damaged: {why}. Pull it again. Nothing was changed."
         raise stop("Invalid state document", detail) from None
 
 

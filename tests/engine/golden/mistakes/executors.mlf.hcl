@@ -1,0 +1,33 @@
+mlform {
+  executor "slrum" "cluster" {}
+  executor "process" "local" {}
+  executor "local" "mine" {}
+  executor "slurm" "cluster" {
+    cpu    = 4
+    memory = "8GiB"
+  }
+  executor "slurm" "cluster" {}
+  pool "licence" {
+    slots = 0
+  }
+}
+training_job "node" "a" {
+  executor = "clutser"
+  pool     = "license"
+}
+training_job "node" "b" {
+  executor = "cluster"
+  pool     = ["licence", "gpus"]
+  resources {
+    cpu    = 8
+    memory = "16GiB"
+  }
+}
+training_job "node" "c" {
+  executor = training_job.b.parity
+  timeout  = "soon"
+  retry {
+    attempts = 0
+    on       = ["rain"]
+  }
+}
