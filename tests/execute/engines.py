@@ -10,10 +10,13 @@ import tempfile
 import threading
 from pathlib import Path
 
+import pytest
 from tests.execute import slurm
 from tests.execute.processes import until
 
 from mlform.demand import Declared
+from mlform.execute import process
+from mlform.execute.alive import Process as Alive
 
 
 class Process:
@@ -25,6 +28,10 @@ class Process:
     def start(self): ...
 
     def stop(self): ...
+
+    def submit_again(self, engine, job):
+        started = process._start(job)
+        return {"folder": str(job.folder), "process": vars(Alive.of(started))}
 
 
 class Slurm:
@@ -47,8 +54,19 @@ class Slurm:
         self.cluster.control()
         self.cluster.idle()
 
+    def submit_again(self, engine, job):
+        """Submit a job as if nobody could see that it is there."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(engine, "_named", lambda _name: None)
+            return engine.submit(job)
+
     def lose_node(self, pid):
-        """Take the daemons of the node away; what they started may go on for a while."""
+        """Take the node away, with what runs on it."""
+        self.lose_daemons(pid)
+        os.kill(pid, signal.SIGKILL)
+
+    def lose_daemons(self, pid):
+        """Take the daemons of the node away; what they started goes on."""
         stepd = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         self.cluster.end("slurmd")
         os.kill(stepd, signal.SIGKILL)

@@ -16,7 +16,7 @@ from tests.execute.processes import alive, plain, until
 
 from mlform.demand import Demand
 from mlform.execute import Executors, LocalExecutor, LogLine, Partial, ProgressNote, Submitted
-from mlform.execute.attempt import opened
+from mlform.execute.attempt import new_id, opened, succeeded, write_once
 from mlform.execute.engine import State
 
 SECRET = "canary-8f2e"
@@ -51,10 +51,12 @@ def there(executors):
 
 @pytest.fixture
 def asks(task):
-    def make(act, text="", attempt="attempt-1", handle=None, **demand):
+    ours = new_id()  # an engine that still knows an earlier test's job must not take it for ours
+
+    def make(act, text="", attempt="", handle=None, **demand):
         made = task(act, text)
         return replace(
-            made, attempt=attempt, handle=handle, demand=Demand(executor="there", **demand)
+            made, attempt=attempt or ours, handle=handle, demand=Demand(executor="there", **demand)
         )
 
     return make
@@ -105,7 +107,7 @@ def test_output_progress_and_errors_come_as_from_a_local_worker(run, asks):
     lines = [m.text for m in heard if isinstance(m, LogLine)]
     assert lines[-6:] == ["printed", "logged", "to stderr", "from a child", "100%", "no line end"]
     assert ProgressNote(1, 2, "half") in heard
-    error = run(asks("refuse", attempt="attempt-2")).error
+    error = run(asks("refuse", attempt=new_id())).error
     assert (error.summary, error.argument) == ("Data missing", "act")
 
 
@@ -138,6 +140,89 @@ def test_the_same_attempt_is_submitted_once(there, asks, tmp_path):
     until(attempt.ended)
     until(lambda: not alive(pid))
     assert runs(tmp_path) == [pid]
+
+
+def twice(engine, there, asks, place):
+    """Have two jobs made for one attempt: return the task, the handles, the pid of the first."""
+    task = asks("waits", str(place))
+    attempt = opened(Path(task.context["workdir"]), task.attempt)
+    attempt.write_request(task)
+    job = there.job(task, attempt)
+    first = there.engine.submit(job)
+    pid = runs(place)[0]
+    second = engine.submit_again(there.engine, job)
+    assert second != first
+    said = attempt.folder / "engine.txt"
+    until(lambda: "carried out by another process" in said.read_text(), 90)
+    return task, first, second, pid
+
+
+def test_a_second_job_of_an_attempt_does_not_stand_for_it(engine, there, run, asks, tmp_path):
+    task, first, second, pid = twice(engine, there, asks, tmp_path)
+    if "job" in second:
+        until(lambda: there.engine.poll(second).state is State.SUCCEEDED, 90)
+    heard = []
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, replace(task, handle=second), heard)
+        if "job" in second:
+            carried = f"{task.attempt} is carried out by job {first['job']}"
+            until(lambda: any(carried in getattr(m, "text", "") for m in heard))
+        until(lambda: any(isinstance(m, ProgressNote) for m in heard))
+        assert not running.done()
+        (tmp_path / "go").touch()
+        result = running.result(60)
+    assert result.value["said"] == "waited", result
+    assert runs(tmp_path) == [pid]
+
+
+def test_ending_an_attempt_ends_the_job_that_carries_it_out(engine, there, asks, tmp_path):
+    task, _, second, pid = twice(engine, there, asks, tmp_path)
+    attempt = opened(Path(task.context["workdir"]), task.attempt)
+    there.end(attempt, tmp_path, second)
+    until(lambda: not alive(pid))
+
+
+def test_what_was_ended_before_it_began_never_begins(engine, there, asks, tmp_path):
+    task = asks("waits", str(tmp_path))
+    attempt = opened(Path(task.context["workdir"]), task.attempt)
+    attempt.write_request(task)
+    there.end(attempt, tmp_path, None)
+    attempt.write_request(task)
+    engine.submit_again(there.engine, there.job(task, attempt))
+    said = attempt.folder / "engine.txt"
+    until(lambda: said.exists() and "carried out by another process" in said.read_text(), 90)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_job_that_outlives_the_word_of_its_engine_is_not_lost(engine, run, asks, tmp_path):
+    if not hasattr(engine, "lose_daemons"):
+        pytest.skip("this machine knows its processes")
+    heard = []
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, asks("waits", str(tmp_path), cpu=1), heard)
+        pid = runs(tmp_path)[0]
+        engine.lose_daemons(pid)
+        try:
+            until(lambda: any("signs of life" in getattr(m, "text", "") for m in heard), 90)
+            assert alive(pid)
+            (tmp_path / "go").touch()
+            result = running.result(60)
+        finally:
+            engine.bring_node()
+    assert result.value["said"] == "waited", result
+    assert runs(tmp_path) == [pid]
+
+
+def test_what_is_lost_stays_lost(run, asks, tmp_path):
+    """A result that comes after the word that there is none does not count."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, asks("waits", str(tmp_path)))
+        os.kill(runs(tmp_path)[0], signal.SIGKILL)
+        result = running.result(60)
+    assert "left no result" in result.lost, result
+    folder = result.log.parent
+    assert not write_once(folder, {"value": {}})
+    assert succeeded(folder) is False
 
 
 DRIVER = """
@@ -270,6 +355,8 @@ def test_an_engine_out_of_reach_for_too_long_is_left_open(engine, executors, ask
         result = impatient.run(asks("say"), id, threading.Event())
     assert result.open
     assert "gone on with, not run twice" in result.lost
+    # The request is there for whoever goes on; asking again makes one job.
+    assert executors.run(asks("say"), id, threading.Event()).value
 
 
 def test_a_lost_node_loses_its_job(engine, run, asks, tmp_path):

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -22,8 +23,8 @@ _KEPT: Final = 5
 """How many attempt folders of a resource stay, for their logs."""
 
 
-CLAIM: Final = "claim.json"
-"""Says which process carries out an attempt; written once."""
+_CLAIM: Final = "claim.json"
+"""Says who carries out an attempt; written once, and touched for as long as it is."""
 
 
 class NotStartedError(Exception):
@@ -84,6 +85,41 @@ class Attempt:
     def _request(self) -> Path:
         return self.folder / "request.json"
 
+    def claim(self, owner: Mapping[str, Any]) -> bool:
+        """Take the attempt for its one run, ``False`` where somebody has it or it is gone.
+
+        An empty ``owner`` is nobody: the attempt can never begin then.
+        """
+        mine = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+        written = self.folder / f"{_CLAIM}.{mine}"
+        try:
+            written.write_text(json.dumps(dict(owner)), encoding="ascii")
+            (self.folder / _CLAIM).hardlink_to(written)
+        except (FileExistsError, FileNotFoundError):
+            return False
+        finally:
+            written.unlink(missing_ok=True)
+        return True
+
+    def claimed(self) -> dict[str, Any] | None:
+        """Return who has the attempt, ``None`` where it is free."""
+        try:
+            data: dict[str, Any] = json.loads((self.folder / _CLAIM).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return data
+
+    def beat(self) -> None:
+        """Show, as who has the attempt, that one is alive. Raises ``OSError``."""
+        os.utime(self.folder / _CLAIM)
+
+    def beaten(self) -> int:
+        """Return something that changes with each ``beat``."""
+        # Opened, since a network file system asks its server again then.
+        with contextlib.suppress(OSError), (self.folder / _CLAIM).open("rb") as file:
+            return os.fstat(file.fileno()).st_mtime_ns
+        return 0
+
     def ended(self) -> dict[str, Any] | None:
         """Return the result that was written, ``None`` where there is none."""
         try:
@@ -95,7 +131,8 @@ class Attempt:
     def result(self, how: str, *, killed: bool, seconds: float = 0.0) -> Result:
         """Read the result; without one it is lost, and ``how`` says how the process ended."""
         data = self.ended()
-        if data is None:
+        if data is None or "lost" in data:
+            how = how if data is None else data["lost"]
             lost = f"{how} Its output is in {self.log}."
             return Result(lost=lost, cancelled=killed, log=self.log, seconds=seconds)
         rss = data.get("max_rss")

@@ -34,6 +34,8 @@ class Attempted:
             data = json.loads((self.folder / "result.json").read_bytes())
         except (OSError, ValueError):
             return ""
+        if "lost" in data:
+            return ""
         if data.get("cancelled"):
             return "stopped"
         return "failed" if "error" in data else "done"

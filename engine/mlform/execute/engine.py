@@ -15,7 +15,10 @@ from typing import Any, Protocol, TypeAlias
 from mlform.demand import Demand
 
 Handle: TypeAlias = Mapping[str, Any]
-"""What an engine knows a job by: small, plain data, kept in the state before anybody waits."""
+"""What an engine knows a job by: small, plain data, kept in the state before anybody waits.
+
+``job`` in it is the engine's own name of the job, where it gives names.
+"""
 
 
 class State(StrEnum):
@@ -50,6 +53,7 @@ class Job:
     id: str
     """The attempt. The same id is the same job, however often it is submitted."""
     command: Sequence[str]
+    """What to run. An engine that names its jobs appends the name, which goes into the claim."""
     folder: Path
     """The folder of the attempt, on a file system that the job sees too."""
     root: Path

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlform.demand import Demand
-from mlform.execute.attempt import Attempt, NotStartedError, opened
+from mlform.execute.attempt import Attempt, NotStartedError, opened, write_once
 from mlform.execute.engine import (
     OVER,
     Engine,
@@ -45,11 +45,13 @@ request = folder / "request.json"
 if request.exists():
     sys.path[:] = json.loads(request.read_bytes())["path"]
 from mlform.execute.runner import main
-main(folder)
+main(folder, *sys.argv[2:])
 """
 _FIRST_LOOK: Final = 0.02
 _SETTLING: Final = 3.0
 """Seconds that a file written on another machine may take to be seen here."""
+_QUIET: Final = 10.0
+"""Seconds without a sign of life after which a job that its engine lost is believed dead."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,18 @@ class JobExecutor:
         attempt.asked_to_stop.touch()
         attempt.drop_request()
         if handle is None:
+            if attempt.claim({}):
+                return  # It never began, and no job of it that still waits can begin it now.
             # It was killed before it could note the handle; the same id finds the same job.
             handle = self._engine.submit(self._job(attempt, root, Demand()))
+        self.cancel(attempt, handle)
+
+    def cancel(self, attempt: Attempt, handle: Handle) -> None:
+        """End the job of an attempt, and the one that carries it out if that is another."""
+        attempt.claim({})
         self._engine.cancel(handle, GRACE)
+        if (owner := _owner(attempt, handle)) != handle:
+            self._engine.cancel(owner, GRACE)
 
     def kill_all(self) -> None:
         """End everything that runs at once."""
@@ -161,7 +172,7 @@ class _Following:
         self.running: float | None = None
         self.heard = self.began
         self.last = State.PENDING
-        self.asked = False
+        self.asked = self.stray = False
 
     def run(self) -> Result:
         """Submit the job, if nobody did before, and return what it comes to."""
@@ -211,6 +222,7 @@ class _Following:
             now = time.monotonic()
             if now - looked >= min(self.manners.every, 10 * pause):
                 looked = now
+                handle = self._carried_out(handle)
                 status = self.engine.poll(handle)
                 if (judged := self._judge(handle, status)) is not None:
                     return judged
@@ -232,11 +244,25 @@ class _Following:
             return self._over(handle, status)
         return None
 
-    def _over(self, handle: Handle, status: Status) -> Result:
-        """Return what is there of a job that its engine says is over."""
-        deadline = time.monotonic() + _SETTLING
-        while self.attempt.ended() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+    def _carried_out(self, handle: Handle) -> Handle:
+        """Return what to follow: the job that has the attempt, whichever was submitted last."""
+        if (owner := _owner(self.attempt, handle)) != handle:
+            self.say(f"{self.attempt.id} is carried out by {_named(owner, self.attempt)}")
+        return owner
+
+    def _over(self, handle: Handle, status: Status) -> Result | None:
+        """Return what is there of a job that its engine says is over.
+
+        ``None`` where that is not the end of the attempt: another job has it, or the job lives.
+        """
+        if self.attempt.folder.is_dir() and self.attempt.ended() is None:
+            free = self.attempt.claim({})  # no job that still waits can begin it from here on
+            if not free and (
+                self.attempt.claimed() is None
+                or _owner(self.attempt, handle) != handle
+                or self._lives(status)
+            ):
+                return None
         self._listen(last=True)
         if (ended := self.attempt.ended()) is not None:
             found = self.attempt.result("", killed=False)
@@ -245,7 +271,25 @@ class _Following:
         how = f"The job on {self.manners.name} left no result. {said}"
         if words := self.engine.logs(handle):
             how += f" It said:\n{words}\n"
+        with contextlib.suppress(OSError):
+            # What is lost stays lost: a result that comes later is refused, since this one stands.
+            write_once(self.attempt.folder, {"lost": how}, durable=True)
+            self.attempt.asked_to_stop.touch()
         return self.attempt.result(how, killed=self.executor.killed)
+
+    def _lives(self, status: Status) -> bool:
+        """Tell whether a job shows a sign of life, though its engine says that it is over."""
+        lost = status.state is State.LOST
+        deadline = time.monotonic() + (_QUIET if lost else _SETTLING)
+        beaten = self.attempt.beaten()
+        while self.attempt.ended() is None and time.monotonic() < deadline:
+            if self.attempt.beaten() != beaten:
+                if not self.stray:
+                    self.stray = True
+                    self.say(f"{self.attempt.id} still shows signs of life: {status.why}")
+                return True
+            time.sleep(0.05)
+        return False
 
     def _ending(self, handle: Handle) -> Result | None:
         """End the job where it is to end and does not by itself."""
@@ -271,7 +315,9 @@ class _Following:
         return None
 
     def _cancelled(self, handle: Handle, result: Result) -> Result:
-        self.engine.cancel(handle, GRACE)
+        self.executor.cancel(self.attempt, handle)
+        if self.stray and self._lives(Status(State.LOST)):
+            raise UnreachableError("It does not know the job any more, which still runs.")
         self._listen(last=True)
         # It may have come off in the last moment.
         return result if self.attempt.ended() is None else self.attempt.result("", killed=False)
@@ -303,6 +349,11 @@ class _Following:
     def say(self, text: str) -> None:
         """Tell the user one line."""
         self.on_message(LogLine(text))
+
+
+def _owner(attempt: Attempt, handle: Handle) -> Handle:
+    job = (attempt.claimed() or {}).get("job")
+    return {**handle, "job": job} if job else handle
 
 
 def _named(handle: Handle, attempt: Attempt) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mlform.execute.alive import Process
-from mlform.execute.attempt import CLAIM, how_ended
+from mlform.execute.attempt import Attempt, how_ended
 from mlform.execute.engine import Handle, Job, RefusedError, State, Status
 from mlform.execute.limits import threads
 
@@ -115,11 +114,8 @@ def _start(job: Job) -> int:
 
 
 def _claimed(folder: Path) -> Process | None:
-    try:
-        data = json.loads((folder / CLAIM).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return Process(data["pid"], data["started"], data["boot"])
+    data = Attempt(folder).claimed()
+    return Process(data["pid"], data["started"], data["boot"]) if data else None
 
 
 def _until(over: Callable[[], bool], patience: float) -> None:

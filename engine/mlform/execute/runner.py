@@ -1,4 +1,4 @@
-"""``python -m mlform.execute.runner FOLDER``: one attempt, started by an engine.
+"""``python -m mlform.execute.runner FOLDER [JOB]``: one attempt, started by an engine.
 
 There is no line back to who submitted it, who may be gone: what it has to say goes to files in the
 folder of the attempt. Whatever an engine does, an attempt runs once: the first process to claim
@@ -7,6 +7,7 @@ the folder has it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -21,10 +22,12 @@ from typing import Any, Final, NoReturn
 
 from mlform.execute import worker
 from mlform.execute.alive import Process
-from mlform.execute.attempt import CLAIM, write_once
+from mlform.execute.attempt import Attempt, write_once
 from mlform.execute.limits import demand_of, peak_memory
 from mlform.execute.local import GRACE, timed_out
 
+_BEAT: Final = 1.0
+"""Seconds between signs of life."""
 _LOOK: Final = 0.1
 """Seconds between looks at whether it is to stop."""
 
@@ -71,11 +74,16 @@ class FileChannel:
         os.write(self._told, json.dumps(message).encode() + b"\n")
 
 
-def main(folder: Path) -> NoReturn:
-    """Claim the attempt, carry it out, write its result, end."""
-    if not _claim(folder):
+def main(folder: Path, job: str = "") -> NoReturn:
+    """Claim the attempt, carry it out, write its result, end.
+
+    ``job`` is what the engine calls this job: whoever submitted a second one follows this one.
+    """
+    attempt = Attempt(folder)
+    if not attempt.claim({**vars(Process.me()), "host": socket.gethostname(), "job": job}):
         os.write(1, f"{folder.name} is carried out by another process already.\n".encode())
         os._exit(0)
+    threading.Thread(target=_beat, args=(attempt,), daemon=True).start()
     request = folder / "request.json"
     task = json.loads(request.read_bytes())["task"]
     request.unlink()
@@ -95,17 +103,11 @@ def main(folder: Path) -> NoReturn:
     os._exit(0)
 
 
-def _claim(folder: Path) -> bool:
-    data = json.dumps({**vars(Process.me()), "host": socket.gethostname()})
-    claim = folder / f"{CLAIM}.{socket.gethostname()}.{os.getpid()}"
-    claim.write_text(data, encoding="ascii")
-    try:
-        (folder / CLAIM).hardlink_to(claim)
-    except FileExistsError:
-        return False
-    finally:
-        claim.unlink()
-    return True
+def _beat(attempt: Attempt) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            attempt.beat()
+        time.sleep(_BEAT)
 
 
 def _watch(
@@ -127,4 +129,4 @@ def _overdue(error: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -180,7 +180,7 @@ class SlurmEngine:
 
 
 def _script(job: Job) -> str:
-    return f"#!/bin/sh\nexec {shlex.join(job.command)}\n"
+    return f'#!/bin/sh\nexec {shlex.join(job.command)} "$SLURM_JOB_ID"\n'
 
 
 def _record(number: str) -> Status:
