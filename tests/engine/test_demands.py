@@ -1,6 +1,7 @@
 """Where stages run, as specs say it: read, planned, carried out, taken up after a kill."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -185,6 +186,22 @@ def test_a_killed_apply_leaves_its_job_to_the_next(program, tmp_path):
     assert len(ran(tmp_path)) == 1
     plan = program("plan", "-detailed-exitcode")
     assert plan.communicate()[0] and plan.returncode == 0
+
+
+def test_a_local_stage_that_was_over_when_mlform_was_killed_is_not_run_again(
+    program, tmp_path, monkeypatch
+):
+    (tmp_path / "go").touch()
+    monkeypatch.setenv("MLFORM_FAILPOINTS", "apply.called:1:kill")
+    first = program(*APPLY, spec='dataset "wait" "a" { text = "wait" }')
+    said, _ = first.communicate()
+    assert first.returncode == -signal.SIGKILL, said
+    monkeypatch.delenv("MLFORM_FAILPOINTS")
+    second = program(*APPLY)
+    said, _ = second.communicate()
+    assert second.returncode == 0, said
+    assert "came off before" in said
+    assert len(ran(tmp_path)) == 1
 
 
 def test_a_job_that_is_to_do_other_work_is_ended(program, tmp_path):

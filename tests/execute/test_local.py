@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.execute.processes import plain
+from tests.execute.processes import plain, written
 
-from mlform.execute import LocalExecutor, LogLine, ProgressNote
+from mlform.demand import Demand
+from mlform.execute import LocalExecutor, LogLine, ProgressNote, new_id
 
 OLD = {"arguments": {"act": "say", "text": "x"}, "attributes": {"said": "before"}}
 
@@ -138,6 +139,53 @@ def test_runs_of_several_threads_do_not_mix(run, task):
     with ThreadPoolExecutor(4) as pool:
         said = list(pool.map(lambda t: run(task("say", t)).value["said"], texts))
     assert said == [f"{t} km" for t in texts]
+
+
+@pytest.mark.parametrize("seen", [["gpu-a", "gpu-b", "gpu-c"], []])
+def test_each_stage_has_its_own_gpus(task, tmp_path, monkeypatch, seen):
+    """Where none can be seen, those that the executor block declares go by number."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(seen))
+    three = set(seen or "012")
+    with LocalExecutor(3) as executor, ThreadPoolExecutor(3) as pool:
+
+        def start(name, gpu):
+            asked = task("devices", str(tmp_path / name), demand=Demand(gpu=gpu))
+            return pool.submit(executor.run, asked, id, threading.Event())
+
+        running = [start("one", 1), start("two", 2), start("none", 0)]
+        told = [written(tmp_path / name).split(",") for name in ("one", "two")]
+        (tmp_path / "go").touch()
+        ended = [r.result(30).value["said"] for r in running]
+        assert sorted(map(len, told)) == [1, 2]
+        assert {*told[0], *told[1]} == three
+        assert ended[2] == ",".join(seen), "who declares none sees what the environment says"
+        again = start("again", 3).result(30).value["said"]
+        assert set(again.split(",")) == three, "they are given back"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system counts no data segment")
+def test_more_memory_than_allowed_is_said(run, task):
+    error = run(task("grows", demand=Demand(memory=200 << 20))).error
+    assert error.summary == "Out of memory"
+    assert "more than the 200 MiB that its resources allow" in error.detail
+    assert run(task("grows", demand=Demand(memory=2 << 30))).value["number"] == 60
+    assert run(task("grows")).value["number"] == 60, "who declares none is not held to any"
+
+
+def test_an_attempt_that_was_over_is_not_run_again(run, task, tmp_path):
+    """Its engine may have been killed after the worker left its result."""
+    (tmp_path / "mine.py").write_text(
+        "from pathlib import Path\n"
+        "def f():\n"
+        "    with Path('ran').open('a') as file:\n"
+        "        file.write('x')\n"
+        "    return 1\n"
+    )
+    once = task("user_code", "mine.py:f", attempt=new_id())
+    assert run(once).value == run(once).value
+    assert (tmp_path / "ran").read_text() == "x"
+    run(task("user_code", "mine.py:f", attempt=new_id()))
+    assert (tmp_path / "ran").read_text() == "xx"
 
 
 SCRIPT = """

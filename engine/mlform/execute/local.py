@@ -21,6 +21,7 @@ from mlform.demand import Demand
 from mlform.execute.attempt import Attempt, NotStartedError, how_ended, opened
 from mlform.execute.limits import threads
 from mlform.execute.log import Tail
+from mlform.execute.machine import Devices
 from mlform.execute.task import Failure, Message, Partial, ProgressNote, Result, Task
 from mlform.execute.wire import Reader, send
 from mlform.lazy import replace
@@ -57,6 +58,7 @@ class LocalExecutor:
         self._server: _Server | None = None
         self._lines: set[socket.socket] = set()
         self._killed = threading.Event()
+        self._devices = Devices()
 
     def __enter__(self) -> Self:
         return self
@@ -103,7 +105,7 @@ class LocalExecutor:
         if attempt.ended() is not None:  # it was over when the engine was killed
             return attempt.result("", killed=False)
         demand = task.demand
-        with _lines() as (channel, line, theirs):
+        with _lines() as (channel, line, theirs), self._devices.lent(demand.gpu) as devices:
             try:
                 server = self._fork(theirs, task)
             except OSError as error:
@@ -117,7 +119,7 @@ class LocalExecutor:
                     self.kill_all()
                 # The worker may be dead already; how it died is told on the other line.
                 with contextlib.suppress(OSError):
-                    send(channel, attempt.request(task))
+                    send(channel, {**attempt.request(task), "devices": devices})
                 watch = _Watch(channel, line, attempt, on_message, demand.timeout)
                 ended = watch.until_end(stop)
             finally:

@@ -83,6 +83,8 @@ def work(sock: socket.socket) -> NoReturn:
         os._exit(1)
     folder = Path(request["folder"])
     redirect(folder / "log.txt")
+    if request["devices"]:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(request["devices"])
     result = carry_out(request["task"], Channel(sock, stopping=reader.more))
     write_once(folder, result)
     # Not the ordinary way out: a thread left running by a library must not hold up the result.
