@@ -113,6 +113,39 @@ def test_a_commit_whose_answer_was_lost_is_done_once(store, done, monkeypatch):
     assert serials(store) == [1, 2] and store.verify() == []
 
 
+def test_a_number_that_a_crash_gave_to_another_transaction_says_nothing(frail, store, monkeypatch):
+    """What was not flushed when the server died is lost, and its transaction number used anew."""
+    real = psycopg.Connection.commit
+    lost = []
+
+    def commit(connection):
+        if lost:
+            real(connection)
+            return
+        lost.append(connection.execute("SELECT txid_current()").fetchone()[0])
+        frail.stop(signal.SIGQUIT)
+        frail.start()
+        with psycopg.connect(frail.url) as other:
+            lost.append(other.execute("SELECT txid_current()").fetchone()[0])
+            other.execute("CREATE TABLE IF NOT EXISTS another (number int)")
+            real(other)
+        connection.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    with store.lock("apply") as lease:
+        store.put(lease, "r", make_record("a", 1), {})
+        monkeypatch.setattr(psycopg.Connection, "commit", commit)
+        assert store.put(lease, "r", make_record("a", 2), {}) == 2
+        monkeypatch.undo()
+    assert serials(store) == [1, 2] and store.verify() == []
+    assert store.snapshot().records[A] == make_record("a", 2)
+    lost.clear()
+    monkeypatch.setattr(psycopg.Connection, "commit", commit)
+    with store.lock("apply") as lease:
+        monkeypatch.undo()
+        assert store.put(lease, "r", make_record("a", 3), {}) == 3
+
+
 @pytest.mark.parametrize("done", [True, False])
 def test_a_lock_whose_answer_was_lost_is_held_once(store, done, monkeypatch):
     real = psycopg.Connection.commit

@@ -19,7 +19,7 @@ from mlform.failpoints import failpoint
 from mlform.state.codec import text
 from mlform.state.database import Database, patient
 from mlform.state.model import Entry, damaged
-from mlform.state.tables import JOURNAL, add, cipher_of, lineage_of, ours, own, rows
+from mlform.state.tables import ENTRY, JOURNAL, add, cipher_of, lineage_of, ours, own, rows
 
 _PAGE: Final = 500
 _SALT: Final = "$salt"
@@ -45,7 +45,8 @@ def append(
     if cipher_of(connection).active:  # the hash stands in clear: nothing is to be guessed by it
         detail = {**detail, _SALT: secrets.token_hex(16)}
     row = (sequence, serial, run, now(), operation, address, text(detail))
-    add(connection, JOURNAL, [*row, chain(previous, row)])
+    connection.info[ENTRY] = sha256 = chain(previous, row)
+    add(connection, JOURNAL, [*row, sha256])
     failpoint("state.journalled")
 
 

@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
@@ -24,6 +24,7 @@ from mlform.diagnostics import DiagnosedError, stop
 from mlform.failpoints import failpoint
 from mlform.state.database import Again, Database
 from mlform.state.file import NAME
+from mlform.state.tables import ENTRY, JOURNAL
 
 SCHEMA_NAME: Final = "mlform"
 PATIENCE: Final = 120.0
@@ -104,33 +105,43 @@ class PostgresDatabase(Database):
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Give one transaction that may write, in tables that are there."""
-        number = None
+        number, entry = None, None
         try:
             with self._explained(), self._engine.connect() as connection, connection.begin():
+                connection.info.pop(ENTRY, None)
                 number = connection.scalar(_BEGIN)
                 failpoint("state.begun")
                 yield connection
                 failpoint("state.commit")
                 # From here on an error may hide a commit that did take place.
-                number = -int(number or 0)
+                number, entry = -int(number or 0), connection.info.get(ENTRY)
             self._here()
             failpoint("state.committed")
         except Again:
-            if number is None or number > 0 or not self._committed(-number):
+            if number is None or number > 0 or not self._committed(-number, entry):
                 raise
 
-    def _committed(self, number: int) -> bool:
-        """Find out what became of a transaction whose commit was not answered."""
+    def _committed(self, number: int, entry: str | None) -> bool:
+        """Find out what became of a transaction whose commit was not answered.
+
+        A server that crashed gives the number of one that was lost to another, so the journal
+        entry that it wrote has to be there too. One that wrote none may be done twice.
+        """
         while True:
             try:
                 with self._explained(), self._engine.connect() as connection:
                     status = connection.scalar(text("SELECT txid_status(:n)"), {"n": number})
+                    there = status == "committed" and self._holds(connection, entry)
             except Again:
                 continue
             if status != "in progress":
                 self._here()
-                return bool(status == "committed")
+                return there
             time.sleep(0.05)  # the server has yet to notice that we are gone
+
+    def _holds(self, connection: Connection, entry: str | None) -> bool:
+        query = select(JOURNAL.c.sequence).where(JOURNAL.c.sha256 == entry)
+        return entry is not None and connection.execute(query).first() is not None
 
     def _prepare(self) -> None:
         with self.transaction() as connection:

@@ -35,6 +35,8 @@ METADATA: Final = MetaData()
 _Sequence = BigInteger().with_variant(Integer, "sqlite")
 # Ordered byte by byte everywhere: the order of a language puts `a.b` elsewhere than SQLite does.
 _Name = String().with_variant(String(collation="C"), "postgresql")
+ENTRY: Final = "entry"
+"""Where a connection keeps the hash of the journal entry that its transaction wrote last."""
 
 STATE = Table(
     "state",
