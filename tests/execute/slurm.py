@@ -149,6 +149,7 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        shutil.rmtree(self.place, ignore_errors=True)
 
 
 def _free():

@@ -164,12 +164,14 @@ def test_a_second_job_of_an_attempt_does_not_stand_for_it(engine, there, run, as
     heard = []
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, replace(task, handle=second), heard)
-        if "job" in second:
-            carried = f"{task.attempt} is carried out by job {first['job']}"
-            until(lambda: any(carried in getattr(m, "text", "") for m in heard))
-        until(lambda: any(isinstance(m, ProgressNote) for m in heard))
-        assert not running.done()
-        (tmp_path / "go").touch()
+        try:
+            if "job" in second:
+                carried = f"{task.attempt} is carried out by job {first['job']}"
+                until(lambda: any(carried in getattr(m, "text", "") for m in heard))
+            until(lambda: any(isinstance(m, ProgressNote) for m in heard))
+            assert not running.done()
+        finally:
+            (tmp_path / "go").touch()
         result = running.result(60)
     assert result.value["said"] == "waited", result
     assert runs(tmp_path) == [pid]
@@ -208,6 +210,7 @@ def test_a_job_that_outlives_the_word_of_its_engine_is_not_lost(engine, run, ask
             (tmp_path / "go").touch()
             result = running.result(60)
         finally:
+            (tmp_path / "go").touch()
             engine.bring_node()
     assert result.value["said"] == "waited", result
     assert runs(tmp_path) == [pid]
