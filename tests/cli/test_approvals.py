@@ -182,7 +182,7 @@ def test_a_forged_approval_does_not_count_and_a_chain_tells(folder: Inside) -> N
         ('approver "a" {\n key = "ed25519:KEY"\n roles = "r"\n}', "list of texts"),
         (
             'approver "a" {\n key = "ed25519:KEY"\n}\napprover "b" {\n key = "ed25519:KEY"\n}',
-            "already",
+            "is that of approver",
         ),
     ],
 )
