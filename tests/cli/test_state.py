@@ -83,7 +83,7 @@ def test_a_time_is_the_state_after_all_that_was_written_until_then(applied: Insi
     assert "Nothing was recorded" in applied.mlform("state", "list", "-at", yesterday).out
     assert "is no time" in applied.mlform("state", "list", "-at", "soon", expect=1).err
     said = applied.mlform("state", "list", "-at", yesterday, "-serial", "1", expect=1)
-    assert "not both" in said.err
+    assert "give one of them" in said.err
 
 
 def test_what_was_never_there_is_said_with_what_is_meant(applied: Inside) -> None:
