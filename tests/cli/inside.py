@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from unittest.mock import patch
@@ -44,9 +45,16 @@ class Inside(Folder):
 
 @contextlib.contextmanager
 def _restored() -> Iterator[None]:
-    """Give the program back all of its commands: one run leaves only its own."""
+    """Give the program back all of its commands, and this process its signals.
+
+    A run leaves only its own command, and at its end hears no signal any more; nor would whatever
+    this process starts after it.
+    """
     commands, groups = app.registered_commands, app.registered_groups
+    heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         app.registered_commands, app.registered_groups = commands, groups
+        for number, handler in heard.items():
+            signal.signal(number, handler)
