@@ -30,6 +30,7 @@ FOUND = {
     30512: "an ignored change keeps the handle of a version that is not recorded any more",
     30775: "one instance and numbered ones are recorded side by side after a change cut short",
     30784: "what is taken of upstream changes, and upstream is made anew",
+    30820: "what is to be made again is made once, however many rounds an apply takes",
     20033: "a reference that is new",
 }
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mlform.commands.current import check_current
 from mlform.commands.options import PlanOptions
 from mlform.commands.session import Session
-from mlform.lazy import dataclass, field
+from mlform.lazy import dataclass, field, replace
 from mlform.values import concealed, is_sensitive
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def apply(
             return carry_out(session, saved, snapshot, lease, approve, report, parallelism)
         plan = session.plan(snapshot, options)
         applied = carry_out(session, plan, snapshot, lease, approve, report, parallelism)
+        # What is asked for once is done once: later rounds plan what the first made known.
+        options = replace(options or PlanOptions(), replace=(), adopt=(), revert=())
         while _goes_on(applied):
             snapshot = session.store.snapshot()
             plan = session.plan(snapshot, options)
