@@ -184,7 +184,7 @@ def _steps(session: Session, plan: Plan, wanted: Sequence[str]) -> list[Address]
 _NOTHING: Final = frozenset({"no-op", "destroy", "forget"})
 
 
-def approvals(session: Session, applying: bool = False) -> list[Given]:  # noqa: FBT001, FBT002
+def approvals(session: Session, *, applying: bool = False) -> list[Given]:
     """Return every approval ever given, oldest first, each with why it does not count."""
     found = session.store.approvals()
     if not found:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+
+from mlform.processes import boot, started
 
 
 @dataclass(frozen=True)
@@ -23,24 +24,8 @@ class Process:
     @classmethod
     def of(cls, pid: int) -> Process:
         """Return the process that has a number now."""
-        return cls(pid, _started(pid) or "", _boot())
+        return cls(pid, started(pid) or "", boot())
 
     def alive(self) -> bool:
         """Tell whether it still runs. A zombie does not: it can do nothing more."""
-        return bool(self.started) and self.boot == _boot() and _started(self.pid) == self.started
-
-
-def _started(pid: int) -> str | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    state, *rest = stat.rpartition(")")[2].split()
-    return None if state in {"Z", "X"} else rest[18]
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+        return bool(self.started) and self.boot == boot() and started(self.pid) == self.started

@@ -78,7 +78,7 @@ class Builder:
         self.held: dict[str, tuple[str, ...]] = {}
         self.anew: set[str] = set()
         self.mentions = Mentions(self.project, self.names, self.graph)
-        self.stayed = Stayed(self.project, self.snapshot, self.recorded)
+        self.stayed = Stayed(self.project, self.snapshot, lambda: self.recorded)
         first = [a for a, r in self.project.resources.items() if r.lifecycle.create_before_destroy]
         self.create_first = self.graph.upstream(first)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -18,9 +18,14 @@ from mlform.values import Value
 
 
 class Stayed:
-    """Answers for one plan. What refresh worked out already is taken as it is."""
+    """Answers for one plan. What refresh worked out already is taken as it is.
 
-    def __init__(self, project: Project, snapshot: Snapshot, recorded: Recorded) -> None:
+    ``recorded`` gives what is recorded: reading that through is only due where refresh did not.
+    """
+
+    def __init__(
+        self, project: Project, snapshot: Snapshot, recorded: Callable[[], Recorded]
+    ) -> None:
         self.project, self.snapshot, self.recorded = project, snapshot, recorded
 
     def worth(
@@ -31,7 +36,7 @@ class Stayed:
             return {}
         if asked is None:
             values = self._values[resource.address]
-            asked = Asked(values, wanted(resource.offer.resource, values, self.recorded.full))
+            asked = Asked(values, wanted(resource.offer.resource, values, self.recorded().full))
         known = asked.wanted.data.keys() - asked.wanted.open
         return {n: asked.wanted.data[n] for n in names if n in known}
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlform.lazy import dataclass
+from mlform.processes import boot, started
 from mlform.state.lease import Lease, Work
 from mlform.state.model import damaged
 
@@ -37,10 +38,10 @@ class Holder:
             id=secrets.token_hex(6),
             user=_user(),
             host=socket.gethostname(),
-            boot=_boot(),
+            boot=boot(),
             space=_space(),
             pid=os.getpid(),
-            started=_started(os.getpid()) or "",
+            started=started(os.getpid()) or "",
             operation=operation,
             since=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -63,16 +64,16 @@ class Holder:
         """Tell whether the process still runs; one that cannot be seen from here is taken to."""
         if self.host != socket.gethostname():
             return True
-        if self.boot != _boot():
+        if self.boot != boot():
             return False
         if self.space != _space():
             return True
-        started = _started(self.pid)
-        return started is not None and started in {self.started, ""}
+        now = started(self.pid)
+        return now is not None and now in {self.started, ""}
 
     def same_boot(self) -> bool:
         """Tell whether it took the lock on this machine, since it was started."""
-        return self.boot == _boot()
+        return self.boot == boot()
 
     def lease(self, fence: int, work: Work | None = None) -> Lease:
         """Return the lease this holder has under a fence."""
@@ -88,39 +89,8 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
 def _space() -> str:
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
-
-
-def _started(pid: int) -> str | None:
-    """Return when a process started; ``""`` if it runs but does not show; ``None`` if it is dead.
-
-    A zombie is dead: it can do nothing more, and nobody may ever reap it.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        # No /proc here, or it hides the processes of other users.
-        return "" if _signalled(pid) else None
-    state, *rest = stat.rpartition(")")[2].split()
-    return None if state in {"Z", "X"} else rest[18]
-
-
-def _signalled(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
