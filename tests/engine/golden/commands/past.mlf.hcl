@@ -2,7 +2,7 @@ dataset "file" "d" {
   path = "d.csv"
 }
 dataset "file" "e" {
-  path = "d.csv"
+  path = "e.csv"
 }
 feature_view "python" "f" {
   from      = dataset.d
@@ -11,6 +11,9 @@ feature_view "python" "f" {
 # --- file d.csv
 a,b
 1,2
+# --- file e.csv
+a,b
+3,4
 # --- file code.py
 def shift(table):
     return table + 1
