@@ -88,16 +88,22 @@ def together(
     from mlform_core.tables import LAYOUT, PARTITIONS
 
     columns: dict[str, str] = {}
+    empty: dict[str, str] = {}
     splits: dict[str, int] = dict.fromkeys(sorted(parts), 0)
     for name, fact in facts.items():
         for column, type_ in fact["types"].items():
-            if {columns.setdefault(column, type_), type_} == {"int64", "float64"}:
+            if _empty(fact, column):
+                empty.setdefault(column, type_)
+            elif {columns.setdefault(column, type_), type_} == {"int64", "float64"}:
                 columns[column] = "float64"
             elif columns[column] != type_:
                 detail = f"Column {column} is {columns[column]} before, and {type_} in {name}."
                 raise ResourceError("Partitions do not agree", detail, argument="path")
         for part, rows in fact["splits"].items():
             splits[part] += rows
+    # A column without any value in a partition is of whatever type it is elsewhere.
+    named = {column: None for fact in facts.values() for column in fact["types"]}
+    columns = {column: columns.get(column) or empty[column] for column in named}
     profile = expecting.merged({n: f["statistics"] for n, f in facts.items()})
     digests = {name: fact["digests"] for name, fact in facts.items()}
     time = time if time in columns else None
@@ -113,3 +119,8 @@ def together(
         "digests": ctx.artifacts.put_bytes(_encode(digests), "application/json"),
         "profile": profile,
     }
+
+
+def _empty(fact: Mapping[str, Any], column: str) -> bool:
+    statistics = fact["statistics"]
+    return bool(statistics["columns"][column]["nulls"] == statistics["rows"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import unquote
 
 from mlform.sdk import ResourceError
 from mlform_core.unpacking import Limited, opened
@@ -15,14 +16,18 @@ from mlform_core.unpacking import Limited, opened
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Format = Literal["csv", "parquet"]
+Format = Literal["csv", "parquet", "jsonl"]
+_PACKED: Final = ("", ".gz", ".zst", ".zip")
 SUFFIXES: Final[dict[str, Format]] = {
     ".parquet": "parquet",
     ".pq": "parquet",
-    ".csv": "csv",
-    ".csv.gz": "csv",
-    ".csv.zip": "csv",
+    **{f".csv{packed}": "csv" for packed in _PACKED},
+    **{f".{ending}{packed}": "jsonl" for ending in ("jsonl", "ndjson") for packed in _PACKED},
 }
+_NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
+"""What stands for a missing value in the name of a folder."""
+_LONGEST_LINE: Final = 16 << 20
+"""Bytes that one line of JSON may have."""
 
 
 def format_of(name: str, given: Format | None) -> Format | None:
@@ -48,7 +53,9 @@ def files(root: Path, path: str, given: Format | None) -> dict[str, str]:
     elif place.is_file():
         if format_of(place.name, given) is None:
             known = ", ".join(SUFFIXES)
-            detail = f'{path} has none of the endings {known}: say format = "csv" or "parquet".'
+            detail = (
+                f'{path} has none of the endings {known}: say format = "csv", "parquet" or "jsonl".'
+            )
             raise ResourceError("Unknown format", detail, argument="path")
         named = {place.name: str(place)}
     else:
@@ -92,7 +99,7 @@ def count_rows(path: Path, format_: Format) -> int:
 
     Raises ``ResourceError`` where it is not of its format.
     """
-    if format_ == "csv":
+    if format_ != "parquet":
         return int(read(path, format_, path.name).num_rows)
     import pyarrow.parquet as pq
 
@@ -107,7 +114,45 @@ def read(path: Path, format_: Format, name: str) -> pa.Table:
             import pyarrow.parquet as pq
 
             return pq.ParquetFile(path).read()
-        return _read_csv(path)
+        with _unpacked(path) as stream:
+            return _read_csv(stream) if format_ == "csv" else _read_lines(stream)
+
+
+def hive_columns(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the columns that folders named ``column=value`` give each file, by its name.
+
+    A column is of whole numbers if every value of it is written as one, else of text. Raises
+    ``ResourceError`` where files do not have the same ones.
+    """
+    found = {name: dict(_hive(name)) for name in names}
+    columns = next(iter(found.values()), {}).keys()
+    for name, values in found.items():
+        if not values or values.keys() != columns:
+            detail = (
+                f"With hive = true every file lies in folders named column=value, of the same "
+                f"columns; {name} has {', '.join(values) or 'none'}"
+                f"{', others have ' + ', '.join(columns) if columns else ''}."
+            )
+            raise ResourceError("Not partitioned by folders", detail, argument="path")
+    for column in columns:
+        texts = [v[column] for v in found.values()]
+        if all(t is None or _whole(t) for t in texts):
+            for values in found.values():
+                values[column] = None if values[column] is None else int(values[column])
+    return found
+
+
+def _hive(name: str) -> Iterator[tuple[str, Any]]:
+    for folder in name.split("/")[:-1]:
+        column, sign, value = folder.partition("=")
+        if sign and column:
+            yield unquote(column), None if value == _NO_VALUE else unquote(value)
+
+
+def _whole(text: str) -> bool:
+    """Tell whether a text is how a whole number of 64 bits is written: ``007`` is none."""
+    digits = text.removeprefix("-")
+    return digits.isdecimal() and digits.isascii() and len(digits) < 19 and str(int(text)) == text
 
 
 @contextmanager
@@ -124,11 +169,11 @@ def _readable(name: str, format_: Format) -> Iterator[None]:
         ) from None
 
 
-def _read_csv(path: Path) -> pa.Table:
+@contextmanager
+def _unpacked(path: Path) -> Iterator[Any]:
+    """Open a file of text, whatever it is packed in: told by its first bytes, not by its name."""
     import pyarrow as pa
-    import pyarrow.csv
 
-    convert = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
     with path.open("rb") as file:
         magic = file.read(4)
     if magic == b"PK\x03\x04":
@@ -137,9 +182,26 @@ def _read_csv(path: Path) -> pa.Table:
             if len(inside) != 1:
                 raise zipfile.BadZipFile(f"it holds {len(inside)} files, not one")
             with archive.open(inside[0]) as member:
-                return pyarrow.csv.read_csv(member, convert_options=convert)
-    if magic[:2] == b"\x1f\x8b":
-        with pa.CompressedInputStream(pa.OSFile(str(path)), "gzip") as stream:
-            limited = Limited(stream, path.stat().st_size, "It")
-            return pyarrow.csv.read_csv(limited, convert_options=convert)
-    return pyarrow.csv.read_csv(path, convert_options=convert)
+                yield member
+            return
+    packing = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}.get(magic[:2])
+    if packing is None:
+        with pa.OSFile(str(path)) as plain:
+            yield plain
+        return
+    with pa.CompressedInputStream(pa.OSFile(str(path)), packing) as stream:
+        yield Limited(stream, path.stat().st_size, "It")
+
+
+def _read_csv(stream: Any) -> pa.Table:
+    import pyarrow.csv
+
+    convert = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+    return pyarrow.csv.read_csv(stream, convert_options=convert)
+
+
+def _read_lines(stream: Any) -> pa.Table:
+    import pyarrow.json
+
+    options = pyarrow.json.ReadOptions(block_size=_LONGEST_LINE)
+    return pyarrow.json.read_json(stream, read_options=options)

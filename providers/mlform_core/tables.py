@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -115,6 +116,17 @@ def from_frame(frame: pd.DataFrame) -> pa.Table:
     return canonical(pa.Table.from_pandas(frame, preserve_index=False))
 
 
+def typed_nulls(table: pa.Table, schema: Mapping[str, str]) -> pa.Table:
+    """Return a table whose columns without any value have the types that a contract gives them."""
+    import pyarrow as pa
+
+    for place, column in enumerate(table.schema):
+        if pa.types.is_null(column.type) and schema.get(column.name) in TYPES:
+            nulls = pa.nulls(table.num_rows, _arrow(schema[column.name]))
+            table = table.set_column(place, column.name, nulls)
+    return table
+
+
 def canonical(table: pa.Table) -> pa.Table:
     """Return the same values in the types we keep: no dictionaries, no metadata, one chunk."""
     import pyarrow as pa
@@ -123,11 +135,25 @@ def canonical(table: pa.Table) -> pa.Table:
     columns, fields = [], []
     for field in table.schema:
         type_ = _kept(field.type)
-        column = table[field.name].combine_chunks().cast(type_, safe=False)
+        column = table[field.name].combine_chunks()
+        column = (
+            _texts(column) if pa.types.is_nested(field.type) else column.cast(type_, safe=False)
+        )
         # Adding 0.0 makes 0.0 of -0.0: equal values are one value to all who read them.
         columns.append(pc.add(column, 0.0) if type_ == pa.float64() else column)
         fields.append(pa.field(field.name, type_))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _texts(column: Any) -> Any:
+    """Return nested values as JSON, names in order."""
+    import pyarrow as pa
+
+    found = [
+        None if v is None else json.dumps(v, sort_keys=True, ensure_ascii=False, default=str)
+        for v in column.to_pylist()
+    ]
+    return pa.array(found, pa.string())
 
 
 def _kept(type_: Any) -> Any:

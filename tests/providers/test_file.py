@@ -17,7 +17,8 @@ from sklearn.datasets import load_wine
 
 from mlform.sdk import ResourceError
 from mlform.sdk.testing import FakeContext, check_resource
-from mlform_core.file import File, FileArguments, FileAttributes
+from mlform_core.datasets import DatasetAttributes
+from mlform_core.file import File, FileArguments
 from mlform_core.splits import HashSplit, TimeSplit, assign
 
 
@@ -34,13 +35,13 @@ def arguments(**given: Any) -> FileArguments:
     return FileArguments.model_validate(given)
 
 
-def applied(ctx: FakeContext, new: FileArguments) -> FileAttributes:
+def applied(ctx: FakeContext, new: FileArguments) -> DatasetAttributes:
     file = File()
     ctx.inputs = file.inputs(ctx, new)
     return file.apply(ctx, new, None)
 
 
-def table(ctx: FakeContext, made: FileAttributes, name: str) -> pa.Table:
+def table(ctx: FakeContext, made: DatasetAttributes, name: str) -> pa.Table:
     return pq.read_table(ctx.artifacts.path(made.partitions[name].digest))
 
 
@@ -57,15 +58,22 @@ def test_it_keeps_the_promises_of_every_resource(tmp_path: Path, wine: pd.DataFr
     assert after.attributes.columns["alcohol"] == "float64"
 
 
-@pytest.mark.parametrize("name", ["w.csv", "w.csv.gz", "w.csv.zip", "w.parquet", "w.pq"])
+PACKED = [f"w.{kind}{packing}" for kind in ("csv", "jsonl") for packing in ("", ".gz", ".zst")]
+
+
+@pytest.mark.parametrize("name", [*PACKED, "w.csv.zip", "w.ndjson.zip", "w.parquet", "w.pq"])
 def test_every_format_gives_the_same_table(tmp_path: Path, wine: pd.DataFrame, name: str) -> None:
     text = wine.to_csv(index=False).encode()
+    if "json" in name:
+        text = wine.to_json(orient="records", lines=True, double_precision=15).encode()
     if name.endswith(".gz"):
         (tmp_path / name).write_bytes(gzip.compress(text))
+    elif name.endswith(".zst"):
+        (tmp_path / name).write_bytes(pa.compress(text, codec="zstd", asbytes=True))
     elif name.endswith(".zip"):
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
-            archive.writestr("w.csv", text)
-    elif name.endswith(".csv"):
+            archive.writestr("w", text)
+    elif name.endswith((".csv", ".jsonl")):
         (tmp_path / name).write_bytes(text)
     else:
         wine.to_parquet(tmp_path / name, index=False)
@@ -90,6 +98,50 @@ def test_a_folder_and_a_glob_are_read_partition_by_partition(
     assert list(whole.partitions) == ["year=2023/part.parquet", "year=2024/part.parquet"]
     assert whole.rows == 178
     assert applied(ctx, arguments(path="data/*/part.parquet")).partitions == whole.partitions
+
+
+def test_lines_of_json_differ_in_what_they_hold_and_nested_values_are_text(tmp_path: Path) -> None:
+    lines = ['{"b": 1, "at": "2026-01-02T03:04:05Z"}', '{"a": {"y": 1, "x": [2]}, "b": 2.5}', "{}"]
+    (tmp_path / "d.jsonl").write_text("\n".join(lines))
+    ctx = FakeContext(tmp_path)
+    made = applied(ctx, arguments(path="d.jsonl"))
+    assert made.columns == {"b": "float64", "at": "timestamp", "a": "string"}
+    read = table(ctx, made, "d.jsonl").to_pydict()
+    assert read["a"] == [None, '{"x": [2], "y": 1}', None] and read["b"] == [1.0, 2.5, None]
+
+
+def test_folders_give_columns_where_that_is_asked_for(tmp_path: Path, wine: pd.DataFrame) -> None:
+    places = [("1", "north%2Fwest"), ("2", "south"), ("3", "__HIVE_DEFAULT_PARTITION__")]
+    for year, region in places:
+        folder = tmp_path / "data" / f"year={year}" / f"region={region}"
+        folder.mkdir(parents=True)
+        wine[:10].to_parquet(folder / "part.parquet", index=False)
+    ctx = FakeContext(tmp_path)
+    split = {"by": "hash", "on": ["region"], "parts": {"a": 0.5, "b": 0.5}}
+    made = applied(ctx, arguments(path="data", hive=True, split=split, key=["year"]))
+    assert (made.columns["year"], made.columns["region"]) == ("int64", "string")
+    found = [set(table(ctx, made, name)["region"].to_pylist()) for name in made.partitions]
+    assert found == [{"north/west"}, {"south"}, {None}]
+    assert "year" not in applied(ctx, arguments(path="data")).columns
+    odd = tmp_path / "data" / "year=x" / "region=y"
+    odd.mkdir(parents=True)
+    wine[:10].to_parquet(odd / "part.parquet", index=False)
+    assert applied(ctx, arguments(path="data", hive=True)).columns["year"] == "string"
+    wine[:10].to_parquet(tmp_path / "data" / "loose.parquet", index=False)
+    with pytest.raises(ResourceError, match=r"loose\.parquet has none"):
+        applied(ctx, arguments(path="data", hive=True))
+
+
+def test_a_column_without_any_value_in_a_partition_is_of_the_type_it_has_elsewhere(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("n,x\n1,\n2,\n")
+    (tmp_path / "data" / "b.csv").write_text("n,x\n3,0.5\n")
+    ctx = FakeContext(tmp_path)
+    assert applied(ctx, arguments(path="data")).columns == {"n": "int64", "x": "float64"}
+    alone = arguments(path="data/a.csv", schema={"x": "timestamp"})
+    assert applied(ctx, alone).columns["x"] == "timestamp"
 
 
 def test_only_a_partition_that_changed_is_read_again(tmp_path: Path, wine: pd.DataFrame) -> None:

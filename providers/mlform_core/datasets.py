@@ -1,0 +1,190 @@
+"""What all datasets share: their arguments, and the way from source files to a judged table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mlform.sdk import (
+    Arguments,
+    Artifact,
+    Attributes,
+    Carrier,
+    Context,
+    Decision,
+    Facets,
+    Metadata,
+    ResourceError,
+    Stored,
+    Volatile,
+)
+from mlform_core import expect as expecting
+from mlform_core.expect import Expectations
+from mlform_core.partitions import Partition, together
+from mlform_core.sources import Format
+from mlform_core.splits import HashSplit, TimeSplit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PRELOAD: Final = ("pandas", "pyarrow.parquet", "pyarrow.csv", "pyarrow.compute")
+"""What reading and writing tables takes: warm workers import it once."""
+
+
+class Version(BaseModel):
+    """How the version of a dataset is chosen.
+
+    ``float``: what lies at the source. ``pin``: what ``.mlform.lock.hcl`` says. ``fixed``: the
+    version named in ``value``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["float", "pin", "fixed"] = "float"
+    value: str | None = None
+
+
+class DatasetArguments(Arguments):
+    """What must hold of the data, and how rows are divided."""
+
+    version: Metadata[Version] = Version()
+    key: list[str] = Field(default_factory=list)
+    columns: list[str] | None = None
+    time: str | None = None
+    split: Annotated[HashSplit | TimeSplit, Field(discriminator="by")] | None = None
+    schema_: dict[str, str] = Field(default_factory=dict, alias="schema")
+    expect: Decision[Expectations] = Expectations()
+    owner: Metadata[str] = ""
+    description: Metadata[str] = ""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class DatasetAttributes(Attributes):
+    """A table in the artifact store, partition by partition."""
+
+    partitions: Carrier[dict[str, Artifact]]
+    columns: dict[str, str]
+    rows: int
+    splits: dict[str, int]
+    time: str | None
+    key: list[str]
+    facets: Facets
+    """A digest for each column, and for each column in each partition."""
+    digests: Carrier[Artifact]
+    """The digests of each column by partition, in full, as JSON."""
+    sources: Volatile[dict[str, Artifact]]
+    """What was read, as it was, so that this version can be rebuilt when the source moved on."""
+    profile: Volatile[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One partition as it was read: a file in a known format, kept in the store."""
+
+    artifact: Artifact
+    path: Path
+    format: Format
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    """Columns that the file's place says and not the file: name → the one value, or null."""
+
+
+def fetched(ctx: Context, what: Mapping[str, Any], name: str, fetch: Callable[[], bytes]) -> Source:
+    """Return what was read of a source before, told by ``what`` it is, or read it and keep it.
+
+    ``name`` says the format by its ending.
+    """
+    from mlform_core.sources import format_of
+
+    artifact = ctx.memo({"source": dict(what)}, fetch)
+    format_ = format_of(name, what.get("format"))
+    assert format_ is not None, "what was listed has a format"
+    return Source(artifact, ctx.artifacts.path(artifact.digest), format_)
+
+
+def judged(new: DatasetArguments, old: Stored[Any, DatasetAttributes]) -> DatasetAttributes:
+    """Judge what was read before by the expectations there are now."""
+    expecting.judge(new.expect, old.attributes.profile)
+    return old.attributes
+
+
+def assembled(
+    ctx: Context, new: DatasetArguments, sources: Iterable[tuple[str, Source]], total: int
+) -> DatasetAttributes:
+    """Make the table of each source that was not made before, and judge the whole."""
+    partitions: dict[str, Artifact] = {}
+    kept: dict[str, Artifact] = {}
+    facts: dict[str, Any] = {}
+    for done, (name, source) in enumerate(sources):
+        ctx.progress(done, total, name)
+        kept[name] = source.artifact
+        partition = _partition(ctx, new, name, source)
+        partitions[name] = partition.table
+        facts[name] = partition.facts
+    splits = () if new.split is None else new.split.parts
+    found = together(ctx, facts, splits, new.time, new.key)
+    expecting.judge(new.expect, found["profile"])
+    return DatasetAttributes(partitions=partitions, sources=kept, **found)
+
+
+def not_available(name: str, was: str, now: str | None, argument: str) -> ResourceError:
+    """Say that a version that is wanted is neither at the source nor in the store."""
+    there = "is not there any more" if now is None else f"is {now} now"
+    detail = (
+        f"Partition {name} was {was} when it was pinned or planned; at the source it {there}, "
+        "and the store has no copy. Bring that version back, or run `mlform update` to take "
+        "what is there."
+    )
+    return ResourceError("Version not available", detail, argument=argument)
+
+
+def _partition(ctx: Context, new: DatasetArguments, name: str, source: Source) -> Partition:
+    what = {
+        "file": source.artifact.digest,
+        "format": source.format,
+        "columns": new.columns,
+        "schema": new.schema_,
+        "time": new.time,
+        "split": None if new.split is None else new.split.model_dump(mode="json"),
+        "constants": dict(source.constants),
+    }
+    return Partition(ctx, what, lambda: _table(new, name, source))
+
+
+def _table(new: DatasetArguments, name: str, source: Source) -> pa.Table:
+    import pyarrow as pa
+
+    from mlform_core.sources import read
+    from mlform_core.splits import assign
+    from mlform_core.tables import canonical, check_schema, typed_nulls, types_of, with_split
+
+    found = read(source.path, source.format, name)
+    for column, value in source.constants.items():
+        if column not in found.column_names:
+            type_ = pa.int64() if isinstance(value, int) else pa.string()
+            found = found.append_column(column, pa.repeat(pa.scalar(value, type_), found.num_rows))
+    try:
+        table = canonical(typed_nulls(found, new.schema_))
+        wanted = [*new.key, *([new.time] if new.time else [])]
+        _need(table.column_names, [*(new.columns or []), *wanted], name)
+        if new.columns is not None:
+            table = table.select(new.columns)
+        check_schema(types_of(table), new.schema_, "schema")
+        parts = pa.nulls(table.num_rows, pa.string())
+        if new.split is not None:
+            parts = assign(table, new.split)
+        return with_split(table, parts)
+    except ResourceError as error:
+        detail = f"In partition {name}:\n{error.detail}"
+        raise ResourceError(error.summary, detail, argument=error.argument) from None
+
+
+def _need(there: list[str], wanted: list[str], name: str) -> None:
+    missing = [c for c in dict.fromkeys(wanted) if c not in there]
+    if missing:
+        detail = f"There is no column {', '.join(missing)} in {name}; there are {', '.join(there)}."
+        raise ResourceError("Unknown column", detail)
