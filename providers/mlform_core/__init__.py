@@ -14,6 +14,7 @@ _TYPES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("model", "registry"): ("mlform_core.registry", "Registry"),
     ("deployment", "http"): ("mlform_core.http", "Http"),
     ("monitor", "drift"): ("mlform_core.monitor", "Drift"),
+    ("training_job", "python"): ("mlform_core.training.python", "Python"),
 }
 """Kind and type → module and class: a spec loads the types it uses."""
 

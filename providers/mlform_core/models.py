@@ -1,7 +1,8 @@
 """The model artifact: one file with the fitted model, what it expects, and how its data looked.
 
-A *bundle* is a zip of ``meta.json``, ``model.skops`` (or ``model.pickle``, where the spec allows
-it by name) and ``reference.json``. Equal models give byte-identical bundles, in one process and
+A *bundle* is a zip of ``meta.json``, ``model.skops`` (or ``model.xgboost`` or ``model.lightgbm``,
+which are these libraries' own text formats, or ``model.pickle``, where the spec allows it by name)
+and ``reference.json``. Equal models give byte-identical bundles, in one process and
 across processes.
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlform.sdk import Artifact, ResourceError
-from mlform_core import skops_files
+from mlform_core import native, skops_files
 from mlform_core.bundles import BundleError, members, pack
 from mlform_core.columns import conform
 from mlform_core.estimators import clear_gaps, settled
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/vnd.mlform.model"
 FILE_NAME = "model.mlform"
 
-_MEMBER = re.compile(r"meta\.json|model\.(skops|pickle)|reference\.json")
+_MEMBER = re.compile(r"meta\.json|model\.(skops|pickle|xgboost|lightgbm)|reference\.json")
 _META = {"format", "task", "target", "classes", "features", "framework", "framework_version"}
 
 
@@ -118,7 +119,10 @@ def save(
         detail = "A pickle runs code when it is loaded, and nothing here allows that."
         raise ResourceError("Pickle is not allowed", detail, argument="format")
     with settled(model):
-        content = _pickled(model) if kind == "pickle" else _skops(model)
+        if isinstance(model, native.Booster):
+            content = model.dumps()
+        else:
+            content = _pickled(model) if kind == "pickle" else _skops(model)
     path = folder / FILE_NAME
     parts = {
         "meta.json": _json(meta),
@@ -141,6 +145,8 @@ def load(path: Path, *, allow_pickle: bool = False) -> Model:
         meta, reference = _meta(parts["meta.json"]), json.loads(parts["reference.json"])
         if meta["format"] == "pickle":
             return Model(meta, reference, _unpickled(parts["model.pickle"], allowed=allow_pickle))
+        if meta["format"] in native.FORMATS:
+            return Model(meta, reference, native.loads(parts[f"model.{meta['format']}"], meta))
         return Model(meta, reference, skops_files.loads(parts["model.skops"]))
     except (BundleError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ResourceError("Invalid model file", f"{error}.") from error

@@ -214,3 +214,23 @@ def _grid(one: Profile, two: Profile) -> tuple[list[float], list[int]]:
         every, below = every[at], below[at]
     counts = np.diff(below, prepend=0, append=total)
     return every.tolist(), [int(n) for n in counts]
+
+
+_ANY: Final = {
+    "float64": 0.0,
+    "int64": 0,
+    "bool": False,
+    "string": "",
+    "timestamp": "1970-01-01T00:00:00Z",
+}
+
+
+def usual(profile: Any, feature: Mapping[str, str]) -> Any:
+    """Return the median or the most frequent value of a feature's reference."""
+    kind = feature["type"]
+    if not isinstance(profile, Mapping) or kind == "timestamp":
+        return _ANY[kind]
+    if kind == "string":
+        return next(iter(profile.get("counts", {})), _ANY[kind])
+    edges = profile.get("edges")
+    return edges[len(edges) // 2] if edges else _ANY[kind]

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.sdk import Context, Imported, ResourceError
+from mlform_core.training.arguments import TrainingAttributes
+from mlform_core.training.choosing import choose
 from mlform_sklearn.packages import is_nested
-from mlform_sklearn.tables import choose
-from mlform_sklearn.training import TrainingArguments, TrainingAttributes
+from mlform_sklearn.training import TrainingArguments
 
 if TYPE_CHECKING:
     from mlform_core.models import Model
@@ -64,7 +65,7 @@ def _from_bundle(
     else:
         told |= _differences(new, model)
         if told["target"] == new.target and "features" not in told:
-            from mlform_sklearn.job import measure
+            from mlform_core.training.keeping import measure
 
             metrics = measure(ctx, new, choose(new), model, {})
     kept = ctx.artifacts.put_file(path, models.MEDIA_TYPE)

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from mlform.sdk import (
-    Arguments,
-    Artifact,
-    Attributes,
-    Code,
-    Context,
-    Difference,
-    Handle,
-    Imported,
-    Inputs,
-    Looking,
-    Metadata,
-    Operational,
-    Resource,
-    Stored,
-    Volatile,
-    code,
-)
+from mlform.sdk import Arguments, Code, Context, Imported, Operational, Resource
+from mlform_core.training.arguments import TableArguments, TableTraining, TrainingAttributes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlform_core.training.keeping import Fitted
 
 # An import path: at least a module and a name in it.
 _PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
@@ -42,7 +31,7 @@ class Step(Arguments):
     name: str | None = Field(default=None, pattern=r"^[A-Za-z]\w*$")
 
 
-class TrainingArguments(Arguments):
+class TrainingArguments(TableArguments):
     """What to fit, on what.
 
     ``data`` is a dataset or feature view; ``split`` the part of it to train on, or null for all
@@ -68,37 +57,19 @@ class TrainingArguments(Arguments):
     on one thread, because its sums depend on how they are divided.
     """
 
-    data: Handle
-    split: str | None = "train"
-    target: str
-    features: list[str] | None = None
-    exclude: list[str] = Field(default_factory=list)
     estimator: str | None = Field(default=None, pattern=_PATH)
     pipeline: list[Step] | None = Field(default=None, min_length=1)
     entry: Code | None = None
     include: list[str] = Field(default_factory=list)
     params: dict[str, Any] = Field(default_factory=dict)
-    seed: int = Field(default=0, ge=0, lt=2**32)
     encode: Literal["auto", "none"] = "auto"
-    metrics: Operational[list[str] | None] = None
     format: Literal["skops", "pickle"] = "skops"
     threads: Operational[int] = Field(default=1, ge=1)
-    owner: Metadata[str | None] = None
-    description: Metadata[str | None] = None
 
-    @field_validator("metrics")
-    @classmethod
-    def _known_metrics(cls, names: list[str] | None) -> list[str] | None:
-        from mlform_core.gate_rules import METRICS, suggestion
-
-        problems = [
-            f'"{name}" is no metric.{suggestion(name, METRICS)} Known: {", ".join(METRICS)}.'
-            for name in names or []
-            if name not in METRICS
-        ]
-        if problems:
-            raise ValueError("\n".join(problems))
-        return names
+    @property
+    def patterns(self) -> Sequence[str]:
+        """The files that the entry reads."""
+        return self.include
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -107,33 +78,13 @@ class TrainingArguments(Arguments):
         if len(given) != 1:
             found = " and ".join(given) if given else "none"
             raise ValueError(f"exactly one of estimator, pipeline and entry is wanted, not {found}")
-        if self.features is not None and self.exclude:
-            raise ValueError("features says which columns to take, so exclude has nothing to add")
         if self.include and self.entry is None:
             raise ValueError("include names files that an entry reads, and there is no entry")
-        if self.target in (self.features or []):
-            raise ValueError(f'the target "{self.target}" is among the features')
         return self
 
 
-class TrainingAttributes(Attributes):
-    """The fitted model and how it came to be.
-
-    ``features``: ``name`` and ``type`` of each column the model needs. ``metrics``: by part of
-    the data, then by metric; no judgement hangs on them (a gate measures anew).
-    """
-
-    model: Artifact
-    task: Literal["binary", "multiclass", "regression"]
-    target: str
-    features: list[dict[str, str]]
-    rows: int
-    metrics: Volatile[dict[str, dict[str, float | None]]]
-    receipt: Volatile[dict[str, Any]]
-    seconds: Volatile[float]
-
-
 class Training(
+    TableTraining,
     Resource[TrainingArguments, TrainingAttributes],
     kind="training_job",
     type="sklearn",
@@ -143,54 +94,24 @@ class Training(
 
     preload = ("pandas", "pyarrow.parquet", "sklearn.ensemble", "sklearn.pipeline", "skops.io")
 
-    def inputs(self, ctx: Looking, new: TrainingArguments) -> Inputs:
-        """Look at the files that ``entry`` reads; tell at once of columns that are not there."""
-        from mlform_sklearn.tables import choose
-
-        choose(new)
-        return Inputs(code.included(ctx, new.include))
-
-    def uses(self, new: TrainingArguments) -> Mapping[str, Collection[str]]:
-        """Take the features and the target, and which rows are in which part."""
-        from mlform_sklearn.tables import choose
-
-        chosen = choose(new)
-        columns = {*(f["name"] for f in chosen.features), chosen.target}
-        return {new.data.address: columns if new.split is None else columns | {"_split"}}
-
     def distributions(self, new: TrainingArguments) -> Sequence[str]:
         """Name the packages of the estimators, and what reads tables and writes models."""
         from mlform_sklearn.packages import distributions
 
         return sorted({*distributions(new), "pandas", "pyarrow", "skops"})
 
-    def compare(
-        self,
-        ctx: Context,
-        given: TrainingArguments,
-        one: TrainingAttributes,
-        two: TrainingAttributes,
-    ) -> Sequence[Difference]:
-        """Compare what the models predict on rows they were not trained on, and their metrics."""
-        from mlform_sklearn import comparing
-
-        return comparing.compare(ctx, given, one, two)
-
-    def apply(
-        self,
-        ctx: Context,
-        new: TrainingArguments,
-        old: Stored[TrainingArguments, TrainingAttributes] | None,
-    ) -> TrainingAttributes:
-        """Fit; on an operational change alone keep what was fitted, and measure if asked to."""
+    def train(self, ctx: Context, new: TrainingArguments) -> TrainingAttributes:
+        """Read, fit, measure, save."""
         from mlform_sklearn import job
 
-        if old is None or ctx.doing not in {"update", "decide"}:
-            code.check_included(ctx, new.include, ctx.inputs.parts)
-            return job.train(ctx, new)
-        if new.metrics == old.arguments.metrics:
-            return old.attributes
-        return job.remeasure(ctx, new, old.attributes)
+        return job.train(ctx, new)
+
+    def fitted(self, ctx: Context, new: TrainingArguments, frame: pd.DataFrame) -> Fitted:
+        """Fit on some rows of the table: one trial of a sweep."""
+        from mlform_core.training.choosing import choose
+        from mlform_sklearn import job
+
+        return job.fitted_of(new, job.maker(ctx, new, choose(new))(frame))
 
     def import_(
         self,
@@ -207,9 +128,3 @@ class Training(
         from mlform_sklearn import adopting
 
         return adopting.adopted(ctx, id, new)
-
-    def read(
-        self, ctx: Looking, old: Stored[TrainingArguments, TrainingAttributes]
-    ) -> TrainingAttributes | None:
-        """Look whether the model is still in the store."""
-        return old.attributes if old.attributes.model.digest in ctx.artifacts else None

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from mlform.sdk import ResourceError
 from mlform_core.models import Model, load
+from mlform_core.profiles import usual
 from mlform_core.serving import settings
 from mlform_core.serving.settings import Serving
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_ANY: Final = {
-    "float64": 0.0,
-    "int64": 0,
-    "bool": False,
-    "string": "",
-    "timestamp": "1970-01-01T00:00:00Z",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +64,5 @@ def _verify(path: Path, digest: str) -> None:
 def _typical(model: Model) -> pd.DataFrame:
     import pandas as pd
 
-    row = {f["name"]: [_usual(model.reference.get(f["name"]), f)] for f in model.meta["features"]}
+    row = {f["name"]: [usual(model.reference.get(f["name"]), f)] for f in model.meta["features"]}
     return pd.DataFrame(row)
-
-
-def _usual(profile: Any, feature: Mapping[str, str]) -> Any:
-    """Return the median or the most frequent value of a feature's reference."""
-    kind = feature["type"]
-    if not isinstance(profile, Mapping) or kind == "timestamp":
-        return _ANY[kind]
-    if kind == "string":
-        return next(iter(profile.get("counts", {})), _ANY[kind])
-    edges = profile.get("edges")
-    return edges[len(edges) // 2] if edges else _ANY[kind]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from mlform_sklearn.training import TrainingArguments
+    from mlform_core.training.arguments import TableArguments
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Chosen:
         return frame
 
 
-def choose(new: TrainingArguments) -> Chosen:
+def choose(new: TableArguments) -> Chosen:
     """Return what the arguments choose of their table. Raises ``ResourceError``."""
     table = new.data.attributes
     if "columns" not in table:
@@ -84,7 +84,7 @@ def _known(names: Sequence[str], types: dict[str, str], argument: str, address: 
         raise ResourceError("Unknown column", "\n".join(problems), argument=argument)
 
 
-def _parts(new: TrainingArguments) -> dict[str, str | None]:
+def _parts(new: TableArguments) -> dict[str, str | None]:
     splits: dict[str, int] = new.data.attributes.get("splits") or {}
     if new.split is None:
         return {"all": None}

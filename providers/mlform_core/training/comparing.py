@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from mlform.sdk import Context, Difference, differences
-from mlform_sklearn.tables import choose
-from mlform_sklearn.training import TrainingArguments, TrainingAttributes
+from mlform_core.training.arguments import TableArguments, TrainingAttributes
+from mlform_core.training.choosing import choose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ deviations), and each metric, absolutely or relatively."""
 
 
 def compare(
-    ctx: Context, given: TrainingArguments, one: TrainingAttributes, two: TrainingAttributes
+    ctx: Context, given: TableArguments, one: TrainingAttributes, two: TrainingAttributes
 ) -> list[Difference]:
     """Compare what two models predict on a probe set, and their metrics."""
     found = [d for d in differences(one, two) if d.what != "model"]
@@ -47,7 +47,7 @@ def _shown(value: float | None) -> str:
 
 
 def _predictions(
-    ctx: Context, given: TrainingArguments, one: TrainingAttributes, two: TrainingAttributes
+    ctx: Context, given: TableArguments, one: TrainingAttributes, two: TrainingAttributes
 ) -> Difference:
     import numpy as np
 
@@ -57,7 +57,7 @@ def _predictions(
     others = [part for part in chosen.parts if part != chosen.training_part]
     part = others[0] if others else chosen.training_part
     rows = chosen.read(ctx, part).head(ROWS)
-    pickled = given.format == "pickle"
+    pickled = given.pickle_allowed
     before, after = (
         models.load(ctx.artifacts.path(it.model.digest), allow_pickle=pickled).predict(rows)
         for it in (one, two)

@@ -1,0 +1,1 @@
+"""What every training has in common, and the types of training of this package."""

@@ -1,0 +1,145 @@
+"""What every training on a table takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from mlform.sdk import (
+    Arguments,
+    Artifact,
+    Attributes,
+    Context,
+    Difference,
+    Handle,
+    Inputs,
+    Looking,
+    Metadata,
+    Operational,
+    Stored,
+    Volatile,
+    code,
+)
+
+
+class TableArguments(Arguments):
+    """On what to train.
+
+    ``data`` is a dataset or feature view; ``split`` the part of it to train on, or null for all
+    rows. Without ``features`` all columns are, but for the target, the key, the time column and
+    those in ``exclude``.
+    """
+
+    data: Handle
+    split: str | None = "train"
+    target: str
+    features: list[str] | None = None
+    exclude: list[str] = Field(default_factory=list)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    metrics: Operational[list[str] | None] = None
+    owner: Metadata[str | None] = None
+    description: Metadata[str | None] = None
+
+    @property
+    def pickle_allowed(self) -> bool:
+        """Whether the model may be a pickle."""
+        return getattr(self, "format", "") == "pickle"
+
+    @property
+    def patterns(self) -> Sequence[str]:
+        """Which files code reads beside itself, if there is any code."""
+        return ()
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, names: list[str] | None) -> list[str] | None:
+        from mlform_core.gate_rules import METRICS, suggestion
+
+        problems = [
+            f'"{name}" is no metric.{suggestion(name, METRICS)} Known: {", ".join(METRICS)}.'
+            for name in names or []
+            if name not in METRICS
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return names
+
+    @model_validator(mode="after")
+    def _target_apart(self) -> Self:
+        if self.features is not None and self.exclude:
+            raise ValueError("features says which columns to take, so exclude has nothing to add")
+        if self.target in (self.features or []):
+            raise ValueError(f'the target "{self.target}" is among the features')
+        return self
+
+
+class TrainingAttributes(Attributes):
+    """The fitted model and how it came to be.
+
+    ``features``: ``name`` and ``type`` of each column the model needs. ``metrics``: by part of
+    the data, then by metric; no judgement hangs on them (a gate measures anew). ``history``: the
+    metrics of each round or step while it was trained, as JSON lines. ``trials``: of a sweep, a
+    table of all trials. ``card``: a model card in Markdown.
+    """
+
+    model: Artifact
+    task: Literal["binary", "multiclass", "regression"]
+    target: str
+    features: list[dict[str, str]]
+    rows: int
+    metrics: Volatile[dict[str, dict[str, float | None]]]
+    receipt: Volatile[dict[str, Any]]
+    seconds: Volatile[float]
+    history: Volatile[Artifact | None] = None
+    trials: Volatile[list[dict[str, Any]] | None] = None
+    card: Volatile[Artifact | None] = None
+
+
+class TableTraining:
+    """What every type of training on a table does alike. Put it before ``Resource``."""
+
+    def inputs(self, ctx: Looking, new: TableArguments) -> Inputs:
+        """Look at the files that code reads; tell at once of columns that are not there."""
+        from mlform_core.training.choosing import choose
+
+        choose(new)
+        return Inputs(code.included(ctx, new.patterns))
+
+    def uses(self, new: TableArguments) -> Mapping[str, Collection[str]]:
+        """Take the features and the target, and which rows are in which part."""
+        from mlform_core.training.choosing import choose
+
+        chosen = choose(new)
+        columns = {*(f["name"] for f in chosen.features), chosen.target}
+        return {new.data.address: columns if new.split is None else columns | {"_split"}}
+
+    def compare(
+        self, ctx: Context, given: Any, one: TrainingAttributes, two: TrainingAttributes
+    ) -> Sequence[Difference]:
+        """Compare what the models predict on rows they were not trained on, and their metrics."""
+        from mlform_core.training import comparing
+
+        return comparing.compare(ctx, given, one, two)
+
+    def apply(
+        self, ctx: Context, new: Any, old: Stored[Any, TrainingAttributes] | None
+    ) -> TrainingAttributes:
+        """Fit; on an operational change alone keep what was fitted, and measure if asked to."""
+        from mlform_core.training import keeping
+
+        if old is None or ctx.doing not in {"update", "decide"}:
+            code.check_included(ctx, new.patterns, ctx.inputs.parts)
+            return self.train(ctx, new)
+        if new.metrics == old.arguments.metrics:
+            return old.attributes
+        return keeping.remeasure(ctx, new, old.attributes)
+
+    def train(self, ctx: Context, new: Any) -> TrainingAttributes:
+        """Read, fit, measure, save."""
+        raise NotImplementedError
+
+    def read(self, ctx: Looking, old: Stored[Any, TrainingAttributes]) -> TrainingAttributes | None:
+        """Look whether the model is still in the store."""
+        return old.attributes if old.attributes.model.digest in ctx.artifacts else None
