@@ -106,9 +106,17 @@ def _scalar(value: Value, name: str, path: str) -> Value:
 
 
 def _alike(
-    values: Sequence[Value], element: Type, path: str, *, at_once: bool = False
+    values: Sequence[Value],
+    element: Type,
+    path: str,
+    *,
+    at_once: bool = False,
+    keyed: bool = False,
 ) -> tuple[Sequence[Value], Type]:
-    """Return values that are of one type, and the type; of a set they must be so ``at_once``."""
+    """Return values that are of one type, and the type; of a set they must be so ``at_once``.
+
+    So must tuples of what is ``keyed``, at which cty takes no second look either.
+    """
     if not is_open(element):
         return values, plain_type(element)
     types = [type_of(v) for v in values]
@@ -126,9 +134,10 @@ def _alike(
             types = [type_of(v) for v in values]
             again = unify(types)
             last = at_once or again is None or (again == found and is_open(found))
+            last = last or (keyed and isinstance(found, TupleType))
             if len(set(types)) > 1 and last:
                 raise _unlike(path)
-            return _alike(values, ANY, path)
+            return _alike(values, ANY, path, keyed=keyed)
     return values, found
 
 
@@ -152,7 +161,7 @@ def _map(value: Value, element: Type, path: str) -> Value:
         if wanted is None or wanted == ANY:
             raise _unlike(path)
         typed = [convert(v, wanted, path) for v in typed]
-    found, common = _alike(typed or list(converted.values()), element, path)
+    found, common = _alike(typed or list(converted.values()), element, path, keyed=True)
     given = iter(found)
     settled = {
         k: next(given) if not typed or type_of(v) != ANY else convert(v, common)
@@ -178,6 +187,9 @@ def _sequence(value: Value, name: str, element: Type, path: str) -> Value:
     else:
         converted = [convert(v, element, f"{path}[{i}]") for i, v in enumerate(value)]
         plain = not isinstance(value, ListValue | SetValue)
+        if name == "set" and element != ANY and len(set(map(type_of, converted))) > 1:
+            # Elements of a set become one type by themselves, or not at all.
+            raise _unlike(path)
         found, common = _alike(converted, element, path, at_once=name == "set" and plain)
     if name == "set":
         # As in Terraform, the mark of a null is gone.

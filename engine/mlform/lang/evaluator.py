@@ -153,7 +153,7 @@ class Evaluator:
     def condition(
         self, expr: Expr, bound: Bound, *, strict: bool = False, quiet: bool = False
     ) -> tuple[Any, bool]:
-        """Return a condition as a bool or an unknown, and whether it is marked.
+        """Return a condition as a bool or an unknown (UNKNOWN: it is none), and if it is marked.
 
         Of one that is ``strict``, even an unknown must be of a type that may be a bool. Of one
         that is ``quiet`` it is not noted that it is no bool.

@@ -35,7 +35,7 @@ class Loop:
     def rounds(self, condition: Expr | None = None) -> Iterator[Bound]:
         """Yield the names of each round in which the condition holds."""
         expr = self.expr
-        if condition is not None and not self._sound(condition):
+        if condition is not None and not self._untyped() and not self._sound(condition):
             return
         for key, item in self._items():
             self.ev.count()
@@ -51,6 +51,10 @@ class Loop:
                 self.open = True
             elif chosen:
                 yield inner
+
+    def _untyped(self) -> bool:
+        """Tell whether the loop goes through what is of no known type: HCL looks no further then."""
+        return isinstance(self.collection, Unknown) and self.collection.type == ANY
 
     def _sound(self, condition: Expr) -> bool:
         """Tell whether a condition is one, whatever the loop goes through, if anything."""

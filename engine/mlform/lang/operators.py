@@ -64,7 +64,7 @@ def template_if(ev: Evaluator, expr: tree.TemplateIf, bound: Bound) -> Value:
     if isinstance(condition, Unknown):
         for parts in (expr.then, expr.otherwise):
             marked |= reveal(ev.unused(partial(_joined, parts=parts, bound=bound)))[1]
-        return mark(OPEN_STRING, marked=marked)
+        return mark(OPEN_STRING, marked=marked and condition is not UNKNOWN)
     chosen, other = expr.then, expr.otherwise
     if not condition:
         chosen, other = other, chosen
@@ -198,7 +198,10 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
         sides = [_aside(ev, side, bound) for side in (expr.then, expr.otherwise)]
         marked |= any(reveal(side)[1] for side in sides)
         type_ = _common(ev, expr, sides[0], sides[1])
-        return UNKNOWN if type_ is None else mark(_either(sides[0], sides[1], type_), marked=marked)
+        if type_ is None or condition is UNKNOWN:
+            # What is no condition leaves no mark.
+            return UNKNOWN if type_ is None else Unknown(type_)
+        return mark(_either(sides[0], sides[1], type_), marked=marked)
     chosen_expr, other_expr = expr.then, expr.otherwise
     if not condition:
         chosen_expr, other_expr = other_expr, chosen_expr

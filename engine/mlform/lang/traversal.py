@@ -148,7 +148,10 @@ def _attribute(ev: Evaluator, handle: Handle, step: str, expr: Expr) -> Value:
 
 def splat(ev: Evaluator, expr: tree.Splat, bound: Bound) -> Value:
     """``x[*].a`` and ``x.*.a``: null has no elements, what is no list is its own one element."""
+    before = ev.faults
     found, marked = reveal(ev.value(expr.source, bound))
+    if ev.faults > before:
+        return UNKNOWN
     if found is None or (isinstance(found, Null) and not _several(found.type)):
         return mark([], marked=marked)
     if isinstance(found, Null):
@@ -163,6 +166,10 @@ def splat(ev: Evaluator, expr: tree.Splat, bound: Bound) -> Value:
             return mark(_unknown_splat(found, each), marked=marked)
         items = found if isinstance(found, list | tuple) else [found]
         values = [each(i) for i in items]
+        if ev.faults > before:
+            type_ = type_of(found)
+            made = _splat_type(type_ if _several(type_) else TupleType((type_,)), each)
+            return mark(Unknown(made), marked=marked)
         if not isinstance(found, ListValue | SetValue):
             return mark(values, marked=marked)
         types = {type_of(v) for v in values or [each(Unknown(found.element))]}
@@ -177,12 +184,18 @@ def _several(type_: Type) -> bool:
     return isinstance(type_, TupleType) or _listed(type_)
 
 
+def _splat_type(type_: Type, each: Callable[[Value], Value]) -> Type:
+    """Return the type of what a splat makes of a list, set or tuple of a type."""
+    if isinstance(type_, TupleType):
+        return TupleType(tuple(type_of(each(Unknown(t))) for t in type_.elements))
+    assert isinstance(type_, Collection), "a list or a set"
+    return Collection("list", type_of(each(Unknown(type_.element))))
+
+
 def _unknown_splat(found: Unknown, each: Callable[[Value], Value]) -> Value:
     type_ = found.type
-    if isinstance(type_, Collection) and type_.name != "map":
-        return no_null(Collection("list", type_of(each(Unknown(type_.element)))))
-    if isinstance(type_, TupleType):
-        return no_null(TupleType(tuple(type_of(each(Unknown(t))) for t in type_.elements)))
+    if _several(type_):
+        return no_null(_splat_type(type_, each))
     item = each(found)
     if type_ != ANY and not may_be_null(found):
         return [item]

@@ -233,11 +233,12 @@ def _collected(name: str, elements: Iterable[Type]) -> Type | None:
 def _together(name: str, types: Sequence[Type], parts: Sequence[Type]) -> Type | None:
     """Return the collection of what parts of tuples or objects are, and elements of others."""
     inner = [t.element for t in types if isinstance(t, Collection)]
-    # The parts must be of one type among themselves: an open element type does not help them.
-    common = unify(parts)
+    # The parts must be of one type among themselves: an open element type does not help them. And
+    # where there are none, the collections say what the others become.
+    common = unify(parts) if parts else None
     if common is None:
         return None
-    made = _collected(name, [*inner, common] if parts else inner)
+    made = _collected(name, [*inner, common])
     # What is open takes anything, but not from a tuple or object whose own parts are apart.
     return made if made is not None and all(convertible(t, made) for t in types) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -19,7 +20,6 @@ from mlform.lang.registry import (
     function,
     whole,
 )
-from mlform.lang.unification import is_open
 from mlform.types import ANY, BOOL, Collection, TupleType, Type
 from mlform.values import SetValue, Unknown, Value
 
@@ -32,7 +32,8 @@ def contains(value: Any, wanted: Value) -> Value:
     items, sought = plain
     found: Value = False
     if whole(plain):
-        found = identity_of(sought) in map(identity_of, items)
+        identity = identity_of(sought)
+        found = any(identity_of(v) == identity and equal(v, sought) is True for v in items)
     else:
         answers = [equal(item, sought) for item in items]
         if True in answers:
@@ -55,32 +56,32 @@ def _common_type(*sets: Any) -> Type:
 @function("setunion", as_set("a"), rest=as_set("others"), result=_common_type, nested=True)
 def setunion(type_: Type, *sets: Value) -> Value:
     """Return what is in any of the sets."""
-    _of_one_type(type_, *sets)
     assert isinstance(type_, Collection), "the result is a set"
-    return unique([v for one in sets for v in elements(one, type_)], type_.element)
+    return unique([v for one in _alike(type_, *sets) for v in one], type_.element)
 
 
-def _of_one_type(type_: Type, *sets: Any) -> None:
-    if is_open(type_) and len({type_of(v) for one in sets for v in elements(one, type_)}) > 1:
+def _alike(type_: Type, *sets: Value) -> list[Sequence[Value]]:
+    """Return the sets as ones of a type. Raises ``OperationError`` if they still differ in type."""
+    found = [elements(one, type_) for one in sets]
+    if len(set(map(type_of, found))) > 1:
         raise OperationError("the elements of all sets must be of one type")
+    return found
 
 
 @function("setintersection", as_set("a"), rest=as_set("others"), result=_common_type)
 def setintersection(type_: Type, first: Value, *others: Value) -> Value:
     """Return what is in all of the sets."""
-    _of_one_type(type_, first, *others)
-    looked_up = [set(map(identity_of, elements(other, type_))) for other in others]
-    return [
-        v for v in elements(first, type_) if all(identity_of(v) in other for other in looked_up)
-    ]
+    found, *rest = _alike(type_, first, *others)
+    looked_up = [set(map(identity_of, other)) for other in rest]
+    return [v for v in found if all(identity_of(v) in other for other in looked_up)]
 
 
 @function("setsubtract", as_set("a"), as_set("b"), result=_common_type)
 def setsubtract(type_: Type, left: Value, right: Value) -> Value:
     """Return what is in the first set and not in the second."""
-    _of_one_type(type_, left, right)
-    gone = set(map(identity_of, elements(right, type_)))
-    return [v for v in elements(left, type_) if identity_of(v) not in gone]
+    found, taken = _alike(type_, left, right)
+    gone = set(map(identity_of, taken))
+    return [v for v in found if identity_of(v) not in gone]
 
 
 def _product_type(*sets: Any) -> Type:
