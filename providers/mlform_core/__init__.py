@@ -14,7 +14,9 @@ _TYPES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("model", "registry"): ("mlform_core.registry", "Registry"),
     ("deployment", "http"): ("mlform_core.http", "Http"),
     ("monitor", "drift"): ("mlform_core.monitor", "Drift"),
+    ("training_job", "lightgbm"): ("mlform_core.training.lgbm", "LightGBM"),
     ("training_job", "python"): ("mlform_core.training.python", "Python"),
+    ("training_job", "xgboost"): ("mlform_core.training.xgb", "XGBoost"),
 }
 """Kind and type → module and class: a spec loads the types it uses."""
 

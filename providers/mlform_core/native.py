@@ -221,27 +221,71 @@ def _check_tree(left: Any, right: Any, used: Any, inner: Any, count: int) -> Non
 
 
 def _check_lightgbm(text: str, count: int) -> None:
-    import numpy as np
+    """Follow every index, and hold every length to what is said of it.
 
+    On a text that is not whole the library does not fail: it ends the process.
+    """
     most = re.search(r"(?m)^max_feature_idx=(\d+)$", text)
+    sizes = re.search(r"(?m)^tree_sizes=([\d ]+)$", text)
     if most is None or int(most.group(1)) + 1 != count:
         raise ValueError("it is for another number of features")
-    for block in text.split("\nTree=")[1:]:
-        told = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        leaves = int(told["num_leaves"])
-        if leaves < 2:
-            continue
-        left, right, used = (
-            np.array(told[n].split(), dtype=np.int64)
-            for n in ("left_child", "right_child", "split_feature")
-        )
-        if not len(left) == len(right) == len(used) == leaves - 1:
+    at = text.find("Tree=0\n")
+    if sizes is None or at < 0:
+        raise ValueError("it has no trees")
+    for number, size in enumerate(map(int, sizes.group(1).split())):
+        block = text[at : at + size]
+        if not block.startswith(f"Tree={number}\n"):
+            raise ValueError("its trees are not where it says")
+        _check_block(dict(line.split("=", 1) for line in block.splitlines() if "=" in line), count)
+        at += size
+    if not text[at:].startswith("end of trees\n"):
+        raise ValueError("its trees do not end where it says")
+
+
+_OF_LEAVES: Final = ("leaf_value", "leaf_weight", "leaf_count")
+_OF_NODES: Final = (
+    "split_feature",
+    "split_gain",
+    "threshold",
+    "decision_type",
+    "left_child",
+    "right_child",
+    "internal_value",
+    "internal_weight",
+    "internal_count",
+)
+
+
+def _check_block(told: Mapping[str, str], count: int) -> None:
+    import numpy as np
+
+    leaves, kinds = int(told["num_leaves"]), int(told["num_cat"])
+    lengths = dict.fromkeys(_OF_LEAVES, leaves) | dict.fromkeys(_OF_NODES, leaves - 1)
+    if leaves < 1 or (leaves == 1 and "leaf_value" not in told):
+        raise ValueError("a tree without a leaf")
+    for name, length in lengths.items():
+        if leaves > 1 and len(told[name].split()) != length:
+            raise ValueError(f"a tree with another number of {name} than it has nodes")
+    if leaves == 1:
+        return
+    left, right, used, decisions = (
+        np.array(told[n].split(), dtype=np.int64)
+        for n in ("left_child", "right_child", "split_feature", "decision_type")
+    )
+    for side in (left, right):
+        # A child below zero is a leaf, numbered from -1 down.
+        inner = side >= 0
+        late = side[inner] <= np.flatnonzero(inner)
+        if late.any() or (side >= leaves - 1).any() or (side < -leaves).any():
             raise ValueError("a tree whose nodes do not form one")
-        for side in (left, right):
-            # A child below zero is a leaf, numbered from -1 down.
-            inner = side >= 0
-            late = side[inner] <= np.flatnonzero(inner)
-            if late.any() or (side >= leaves - 1).any() or (side < -leaves).any():
-                raise ValueError("a tree whose nodes do not form one")
-        if used.min() < 0 or used.max() >= count:
-            raise ValueError("a tree that splits on a feature it does not have")
+    if used.min() < 0 or used.max() >= count:
+        raise ValueError("a tree that splits on a feature it does not have")
+    chosen = np.array(told["threshold"].split(), dtype=np.float64)[(decisions & 1) == 1]
+    if not chosen.size and not kinds:
+        return
+    bounds, bits = (
+        np.array(told[n].split(), dtype=np.int64) for n in ("cat_boundaries", "cat_threshold")
+    )
+    rising = len(bounds) == kinds + 1 and bounds[0] == 0 and (np.diff(bounds) >= 0).all()
+    if not rising or bounds[-1] != len(bits) or chosen.min() < 0 or chosen.max() >= kinds:
+        raise ValueError("a tree whose categories do not exist")

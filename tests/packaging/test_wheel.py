@@ -42,6 +42,8 @@ def test_light_commands_import_no_heavy_library(arguments: list[str], tmp_path: 
         'dataset "file" "d" {\n  path = "x.csv"\n}\n'
         'training_job "sklearn" "t" {\n  data = dataset.d\n  target = "y"\n'
         '  estimator = "sklearn.linear_model.LogisticRegression"\n}\n'
+        'training_job "xgboost" "x" {\n  data = dataset.d\n  target = "y"\n}\n'
+        'training_job "lightgbm" "l" {\n  data = dataset.d\n  target = "y"\n}\n'
     )
     command = [sys.executable, "-X", "importtime", "-m", "mlform", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -49,5 +51,5 @@ def test_light_commands_import_no_heavy_library(arguments: list[str], tmp_path: 
 
     assert done.returncode == 0, done.stderr[-2000:]
     assert "mlform.cli" in imported
-    for heavy in ("pandas", "sklearn", "sqlalchemy", "numpy", "pyarrow"):
+    for heavy in ("pandas", "sklearn", "sqlalchemy", "numpy", "pyarrow", "xgboost", "lightgbm"):
         assert heavy not in imported, heavy
