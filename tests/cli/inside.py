@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 from tests.scenarios.command import Folder, Said
 
-from mlform.cli.app import app
 from mlform.cli.main import main
 
 _BEGINS_PROCESSES = frozenset({"apply", "destroy", "import", "monitor", "reapply"})
@@ -45,16 +44,13 @@ class Inside(Folder):
 
 @contextlib.contextmanager
 def _restored() -> Iterator[None]:
-    """Give the program back all of its commands, and this process its signals.
+    """Give this process its signals back.
 
-    A run leaves only its own command, and at its end hears no signal any more; nor would whatever
-    this process starts after it.
+    A run hears none any more at its end; nor would whatever this process starts after it.
     """
-    commands, groups = app.registered_commands, app.registered_groups
     heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        app.registered_commands, app.registered_groups = commands, groups
         for number, handler in heard.items():
             signal.signal(number, handler)

@@ -187,7 +187,7 @@ def test_mistakes_are_told_together_for_people_and_machines(folder: Folder) -> N
 def test_version_and_an_unknown_command(folder: Folder) -> None:
     assert folder.mlform("version", "-json").data["providers"] == ["core", "sklearn"]
     assert "mlform 0." in folder.mlform("version").out
-    assert "No such command" in folder.mlform("aply", expect=1).err
+    assert "There is no `mlform aply`. Did you mean apply?" in folder.mlform("aply", expect=1).err
 
 
 def test_nothing_here_is_a_spec(tmp_path: Path) -> None:

@@ -17,14 +17,15 @@ import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from tests.engine.test_golden import GOLDEN, compare, schema, stem, write
 
-from mlform.cli.app import app
+from mlform.cli import program
+from mlform.cli.parsing import Exit
 from mlform.commands.session import Session
 
 COMMANDS = sorted((GOLDEN / "commands").glob("*.mlf.hcl"))
@@ -49,7 +50,8 @@ WATCHED = re.compile(r"^Looking at what is there: .*\n", re.MULTILINE)
 def told(line: str, capsys: pytest.CaptureFixture[str], *, as_json: bool, whole: bool) -> str:
     """Run a command in this process; return the problems it tells, and results if ``whole``."""
     arguments = [*shlex.split(line), *(["--json"] if as_json else [])]
-    app(args=arguments, prog_name="mlform", standalone_mode=False)
+    with suppress(Exit):
+        program.run(arguments)
     said = capsys.readouterr()
     if not as_json:
         return WATCHED.sub("", said.out + said.err if whole else said.err)
@@ -90,7 +92,7 @@ def test_commands(
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(bytes.fromhex(data))
         elif how == "pull":
-            app(args=["state", "pull"], prog_name="mlform", standalone_mode=False)
+            program.run(["state", "pull"])
             (tmp_path / what).write_text(capsys.readouterr().out)
         elif how == "env":
             name, _, value = what.partition(" ")

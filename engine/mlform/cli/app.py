@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
-
-import typer
-from typer.main import get_command_name
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mlform.cli import options as opt
-from mlform.cli.frugal import Frugal, FrugalGroup
+from mlform.cli.parsing import Argument, Exit, Option
 from mlform.cli.terminal import can_ask, explained, reporter, say, say_json, say_plan
 from mlform.cli.watching import watched
 
@@ -21,54 +17,33 @@ if TYPE_CHECKING:
     from mlform.commands.session import Session
     from mlform.plan import Plan
 
-app = typer.Typer(
-    name="mlform",
-    cls=FrugalGroup,
-    help="Terraform for machine learning: plan and apply from data to monitor.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-state_app = typer.Typer(
-    help="Look at what is recorded, or change it by hand.", no_args_is_help=True
-)
-monitor_app = typer.Typer(help="Let monitors look.", no_args_is_help=True)
-app.add_typer(state_app, name="state")
-app.add_typer(monitor_app, name="monitor")
-store_app = typer.Typer(help="Check and clean the artifact store.", no_args_is_help=True)
-app.add_typer(store_app, name="store")
 
-
-@app.command()
 def init(
     directory: opt.Directory = opt.HERE,
     example: Annotated[
         bool,
-        typer.Option("--example/--no-example", help="Write an example where there is no spec."),
+        Option("--example", help="Write an example where there is no spec."),
     ] = True,
     migrate_state: Annotated[
         bool,
-        typer.Option(
-            "--migrate-state", help="Move the state, all of it, to the backend configured now."
-        ),
+        Option("--migrate-state", help="Move the state, all of it, to the backend configured now."),
     ] = False,
     source: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--from", metavar="URL", help="Where to move it from, if not from where it was last."
         ),
     ] = None,
     reconfigure: Annotated[
-        bool, typer.Option("--reconfigure", help="Go on with the state in the backend of now.")
+        bool, Option("--reconfigure", help="Go on with the state in the backend of now.")
     ] = False,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
 ) -> None:
     """Prepare a folder; in one without a spec, write a small example that runs."""
     from mlform.commands.backends import migrate, remember
     from mlform.commands.starting import init as start
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session):
         if migrate_state:
             moved = migrate(session, source)
@@ -86,11 +61,9 @@ def init(
         say(f"Ready. Providers: {', '.join(done.providers) or 'none'}. Next: mlform plan\n")
 
 
-@app.command()
 def validate(
     directory: opt.Directory = opt.HERE,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
     json: opt.Json = False,
 ) -> None:
     """Check the spec: everything that can be known without state, data or network."""
@@ -98,7 +71,7 @@ def validate(
     from mlform.commands.queries import validate as check
     from mlform.render.diagnostics import document
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     session.given = replace(session.given, partial=True)
     with explained(session, as_json=json):
         check(session)
@@ -109,26 +82,25 @@ def validate(
             say(f"The spec is valid: {count} resource(s).\n")
 
 
-@app.command()
 def plan(
     directory: opt.Directory = opt.HERE,
-    out: Annotated[Path | None, typer.Option("--out", help="Save the plan for apply.")] = None,
+    out: Annotated[Path | None, Option("--out", help="Save the plan for apply.")] = None,
     json: opt.Json = False,
     markdown: opt.Markdown = False,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Write a web page with the graph, too.")
+        Path | None, Option("--html", help="Write a web page with the graph, too.")
     ] = None,
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit with 2 where changes are pending.")
+        bool, Option("--detailed-exitcode", help="Exit with 2 where changes are pending.")
     ] = False,
     drift_exitcode: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--drift-exitcode",
             help="Exit with 5 where all that is pending was changed from outside, else as above.",
         ),
     ] = False,
-    destroy: Annotated[bool, typer.Option("--destroy", help="Plan to take it all down.")] = False,
+    destroy: Annotated[bool, Option("--destroy", help="Plan to take it all down.")] = False,
     purge: opt.Purge = False,
     target: opt.Target = None,
     refresh: opt.Refresh = "true",
@@ -140,8 +112,7 @@ def plan(
     replace: opt.Replace = None,
     parallelism: opt.Parallelism = 2,
     generate_config_out: opt.GenerateConfig = None,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
 ) -> None:
     """Show what apply would do, and why. Changes nothing."""
     from mlform.commands.options import PlanOptions
@@ -149,7 +120,7 @@ def plan(
     from mlform.commands.queries import plan as make
     from mlform.files import write_file
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session, as_json=json):
         chosen = PlanOptions(
             tuple(target or ()),
@@ -176,15 +147,14 @@ def plan(
         if out is not None and not json and not markdown:
             say(f"Saved to {out}: apply exactly this with `mlform apply {out}`.\n")
         if drift_exitcode and made.only_drift:
-            raise typer.Exit(5)
+            raise Exit(5)
         if (detailed_exitcode or drift_exitcode) and not made.empty:
-            raise typer.Exit(2)
+            raise Exit(2)
 
 
-@app.command()
 def apply(
     saved: Annotated[
-        Path | None, typer.Argument(metavar="[PLAN]", help="A plan saved by plan -out.")
+        Path | None, Argument(metavar="[PLAN]", help="A plan saved by plan -out.")
     ] = None,
     directory: opt.Directory = opt.HERE,
     auto_approve: opt.AutoApprove = False,
@@ -199,8 +169,7 @@ def apply(
     exclude: opt.Exclude = None,
     replace: opt.Replace = None,
     purge: opt.Purge = False,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
     lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Plan, ask, and do it; or carry out a saved plan."""
@@ -208,7 +177,7 @@ def apply(
     from mlform.commands.options import PlanOptions
     from mlform.commands.planfile import saved_plan
 
-    session = opt.open_session(directory, var, var_file, lock_timeout)
+    session = opt.open_session(directory, values, lock_timeout)
     with explained(session, as_json=json, lines=True):
         given = None if saved is None else saved_plan(session, saved)
         quiet = auto_approve or given is not None
@@ -231,7 +200,6 @@ def apply(
     finish(applied, session, json=json)
 
 
-@app.command()
 def destroy(
     directory: opt.Directory = opt.HERE,
     auto_approve: opt.AutoApprove = False,
@@ -239,8 +207,7 @@ def destroy(
     parallelism: opt.Parallelism = 2,
     target: opt.Target = None,
     purge: opt.Purge = False,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
     lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Stop what runs and forget what is recorded; with -purge delete what it made, too.
@@ -250,7 +217,7 @@ def destroy(
     from mlform.commands.applying import apply as carry_out
     from mlform.commands.options import PlanOptions
 
-    session = opt.open_session(directory, var, var_file, lock_timeout)
+    session = opt.open_session(directory, values, lock_timeout)
     with explained(session, as_json=json, lines=True):
         approve = _approval(quiet=auto_approve, json=json, parallelism=parallelism)
         chosen = PlanOptions(tuple(target or ()), refresh=False, destroy=True, purge=purge)
@@ -288,7 +255,7 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
 
     if not applied.approved:
         say("Nothing was done.\n")
-        raise typer.Exit(1)
+        raise Exit(1)
     assert applied.outcome is not None, "an approved plan has an outcome"
     if json:
         say_json(outcome_data(applied.outcome), lines=True)
@@ -307,14 +274,13 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
             say([*diagnostic(it, session.texts), ("", "\n")], error=True)
         say(outcome(applied.outcome))
     if applied.outcome.interrupted:
-        raise typer.Exit(130)
+        raise Exit(130)
     if not applied.outcome.complete:
-        raise typer.Exit(1)
+        raise Exit(1)
     if applied.outcome.held:
-        raise typer.Exit(3)
+        raise Exit(3)
 
 
-@app.command()
 def version(json: opt.Json = False) -> None:
     """Say which mlform this is, and which providers are installed."""
     from importlib.metadata import version as installed
@@ -326,64 +292,3 @@ def version(json: opt.Json = False) -> None:
         say_json({"mlform": number, "providers": providers})
     else:
         say(f"mlform {number}\nproviders: {', '.join(providers) or 'none'}\n")
-
-
-from mlform.cli import (  # noqa: E402 - their commands join the app above
-    approving,
-    auditing,
-    console,
-    importing,
-    logs,
-    loop,
-    lsp,
-    modules,
-    providers,
-    recorded,
-    reproducing,
-    state,
-    storing,
-    testing,
-    workspaces,
-)
-
-approving.register(app)
-auditing.register(app)
-console.register(app)
-importing.register(app)
-logs.register(app)
-loop.register(app, monitor_app)
-lsp.register(app)
-modules.register(app)
-providers.register(app)
-testing.register(app)
-recorded.register(app)
-workspaces.register(app)
-state.register(state_app)
-storing.register(store_app)
-
-reproducing.register(app)
-
-
-def only(name: str) -> None:
-    """Leave no other command to be made ready; all of them where there is no command of a name.
-
-    Typer reads the signature of every command it knows, which takes longer than most commands.
-    """
-    commands = {it.name or _spelled(it.callback): it for it in app.registered_commands}
-    groups = [it for it in app.registered_groups if it.name == name]
-    for it in app.registered_commands:
-        it.cls = Frugal
-    if name in commands:
-        kept = dict.fromkeys((name, *_CHEAP))  # one alone would be no group of commands any more
-        app.registered_commands = [commands[n] for n in kept]
-        app.registered_groups = []
-    elif groups:
-        app.registered_commands, app.registered_groups = [], groups
-
-
-_CHEAP: Final = ("version", "init")
-
-
-def _spelled(callback: Callable[..., Any] | None) -> str:
-    assert callback is not None, "a command without a function has a name"
-    return get_command_name(callback.__name__)

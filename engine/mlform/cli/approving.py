@@ -6,28 +6,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Argument, Exit, Option
 from mlform.cli.terminal import can_ask, explained, say, say_json
 
 if TYPE_CHECKING:
     from mlform.commands.approving import Given
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this page to the program."""
-    app.command()(approve)
-    app.command()(approvals)
-    keys_app = typer.Typer(help="The key that approvals are signed with.", no_args_is_help=True)
-    keys_app.command("new")(keys_new)
-    keys_app.command("show")(keys_show)
-    app.add_typer(keys_app, name="keys")
-
-
 Key = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--key",
         metavar="FILE",
         help="The private key; else $MLF_SIGNING_KEY, else ~/.config/mlform/signing.pem.",
@@ -60,18 +49,16 @@ def keys_show(directory: opt.Directory = opt.HERE, key: Key = None) -> None:
 
 
 def approve(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan saved by plan -out.")],
+    plan: Annotated[Path, Argument(metavar="PLAN", help="A plan saved by plan -out.")],
     directory: opt.Directory = opt.HERE,
     for_: Annotated[
         list[str] | None,
-        typer.Option(
-            "--for", metavar="ADDRESS", help="Only this; by default all that takes approvals."
-        ),
+        Option("--for", metavar="ADDRESS", help="Only this; by default all that takes approvals."),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="TIME", help="In 7d or 12h, or a date.")
+        str | None, Option("--expires", metavar="TIME", help="In 7d or 12h, or a date.")
     ] = None,
-    comment: Annotated[str, typer.Option("--comment", help="Why, or on what condition.")] = "",
+    comment: Annotated[str, Option("--comment", help="Why, or on what condition.")] = "",
     key: Key = None,
     auto_approve: opt.AutoApprove = False,
     json: opt.Json = False,
@@ -93,7 +80,7 @@ def approve(
             say("\nSign this? Only `yes` is taken: ")
             if sys.stdin.readline().strip() != "yes":
                 say("Nothing was signed.\n")
-                raise typer.Exit(1)
+                raise Exit(1)
         text = plan.read_text(encoding="utf-8")
         given = sign(session, made, text, for_ or (), key=key, expires=expires, comment=comment)
         if json:
@@ -104,7 +91,7 @@ def approve(
 
 
 def approvals(
-    address: Annotated[str | None, typer.Argument(help="Only of this resource.")] = None,
+    address: Annotated[str | None, Argument(help="Only of this resource.")] = None,
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
 ) -> None:

@@ -5,29 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Argument, Exit, Option
 from mlform.cli.terminal import explained, say, say_json
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this page to the program."""
-    app.command()(audit)
-
-
 def audit(
-    address: Annotated[
-        str, typer.Argument(help="A resource; or `verify`, to check the whole state.")
-    ],
+    address: Annotated[str, Argument(help="A resource; or `verify`, to check the whole state.")],
     directory: opt.Directory = opt.HERE,
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="TIME", help="As it was on 2026-01-31 (its end, UTC), say."),
+        Option("--at", metavar="TIME", help="As it was on 2026-01-31 (its end, UTC), say."),
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option("--export", metavar="FILE", help="Write it as a zip archive, too."),
+        Option("--export", metavar="FILE", help="Write it as a zip archive, too."),
     ] = None,
     json: opt.Json = False,
 ) -> None:
@@ -45,7 +37,7 @@ def audit(
                 say_json(render.verified_data(checked))
             else:
                 say(render.verified(checked))
-            raise typer.Exit(1 if checked.problems else 0)
+            raise Exit(1 if checked.problems else 0)
         found = auditing.audit(session, address, at)
         data = render.dossier_data(found)
         if export is not None:

@@ -8,9 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Exit, Option
 from mlform.cli.terminal import explained, say
 from mlform.diagnostics import DiagnosedError
 
@@ -22,23 +21,17 @@ _DELIMITERS = " \t\n()[]{},+-*/%<>=!&|?:\"'"
 _HISTORY = 1000
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this page to the program."""
-    app.command()(console)
-
-
 def console(
     directory: opt.Directory = opt.HERE,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Against what a plan of now says, not the state alone.")
+        bool, Option("--plan", help="Against what a plan of now says, not the state alone.")
     ] = False,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
 ) -> None:
     """Evaluate expressions against the spec and the state. `exit` or Ctrl-D ends it."""
     from mlform.commands.consoling import Console
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session):
         made = Console(session, planned=plan)
         assert made.roots is not None, "a spec that is wrong is told of before the first line"
@@ -60,9 +53,9 @@ def _pipe(made: Console) -> None:
         if text.strip() == "exit":
             return
         if text.strip() and not _answer(made, text):
-            raise typer.Exit(1)
+            raise Exit(1)
     if waiting.strip() and not _answer(made, waiting):
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _talk(made: Console) -> None:

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Option
 from mlform.cli.terminal import explained, say, say_json
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this page to the program."""
-    app.command()(logs)
 
 
 def logs(
     address: str,
     directory: opt.Directory = opt.HERE,
-    attempt: Annotated[
-        int, typer.Option("--attempt", help="How many attempts back; 0 is the last.")
-    ] = 0,
+    attempt: Annotated[int, Option("--attempt", help="How many attempts back; 0 is the last.")] = 0,
     tail: Annotated[
-        int | None, typer.Option("--tail", metavar="N", min=0, help="Only the last N lines.")
+        int | None, Option("--tail", metavar="N", least=0, help="Only the last N lines.")
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="List the attempts that are kept.")] = False,
+    list_: Annotated[bool, Option("--list", help="List the attempts that are kept.")] = False,
     json: opt.Json = False,
 ) -> None:
     """Show what a step printed and logged when it last ran."""

@@ -8,27 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Argument, Exit, Option
 from mlform.cli.terminal import explained, reporter, say, say_json
-
-
-def register(app: typer.Typer, monitor_app: typer.Typer) -> None:
-    """Add the commands of this page to the program."""
-    app.command()(reapply)
-    app.command()(update)
-    app.command()(fmt)
-    monitor_app.command("run")(monitor_run)
-    monitor_app.command("alarms")(monitor_alarms)
 
 
 def reapply(
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
     parallelism: opt.Parallelism = 2,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
     lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Let triggers act on alarms, then plan and apply what follows. For cron and CI."""
@@ -36,7 +25,7 @@ def reapply(
     from mlform.commands.reapplying import reapply as run
     from mlform.render.loop import pull_data, pulls
 
-    session = opt.open_session(directory, var, var_file, lock_timeout)
+    session = opt.open_session(directory, values, lock_timeout)
     with explained(session, as_json=json, lines=True):
         with reporter(json=json) as report:
             done = run(session, report, parallelism=parallelism)
@@ -49,7 +38,7 @@ def reapply(
 
 
 def update(
-    dataset: Annotated[list[str] | None, typer.Argument(help="Which; all by default.")] = None,
+    dataset: Annotated[list[str] | None, Argument(help="Which; all by default.")] = None,
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
 ) -> None:
@@ -67,7 +56,7 @@ def update(
 
 
 def monitor_run(
-    monitor: Annotated[list[str] | None, typer.Argument(help="Which; all by default.")] = None,
+    monitor: Annotated[list[str] | None, Argument(help="Which; all by default.")] = None,
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
     lock_timeout: opt.LockTimeout = 0.0,
@@ -85,7 +74,7 @@ def monitor_run(
         else:
             say(watched(seen))
     if any(w.error for w in seen):
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def monitor_alarms(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
@@ -103,17 +92,15 @@ def monitor_alarms(directory: opt.Directory = opt.HERE, json: opt.Json = False) 
 
 def fmt(
     paths: Annotated[
-        list[str] | None, typer.Argument(help="Files or folders; - is standard input.")
+        list[str] | None, Argument(help="Files or folders; - is standard input.")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit with 3 if something would.")
+        bool, Option("--check", help="Change nothing; exit with 3 if something would.")
     ] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Show what changes.")] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Folders inside too.")] = False,
-    write: Annotated[bool, typer.Option("--write/--no-write", help="Rewrite the files.")] = True,
-    list_: Annotated[
-        bool, typer.Option("--list/--no-list", help="Name the files that change.")
-    ] = True,
+    diff: Annotated[bool, Option("--diff", help="Show what changes.")] = False,
+    recursive: Annotated[bool, Option("--recursive", help="Folders inside too.")] = False,
+    write: Annotated[bool, Option("--write", help="Rewrite the files.")] = True,
+    list_: Annotated[bool, Option("--list", help="Name the files that change.")] = True,
 ) -> None:
     """Lay spec files out in the one style."""
     from mlform.commands.formatting import files, lay_out
@@ -137,7 +124,7 @@ def fmt(
         else:
             _rewrite(texts, changed, diff=diff, write=write and not check, named=list_)
         if check and changed:
-            raise typer.Exit(3)
+            raise Exit(3)
 
 
 def _rewrite(

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
+from mlform.cli.parsing import Exit
 from mlform.cli.terminal import say
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this page to the program."""
-    app.command("lsp")(serve)
 
 
 def serve() -> None:
@@ -21,5 +15,5 @@ def serve() -> None:
             raise
         text = "The language server needs pygls. Install it: pip install 'mlform[lsp]'.\n"
         say([("red bold", "Error"), ("bold", ": Not installed\n\n"), ("", text)], error=True)
-        raise typer.Exit(1) from None
+        raise Exit(1) from None
     make().start_io()

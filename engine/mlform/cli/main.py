@@ -1,45 +1,19 @@
-"""The ``mlform`` program: spelling of options, exit codes, and errors as people see them."""
+"""The ``mlform`` program: signals, exit codes, and errors as people see them."""
 
 from __future__ import annotations
 
 import gc
 import os
-import re
 import signal
 import sys
 from typing import Final, NoReturn
 
+from mlform.cli.parsing import Exit, UsageError
+from mlform.cli.program import run
+
 ERROR: Final = 1
 INTERRUPTED: Final = 130
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
-_SWITCH: Final = re.compile(r"--([a-z-]+)=(true|false)")
-_NEGATED: Final = frozenset({"write", "example", "list"})
-_SWITCHES: Final = _NEGATED | {
-    "auto-approve",
-    "json",
-    "detailed-exitcode",
-    "drift-exitcode",
-    "refresh-only",
-    "destroy",
-    "purge",
-    "check",
-    "dry-run",
-    "force",
-    "or-create",
-    "migrate-state",
-    "reconfigure",
-}
-_ALIKE: Final = {"--no-refresh": "--refresh=false", "--refresh": "--refresh=true"}
-"""Options with a value that may be written without one."""
-_EVERYWHERE: Final = {
-    "--no-color": ("NO_COLOR", "1"),
-    "--input=false": ("MLF_INPUT", "0"),
-    "--input=true": ("", ""),
-    "--input": ("", ""),
-}
-"""Options that every command takes, and the variable of the environment that means the same."""
-_WHOLE: Final = {"--version": ["version"], "-v": ["version"]}
-_SINGLE_DASH: Final = re.compile(r"-[a-zA-Z][a-zA-Z]+(?:-[a-zA-Z]+)*(?:=.*)?", re.DOTALL)
 
 
 def main() -> NoReturn:
@@ -62,63 +36,23 @@ def _run() -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     # What a command loads, reads and plans stays until it ends: there is no garbage in it to find.
     gc.set_threshold(200_000, 20, 100)
-    from mlform.cli.app import app, only
-
     try:
-        arguments = [spelled for a in sys.argv[1:] for spelled in _spelling(a)]
-        arguments = _before(arguments)
-        only(arguments[0] if arguments else "")
-        code = app(args=arguments, prog_name="mlform", standalone_mode=False)
+        run(sys.argv[1:])
         sys.stdout.flush()
+    except Exit as ended:
+        return ended.code
     except BrokenPipeError:
         # The reader went away (`mlform plan | head`): say nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ERROR
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets words, not a traceback
         return _explain(error)
-    return code if isinstance(code, int) else 0
-
-
-def _spelling(argument: str) -> list[str]:
-    """Take Terraform's spellings: one dash for long options, and ``-refresh=false``."""
-    if _SINGLE_DASH.fullmatch(argument):
-        argument = f"-{argument}"
-    if argument in _EVERYWHERE:
-        name, value = _EVERYWHERE[argument]
-        os.environ.update({name: value} if name else {})
-        return []
-    if argument == "-h":
-        return ["--help"]
-    argument = _ALIKE.get(argument, argument)
-    switch = _SWITCH.fullmatch(argument)
-    if switch is None or switch[1] not in _SWITCHES:
-        return [argument]
-    if switch[2] == "true":
-        return [f"--{switch[1]}"]
-    return [f"--no-{switch[1]}"] if switch[1] in _NEGATED else []
-
-
-def _before(arguments: list[str]) -> list[str]:
-    """Take what Terraform has before the command: ``-chdir=DIR``, which goes there first."""
-    left = list(arguments)
-    while left and left[0].partition("=")[0] in {"--chdir", "-C"}:
-        option, equals, folder = left.pop(0).partition("=")
-        if not equals:
-            folder = left.pop(0) if left else ""
-        try:
-            os.chdir(folder)
-        except OSError as error:
-            sys.stderr.write(f'Error: No such folder\n\n{option} "{folder}": {error.strerror}.\n')
-            sys.exit(ERROR)
-    return _WHOLE.get(left[0], left[0:1]) + left[1:] if left else left
+    return 0
 
 
 def _explain(error: Exception) -> int:
-    if type(error).__name__ == "Abort":
-        return INTERRUPTED
-    # Typer has brought a copy of click's exceptions since 0.29: known by name, not by class.
-    if any(base.__name__ == "ClickException" for base in type(error).__mro__):
-        error.show()  # type: ignore[attr-defined]
+    if isinstance(error, UsageError):
+        sys.stderr.write(f"Error: {error.summary}\n\n{error.detail}\n")
         return ERROR
     if os.environ.get("MLFORM_TRACE"):
         raise error

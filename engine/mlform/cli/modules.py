@@ -5,32 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Option
 from mlform.cli.terminal import explained, say, say_json
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this page to the program."""
-    app.command()(get)
-    app.command()(taint)
-    app.command()(untaint)
 
 
 def get(
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Fetch anew what is in place already.")
+        bool, Option("--update", help="Fetch anew what is in place already.")
     ] = False,
 ) -> None:
     """Fetch the modules that the spec calls from repositories, into .mlform/modules."""
     from mlform.commands.fetching import get as fetch
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session, as_json=json):
         found = fetch(session, update=update)
         for got in found:

@@ -4,31 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Option
 from mlform.cli.terminal import explained, say, say_json
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this page to the program."""
-    group = typer.Typer(help="The providers that are installed.", invoke_without_command=True)
-    group.callback()(providers)
-    group.command("schema")(schema)
-    app.add_typer(group, name="providers")
-    described = typer.Typer(help="What the language has.", no_args_is_help=True)
-    described.callback()(metadata)
-    described.command("functions")(functions)
-    app.add_typer(described, name="metadata")
-    app.command()(graph)
-
-
-def providers(
-    ctx: typer.Context, directory: opt.Directory = opt.HERE, json: opt.Json = False
-) -> None:
+def providers(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
     """Show which types of which provider the spec uses, and where."""
-    if ctx.invoked_subcommand is not None:
-        return
     from mlform.commands.providing import used
 
     session = opt.open_session(directory)
@@ -63,10 +45,6 @@ def schema(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
                     say(f"    {argument}  {field['class']}{needed}{said}\n")
 
 
-def metadata() -> None:
-    """Describe what the language has."""
-
-
 def functions(json: opt.Json = False) -> None:
     """List the built-in functions; with -json what each takes and gives, as Terraform does."""
     from mlform.commands.providing import signatures
@@ -81,22 +59,19 @@ def functions(json: opt.Json = False) -> None:
 
 def graph(
     directory: opt.Directory = opt.HERE,
-    format_: Annotated[str, typer.Option("--format", help="dot, mermaid or json.")] = "dot",
+    format_: Annotated[str, Option("--format", help="dot, mermaid or json.")] = "dot",
     type_: Annotated[
         str,
-        typer.Option(
-            "--type", help="instances, config (blocks) or plan (with what would be done)."
-        ),
+        Option("--type", help="instances, config (blocks) or plan (with what would be done)."),
     ] = "instances",
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
 ) -> None:
     """Write the graph: who takes what from whom."""
     from mlform.commands.drawing import TYPES, drawn
     from mlform.diagnostics import stop
     from mlform.render.graph import as_data, dot, mermaid
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session):
         if format_ not in {"dot", "mermaid", "json"}:
             raise stop("Unknown format", f'-format is dot, mermaid or json, not "{format_}".')

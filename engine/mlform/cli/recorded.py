@@ -5,29 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Argument, Option
 from mlform.cli.terminal import explained, say, say_json, say_plan
 
 if TYPE_CHECKING:
     pass
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this page to the program."""
-    app.command()(show)
-    app.command()(output)
-    app.command()(savings)
-    app.command()(why)
-
-
 def show(
-    saved: Annotated[Path | None, typer.Argument(metavar="[PLAN]", help="A saved plan.")] = None,
+    saved: Annotated[Path | None, Argument(metavar="[PLAN]", help="A saved plan.")] = None,
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
     markdown: opt.Markdown = False,
-    html: Annotated[bool, typer.Option("--html", help="A plan as a web page.")] = False,
+    html: Annotated[bool, Option("--html", help="A plan as a web page.")] = False,
 ) -> None:
     """Show a saved plan, or the whole state."""
     from mlform.commands.planfile import saved_plan
@@ -55,10 +46,10 @@ def show(
 
 
 def output(
-    name: Annotated[str | None, typer.Argument(help="One output.")] = None,
+    name: Annotated[str | None, Argument(help="One output.")] = None,
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
-    raw: Annotated[bool, typer.Option("--raw", help="The bare text of one output.")] = False,
+    raw: Annotated[bool, Option("--raw", help="The bare text of one output.")] = False,
 ) -> None:
     """Show outputs as recorded by the last apply."""
     from mlform.commands.queries import outputs
@@ -82,17 +73,16 @@ def why(
     address: str,
     directory: opt.Directory = opt.HERE,
     not_: Annotated[
-        bool, typer.Option("--not", help="Why it did not run, or will not by a plan of now.")
+        bool, Option("--not", help="Why it did not run, or will not by a plan of now.")
     ] = False,
     run: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="About this run; `last` is one.")
+        str | None, Option("--run", metavar="RUN", help="About this run; `last` is one.")
     ] = None,
     plan: Annotated[
-        Path | None, typer.Option("--plan", metavar="FILE", help="About this saved plan.")
+        Path | None, Option("--plan", metavar="FILE", help="About this saved plan.")
     ] = None,
     json: opt.Json = False,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
 ) -> None:
     """Explain why a resource ran, or did not: the chain of causes down to its leaf."""
     from mlform.commands.asking import why as explain
@@ -101,7 +91,7 @@ def why(
     from mlform.diagnostics import stop
     from mlform.render.why import chain, chain_data, why_not, why_not_data
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session, as_json=json):
         if run is not None and plan is not None:
             raise stop("Two questions at once", "Ask about a run or about a plan: not both.")
@@ -124,7 +114,7 @@ def savings(
     directory: opt.Directory = opt.HERE,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Only runs since 2026-01-31, 30d or 12h ago."),
+        Option("--since", metavar="TIME", help="Only runs since 2026-01-31, 30d or 12h ago."),
     ] = None,
     json: opt.Json = False,
 ) -> None:

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Argument, Exit, Option
 from mlform.cli.terminal import explained, reporter, say, say_json
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this page to the program."""
-    app.command()(reproduce)
-
-
 def reproduce(
-    what: Annotated[str, typer.Argument(metavar="RUN|ADDRESS", help="What to make again.")],
+    what: Annotated[str, Argument(metavar="RUN|ADDRESS", help="What to make again.")],
     directory: opt.Directory = opt.HERE,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Exit with 1 unless all of it comes out as promised."),
+        Option("--verify", help="Exit with 1 unless all of it comes out as promised."),
     ] = False,
     json: opt.Json = False,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
     lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Make past results again from their recorded inputs, and compare. Moves nothing."""
     from mlform.commands.reproducing import reproduce as run
     from mlform.render.reproduced import reproduced, reproduced_data
 
-    session = opt.open_session(directory, var, var_file, lock_timeout)
+    session = opt.open_session(directory, values, lock_timeout)
     with explained(session, as_json=json):
         with reporter(json=json) as report:
             found = run(session, what, report)
@@ -43,4 +36,4 @@ def reproduce(
         if any(it.verdict == "failed" for it in found) or (
             verify and not all(it.kept for it in found)
         ):
-            raise typer.Exit(1)
+            raise Exit(1)

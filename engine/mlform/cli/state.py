@@ -5,38 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Argument, Exit, Option
 from mlform.cli.terminal import explained, say, say_json
 
 if TYPE_CHECKING:
     from mlform.state.differences import Revised
 
-Serial = Annotated[
-    int | None, typer.Option("--serial", metavar="N", help="As it was at this serial.")
-]
+Serial = Annotated[int | None, Option("--serial", metavar="N", help="As it was at this serial.")]
 At = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--at", metavar="TIME", help="As it was at 2026-01-31 (its end, UTC), a time, or 12h ago."
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would change.")]
-
-
-def register(state_app: typer.Typer) -> None:
-    """Add the commands of this page to ``mlform state``."""
-    state_app.command("list")(list_)
-    state_app.command()(show)
-    state_app.command()(history)
-    state_app.command()(diff)
-    state_app.command()(pull)
-    state_app.command()(push)
-    state_app.command()(mv)
-    state_app.command()(rm)
-    state_app.command()(replace_provider)
-    state_app.command()(encrypt)
+DryRun = Annotated[bool, Option("--dry-run", help="Only say what it would change.")]
 
 
 def list_(
@@ -90,7 +73,7 @@ def show(
 
 
 def history(
-    address: Annotated[str | None, typer.Argument(help="Only this resource.")] = None,
+    address: Annotated[str | None, Argument(help="Only this resource.")] = None,
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
 ) -> None:
@@ -108,11 +91,11 @@ def history(
 
 
 def diff(
-    before: Annotated[str, typer.Argument(metavar="A", help="A serial, a time, or `now`.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="A serial, a time, or `now`.")] = "now",
+    before: Annotated[str, Argument(metavar="A", help="A serial, a time, or `now`.")],
+    after: Annotated[str, Argument(metavar="B", help="A serial, a time, or `now`.")] = "now",
     directory: opt.Directory = opt.HERE,
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit with 2 where anything differs.")
+        bool, Option("--detailed-exitcode", help="Exit with 2 where anything differs.")
     ] = False,
     json: opt.Json = False,
 ) -> None:
@@ -129,7 +112,7 @@ def diff(
         else:
             say(shown(found))
         if detailed_exitcode and found:
-            raise typer.Exit(2)
+            raise Exit(2)
 
 
 def pull(directory: opt.Directory = opt.HERE) -> None:
@@ -142,10 +125,10 @@ def pull(directory: opt.Directory = opt.HERE) -> None:
 
 
 def push(
-    file: Annotated[Path, typer.Argument(help="What `state pull` wrote.")],
+    file: Annotated[Path, Argument(help="What `state pull` wrote.")],
     directory: opt.Directory = opt.HERE,
     force: Annotated[
-        bool, typer.Option("--force", help="Even if it is older, altered, or of another state.")
+        bool, Option("--force", help="Even if it is older, altered, or of another state.")
     ] = False,
     dry_run: DryRun = False,
     json: opt.Json = False,
@@ -169,8 +152,8 @@ def push(
 
 
 def mv(
-    source: Annotated[str, typer.Argument(help="A resource, an instance or a module.")],
-    target: Annotated[str, typer.Argument(help="What it is called from now on.")],
+    source: Annotated[str, Argument(help="A resource, an instance or a module.")],
+    target: Annotated[str, Argument(help="What it is called from now on.")],
     directory: opt.Directory = opt.HERE,
     dry_run: DryRun = False,
     json: opt.Json = False,
@@ -185,7 +168,7 @@ def mv(
 
 
 def rm(
-    addresses: Annotated[list[str], typer.Argument(help="Resources, instances or modules.")],
+    addresses: Annotated[list[str], Argument(help="Resources, instances or modules.")],
     directory: opt.Directory = opt.HERE,
     dry_run: DryRun = False,
     json: opt.Json = False,
@@ -200,8 +183,8 @@ def rm(
 
 
 def replace_provider(
-    source: Annotated[str, typer.Argument(help="The provider that made it, as recorded.")],
-    target: Annotated[str, typer.Argument(help="The provider that looks after it from now on.")],
+    source: Annotated[str, Argument(help="The provider that made it, as recorded.")],
+    target: Annotated[str, Argument(help="The provider that looks after it from now on.")],
     directory: opt.Directory = opt.HERE,
     dry_run: DryRun = False,
     json: opt.Json = False,
@@ -218,14 +201,13 @@ def replace_provider(
 
 def encrypt(
     directory: opt.Directory = opt.HERE,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
     json: opt.Json = False,
 ) -> None:
     """Write all that is recorded anew, encrypted as the spec says now (or not at all)."""
     from mlform.commands.encrypting import encrypt as write
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session, as_json=json):
         count, encrypted = write(session)
         if json:

@@ -5,33 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Argument, Exit, Option
 from mlform.cli.terminal import explained, say, say_json
 
 Grace = Annotated[
     str,
-    typer.Option(
-        "--grace", metavar="TIME", help="Keep what was put less than this ago: 24h, 2d, 0s."
-    ),
+    Option("--grace", metavar="TIME", help="Keep what was put less than this ago: 24h, 2d, 0s."),
 ]
 Place = Annotated[
     str | None,
-    typer.Argument(metavar="[STORE]", help="s3://BUCKET/PREFIX or a folder; else the spec's."),
+    Argument(metavar="[STORE]", help="s3://BUCKET/PREFIX or a folder; else the spec's."),
 ]
 Endpoint = Annotated[
-    str | None, typer.Option("--endpoint-url", metavar="URL", help="Where its server is.")
+    str | None, Option("--endpoint-url", metavar="URL", help="Where its server is.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would delete.")]
-
-
-def register(store_app: typer.Typer) -> None:
-    """Add the commands of this page to ``mlform store``."""
-    store_app.command()(gc)
-    store_app.command()(verify)
-    store_app.command()(push)
-    store_app.command()(pull)
+DryRun = Annotated[bool, Option("--dry-run", help="Only say what it would delete.")]
 
 
 def gc(
@@ -40,7 +29,7 @@ def gc(
     dry_run: DryRun = False,
     drop: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--drop", metavar="LINEAGE", help="Let go of what a state that is no more has held."
         ),
     ] = None,
@@ -77,7 +66,7 @@ def verify(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
         else:
             say(verified(found))
     if found.corrupt or found.missing:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def push(
@@ -123,4 +112,4 @@ def _copy(
         else:
             say(copied(found, way))
     if found.missing or found.corrupt:
-        raise typer.Exit(1)
+        raise Exit(1)

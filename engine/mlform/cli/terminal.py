@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-import typer
-
+from mlform.cli.parsing import Exit
 from mlform.diagnostics import DiagnosedError, Diagnostics
 from mlform.render.style import Styled, paint
 
@@ -81,26 +80,26 @@ def explained(session: Session, *, as_json: bool = False, lines: bool = False) -
 
     try:
         yield
-    except typer.Exit:
+    except Exit:
         _warnings(session, as_json=as_json, lines=lines)
         raise
     except DiagnosedError as error:
         _problems(session, error.diagnostics, as_json=as_json)
-        raise typer.Exit(1) from None
+        raise Exit(1) from None
     except LockedError as error:
         detail = (
             f"{error} Wait until it is over, or stop that process; then try again. If its machine "
             f"is gone for good: mlform force-unlock {error.holder.id}"
         )
         _plain_error("State is locked", detail, as_json=as_json, lock=error.holder)
-        raise typer.Exit(4) from None
+        raise Exit(4) from None
     except LostLeaseError as error:
         _plain_error("Lost the lock", str(error), as_json=as_json)
-        raise typer.Exit(1) from None
+        raise Exit(1) from None
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         _plain_error("System error", f"{error.strerror or error}{where}.", as_json=as_json)
-        raise typer.Exit(1) from None
+        raise Exit(1) from None
     _warnings(session, as_json=as_json, lines=lines)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Exit, Option
 from mlform.cli.terminal import explained, say, say_json
 
 if TYPE_CHECKING:
@@ -17,32 +16,26 @@ if TYPE_CHECKING:
 _STYLES: dict[str, Style] = {"pass": "green", "fail": "red", "error": "red", "skip": "yellow"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this page to the program."""
-    app.command("test")(run_tests)
-
-
 def run_tests(
     directory: opt.Directory = opt.HERE,
     filter_: Annotated[
         list[str] | None,
-        typer.Option("--filter", metavar="FILE", help="Only this file. May be repeated."),
+        Option("--filter", metavar="FILE", help="Only this file."),
     ] = None,
     test_directory: Annotated[
-        str, typer.Option("--test-directory", help="Where tests are, beside the spec's folder.")
+        str, Option("--test-directory", help="Where tests are, beside the spec's folder.")
     ] = "tests",
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show the plan of each run.")] = False,
+    verbose: Annotated[bool, Option("--verbose", help="Show the plan of each run.")] = False,
     json: opt.Json = False,
     junit_xml: Annotated[
-        Path | None, typer.Option("--junit-xml", help="Write the results as JUnit XML too.")
+        Path | None, Option("--junit-xml", help="Write the results as JUnit XML too.")
     ] = None,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
 ) -> None:
     """Carry out the tests in *.mlftest.hcl, each file in a state of its own."""
     from mlform.testing import read_files, run_file
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     found: list[Outcome] = []
     with explained(session, as_json=json):
         files = read_files(session.root, test_directory, filter_ or (), session.diagnostics)
@@ -68,7 +61,7 @@ def run_tests(
         bad = counts["fail"] + counts["error"]
         say([("", "\n"), (style, head), ("", f"{counts['pass']} passed, {bad} failed{skipped}.\n")])
     if failed:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 class _Lines:

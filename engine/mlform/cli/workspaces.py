@@ -4,36 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from mlform.cli import options as opt
+from mlform.cli.parsing import Argument, Option
 from mlform.cli.terminal import explained, say, say_json
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A workspace.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this page to the program."""
-    workspaces = typer.Typer(help="Several states of one spec.", no_args_is_help=True)
-    workspaces.command("list")(list_)
-    workspaces.command()(show)
-    workspaces.command()(new)
-    workspaces.command()(select)
-    workspaces.command()(delete)
-    app.add_typer(workspaces, name="workspace")
-    app.command("force-unlock")(force_unlock)
+Name = Annotated[str, Argument(metavar="NAME", help="A workspace.")]
 
 
 def list_(
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
 ) -> None:
     """List the workspaces; the one you are in has a star."""
     from mlform.commands.workspaces import listed
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session, as_json=json):
         found, mine = listed(session), session.workspace
         if json:
@@ -54,13 +40,12 @@ def show(directory: opt.Directory = opt.HERE) -> None:
 def new(
     name: Name,
     directory: opt.Directory = opt.HERE,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
 ) -> None:
     """Make a workspace with an empty state, and go on in it."""
     from mlform.commands.workspaces import new as make
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session):
         make(session, name)
         say(f'Made workspace "{name}", and you are in it.\n')
@@ -70,15 +55,14 @@ def select(
     name: Name,
     directory: opt.Directory = opt.HERE,
     or_create: Annotated[
-        bool, typer.Option("--or-create", help="Make it if there is none of that name.")
+        bool, Option("--or-create", help="Make it if there is none of that name.")
     ] = False,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
 ) -> None:
     """Go on in another workspace."""
     from mlform.commands.workspaces import select as go
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session):
         made = go(session, name, create=or_create)
         say(f'{"Made" if made else "Selected"} workspace "{name}".\n')
@@ -88,15 +72,14 @@ def delete(
     name: Name,
     directory: opt.Directory = opt.HERE,
     force: Annotated[
-        bool, typer.Option("--force", help="Even if it records resources, which stay as they are.")
+        bool, Option("--force", help="Even if it records resources, which stay as they are.")
     ] = False,
-    var: opt.Var = None,
-    var_file: opt.VarFile = None,
+    values: opt.Values = None,
 ) -> None:
     """Delete a workspace with its whole past."""
     from mlform.commands.workspaces import delete as drop
 
-    session = opt.open_session(directory, var, var_file)
+    session = opt.open_session(directory, values)
     with explained(session):
         gone = drop(session, name, force=force)
         left = f" {gone.records} resource(s) are left as they are." if gone.records else ""
@@ -104,7 +87,7 @@ def delete(
 
 
 def force_unlock(
-    lease: Annotated[str, typer.Argument(help="The lease that the error about the lock names.")],
+    lease: Annotated[str, Argument(help="The lease that the error about the lock names.")],
     directory: opt.Directory = opt.HERE,
 ) -> None:
     """Take the lock from a holder that cannot give it back (another host that died)."""

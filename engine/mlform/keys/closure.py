@@ -48,7 +48,7 @@ class Closure:
         names = self._cache.top_level_names()
         return frozenset(d for top in tops for d in names.get(top, ()))
 
-    @property
+    @cached_property
     def unresolved(self) -> frozenset[str]:
         """Imported top-level modules that no installed distribution provides.
 

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from itertools import count
-from typing import Any, TypeAlias
+from types import NoneType
+from typing import Any, Final, TypeAlias
 
 from mlform.address import Address
 from mlform.artifacts import LocalStore
@@ -86,6 +88,7 @@ def refresh(
     chosen = {a: r for a, r in project.resources.items() if only is None or a in only}
     values = recorded_values(project, snapshot, problems, chosen.values())
     lock = looker.lock(diagnostics)
+    software = _Software(looker, lock)
     recorded = Recorded(
         {a: r for a, r in snapshot.records.items() if registry.find(a.kind, r.type)}, registry
     )
@@ -99,7 +102,7 @@ def refresh(
         record = snapshot.records.get(resource.address)
         pin = pins.get(resource.address) or pin_of(resource.offer.resource, record)
         again = record is not None and read(record)
-        seen = _look(resource, asked, record, looker, pin, lock, found, read=again is True)
+        seen = _look(resource, asked, record, looker, pin, software, found, read=again is True)
         if isinstance(again, Look):
             seen = replace(seen, present=again.present, attributes=again.attributes)
         elif again and record is not None and _looks(resource.offer.resource):
@@ -183,13 +186,13 @@ def _look(
     record: Record | None,
     looker: Looker,
     pin: Pin | None,
-    lock: Lock | None,
+    software: _Software,
     diagnostics: Diagnostics,
     *,
     read: bool,
 ) -> Observation:
     offered, values, arguments = resource.offer.resource, asked.values, asked.wanted
-    code, distributions = _code(resource, values, looker, diagnostics)
+    code, distributions = _code(resource, values, software, diagnostics)
     plain = type(offered).inputs is Resource.inputs
     seen = Observation(parts={} if plain else None, code=code)
     if not plain and arguments.model is not None and not arguments.open:
@@ -197,7 +200,7 @@ def _look(
         seen = _inputs(resource, arguments.model, seen, looker, diagnostics, takes=takes)
     if arguments.model is not None:
         seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
-        seen = replace(seen, environment=reached(offered, arguments.model, distributions, lock))
+        seen = replace(seen, environment=software.reached(offered, arguments.model, distributions))
     if read and record is not None and record.type == offered.type:
         seen = _read(offered, record, seen, looker, diagnostics)
     return seen
@@ -207,8 +210,27 @@ def reached(
     resource: AnyResource, model: Arguments, code: Iterable[str], lock: Lock | None
 ) -> dict[str, str]:
     """Return the versions of what a result depends on: for its type, and for user code."""
-    needed = sorted({*code, *resource.distributions(model)})
+    needed = _needed(resource, model, code)
     return dict(sorted(environment(needed, lock).items())) if needed else {}
+
+
+def _needed(resource: AnyResource, model: Arguments, code: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({*code, *resource.distributions(model)}))
+
+
+class _Software:
+    """Code and environment as one look at the world finds them: read once, however many use it."""
+
+    def __init__(self, looker: Looker, lock: Lock | None) -> None:
+        self.closure = cache(lambda code: closure(looker.root, code, looker.closures))
+        self._environment = cache(lambda needed: environment(needed, lock))
+
+    def reached(
+        self, resource: AnyResource, model: Arguments, code: Iterable[str]
+    ) -> dict[str, str]:
+        """Return what ``reached`` does."""
+        needed = _needed(resource, model, code)
+        return dict(sorted(self._environment(needed).items())) if needed else {}
 
 
 def _inputs(
@@ -290,7 +312,7 @@ def _pinned(
 def _code(
     resource: ResourceConfig,
     values: Mapping[str, Value],
-    looker: Looker,
+    software: _Software,
     diagnostics: Diagnostics,
 ) -> tuple[dict[str, CodeFact], set[str]]:
     facts: dict[str, CodeFact] = {}
@@ -301,7 +323,7 @@ def _code(
         if not isinstance(value, str):
             continue
         try:
-            found = closure(looker.root, value, looker.closures)
+            found = software.closure(value)
         except CodeError as error:
             at = resource.arguments[field].value_span
             diagnostics.error(error.summary, error.detail, at=at, of=resource.address)
@@ -355,12 +377,19 @@ def artifacts_there(data: Any, artifacts: LocalStore) -> bool:
 
 def artifacts_in(data: Any) -> Iterator[Mapping[str, Any]]:
     """Yield every artifact that attributes name."""
-    if isinstance(data, Mapping):
-        if data.keys() == Artifact.model_fields.keys():
-            yield data
-            return
-        data = data.values()
-    elif not isinstance(data, list | tuple):
-        return
-    for value in data:
-        yield from artifacts_in(value)
+    waiting = [data]
+    while waiting:
+        it = waiting.pop()
+        if isinstance(it, _LEAVES):
+            continue
+        if isinstance(it, Mapping):
+            if it.keys() == _ARTIFACT:
+                yield it
+            else:
+                waiting += reversed(list(it.values()))
+        elif isinstance(it, list | tuple):
+            waiting += reversed(it)
+
+
+_LEAVES: Final = (str, int, float, NoneType)
+_ARTIFACT: Final = Artifact.model_fields.keys()

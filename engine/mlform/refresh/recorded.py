@@ -15,6 +15,7 @@ from mlform.state.model import Record, homes_of
 from mlform.values import Handle, Value, handle_in
 
 _ARTIFACT: Final = Artifact.model_fields.keys()
+_LEAVES: Final = (str, int, float, type(None))
 
 
 class Recorded:
@@ -104,11 +105,14 @@ class Recorded:
             self._homes.subtract(homes_of(before))
 
     def _index(self, data: Any) -> None:
-        if isinstance(data, Mapping):
-            if data.keys() == _ARTIFACT:
-                self._artifacts[data["digest"]] = data
-            for value in data.values():
-                self._index(value)
-        elif isinstance(data, list | tuple):
-            for value in data:
-                self._index(value)
+        waiting = [data]
+        while waiting:
+            it = waiting.pop()
+            if isinstance(it, _LEAVES):
+                continue
+            if isinstance(it, Mapping):
+                if it.keys() == _ARTIFACT:
+                    self._artifacts[it["digest"]] = it
+                waiting += it.values()
+            elif isinstance(it, list | tuple):
+                waiting += it
