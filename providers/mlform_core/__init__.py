@@ -8,6 +8,8 @@ from mlform.sdk import AnyResource, Provider
 
 _TYPES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("dataset", "file"): ("mlform_core.file", "File"),
+    ("dataset", "object"): ("mlform_core.object", "Object"),
+    ("dataset", "python"): ("mlform_core.functions", "Function"),
     ("dataset", "sql"): ("mlform_core.sql", "Sql"),
     ("feature_view", "python"): ("mlform_core.features", "Python"),
     ("gate", "evaluation"): ("mlform_core.gate", "Evaluation"),
