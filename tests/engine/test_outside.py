@@ -308,3 +308,24 @@ def test_destroying_a_target_takes_what_needs_it(world: World) -> None:
     assert "deployment.s and what they need stay" in text(plan)
     plan = world.plan(SPEC, PlanOptions(destroy=True, refresh=False))
     assert "Not looked at" not in text(plan), "nothing is compared with what is there"
+
+
+def test_what_is_removed_is_looked_at_before_it_is_destroyed(world: World) -> None:
+    world.apply(SPEC)
+    rest = SPEC[: SPEC.index('deployment "file" "s"')]
+    assert world.actions(rest) == {"deployment.s": "destroy"}
+    lose(world)
+    plan = world.plan(rest)
+    assert [(str(s.address), s.action.value) for s in plan.changes] == [("deployment.s", "forget")]
+    assert [r.what for r in plan.changes[0].reasons] == ["gone"]
+    assert world.actions(rest) == {"deployment.s": "forget"}
+    assert world.apply(rest) == {"deployment.s": "forget"}
+    assert world.executor.calls == []
+    assert world.plan(rest).empty
+
+
+def test_what_is_removed_and_not_looked_at_is_destroyed(world: World) -> None:
+    lose(world)
+    rest = SPEC[: SPEC.index('deployment "file" "s"')]
+    plan = world.plan(rest, PlanOptions(refresh=False))
+    assert [s.action.value for s in plan.changes] == ["destroy"]

@@ -17,6 +17,7 @@ from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.keys import Closure, CodeError, Lock, astray, closure, environment
 from mlform.refresh.facets import handles_of, overrides_uses
+from mlform.refresh.leaving import Leaving
 from mlform.refresh.looker import Looker
 from mlform.refresh.model import Asked, CodeFact, Observation
 from mlform.refresh.pins import Pin
@@ -79,7 +80,7 @@ def refresh(
     workers: int = 8,
     only: Collection[Address] | None = None,
 ) -> dict[Address, Observation]:
-    """Look at everything a project declares; at what was made before where ``read`` says so.
+    """Look at everything declared, and at what was made before where ``read`` says so.
 
     What goes wrong is noted against the resource, and the rest is looked at all the same.
     ``looking`` hears how far it is. ``only`` says at what, if not at all of it.
@@ -125,6 +126,9 @@ def refresh(
     with ThreadPoolExecutor(workers, thread_name_prefix="refresh") as pool:
         looks = pool.map(told, outside, (asked[r.address] for r in outside))
         results = {r.address: it for r, it in zip(outside, looks, strict=True)}
+        leaving = Leaving(looker, registry, read)
+        gone = leaving.among(snapshot, project) if only is None else []
+        left = dict(zip((r.address for r in gone), pool.map(leaving.look, gone), strict=True))
     observations: dict[Address, Observation] = {}
     for address, resource in chosen.items():
         seen, found = results.get(address) or look(resource, asked[address])
@@ -132,7 +136,7 @@ def refresh(
         diagnostics.extend(found)
     if lock is not None:
         _stray(lock, observations, diagnostics)
-    return observations
+    return observations | left
 
 
 def _outside(resource: ResourceConfig, snapshot: Snapshot) -> bool:
