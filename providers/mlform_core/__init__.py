@@ -18,6 +18,7 @@ _TYPES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("monitor", "drift"): ("mlform_core.monitor", "Drift"),
     ("training_job", "lightgbm"): ("mlform_core.training.lgbm", "LightGBM"),
     ("training_job", "python"): ("mlform_core.training.python", "Python"),
+    ("training_job", "tune"): ("mlform_core.training.tune", "Tune"),
     ("training_job", "xgboost"): ("mlform_core.training.xgb", "XGBoost"),
 }
 """Kind and type → module and class: a spec loads the types it uses."""

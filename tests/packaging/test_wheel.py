@@ -44,6 +44,8 @@ def test_light_commands_import_no_heavy_library(arguments: list[str], tmp_path: 
         '  estimator = "sklearn.linear_model.LogisticRegression"\n}\n'
         'training_job "xgboost" "x" {\n  data = dataset.d\n  target = "y"\n}\n'
         'training_job "lightgbm" "l" {\n  data = dataset.d\n  target = "y"\n}\n'
+        'training_job "tune" "s" {\n  data = dataset.d\n  target = "y"\n  trainer = "xgboost"\n'
+        '  metric = "r2"\n  trials = 3\n  search = { max_depth = { values = [2, 3] } }\n}\n'
     )
     command = [sys.executable, "-X", "importtime", "-m", "mlform", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -51,5 +53,14 @@ def test_light_commands_import_no_heavy_library(arguments: list[str], tmp_path: 
 
     assert done.returncode == 0, done.stderr[-2000:]
     assert "mlform.cli" in imported
-    for heavy in ("pandas", "sklearn", "sqlalchemy", "numpy", "pyarrow", "xgboost", "lightgbm"):
+    for heavy in (
+        "pandas",
+        "sklearn",
+        "sqlalchemy",
+        "numpy",
+        "pyarrow",
+        "xgboost",
+        "lightgbm",
+        "optuna",
+    ):
         assert heavy not in imported, heavy

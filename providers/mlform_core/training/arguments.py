@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,6 +22,9 @@ from mlform.sdk import (
     Volatile,
     code,
 )
+
+TRAINER: Final = "trainer"
+"""The part of a sweep's inputs that says which type of training its trials are."""
 
 
 class TableArguments(Arguments):
@@ -100,14 +103,14 @@ class TrainingAttributes(Attributes):
 class TableTraining:
     """What every type of training on a table does alike. Put it before ``Resource``."""
 
-    def inputs(self, ctx: Looking, new: TableArguments) -> Inputs:
+    def inputs(self, ctx: Looking, new: Any) -> Inputs:
         """Look at the files that code reads; tell at once of columns that are not there."""
         from mlform_core.training.choosing import choose
 
         choose(new)
         return Inputs(code.included(ctx, new.patterns))
 
-    def uses(self, new: TableArguments) -> Mapping[str, Collection[str]]:
+    def uses(self, new: Any) -> Mapping[str, Collection[str]]:
         """Take the features and the target, and which rows are in which part."""
         from mlform_core.training.choosing import choose
 
@@ -130,7 +133,8 @@ class TableTraining:
         from mlform_core.training import keeping
 
         if old is None or ctx.doing not in {"update", "decide"}:
-            code.check_included(ctx, new.patterns, ctx.inputs.parts)
+            planned = {n: d for n, d in ctx.inputs.parts.items() if n != TRAINER}
+            code.check_included(ctx, new.patterns, planned)
             return self.train(ctx, new)
         if new.metrics == old.arguments.metrics:
             return old.attributes

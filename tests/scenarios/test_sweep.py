@@ -1,0 +1,61 @@
+"""A sweep on real data, through the installed command: a larger grid runs only what is new."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.scenarios.command import ROOT, Folder
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Folder:
+    path = tmp_path / "sweep"
+    ignore = shutil.ignore_patterns("data", ".mlform", "__pycache__")
+    shutil.copytree(ROOT / "examples" / "sweep", path, ignore=ignore)
+    subprocess.run([sys.executable, "fetch.py"], cwd=path, check=True, capture_output=True)
+    folder = Folder(path)
+    folder.edit("main.mlf.hcl", "prune   = { startup = 3 }", "")
+    return folder
+
+
+def works(folder: Folder) -> dict[str, Any]:
+    told = folder.mlform("state", "show", "-json", "training_job.works").data
+    found: dict[str, Any] = told["attributes"]
+    return found
+
+
+def test_a_larger_grid_runs_only_new_trials(sweep: Folder) -> None:
+    sweep.apply()
+    first = works(sweep)
+    assert len(first["trials"]) == 6
+    assert first["receipt"]["sweep"]["folds_trained"] == 18
+    best = max(first["trials"], key=lambda t: t["roc_auc"])
+    wanted = {n: best[f"param.{n}"] for n in ("max_depth", "learning_rate")}
+    assert first["receipt"]["sweep"]["best"] == wanted
+    assert first["receipt"]["params"] == {"subsample": 0.8, **wanted}
+    assert first["metrics"]["holdout"]["roc_auc"] > 0.75
+    assert sweep.actions() == {}
+
+    larger = ["-var", "depths=[2,3,5]"]
+    assert sweep.actions(*larger)["training_job.works"] == "run"
+    sweep.apply(*larger)
+    second = works(sweep)
+    assert len(second["trials"]) == 9
+    assert second["receipt"]["sweep"]["folds_trained"] == 9, "three new trials of three folds"
+    by = {(t["param.max_depth"], t["param.learning_rate"]): t["roc_auc"] for t in second["trials"]}
+    for trial in first["trials"]:
+        assert by[trial["param.max_depth"], trial["param.learning_rate"]] == trial["roc_auc"]
+
+    # A fold that is remembered is remembered with every metric, and pruning trains nothing.
+    sweep.edit(
+        "main.mlf.hcl", '"roc_auc"\n  folds', '"log_loss"\n  prune = { startup = 2 }\n  folds'
+    )
+    sweep.apply(*larger)
+    third = works(sweep)
+    assert third["receipt"]["sweep"]["folds_trained"] == 0
+    assert third["receipt"]["sweep"]["pruned"] > 0
