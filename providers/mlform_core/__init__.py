@@ -12,6 +12,7 @@ _TYPES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("dataset", "python"): ("mlform_core.functions", "Function"),
     ("dataset", "sql"): ("mlform_core.sql", "Sql"),
     ("feature_view", "python"): ("mlform_core.features", "Python"),
+    ("feature_view", "sql"): ("mlform_core.queries", "SqlView"),
     ("gate", "evaluation"): ("mlform_core.gate", "Evaluation"),
     ("model", "registry"): ("mlform_core.registry", "Registry"),
     ("deployment", "http"): ("mlform_core.http", "Http"),

@@ -36,6 +36,17 @@ def read_table(
     ``split`` keeps one part, ``partitions`` only these. ``_split`` itself is left out unless
     ``columns`` names it. A column is of one type throughout, missing in a partition that lacks it.
     """
+    return to_frame(read_arrow(ctx, handle, columns, split, partitions))
+
+
+def read_arrow(
+    ctx: Context,
+    handle: Handle,
+    columns: Sequence[str] | None = None,
+    split: str | None = None,
+    partitions: Sequence[str] | None = None,
+) -> pa.Table:
+    """Read a table as ``read_table`` does, as Arrow data."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -53,7 +64,7 @@ def read_table(
     table = pa.concat_tables(tables, promote_options="permissive")
     if SPLIT not in asked and split is not None:
         table = table.drop_columns([SPLIT])
-    return to_frame(table)
+    return table
 
 
 def _check_uses(handle: Handle, wanted: Sequence[str]) -> None:

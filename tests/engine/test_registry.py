@@ -113,7 +113,7 @@ def test_one_type_is_found_without_loading_the_others() -> None:
     whole = {(r.kind, r.type): type(r) for r in core.resources()}
     for (kind, type_), found in whole.items():
         assert type(core.resource(kind, type_)) is found
-    assert core.resource("dataset", "python") is None
+    assert core.resource("dataset", "nothing") is None
     look = (
         "import sys; from mlform.registry import Registry; Registry().find('dataset', 'file');"
         "print('mlform_core.file' in sys.modules, 'mlform_core.http' in sys.modules)"
