@@ -51,9 +51,16 @@ def column(values: pd.Series[Any], like: Profile | None = None) -> dict[str, Any
     if found is None:
         return _categorical(values)
     numbers, time = found
-    there = np.sort(numbers[~np.isnan(numbers)])
-    edges = _quantiles(there) if like is None else np.asarray(like["edges"], dtype=np.float64)
-    finite = there[np.isfinite(there)]
+    there = np.sort(numbers)  # what is missing comes last
+    there = there[: len(there) - int(np.count_nonzero(np.isnan(numbers)))]
+    edges = (
+        _quantiles(there, exact=time)
+        if like is None
+        else np.asarray(like["edges"], dtype=np.float64)
+    )
+    finite = there[np.searchsorted(there, -np.inf, side="right") : np.searchsorted(there, np.inf)]
+    ends = finite[[0, -1]] if len(finite) else finite
+    start, end = (ends if time else _rounded(ends)).tolist() or (None, None)
     return {
         "kind": "numeric",
         "time": time,
@@ -61,8 +68,8 @@ def column(values: pd.Series[Any], like: Profile | None = None) -> dict[str, Any
         "missing": len(numbers) - len(there),
         "edges": edges.tolist(),
         "counts": _counts(there, edges),
-        "min": float(finite[0]) if len(finite) else None,
-        "max": float(finite[-1]) if len(finite) else None,
+        "min": start,
+        "max": end,
     }
 
 
@@ -109,12 +116,12 @@ def _seconds_or_numbers(values: pd.Series[Any], like: Profile | None) -> tuple[F
                 pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
             ), True
         found = pd.to_numeric(values, errors="coerce")
-        return _rounded(found.to_numpy(dtype=np.float64, na_value=np.nan)), False
+        return found.to_numpy(dtype=np.float64, na_value=np.nan), False
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return _seconds(pd.to_datetime(values, utc=True)), True
     if pd.api.types.is_bool_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
         return None
-    return _rounded(values.to_numpy(dtype=np.float64, na_value=np.nan)), False
+    return values.to_numpy(dtype=np.float64, na_value=np.nan), False
 
 
 def _rounded(values: Floats) -> Floats:
@@ -134,6 +141,19 @@ def _rounded(values: Floats) -> Floats:
     return found
 
 
+def _reach(edges: Floats) -> Floats:
+    """Return the largest value that an edge stands for: half a unit of its last digit above it.
+
+    So values need no rounding before they are counted. Whole numbers of more digits are exact.
+    """
+    import numpy as np
+
+    size = np.abs(edges)
+    fine = (size > _NEXT_TO_NOTHING) & (size < 10.0**DIGITS)
+    unit = 10.0 ** (np.floor(np.log10(np.where(fine, size, 1.0))) - DIGITS + 1)
+    return np.where(fine, edges + unit / 2, edges)
+
+
 def _seconds(times: pd.Series[Any]) -> Floats:
     import numpy as np
 
@@ -142,20 +162,21 @@ def _seconds(times: pd.Series[Any]) -> Floats:
     return np.where(plain.isna().to_numpy(), np.nan, seconds)
 
 
-def _quantiles(there: Floats) -> Floats:
+def _quantiles(there: Floats, *, exact: bool) -> Floats:
     """Return values of the data, no interpolation: the same on every machine."""
     import numpy as np
 
     finite = there[np.isfinite(there)]
     if not len(finite):
         return finite
-    return np.unique(finite[(np.arange(1, GRID + 1) * len(finite) - 1) // GRID])
+    found = finite[(np.arange(1, GRID + 1) * len(finite) - 1) // GRID]
+    return np.unique(found if exact else _rounded(found))
 
 
 def _counts(there: Floats, edges: Floats) -> list[int]:
     import numpy as np
 
-    below = np.searchsorted(there, edges, side="right")
+    below = np.searchsorted(there, _reach(edges), side="right")
     return [int(n) for n in np.diff(below, prepend=0, append=len(there))]
 
 

@@ -1,0 +1,116 @@
+"""A drift report of wide tables, beside Evidently's in one run: ``drift.py [ROWS] [--runs N]``.
+
+Two Parquet files of ROWS rows (1,000,000) and 20 columns, 16 of numbers and 4 of texts, the second
+moved a little. Each side is a process that reads both files and compares every column: ours as a
+monitor does (a profile of the reference, then the window held against it, column by column),
+Evidently by its ``DataDriftPreset`` as it comes. Where both choose the same statistic, the
+Jensen–Shannon distance of texts, the values are compared: ours without the correction for chance.
+
+Evidently is taken from the Python that the environment variable ``EVIDENTLY`` names; it pins much,
+so give it an environment of its own (dependency group ``bench-drift``). Without it only our side is
+measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from _measure import Side, in_turn, show
+
+OURS = """
+import json, math, sys
+import pyarrow.parquet as pq
+from mlform_core import drift, profiles
+
+
+def plain(p, q):
+    # The Jensen-Shannon distance as the formula says, natural logarithms.
+    middle = [(a + b) / 2 for a, b in zip(p, q)]
+    terms = [x * math.log(x / m) for side in (p, q) for x, m in zip(side, middle) if x]
+    return math.sqrt(math.fsum(terms) / 2)
+
+
+before, now = (pq.ParquetFile(path) for path in sys.argv[1:3])
+found = {}
+for name in before.schema_arrow.names:
+    known = profiles.column(before.read([name])[name].to_pandas())
+    seen = profiles.column(now.read([name])[name].to_pandas(), known)
+    shift = drift.compare(known, name, seen, "js")
+    found[name] = {"value": shift.value, "p": shift.p}
+    if known["kind"] == "categorical":
+        both = {**known["counts"], **seen["counts"]}
+        p, q = ([side["counts"].get(v, 0) / side["rows"] for v in both] for side in (known, seen))
+        found[name]["plain"] = plain(p, q)
+json.dump(found, open(sys.argv[3], "w"))
+"""
+
+EVIDENTLY = """
+import json, sys, warnings
+warnings.filterwarnings("ignore")
+import pandas as pd
+from evidently import Report
+from evidently.presets import DataDriftPreset
+
+before, now = (pd.read_parquet(path) for path in sys.argv[1:3])
+report = Report([DataDriftPreset()]).run(now, before).dict()
+found = {}
+for one in report["metrics"]:
+    if "column" in one["config"]:
+        found[one["config"]["column"]] = {"value": one["value"], "method": one["metric_name"]}
+json.dump(found, open(sys.argv[3], "w"), default=float)
+"""
+
+
+def made(folder: Path, rows: int) -> tuple[Path, Path]:
+    """Write both files."""
+    import numpy as np  # noqa: PLC0415 - the sides are what is timed
+    import pandas as pd  # noqa: PLC0415
+
+    chance = np.random.default_rng(7)
+    paths = folder / "before.parquet", folder / "now.parquet"
+    for moved, path in enumerate(paths):
+        columns = {}
+        for i in range(16):
+            drawn = chance.normal(size=rows) if i % 2 else chance.lognormal(size=rows)
+            columns[f"x{i}"] = drawn + 0.02 * i * moved
+        for i in range(4):
+            shares = 1 / np.arange(1, 5 * 4**i + 1)
+            shares = np.roll(shares / shares.sum(), 1 if moved and i == 3 else 0)
+            texts = np.array([f"v{j}" for j in range(len(shares))], dtype=object)
+            columns[f"c{i}"] = texts[chance.choice(len(shares), rows, p=shares)]
+        pd.DataFrame(columns).to_parquet(path)
+    return paths
+
+
+def main() -> None:
+    """Time both sides, then hold their statistics against each other."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        paths = [str(path) for path in made(folder, given.rows)]
+        programs = {"mlform": (sys.executable, OURS)}
+        if peer := os.environ.get("EVIDENTLY"):
+            programs["evidently"] = (peer, EVIDENTLY)
+        told = {name: folder / f"{name}.json" for name in programs}
+        sides = {
+            name: Side([python, "-c", code, *paths, str(told[name])], folder, os.environ)
+            for name, (python, code) in programs.items()
+        }
+        show(f"drift of {given.rows:,} × 20, median of {given.runs}", in_turn(sides, given.runs))
+        if peer:
+            ours, theirs = (json.loads(path.read_text()) for path in told.values())
+            for name, one in ours.items():
+                if "plain" in one and "Jensen-Shannon" in theirs[name]["method"]:
+                    print(f"    {name}: {one['plain']:.6f} here, {theirs[name]['value']:.6f} there")
+
+
+if __name__ == "__main__":
+    main()
