@@ -1,6 +1,6 @@
 # Every target is what CI runs. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help quickstart setup format check test golden schema bench stop clean
+.PHONY: help quickstart setup format check test coverage golden schema bench stop clean
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -40,9 +40,12 @@ check: setup ## Everything that reads but does not run: style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup  ## Every test, with coverage of the engine
+test: setup  ## Every test, on as many cores as there are
+	$(BIN)/pytest -n logical --dist loadfile
+
+coverage: setup ## The same with coverage of the engine, which takes half as long again
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n logical --dist loadfile
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered --skip-empty --fail-under=90
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,12 @@ from tests.postgres import Server, running
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--golden=update``."""
     parser.addoption("--golden", choices=["check", "update"], default="check")
+
+
+def pytest_configure() -> None:
+    """Take interrupts: what a shell runs in the background ignores them, and its children too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
