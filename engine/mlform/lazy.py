@@ -16,9 +16,17 @@ from dataclasses import MISSING, Field, FrozenInstanceError, asdict, field, repl
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["asdict", "dataclass", "field", "replace"]
+__all__ = ["asdict", "dataclass", "field", "ready", "replace"]
 
 _making: Final = threading.RLock()
+_pending: Final[dict[Any, Callable[[], None]]] = {}
+"""Class → what makes its methods, for each that has none yet."""
+
+
+def ready() -> None:
+    """Make the methods of all classes that are loaded: forks of this process need not, each."""
+    for make in list(_pending.values()):
+        make()
 
 
 class _Fields:
@@ -34,15 +42,15 @@ class _Fields:
 
 def _lazy(cls: Any, *, frozen: bool, eq: bool) -> Any:
     body = _body(cls)
-    pending = True
 
     def make() -> None:
-        nonlocal pending
         with _making:
-            if not pending:
+            if cls not in _pending:
                 return
             # A twin says what the fields are, so that no other thread sees the class half made.
-            twin = type(cls)(cls.__name__, cls.__bases__, body)
+            # It has a docstring, or the standard library would write it one with its signature.
+            said = {**body, "__doc__": body.get("__doc__") or cls.__name__}
+            twin = type(cls)(cls.__name__, cls.__bases__, said)
             made: Any = dataclasses.dataclass(init=False, repr=False, eq=False)(twin)
             for name in ("__dataclass_params__", "__match_args__", "__dataclass_fields__"):
                 setattr(cls, name, getattr(made, name))
@@ -54,7 +62,9 @@ def _lazy(cls: Any, *, frozen: bool, eq: bool) -> Any:
                 if frozen and "__hash__" not in body:
                     cls.__hash__ = hashed
             cls.__init__ = _init(made, fields, frozen=frozen)
-            pending = False
+            del _pending[cls]
+
+    _pending[cls] = make
 
     def stand_in(name: str) -> Callable[..., Any]:
         def method(self: Any, *given: Any, **named: Any) -> Any:

@@ -65,7 +65,9 @@ class Attempt:
     def request(self, task: Task) -> dict[str, Any]:
         """Return what the process of this attempt is to do."""
         context = {**task.context, "workdir": str(self.folder / "work")}
-        return {"task": {**asdict(task), "context": context}, "folder": str(self.folder)}
+        # What a task holds is plain data already: nothing of it need be copied.
+        told = {**vars(task), "demand": asdict(task.demand), "context": context}
+        return {"task": told, "folder": str(self.folder)}
 
     def write_request(self, task: Task) -> None:
         """Leave the request in the folder: it may hold secrets, and goes once it is read."""
@@ -145,7 +147,11 @@ class Attempt:
 
     def tidy(self) -> None:
         """Take away what only the run needed."""
-        shutil.rmtree(self.folder / "work", ignore_errors=True)
+        work = self.folder / "work"
+        try:
+            work.rmdir()  # most leave nothing there, and to look for it costs more
+        except OSError:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def opened(base: Path, name: str = "") -> Attempt:

@@ -18,9 +18,11 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from mlform.execute import worker
+from mlform.lazy import ready
 
 _DEATH_SIGNAL: Final = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
@@ -29,6 +31,8 @@ _DEATH_SIGNAL: Final = 1
 def serve(control: socket.socket, preload: Sequence[str]) -> None:
     """Fork a worker per request until the other side of ``control`` closes."""
     warm(preload)
+    ready()
+    _libc()
     # What is here now stays for good: workers need not walk it, which would copy its pages.
     gc.collect()
     gc.freeze()
@@ -149,9 +153,17 @@ def _in_bytes(max_rss: int) -> int:
 
 def _die_with(server: int) -> None:
     """Ask the kernel to end this process when the server ends, however that happens."""
-    if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - on Linux alone
-
-        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    if (libc := _libc()) is not None:
+        libc.prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != server:
         os._exit(1)
+
+
+@cache
+def _libc() -> Any:
+    """Return the C library where it has ``prctl``; loaded before any worker is forked."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # noqa: PLC0415 - on Linux alone
+
+    return ctypes.CDLL(None)

@@ -10,6 +10,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, func, select
@@ -19,7 +20,17 @@ from mlform.failpoints import failpoint
 from mlform.state.codec import text
 from mlform.state.database import Database, patient
 from mlform.state.model import Entry, damaged
-from mlform.state.tables import ENTRY, JOURNAL, add, cipher_of, lineage_of, ours, own, rows
+from mlform.state.tables import (
+    ENTRY,
+    JOURNAL,
+    add,
+    cipher_of,
+    lineage_of,
+    ours,
+    own,
+    rows,
+    workspace_of,
+)
 
 _PAGE: Final = 500
 _SALT: Final = "$salt"
@@ -37,8 +48,7 @@ def append(
     detail: Mapping[str, Any],
 ) -> None:
     """Add an entry at the end, within the transaction of what it tells of."""
-    query = select(JOURNAL.c.sequence, JOURNAL.c.sha256).where(ours(connection, JOURNAL))
-    last = connection.execute(query.order_by(JOURNAL.c.sequence.desc()).limit(1)).one_or_none()
+    last = connection.execute(_last(workspace_of(connection))).one_or_none()
     sequence, previous = (
         (1, lineage_of(connection)) if last is None else (last.sequence + 1, last.sha256)
     )
@@ -48,6 +58,12 @@ def append(
     connection.info[ENTRY] = sha256 = chain(previous, row)
     add(connection, JOURNAL, [*row, sha256])
     failpoint("state.journalled")
+
+
+@lru_cache(maxsize=256)
+def _last(workspace: str) -> Select[Any]:
+    query = select(JOURNAL.c.sequence, JOURNAL.c.sha256).where(JOURNAL.columns[0] == workspace)
+    return query.order_by(JOURNAL.c.sequence.desc()).limit(1)
 
 
 def entries(database: Database, address: Address | None = None) -> Iterator[Entry]:

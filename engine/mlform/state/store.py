@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, delete, update
+from sqlalchemy import Connection, Delete, bindparam, case, delete, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from mlform.address import Address
 from mlform.failpoints import failpoint
@@ -42,6 +44,7 @@ from mlform.state.tables import (
     resealed,
     rows,
     state_row,
+    workspace_of,
 )
 
 _BATCH: Final = 500
@@ -350,24 +353,34 @@ class SqlStore:
 
 
 def _drop(connection: Connection, address: str) -> None:
-    chosen = ours(connection, RECORDS) & (RECORDS.c.address == address)
-    connection.execute(delete(RECORDS).where(chosen))
+    connection.execute(_dropping(workspace_of(connection)), {"dropped": address})
+
+
+@lru_cache(maxsize=256)
+def _dropping(workspace: str) -> Delete:
+    here = RECORDS.columns[0] == workspace
+    return delete(RECORDS).where(here, RECORDS.c.address == bindparam("dropped"))
 
 
 def _advance(connection: Connection, lease: Lease, least: int = 0) -> int:
     """Raise the serial, if the lease still holds: the one check that keeps two writers apart."""
-    higher = STATE.c.serial + 1
-    query = (
-        update(STATE)
-        .where(ours(connection, STATE), STATE.c.fence == lease.fence)
-        .values(serial=case((higher < least, least), else_=higher) if least else higher)
-        .returning(STATE.c.serial)
-    )
-    serial = connection.execute(query).scalar()
+    query = _advancing(workspace_of(connection), least)
+    serial = connection.execute(query, {"held": lease.fence}).scalar()
     if serial is None:
         raise LostLeaseError.of(lease)
     failpoint("state.advanced")
     return int(serial)
+
+
+@lru_cache(maxsize=256)
+def _advancing(workspace: str, least: int) -> ReturningUpdate[Any]:
+    higher = STATE.c.serial + 1
+    return (
+        update(STATE)
+        .where(STATE.columns[0] == workspace, STATE.c.fence == bindparam("held"))
+        .values(serial=case((higher < least, least), else_=higher) if least else higher)
+        .returning(STATE.c.serial)
+    )
 
 
 def _hold(connection: Connection, lease: Lease) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Float,
     Index,
+    Insert,
     Integer,
     MetaData,
     Row,
@@ -129,7 +130,13 @@ def workspace_of(connection: Connection) -> str:
 
 def ours(connection: Connection, table: Table) -> ColumnElement[bool]:
     """Return the condition that a row is of the connection's workspace."""
-    return table.columns[0] == workspace_of(connection)
+    return _ours(table, workspace_of(connection))
+
+
+@lru_cache(maxsize=256)
+def _ours(table: Table, workspace: str) -> ColumnElement[bool]:
+    """Made once, as are the statements that every step runs: making them cost most of a write."""
+    return table.columns[0] == workspace
 
 
 def columns(table: Table) -> list[Column[Any]]:
@@ -139,7 +146,12 @@ def columns(table: Table) -> list[Column[Any]]:
 
 def own(connection: Connection, table: Table) -> Select[Any]:
     """Return the query for the workspace's rows of a table, without saying whose they are."""
-    return select(*columns(table)).where(ours(connection, table))
+    return _own(table, workspace_of(connection))
+
+
+@lru_cache(maxsize=256)
+def _own(table: Table, workspace: str) -> Select[Any]:
+    return select(*columns(table)).where(_ours(table, workspace))
 
 
 def cipher_of(connection: Connection) -> Cipher:
@@ -278,19 +290,30 @@ def _kind(table: Table) -> Any:
     return namedtuple(table.name, [c.name for c in columns(table)])  # noqa: PYI024 - as the table has them
 
 
+@cache
+def _insert(table: Table) -> Insert:
+    return insert(table)
+
+
 def add(connection: Connection, table: Table, row: Sequence[Any] | Mapping[str, Any]) -> None:
     """Insert a row into the workspace: its columns but the first, in order or by name."""
     if not isinstance(row, Mapping):
         row = dict(zip([c.name for c in columns(table)], row, strict=True))
     row = closed(connection, table, row)
     values = {table.columns[0].name: workspace_of(connection), **row}
-    connection.execute(insert(table).values(values))
+    # As parameters: values would be taken into the statement one by one, for every row.
+    connection.execute(_insert(table), values)
 
 
 def state_row(connection: Connection, *, lock: bool = True) -> Row[Any]:
     """Return the workspace's own row; locked, where the database locks rows."""
-    query = own(connection, STATE)
-    found = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    query = _held(workspace_of(connection)) if lock else own(connection, STATE)
+    found = connection.execute(query).one_or_none()
     if found is None:
         raise damaged(f'The row of workspace "{workspace_of(connection)}" cannot be found.')
     return found
+
+
+@lru_cache(maxsize=256)
+def _held(workspace: str) -> Select[Any]:
+    return _own(STATE, workspace).with_for_update()
