@@ -59,7 +59,7 @@ class RayEngine:
         """Submit a job; Ray refuses a second one of the same id."""
         demand = job.demand
         asked: dict[str, Any] = {
-            "entrypoint": shlex.join(job.command),
+            "entrypoint": shlex.join([*job.command, job.id]),
             "submission_id": job.id,
             # The job itself does the work: what it reserves is what it declares.
             "entrypoint_num_cpus": demand.cpu or 1,
@@ -105,10 +105,14 @@ class RayEngine:
                 return
             self._call("POST", f"{_path(handle)}/stop")
             # Ray asks with SIGTERM and forces after RAY_JOB_STOP_WAIT_TIME_S of its own.
-            deadline = time.monotonic() + grace + _PATIENCE
-            while time.monotonic() < deadline:
+            asked = time.monotonic()
+            while (passed := time.monotonic() - asked) < grace + _PATIENCE:
                 info = self._info(handle)
                 if info is None or info.get("status") not in {"PENDING", "RUNNING"}:
+                    return
+                # One that there is no room for stays so until Ray gives up on it. Its attempt is
+                # claimed by whoever cancels: should it begin after all, it finds nothing to do.
+                if info["status"] == "PENDING" and passed > grace:
                     return
                 time.sleep(_LOOK)
         except _AnswerError as error:
