@@ -58,6 +58,13 @@ def test_the_first_error_ends_it(tmp_path: Path) -> None:
     assert "^" in done.stderr
 
 
+def test_a_name_of_nothing_is_an_error_where_it_is_not_evaluated_too(tmp_path: Path) -> None:
+    told = asked(tmp_path, 'try("a", path.modul)\n')
+    assert told.returncode == 1
+    assert 'There is no "path.modul" here. Did you mean "module"?' in told.stderr + told.stdout
+    assert asked(tmp_path, "[for v in [] : v.nothing]\n").stdout.split() == ["[]"]
+
+
 def test_it_knows_the_spec_and_what_is_recorded(tmp_path: Path) -> None:
     (tmp_path / "main.mlf.hcl").write_text(SPEC)
     (tmp_path / "first.csv").write_text("a,b\n1,2\n3,4\n")

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,20 +24,37 @@ from tests.lang.sampling import VARIABLES, Sampler
 from mlform.diagnostics import Diagnostics
 from mlform.lang import convert, evaluate, parse_type
 from mlform.lang.evaluator import HIDDEN
+from mlform.lang.worth import check_names
 from mlform.render.console import console, console_type
 from mlform.syntax import parse_expression
 from mlform.values import UNKNOWN, Sensitive, Value
 
-SETTING = """\
+TEMPLATES = {
+    "template": "a ${a} b",
+    "t_for": "%{ for k, x in a }${k}=${x},%{ endfor }${b}",
+    "t_if": "%{ if a ~}\n x %{ else ~} ${b} y%{ endif ~}\n z",
+    "t_call": "${upper(a)}-${b + 1}",
+    "t_more": "${join(b, [for k, v in a : k if v > 1])}$${a}%%{ a }",
+    "t_whole": "${a}",
+    "t_bad": "${a",
+}
+DATA = Path(__file__).parent / "data"
+SETTING = (
+    """\
 resource "terraform_data" "x" {}
 locals {
-  template = "a $${a} b"
   unknown  = terraform_data.x.id
-}
-""" + "".join(
-    f'variable "{name}" {{\n  type = {type_}\n  default = {value}\n'
-    f"  sensitive = {str(name == 'secret').lower()}\n}}\n"
-    for name, (type_, value) in VARIABLES.items()
+"""
+    + "".join(
+        f"  {name} = {json.dumps(text).replace('${', '$${').replace('%{', '%%{')}\n"
+        for name, text in TEMPLATES.items()
+    )
+    + "}\n"
+    + "".join(
+        f'variable "{name}" {{\n  type = {type_}\n  default = {value}\n'
+        f"  sensitive = {str(name == 'secret').lower()}\n}}\n"
+        for name, (type_, value) in VARIABLES.items()
+    )
 )
 
 
@@ -51,7 +69,8 @@ def _variable(name: str) -> Value:
 
 
 SCOPE: dict[str, Value] = {
-    "local": {"template": "a ${a} b", "unknown": UNKNOWN},
+    "local": {**TEMPLATES, "unknown": UNKNOWN},
+    "path": {"cwd": str(DATA), "root": "."},
     "var": {name: _variable(name) for name in VARIABLES},
 }
 LONGEST_KEPT = 300
@@ -59,12 +78,13 @@ _ARITHMETIC = ("Invalid operation", "Error in function call")
 _WARNING = "Warning: Due to the problems above"
 _BETWEEN = "{zz = 1}"
 _TEXT_BREAK = re.compile(r'^  \{\n    "zz" = 1\n  \},\n', re.MULTILINE)
-# What we refuse on purpose: infinity, numbers of more digits than are kept, and networks that are
-# none, which Terraform gives for numbers that are too small. See docs/language.md.
+# What we refuse on purpose: infinity, numbers of more digits than are kept, networks and hosts that
+# are none, which Terraform gives for numbers beyond 64 bits or too small, offsets of a whole day.
+# See docs/language.md.
 _REFUSED = re.compile(
     "nothing divides by it|the result is too large|no finite number|has no logarithm"
     "|the number is too large|has room for .* more, not -"
-    "|to the power of .* is no number"
+    "|to the power of .* is no number|has no host -?[0-9]{19,}|an offset is at most 23:59"
 )
 # Of an argument that was converted to the type it should have: cty makes a list of a set whose size
 # is open, and gives it the type of the set's elements. Ours is an unknown list of the right type.
@@ -90,6 +110,7 @@ def ours(text: str, diagnostics: Diagnostics | None = None) -> Answer:
     if diagnostics.errors:
         return ERROR
     value = evaluate(expr, SCOPE, diagnostics, source)
+    check_names(expr, source, SCOPE, diagnostics)
     if diagnostics.errors:
         return ERROR
     return Answer(console([value]), console_type([value]))
@@ -101,6 +122,7 @@ class Terraform:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "main.tf").write_text(SETTING, encoding="utf-8")
+        shutil.copytree(DATA / "files", folder / "files")
         self.environment = os.environ | {"TF_CLI_CONFIG_FILE": "/dev/null", "HOME": str(folder)}
         self._run("init")
 

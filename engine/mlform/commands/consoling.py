@@ -12,6 +12,7 @@ from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate, functions
 from mlform.lang.provided import Provided, provided_root
 from mlform.lang.registry import LIVE
+from mlform.lang.worth import check_names
 from mlform.lazy import dataclass, field
 from mlform.syntax import parse_expression
 from mlform.syntax.problems import UNCLOSED_BRACKET, UNCLOSED_HEREDOC, UNCLOSED_SEQUENCE
@@ -78,6 +79,8 @@ class Console:
         if asked and isinstance(expr, Call):
             expr = expr.arguments[0]
         value = evaluate(expr, self.roots, problems, source)
+        problems.stop_on_errors()
+        check_names(expr, source, self.roots, problems)
         problems.stop_on_errors()
         if not is_known(value):
             # It may be unknown for what is wrong with a value that it rests on.

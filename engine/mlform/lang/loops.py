@@ -53,7 +53,7 @@ class Loop:
                 yield inner
 
     def _untyped(self) -> bool:
-        """Tell whether the loop goes through what is of no known type: HCL looks no further then."""
+        """Tell whether what the loop goes through is of no known type: HCL looks no further."""
         return isinstance(self.collection, Unknown) and self.collection.type == ANY
 
     def _sound(self, condition: Expr) -> bool:
@@ -119,7 +119,6 @@ def for_object(ev: Evaluator, expr: tree.ForObject, bound: Bound) -> Value:
                 )
                 hint = "A key comes up more than once."
                 ev.error("Duplicate object key", detail, expr.key_result, marked=marked, hint=hint)
-                loop.open = True
             else:
                 found[key] = value
     return loop.result(found)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from mlform.diagnostics import Diagnostics
+from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang.evaluate import evaluate
-from mlform.lang.evaluator import Scope
+from mlform.lang.evaluator import UNKNOWN_REFERENCE, Scope
 from mlform.lang.operations import kind_of, number_of
 from mlform.lang.references import references
 from mlform.syntax import parse_expression
@@ -57,3 +57,17 @@ def worth(
         if not problems.errors and line not in lines:
             lines.append(line)
     return "".join(lines)
+
+
+def check_names(expr: Expr, source: Source, scope: Scope, diagnostics: Diagnostics) -> None:
+    """Note names that stand for nothing, also where ``try`` or a loop leaves them unevaluated."""
+    for root, steps, start, end in references(expr):
+        if root not in scope:
+            detail = f'There is no "{root}" here.{did_you_mean(root, scope)}'
+            diagnostics.error(UNKNOWN_REFERENCE, detail, at=source.span(start, end))
+            continue
+        members = scope[root]
+        if steps and isinstance(members, Mapping) and steps[0] not in members:
+            hint = did_you_mean(str(steps[0]), members)
+            detail = f'There is no "{root}.{steps[0]}" here.{hint}'
+            diagnostics.error(UNKNOWN_REFERENCE, detail, at=source.span(start, end))

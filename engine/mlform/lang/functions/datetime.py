@@ -66,7 +66,8 @@ class Moment:
         year, month, day, hour, minute, second = (int(found[i]) for i in range(1, 7))
         offset = int(found[9] or 0) * 60 + int(found[10] or 0)
         if int(found[9] or 0) > 23 or int(found[10] or 0) > 59:
-            raise OperationError(problem, argument)
+            most = f'"{shorten(written)}" is no time: an offset is at most 23:59'
+            raise OperationError(most, argument)
         zone = timezone(timedelta(minutes=-offset if found[8] == "-" else offset))
         cycles, rest = divmod(year, _CYCLE)
         try:

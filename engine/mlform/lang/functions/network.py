@@ -60,6 +60,9 @@ def cidrnetmask(prefix: str) -> Value:
     network = _network(prefix)
     if network.version == 6:
         raise OperationError("an IPv6 network has no netmask", 0)
+    if ":" in prefix:
+        # The mask of what is written as IPv6 is of IPv6 too.
+        return str(IPv6Network((0, network.prefixlen + _MAPPED)).netmask)
     return str(network.netmask)
 
 

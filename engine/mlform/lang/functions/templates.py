@@ -14,11 +14,12 @@ from mlform.lang.marks import bare, mark, reveal
 from mlform.lang.operations import OperationError, kind_of, text
 from mlform.lang.references import references
 from mlform.lang.registry import World, absent, special
+from mlform.lang.unification import convertible
 from mlform.syntax.expressions import ExpressionScanner
 from mlform.syntax.problems import SyntaxProblem
 from mlform.syntax.tree import Call, Expr, GetAttr, Index, Literal, Name, Source
-from mlform.types import ANY
-from mlform.values import UNKNOWN, Handle, Unknown, Value, is_known
+from mlform.types import ANY, STRING
+from mlform.values import UNKNOWN, Handle, Unknown, Value
 
 _NAME: Final = re.compile(r"[^\W\d]\w*")
 _FAILED: Final = "Error in function call"
@@ -139,7 +140,7 @@ def _as_text(ev: Evaluator, call: Call, value: Value, *, secret: bool) -> Value:
         return mark(plain.digest, marked=marked)
     if call.name.endswith("templatefile"):
         return value
-    if not is_known(plain):
+    if isinstance(plain, Unknown) and convertible(plain.type, STRING):
         return mark(OPEN_STRING, marked=marked)
     try:
         return mark(_string(plain), marked=marked)
