@@ -89,6 +89,9 @@ _REFUSED = re.compile(
 # Of an argument that was converted to the type it should have: cty makes a list of a set whose size
 # is open, and gives it the type of the set's elements. Ours is an unknown list of the right type.
 _MISTYPED = re.compile(r"parameter: [\w ]+ required, but received [\w ]+\.")
+# Terraform finds no room in a network that begins at the address 0, and counts hosts of an IPv4
+# network that is written as IPv6 in its first bits.
+_NETWORK = re.compile(r'cidr(host|subnets)\("::ffff:|cidrsubnets\("[0-9.:]+/0"')
 _TRIES = 12
 _TYPE_BREAK = re.compile(r"^    object\(\{\n        zz: number,\n    \}\),\n", re.MULTILINE)
 
@@ -145,6 +148,8 @@ class Terraform:
             # It compares attributes of objects and elements of maps in random order, and says
             # "unknown" if it comes by an unknown one before one that differs.
             return "unsteady"
+        if _NETWORK.search(text):
+            return "network"
         self._ask(text)
         told = self._done("console", "local.asked\n").stderr.decode()
         return "mistyped" if _MISTYPED.search(" ".join(told.split())) else ""
