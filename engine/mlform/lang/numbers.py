@@ -260,6 +260,34 @@ def remainder(left: Number, right: Number) -> Number:
     return int(found) if exact else Double.of(found)
 
 
+def order(left: Number, right: Number) -> int:
+    """Return how two numbers compare: below zero, zero or above, as ``left - right`` is."""
+    if isinstance(left, Double) or isinstance(right, Double):
+        # What is shown of a 64-bit float is not all there is of it.
+        (a, i), (b, j) = _float(left), _float(right)
+        least = min(i, j)
+        a, b = a << (i - least), b << (j - least)
+        return (a > b) - (a < b)
+    return (left > right) - (left < right)
+
+
+def alike(left: Number, right: Number) -> bool:
+    """Tell whether two numbers are equal: by what is shown of them, unless they are whole."""
+    if not (isinstance(left, Double) or isinstance(right, Double)):
+        return left == right
+    sizes = [_float(value) for value in (left, right)]
+    whole = all(exponent >= 0 or size % (1 << -exponent) == 0 for size, exponent in sizes)
+    return order(left, right) == 0 if whole else left == right
+
+
+def double(value: Number) -> float:
+    """Return the 64-bit float next to a number. Raises ``OverflowError``."""
+    if isinstance(value, Double):
+        numerator, denominator = value.ratio
+        return numerator / denominator
+    return float(value)
+
+
 def negative(value: Number) -> Number:
     """Return a number with the other sign."""
     # Not -value: that would round to the digits of the default context.

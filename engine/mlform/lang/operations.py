@@ -224,8 +224,13 @@ def equal(left: Value, right: Value, *, alike: bool = False) -> Value:
     if isinstance(left, list | tuple | Mapping):
         return _same_parts(left, right, alike=alike)
     if isinstance(left, int | float | Decimal) and isinstance(right, int | float | Decimal):
-        return rounded(Decimal(number(left))) == rounded(Decimal(number(right)))
+        return numbers.alike(_canonical(left), _canonical(right))
     return False
+
+
+def _canonical(value: Value) -> int | Decimal:
+    found = number(value)
+    return found if isinstance(found, numbers.Double) else rounded(Decimal(found))
 
 
 def _same_parts(left: Any, right: Any, *, alike: bool) -> Value:
@@ -327,9 +332,9 @@ ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "*": _exact(numbers.multiply),
     "/": _exact(numbers.divide),
     "%": _exact(numbers.remainder),
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
+    "<": lambda a, b: numbers.order(a, b) < 0,
+    "<=": lambda a, b: numbers.order(a, b) <= 0,
+    ">": lambda a, b: numbers.order(a, b) > 0,
+    ">=": lambda a, b: numbers.order(a, b) >= 0,
 }
 """What each operator does with two numbers; raises ``OperationError``."""

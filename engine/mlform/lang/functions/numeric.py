@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import cmp_to_key
 from typing import Any, Final
 
-from mlform.lang.numbers import NEGATIVE_ZERO, Double
+from mlform.lang.numbers import NEGATIVE_ZERO, Double, double, order
 from mlform.lang.operations import ARITHMETIC, DIGITS, OperationError, kind_of, rounded, text, whole
 from mlform.lang.registry import Parameter, function, num, open_type, whole_number
 from mlform.types import ANY, NUMBER, STRING
 from mlform.values import Value
 
 _Number = int | Decimal
+_ORDER: Final = cmp_to_key(order)
 
 
 @function("abs", num("num"), result=NUMBER)
 def abs_(value: _Number) -> Value:
     """Return the distance from zero."""
+    if isinstance(value, Double):
+        return value.copy_negate() if value < 0 else value
     # Not abs(): that would round to the digits of the default context.
     return whole(value.copy_abs()) if isinstance(value, Decimal) else abs(value)
 
@@ -37,14 +41,14 @@ def floor(value: _Number) -> Value:
 @function("max", rest=num("numbers"), result=NUMBER)
 def max_(*numbers: _Number) -> Value:
     """Return the largest."""
-    found: Value = max(_some(numbers))
+    found: Value = max(_some(numbers), key=_ORDER)
     return found
 
 
 @function("min", rest=num("numbers"), result=NUMBER)
 def min_(*numbers: _Number) -> Value:
     """Return the smallest."""
-    found: Value = min(_some(numbers))
+    found: Value = min(_some(numbers), key=_ORDER)
     return found
 
 
@@ -58,7 +62,7 @@ def _some(numbers: tuple[_Number, ...]) -> tuple[_Number, ...]:
 def pow_(base: _Number, exponent: _Number) -> Value:
     """Return a power, of 64-bit floats as in Terraform."""
     try:
-        return _float(_power(float(base), float(exponent)))
+        return _float(_power(double(base), double(exponent)))
     except OverflowError:
         raise OperationError("the result is too large") from None
     except ValueError:
@@ -97,7 +101,7 @@ def _power(base: float, exponent: float) -> float:
 def log(value: _Number, base: _Number) -> Value:
     """Return the logarithm, of 64-bit floats as in Terraform."""
     try:
-        found, scale = float(value), float(base)
+        found, scale = double(value), double(base)
         if scale == 0 and found > 0:
             # The logarithm of zero is below all numbers, and what is divided by it nothing.
             return NEGATIVE_ZERO if found >= 1 else 0
