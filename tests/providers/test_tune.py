@@ -144,3 +144,34 @@ def test_arguments_that_do_not_fit(given, says):
     told = {"trainer": "sklearn", "search": ALPHA, "sampler": "grid", "metric": "rmse", **given}
     with pytest.raises(pydantic.ValidationError, match=says):
         TuneArguments(data=Handle(address="dataset.it", digest="d"), target="t", **told)
+
+
+def test_cross_validation_trains_no_other_model(ctx, frame):  # noqa: F811
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import GroupKFold, cross_val_score
+
+    from mlform.sdk import Stored
+    from mlform_sklearn.training import Training, TrainingArguments
+
+    told = {
+        "target": "value",
+        "features": ["a", "b"],
+        "encode": "none",
+        "metrics": ["mae"],
+        **RIDGE,
+    }
+    plain = TrainingArguments(data=table(ctx, frame), **told)
+    before = Training().apply(ctx, plain, None)
+    folds = Folds(count=4, by="group", column="group")
+    given = plain.model_copy(update={"cross_validation": folds})
+    assert "group" in Training().uses(given)["dataset.it"]
+    ctx.doing = "update"
+    after = Training().apply(ctx, given, Stored(plain, before))
+    assert after.model == before.model
+    by = GroupKFold(4, shuffle=True, random_state=0)
+    scores = -cross_val_score(
+        Ridge(), frame[["a", "b"]], frame["value"], groups=frame["group"], cv=by,
+        scoring="neg_mean_absolute_error",
+    )  # fmt: skip
+    assert after.metrics["folds"]["mae"] == pytest.approx(scores.mean())
+    assert after.metrics["folds"]["mae_sd"] == pytest.approx(scores.std(ddof=1))

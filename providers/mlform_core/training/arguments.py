@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,6 +22,10 @@ from mlform.sdk import (
     Volatile,
     code,
 )
+from mlform_core.training.folds import Folds, check
+
+if TYPE_CHECKING:
+    from mlform_core.training.keeping import Fitted
 
 TRAINER: Final = "trainer"
 """The part of a sweep's inputs that says which type of training its trials are."""
@@ -33,6 +37,10 @@ class TableArguments(Arguments):
     ``data`` is a dataset or feature view; ``split`` the part of it to train on, or null for all
     rows. Without ``features`` all columns are, but for the target, the key, the time column and
     those in ``exclude``.
+
+    ``cross_validation`` trains once more for each fold of the training part and measures what it
+    held out: ``metrics`` gets a part ``"folds"`` with the mean and, as ``METRIC_sd``, the standard
+    deviation over the folds. It changes no model.
     """
 
     data: Handle
@@ -42,6 +50,7 @@ class TableArguments(Arguments):
     exclude: list[str] = Field(default_factory=list)
     seed: int = Field(default=0, ge=0, lt=2**32)
     metrics: Operational[list[str] | None] = None
+    cross_validation: Operational[Folds | None] = None
     owner: Metadata[str | None] = None
     description: Metadata[str | None] = None
 
@@ -107,7 +116,7 @@ class TableTraining:
         """Look at the files that code reads; tell at once of columns that are not there."""
         from mlform_core.training.choosing import choose
 
-        choose(new)
+        check(new.cross_validation, choose(new))
         return Inputs(code.included(ctx, new.patterns))
 
     def uses(self, new: Any) -> Mapping[str, Collection[str]]:
@@ -116,6 +125,8 @@ class TableTraining:
 
         chosen = choose(new)
         columns = {*(f["name"] for f in chosen.features), chosen.target}
+        for folds in (new.cross_validation, getattr(new, "folds", None)):
+            columns |= {folds.column} if folds is not None and folds.column else set()
         return {new.data.address: columns if new.split is None else columns | {"_split"}}
 
     def compare(
@@ -135,10 +146,23 @@ class TableTraining:
         if old is None or ctx.doing not in {"update", "decide"}:
             planned = {n: d for n, d in ctx.inputs.parts.items() if n != TRAINER}
             code.check_included(ctx, new.patterns, planned)
-            return self.train(ctx, new)
-        if new.metrics == old.arguments.metrics:
+            return self._validated(ctx, new, self.train(ctx, new))
+        given = old.arguments
+        if (new.metrics, new.cross_validation) == (given.metrics, given.cross_validation):
             return old.attributes
-        return keeping.remeasure(ctx, new, old.attributes)
+        return self._validated(ctx, new, keeping.remeasure(ctx, new, old.attributes))
+
+    def _validated(self, ctx: Context, new: Any, made: TrainingAttributes) -> TrainingAttributes:
+        if new.cross_validation is None:
+            return made
+        from mlform_core.training.validating import cross_validated
+
+        found = cross_validated(ctx, new, self.fitted, made.task)
+        return made.model_copy(update={"metrics": {**made.metrics, "folds": found}})
+
+    def fitted(self, ctx: Context, new: Any, frame: Any) -> Fitted:
+        """Train on some rows of the table, without keeping the model."""
+        raise NotImplementedError
 
     def train(self, ctx: Context, new: Any) -> TrainingAttributes:
         """Read, fit, measure, save."""

@@ -90,7 +90,7 @@ def _column(ctx: Context, folds: Folds, chosen: Chosen) -> npt.NDArray[Any]:
     import pandas as pd
 
     if folds.by == "group":
-        codes: npt.NDArray[Any] = pd.factorize(column)[0]
+        codes: npt.NDArray[Any] = pd.factorize(column, sort=True)[0]
         return codes
     values: npt.NDArray[Any] = column.to_numpy()
     return values

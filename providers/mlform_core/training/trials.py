@@ -152,17 +152,14 @@ class Sweep:
     def _measured(self, given: Any, fold: int) -> bytes:
         """Train on all but one fold; return every metric on that one."""
         from mlform_core.gate_rules import metrics_of
-        from mlform_core.models import Model
-        from mlform_core.training.keeping import values_of
+        from mlform_core.training.validating import held_out
 
         train, held = self.folds[fold]
         within = _Within(self.ctx)
         fitted = self.trainer.fitted(within, given, self.frame.iloc[train].reset_index(drop=True))
         self.counts["folds_trained"] += 1
-        meta = {"task": fitted.task, "classes": fitted.classes, "features": self.chosen.features}
-        rows = self.frame.iloc[held].reset_index(drop=True)
-        predictions = Model(meta, {}, fitted.estimator).predict(rows)
-        values = values_of(metrics_of(fitted.task), meta, rows[self.new.target], predictions)
+        names, rows = metrics_of(fitted.task), self.frame.iloc[held].reset_index(drop=True)
+        values = held_out(fitted, self.chosen.features, names, self.new.target, rows)
         return json.dumps(values, sort_keys=True).encode()
 
 

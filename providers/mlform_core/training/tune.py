@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -120,6 +120,8 @@ class TuneArguments(TableArguments):
 
     @model_validator(mode="after")
     def _countable(self) -> Self:
+        if self.cross_validation is not None:
+            raise ValueError("a sweep is validated over its folds: leave cross_validation out")
         if self.sampler != "grid":
             if self.trials is None:
                 raise ValueError(f'sampler = "{self.sampler}" needs trials: how many')
@@ -214,12 +216,6 @@ class Tune(
         found = super().inputs(ctx, new)
         version = f"{new.trainer} {trainer(new.trainer).version}"
         return Inputs({**found.parts, TRAINER: version})
-
-    def uses(self, new: TuneArguments) -> Mapping[str, Collection[str]]:
-        """Take the column of the folds as well."""
-        found = super().uses(new)
-        column = new.folds.column
-        return {a: {*names, column} if column else names for a, names in found.items()}
 
     def distributions(self, new: TuneArguments) -> Sequence[str]:
         """Name what the trainer names, and the optimiser."""
