@@ -67,13 +67,17 @@ def test_replacements_go_in_terraforms_order(
         # What goes on using something lets go of it before it goes: in Terraform after.
         (thing("b", value='"x"'), "update b, delete a-1"),
         (thing("c") + thing("b", value="dataset.c.id"), "create c, update b, delete a-1"),
-        (thing("b", key='"x"'), "delete b-1, create b, delete a-1"),
+        # Nothing says which of the last two is first.
+        (
+            thing("b", key='"x"'),
+            "delete b-1, create b, delete a-1 | delete b-1, delete a-1, create b",
+        ),
     ],
 )
 def test_what_goes_goes_in_order(lab: World, after: str, calls: str) -> None:
     lab.go(thing("a") + thing("b", value="dataset.a.id"))
-    made = lab.go(after)
-    assert made == calls.split(", ")
+    made = ", ".join(lab.go(after))
+    assert made in calls.split(" | ")
     assert lab.actions(after) == {}
 
 
