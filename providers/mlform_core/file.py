@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
@@ -127,10 +128,11 @@ def _groups(
     Which files are together is told by their names, so that one that moved makes only the few
     beside it count again.
     """
-    groups: dict[str | int, list[str]] = {}
+    groups: dict[str | int, list[str]] = defaultdict(list)
+    few = len(found) <= _MOST_COUNTS
     for name in found:
-        place = crc32(name.encode(errors="surrogateescape")) % _MOST_COUNTS
-        groups.setdefault(name if len(found) <= _MOST_COUNTS else place, []).append(name)
+        place = name if few else crc32(name.encode(errors="surrogateescape")) % _MOST_COUNTS
+        groups[place].append(name)
 
     def count(names: list[str]) -> dict[str, int]:
         rows = 0

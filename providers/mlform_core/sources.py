@@ -6,6 +6,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import unquote
@@ -24,6 +25,7 @@ SUFFIXES: Final[dict[str, Format]] = {
     **{f".csv{packed}": "csv" for packed in _PACKED},
     **{f".{ending}{packed}": "jsonl" for ending in ("jsonl", "ndjson") for packed in _PACKED},
 }
+_NAME: Final = attrgetter("name")
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
 """What stands for a missing value in the name of a folder."""
 _LONGEST_LINE: Final = 16 << 20
@@ -49,7 +51,8 @@ def files(root: Path, path: str, given: Format | None) -> dict[str, str]:
         named = {p.relative_to(base).as_posix(): str(p) for p in found}
     elif place.is_dir():
         endings = tuple(SUFFIXES)
-        named = {n: p for n, p in _inside(str(place), "") if given or n.endswith(endings)}
+        named = {}
+        _inside(str(place), "", None if given else endings, named)
     elif place.is_file():
         if format_of(place.name, given) is None:
             known = ", ".join(SUFFIXES)
@@ -65,19 +68,24 @@ def files(root: Path, path: str, given: Format | None) -> dict[str, str]:
     return named
 
 
-def _inside(folder: str, before: str) -> Iterator[tuple[str, str]]:
-    """Yield the files in a folder and those inside it, by name; hidden ones are none.
+def _inside(
+    folder: str, before: str, endings: tuple[str, ...] | None, named: dict[str, str]
+) -> None:
+    """Name the files in a folder and those inside it, in order; hidden ones are none.
 
     Nothing is asked of a file but what its folder says, and no path object is made: a folder may
     have 100,000. Links to folders are not followed.
     """
     with os.scandir(folder) as entries:
-        there = sorted(entries, key=lambda entry: entry.name)
+        there = sorted(entries, key=_NAME)
     for entry in there:
         if entry.is_dir(follow_symlinks=False):
-            yield from _inside(entry.path, f"{before}{entry.name}/")
-        elif not entry.name.startswith(".") and entry.is_file():
-            yield before + entry.name, entry.path
+            _inside(entry.path, f"{before}{entry.name}/", endings, named)
+            continue
+        name = entry.name
+        chosen = not name.startswith(".") and (endings is None or name.endswith(endings))
+        if chosen and entry.is_file():
+            named[before + name] = entry.path
 
 
 def _what_there_is(root: Path, path: str) -> str:

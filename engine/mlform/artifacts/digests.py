@@ -39,8 +39,11 @@ class FileDigests:
 
     def digest(self, file: Path | str) -> str:
         """Return ``sha256:…`` of a file's content. Raises ``OSError`` where it cannot be read."""
-        name = os.path.abspath(file)  # noqa: PTH100 - resolving links costs a stat per component
+        name = os.fspath(file)
         known = self._files.get(name)
+        if known is None:  # a name that is known is absolute already
+            name = os.path.abspath(name)  # noqa: PTH100 - resolving links costs a stat per component
+            known = self._files.get(name)
         if known is not None:
             token, _, found = known.rpartition(" ")
             if token == _token(os.stat(name)):  # noqa: PTH116 - a path made for each costs more
