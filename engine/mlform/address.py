@@ -32,6 +32,30 @@ class Address:
     def __str__(self) -> str:
         return self._text
 
+    # Every room looks things up by address, some sixty times for each resource of a plan.
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return (
+            isinstance(other, Address)
+            and self.name == other.name
+            and self.kind == other.kind
+            and self.key == other.key
+            and self.module == other.module
+        )
+
+    def __hash__(self) -> int:
+        try:
+            return self.__dict__["_hash"]  # type: ignore[no-any-return]
+        except KeyError:
+            found = hash((self.kind, self.name, self.key, self.module))
+            self.__dict__["_hash"] = found
+            return found
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # What is cached stays behind: texts have other hashes in another process.
+        return Address, (self.kind, self.name, self.key, self.module)
+
     def __lt__(self, other: Address) -> bool:
         return self._sort_key < other._sort_key
 
@@ -54,6 +78,9 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read the text form back. Raises ``ValueError`` on anything else."""
+        kind, _, rest = text.partition(".")
+        if kind != "module" and _is_plain(kind) and _is_plain(rest):
+            return cls(kind, rest)
         steps: list[tuple[str, Key]] = []
         at = 0
         while at < len(text):
@@ -103,6 +130,11 @@ class Address:
     def spot(self) -> str:
         """The module instance it stands in as text, empty for the root: ``module.a["x"].``."""
         return "".join(f"module.{name}{_key_text(key)}." for name, key in self.module)
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether a text is a name as most are: what this is not may be one all the same."""
+    return name.isascii() and name[:1] != "-" and name.replace("-", "_").isidentifier()
 
 
 def _ordered(key: Key) -> tuple[int, int, str]:

@@ -68,7 +68,8 @@ class Resources:
         if declared is None:
             return
         repetition = Repetition(names, scope.roots, self.diagnostics)
-        here = Address(address.kind, address.name, module=scope.path)
+        same = scope.path == address.module
+        here = address if same else Address(address.kind, address.name, module=scope.path)
         if needed := repetition.needed(block):
             rests.blocks[here] = needed
         errors, found = len(self.diagnostics.errors), False
@@ -97,7 +98,7 @@ class Resources:
         if lifecycle is None:
             return None
         return ResourceConfig(
-            address=replace(block, key=key),
+            address=block if key is None else replace(block, key=key),
             type=declared.offer.resource.type,
             offer=declared.offer,
             arguments=declared.arguments,
