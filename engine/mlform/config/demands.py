@@ -61,6 +61,8 @@ class DemandBlock:
     def _written(self) -> Mapping[str, Attribute]:
         attributes = self.owner.body.attributes
         found = {n: attributes[n] for n in ARGUMENTS if n in attributes}
+        if not self.owner.body.blocks:
+            return found
         reader = Reader(self.diagnostics)
         for kind, known in BLOCKS.items():
             if (block := reader.once(self.owner, kind)) is not None:

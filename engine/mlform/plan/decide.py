@@ -348,7 +348,7 @@ def _judged(classes: Mapping[str, FieldClass], arguments: Mapping[str, Any]) -> 
 
 
 def _same(before: Any, after: Any) -> bool:
-    if before is after or (type(before) is type(after) is str):
+    if before is after or (type(before) is type(after) and type(before) in {str, int, bool}):
         return bool(before == after)
     return canonical(identity(before)) == canonical(identity(after)) or (
         _whole(before) == _whole(after) and _untold(before, after)

@@ -83,9 +83,12 @@ def as_seen(resource: AnyResource, record: Record, attributes: Mapping[str, Any]
 
 def result_digest(resource: AnyResource, attributes: Mapping[str, Any]) -> str:
     """Return the content hash of what a resource gives: what lasts, without its carriers."""
+    return _counted(resource, lasting(resource, attributes))
+
+
+def _counted(resource: AnyResource, covered: Mapping[str, Any]) -> str:
     classes = field_classes(resource.attributes)
-    counted = lasting(resource, attributes)
-    return digest({n: v for n, v in counted.items() if classes.get(n) is not FieldClass.CARRIER})
+    return digest({n: v for n, v in covered.items() if classes.get(n) is not FieldClass.CARRIER})
 
 
 def held_by(resource: AnyResource, attributes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -97,11 +100,9 @@ def held_by(resource: AnyResource, attributes: Mapping[str, Any]) -> tuple[str, 
 
 def known_handle(address: Address, resource: AnyResource, attributes: Mapping[str, Any]) -> Handle:
     """Return the handle of a resource whose attributes are known."""
-    values = {
-        name: _artifact(str(address), name, value) for name, value in dict(attributes).items()
-    }
-    covered = lasting(resource, attributes)
-    return Handle(str(address), None, result_digest(resource, attributes), values, covered)
+    text, covered = str(address), lasting(resource, attributes)
+    values = {name: _artifact(text, name, value) for name, value in attributes.items()}
+    return Handle(text, None, _counted(resource, covered), values, covered)
 
 
 def recorded_handle(snapshot: Snapshot, address: Address, resource: AnyResource) -> Handle | None:
@@ -133,10 +134,9 @@ def absent(resource: AnyResource) -> dict[str, Value]:
 
 
 def _artifact(address: str, name: str, value: Any) -> Value:
-    fields = Artifact.model_fields.keys()
     if (
         isinstance(value, Mapping)
-        and value.keys() == fields
+        and value.keys() == Artifact.model_fields.keys()
         and str(value["digest"])[:7] == ("sha256:")
     ):
         return Handle(address, name, value["digest"], dict(value), value)
