@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT: Final = "default"
 VARIABLE: Final = "MLFORM_WORKSPACE"
 _FILE: Final = "workspace"
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,89}")
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,89}"
 
 
 def selected(local: Path) -> str:
@@ -33,7 +33,7 @@ def selected(local: Path) -> str:
 
 def checked(name: str) -> str:
     """Return a name that a workspace may have. Raises ``DiagnosedError`` for any other."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         detail = (
             f'"{name}" is no name of a workspace: letters, digits, - and _, at most 90, the first '
             "a letter or a digit."

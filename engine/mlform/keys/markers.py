@@ -13,16 +13,16 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Final
 
-_TOKEN: Final = re.compile(
+# Not compiled before they are needed: most commands meet no marker.
+_PIECE: Final = (
     r"\s*(?:(?P<mark>\(|\)|<=|>=|===|==|!=|~=|<|>)|(?P<word>[A-Za-z_.]+)"
     r"|\"(?P<double>[^\"]*)\"|'(?P<single>[^']*)')"
 )
-_VERSION: Final = re.compile(
+_VERSION: Final = (
     r"v?(?:(\d+)!)?(\d+(?:\.\d+)*)"
     r"(?:[-_.]?(a|b|c|rc|alpha|beta|pre|preview)[-_.]?(\d*))?"
     r"(?:-(\d+)|[-_.]?(?:post|rev|r)[-_.]?(\d*))?"
-    r"(?:[-_.]?(dev)[-_.]?(\d*))?(?:\+[a-z0-9._-]+)?",
-    re.IGNORECASE,
+    r"(?:[-_.]?(dev)[-_.]?(\d*))?(?:\+[a-z0-9._-]+)?"
 )
 _STAGE: Final = {"a": 0, "alpha": 0, "b": 1, "beta": 1, "c": 2, "rc": 2, "pre": 2, "preview": 2}
 _VERSIONS: Final = frozenset(
@@ -65,9 +65,9 @@ def _here() -> Mapping[str, str]:
 
 def _tokens(marker: str) -> list[tuple[str, str]]:
     tokens: list[tuple[str, str]] = []
-    at, marker = 0, marker.rstrip()
+    at, marker, token = 0, marker.rstrip(), re.compile(_PIECE)
     while at < len(marker):
-        match = _TOKEN.match(marker, at)
+        match = token.match(marker, at)
         if match is None or match.lastgroup is None:
             raise ValueError(marker)
         group = "text" if match.lastgroup in {"double", "single"} else match.lastgroup
@@ -173,7 +173,7 @@ def _plain(version: _Version) -> _Version:
 
 
 def _version(text: str) -> _Version | None:
-    match = _VERSION.fullmatch(text.strip())
+    match = re.fullmatch(_VERSION, text.strip(), re.IGNORECASE)
     if match is None:
         return None
     epoch, release, stage, number, implicit, post, dev, dev_number = match.groups()
