@@ -41,6 +41,9 @@ class TableArguments(Arguments):
     ``cross_validation`` trains once more for each fold of the training part and measures what it
     held out: ``metrics`` gets a part ``"folds"`` with the mean and, as ``METRIC_sd``, the standard
     deviation over the folds. It changes no model.
+
+    ``leaks``: what to do where rows of other parts are in the training part too, or one column
+    all but gives the target away: ``"warn"``, ``"error"``, or ``"off"``, not to look.
     """
 
     data: Handle
@@ -51,6 +54,7 @@ class TableArguments(Arguments):
     seed: int = Field(default=0, ge=0, lt=2**32)
     metrics: Operational[list[str] | None] = None
     cross_validation: Operational[Folds | None] = None
+    leaks: Operational[Literal["warn", "error", "off"]] = "warn"
     owner: Metadata[str | None] = None
     description: Metadata[str | None] = None
 
@@ -93,7 +97,10 @@ class TrainingAttributes(Attributes):
     ``features``: ``name`` and ``type`` of each column the model needs. ``metrics``: by part of
     the data, then by metric; no judgement hangs on them (a gate measures anew). ``history``: the
     metrics of each round or step while it was trained, as JSON lines. ``trials``: of a sweep, a
-    table of all trials. ``card``: a model card in Markdown.
+    table of all trials. ``card``: a model card in Markdown. ``leaks``: ``rows`` that each other
+    part shares with the training part (``exact``, ``labelled`` with the target too, ``near``, all
+    ``of`` them), ``columns`` that tell the target alone, and ``hints`` in words; null if nobody
+    looked.
     """
 
     model: Artifact
@@ -107,6 +114,7 @@ class TrainingAttributes(Attributes):
     history: Volatile[Artifact | None] = None
     trials: Volatile[list[dict[str, Any]] | None] = None
     card: Volatile[Artifact | None] = None
+    leaks: Volatile[dict[str, Any] | None] = None
 
 
 class TableTraining:
@@ -141,16 +149,23 @@ class TableTraining:
         self, ctx: Context, new: Any, old: Stored[Any, TrainingAttributes] | None
     ) -> TrainingAttributes:
         """Fit; on an operational change alone keep what was fitted, and measure if asked to."""
-        from mlform_core.training import keeping
+        from mlform_core.training import keeping, leaks
 
         if old is None or ctx.doing not in {"update", "decide"}:
             planned = {n: d for n, d in ctx.inputs.parts.items() if n != TRAINER}
             code.check_included(ctx, new.patterns, planned)
-            return self._validated(ctx, new, self.train(ctx, new))
-        given = old.arguments
+            # To stop costs less before the fit; to warn must not read before train checks names.
+            found = leaks.guarded(ctx, new) if new.leaks == "error" else None
+            made = self.train(ctx, new)
+            found = leaks.guarded(ctx, new) if new.leaks == "warn" else found
+            made = made.model_copy(update={"leaks": found})
+            return self._validated(ctx, new, made)
+        given, made = old.arguments, old.attributes
+        if new.leaks != given.leaks:
+            made = made.model_copy(update={"leaks": leaks.guarded(ctx, new)})
         if (new.metrics, new.cross_validation) == (given.metrics, given.cross_validation):
-            return old.attributes
-        return self._validated(ctx, new, keeping.remeasure(ctx, new, old.attributes))
+            return made
+        return self._validated(ctx, new, keeping.remeasure(ctx, new, made))
 
     def _validated(self, ctx: Context, new: Any, made: TrainingAttributes) -> TrainingAttributes:
         if new.cross_validation is None:
