@@ -118,7 +118,6 @@ def test_few_columns_of_few_values_are_no_leak(ctx):  # noqa: F811
     assert found["hints"] == []
 
 
-@pytest.mark.filterwarnings("ignore:Series.dt.weekday")
 def test_the_example_gives_nothing_away_until_something_does(ctx):  # noqa: F811
     rows = example()
     week = rows["time_hour"].dt.isocalendar().week.astype("int64")

@@ -153,11 +153,12 @@ def object_(ev: Evaluator, expr: tree.ObjectExpr, bound: Bound) -> Value:
     found: dict[str, Value] = {}
     secret = still_open = wrong = False
     for key_expr, value_expr in expr.items:
-        if isinstance(key_expr, tree.GetAttr):
+        unclear = isinstance(key_expr, tree.GetAttr)
+        if unclear:
             detail = "To use the value as the key, put it in parentheses; as a text, in quotes."
             ev.fault("Ambiguous object key", detail, key_expr)
         before = ev.faults
-        key, marked = object_key(ev, key_expr, bound)
+        key, marked = object_key(ev, key_expr, bound, quiet=unclear)
         wrong |= ev.faults > before
         secret |= marked
         value = ev.value(value_expr, bound)
