@@ -40,6 +40,14 @@ model "registry" "works" {
   champion  = { require = [gate.good] }
 }
 
+deployment "http" "works" {
+  model = model.works
+}
+
+output "url" {
+  value = deployment.works.url
+}
+
 output "trials" {
   value = training_job.works.trials
 }

@@ -26,6 +26,14 @@ class Process:
     environment: dict[str, str] = {}
     declared = Declared("process", {"every": 0.1})
     refuses = None
+    # This machine knows its processes, is asked while planning, always within reach, its own node.
+    leaves_out = {
+        "test_a_job_that_outlives_the_word_of_its_engine_is_not_lost",
+        "test_more_than_there_is",
+        "test_out_of_reach_is_not_failed",
+        "test_an_engine_out_of_reach_for_too_long_is_left_open",
+        "test_a_lost_node_loses_its_job",
+    }
 
     def start(self): ...
 
@@ -40,6 +48,7 @@ class Slurm:
     name = "slurm"
     missing = staticmethod(slurm.missing)
     declared = Declared("slurm", {"every": 0.2})
+    leaves_out: set[str] = set()
     refuses = {"cpu": 999}
 
     def start(self):
@@ -92,6 +101,7 @@ class Ray:
         "test_a_job_whose_time_is_up_says_so",
         "test_what_exists_is_told",
         "test_what_was_ended_before_it_began_never_begins",
+        "test_a_job_that_outlives_the_word_of_its_engine_is_not_lost",
     }
 
     @staticmethod

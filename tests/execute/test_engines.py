@@ -37,12 +37,6 @@ def engine(request):
     made.stop()
 
 
-@pytest.fixture(autouse=True)
-def _left_out(request, engine):
-    if request.node.originalname in getattr(engine, "leaves_out", ()):
-        pytest.skip("asked of the other engines")
-
-
 @pytest.fixture
 def executors(engine):
     with LocalExecutor(1) as local:
@@ -201,8 +195,6 @@ def test_what_was_ended_before_it_began_never_begins(engine, there, asks, tmp_pa
 
 
 def test_a_job_that_outlives_the_word_of_its_engine_is_not_lost(engine, run, asks, tmp_path):
-    if not hasattr(engine, "lose_daemons"):
-        pytest.skip("this machine knows its processes")
     heard = []
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, asks("waits", str(tmp_path), cpu=1), heard)
@@ -312,8 +304,6 @@ def test_a_job_whose_time_is_up_says_so(run, asks, tmp_path):
 
 
 def test_more_than_there_is(engine, executors, run, asks):
-    if engine.name == "process":
-        pytest.skip("this machine is asked while planning")
     if engine.refuses is not None:
         error = run(asks("say", **engine.refuses)).error
         assert error.summary == "Job refused"
@@ -334,8 +324,6 @@ def test_what_exists_is_told(run, asks):
 
 
 def test_out_of_reach_is_not_failed(engine, there, run, asks, tmp_path):
-    if not hasattr(engine, "out_of_reach"):
-        pytest.skip("this machine is always within reach")
     heard = []
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, asks("waits", str(tmp_path)), heard)
@@ -352,8 +340,6 @@ def test_out_of_reach_is_not_failed(engine, there, run, asks, tmp_path):
 
 
 def test_an_engine_out_of_reach_for_too_long_is_left_open(engine, executors, asks):
-    if not hasattr(engine, "out_of_reach"):
-        pytest.skip("this machine is always within reach")
     settings = {**engine.declared.settings, "patience": 0.5}
     impatient = Executors(
         executors._all["local"], {"there": replace(engine.declared, settings=settings)}
@@ -367,8 +353,6 @@ def test_an_engine_out_of_reach_for_too_long_is_left_open(engine, executors, ask
 
 
 def test_a_lost_node_loses_its_job(engine, run, asks, tmp_path):
-    if not hasattr(engine, "lose_node"):
-        pytest.skip("this machine is its own node")
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, asks("waits", str(tmp_path), cpu=1))
         pid = runs(tmp_path)[0]

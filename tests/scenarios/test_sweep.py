@@ -5,27 +5,51 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pandas as pd
 import pytest
+import xgboost
 from tests.scenarios.command import ROOT, Folder
 
 
 @pytest.fixture
-def sweep(tmp_path: Path) -> Folder:
+def sweep(tmp_path: Path) -> Iterator[Folder]:
     path = tmp_path / "sweep"
     ignore = shutil.ignore_patterns("data", ".mlform", "__pycache__")
     shutil.copytree(ROOT / "examples" / "sweep", path, ignore=ignore)
     subprocess.run([sys.executable, "fetch.py"], cwd=path, check=True, capture_output=True)
     folder = Folder(path)
     folder.edit("main.mlf.hcl", "prune   = { startup = 3 }", "")
-    return folder
+    yield folder
+    folder.mlform("destroy", "-auto-approve")
 
 
 def works(folder: Folder) -> dict[str, Any]:
     told = folder.mlform("state", "show", "-json", "training_job.works").data
     found: dict[str, Any] = told["attributes"]
+    return found
+
+
+def served(folder: Folder, rows: pd.DataFrame) -> list[float]:
+    """Ask the endpoint for these rows."""
+    tensors = [
+        {
+            "name": name,
+            "datatype": "INT64" if rows[name].dtype.kind == "i" else "FP64",
+            "shape": [len(rows)],
+            "data": [None if pd.isna(v) else v for v in rows[name].tolist()],
+        }
+        for name in rows.columns
+    ]
+    url = f"{folder.output('url')}/infer"
+    answer = httpx.post(url, json={"inputs": tensors}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    found: list[float] = answer.json()["outputs"][0]["data"]
     return found
 
 
@@ -40,6 +64,15 @@ def test_a_larger_grid_runs_only_new_trials(sweep: Folder) -> None:
     assert first["receipt"]["params"] == {"subsample": 0.8, **wanted}
     assert first["metrics"]["holdout"]["roc_auc"] > 0.75
     assert sweep.actions() == {}
+
+    rows = pd.read_parquet(sweep.path / "data" / "women.parquet").drop(columns=["woman", "works"])
+    # The best trial, once more by the library alone.
+    digest = first["model"]["digest"].removeprefix("sha256:")
+    kept = sweep.path / ".mlform" / "store" / "objects" / "sha256" / digest[:2] / digest[2:]
+    with zipfile.ZipFile(kept) as bundle:
+        booster = xgboost.Booster(model_file=bytearray(bundle.read("model.xgboost")))
+    own = booster.predict(xgboost.DMatrix(rows[booster.feature_names].astype(float)))
+    assert served(sweep, rows) == pytest.approx(own.tolist(), abs=1e-6)
 
     larger = ["-var", "depths=[2,3,5]"]
     assert sweep.actions(*larger)["training_job.works"] == "run"
