@@ -24,7 +24,7 @@ def build(flights: pd.DataFrame, weather: pd.DataFrame, planes: pd.DataFrame) ->
             "sched_hour": flown["sched_dep_time"] // 100,
             "sched_minute": flown["sched_dep_time"] % 100,
             "sched_arr_hour": flown["sched_arr_time"] // 100,
-            "weekday": flown["time_hour"].dt.dayofweek.astype("int64"),
+            "weekday": flown["time_hour"].dt.day_of_week.astype("int64"),
             "time_hour": flown["time_hour"],
         }
     )
