@@ -198,7 +198,7 @@ def test_errors_of_the_system_are_named_with_their_file(folder: Folder) -> None:
 
 def test_unknown_commands_and_options(folder: Folder) -> None:
     folder.mlform("aply", expect=1)
-    assert "--taget" in folder.mlform("plan", "-taget", "x", expect=1).err
+    assert "-target" in folder.mlform("plan", "-taget", "x", expect=1).err
     folder.mlform("state", "lst", expect=1)
     folder.mlform("apply", "-parallelism", "0", expect=1)
 

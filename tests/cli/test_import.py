@@ -39,8 +39,9 @@ model "registry" "r" {
 """
 IMPORTS = """
 import {
-  to = dataset.t
-  id = "t.parquet"
+  to   = dataset.t
+  type = "file"
+  id   = "t.parquet"
 }
 
 import {
