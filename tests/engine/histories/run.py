@@ -113,11 +113,9 @@ class Done:
         """Whether all that was declared was applied, or held."""
         if self.applied is None or self.applied.outcome is None:
             return False
-        plan, outcome = self.applied.plan, self.applied.outcome
-        # How many there are of something may rest on what is held and was never made.
-        held = {str(replace(a, key=None)) for a in outcome.held}
-        waits = any(not held.issuperset(on) for on in plan.deferred.values())
-        return outcome.complete and not (plan.targets or plan.excluded or waits)
+        plan = self.applied.plan
+        partly = plan.targets or plan.excluded or plan.deferred
+        return self.applied.outcome.complete and not partly
 
 
 @dataclass
