@@ -241,8 +241,10 @@ def plain(value: Value, *, reveal: bool = False) -> Any:
             return shown if reveal else conceal(shown)
         case Decimal():
             return int(value) if value == value.to_integral_value() else float(value)
-        case None | bool() | int() | float() | str():
+        case None | bool() | float() | str():
             return value
+        case int():
+            return int(value)
         case Null():
             return None
         case Mapping():

@@ -31,6 +31,8 @@ OPEN_NUMBER: Final = Unknown(NUMBER, NO_NULL)
 OPEN_STRING: Final = Unknown(STRING, NO_NULL)
 
 _LONGEST: Final = 128
+_MOST: Final = 2**63 - 1
+"""No collection has more elements."""
 _ENDS: Final = frozenset("-_:;/\\,.(){}[]|?!~ \t@#%^&*+\"'")
 """After these nothing that follows can become one character with what is before."""
 
@@ -124,6 +126,8 @@ def counted(value: Value) -> Unknown:
     if isinstance(value, Unknown) and value.type == STRING:
         return Unknown(NUMBER, Bounds(null=False, least=len(clusters(value.bounds.prefix))))
     least, most = span(value)
+    if isinstance(value, Unknown) and isinstance(value.type, Collection):
+        least, most = least or 0, _MOST if most is None else most
     return Unknown(NUMBER, Bounds(null=False, least=least, most=most))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlform.lang.evaluator import Bound, Evaluator
 from mlform.lang.marks import mark, reveal
+from mlform.lang.numbers import counted
 from mlform.lang.operations import OperationError, kind_of, text
 from mlform.lang.weight import check_weight
 from mlform.syntax import tree
@@ -72,7 +73,7 @@ class Loop:
         if isinstance(found, SetValue):
             return ((v, v) for v in found)
         if isinstance(found, list | tuple):
-            return iter(enumerate(found))
+            return ((counted(i), v) for i, v in enumerate(found))
         self.open = True
         if not (isinstance(found, Unknown) and _many(found.type)):
             detail = f"A for goes through a list, set, map or object, not {kind_of(found)}."

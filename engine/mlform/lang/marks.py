@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from mlform.lang.numbers import PreciseDecimal, expansion, shared
 from mlform.types import ANY, Type
 from mlform.values import (
     Handle,
@@ -67,7 +68,7 @@ def identity_of(value: Value) -> Hashable:
         case float():
             return "number", Decimal(repr(value))
         case int() | Decimal():
-            return "number", value
+            return "number", shared(value)
         case str():
             return value
         case None | Null():
@@ -111,6 +112,8 @@ def _order(value: Value) -> tuple[int, Any]:
             return 4, 0
         case bool():
             return 0, value
+        case PreciseDecimal():
+            return 1, expansion(value)
         case int() | float() | Decimal():
             return 1, value
         case str():

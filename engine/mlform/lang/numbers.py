@@ -1,183 +1,169 @@
-"""Arithmetic as HCL has it: on binary floats of 512 bits, shown by their shortest decimals.
+"""Arithmetic as HCL has it: on binary floats, shown by their shortest decimals.
 
-A number of the language is an int or a ``Decimal``, and stands for the float next to it. What an
-operation makes is rounded to such a float, and kept as the shortest decimal that says which one:
-so a tenth is 0.1, and three times a third is 1.
+A number of the language is an int or a ``Decimal``, and stands for the float next to it. What is
+written has a precision of 512 bits. What is counted has 64, and what comes from a 64-bit float 53;
+those carry their precision, as ``PreciseInt`` and ``PreciseDecimal``. What an operation makes has
+the larger precision of its operands, and is kept as the shortest decimal that says which float it
+is: so a tenth is 0.1, and three times a third is 1.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from decimal import Context, Decimal, InvalidOperation, Overflow
-from typing import Final, TypeAlias
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation, Overflow
+from typing import Any, Final, TypeAlias
+
+from mlform.lang.floats import Float, TooLargeError, rounded, shortest, whole
 
 Number: TypeAlias = int | Decimal
-_Float: TypeAlias = tuple[int, int]
-"""A mantissa of at most 512 bits and the power of two that it counts."""
 
 NEGATIVE_ZERO: Final = Decimal("-0")
 """What a float has beside zero: it equals that, and is shown otherwise."""
 
 BITS: Final = 512
-_DOUBLE_BITS: Final = 53
+"""The precision of a number that is written."""
+COUNT_BITS: Final = 64
+DOUBLE_BITS: Final = 53
 _DIGITS: Final = 154
 """Any decimal with fewer digits is the shortest of its float."""
-_LOG: Final = math.log10(2)
 _FAR: Final = 5000
 _ROUGH: Final = Context(_DIGITS, Emin=-100_000, Emax=100_000, traps=[InvalidOperation, Overflow])
-_LARGEST: Final = 400_000
-"""The largest exponent, of two: more than a hundred thousand decimal digits."""
+_EXACT: Final = Context(MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
+_WRITTEN: Final = frozenset({int, Decimal})
+"""The types of numbers of 512 bits."""
 
 
-class Double(Decimal):
-    """A number that a 64-bit float made: shown by the shortest decimal that says which float.
+class PreciseInt(int):
+    """A whole number of a precision of its own: of 64 bits if something was counted."""
+
+    bits: int = COUNT_BITS
+
+    @classmethod
+    def of(cls, value: int, bits: int) -> PreciseInt:
+        """Return a whole number of a precision, which it fits in."""
+        found = cls(value)
+        found.bits = bits
+        return found
+
+
+class PreciseDecimal(Decimal):
+    """A number of a precision of its own: shown by the shortest decimal that says which float.
 
     It is more exact than it looks, and operations count with all of it.
     """
 
-    ratio: tuple[int, int]
+    bits: int
+    float: Float
 
     @classmethod
-    def of(cls, value: float) -> Double:
-        """Return a finite float as a number."""
-        mantissa, exponent = math.frexp(value)
-        # The shortest decimal of a power of two is another to Go than to Python.
-        shown = repr(value) if abs(mantissa) != 0.5 else _power_of_two(exponent)
-        found = cls(shown if mantissa > 0 or abs(mantissa) != 0.5 else f"-{shown}")
-        found.ratio = value.as_integer_ratio()
+    def of(cls, value: Float, bits: int) -> PreciseDecimal:
+        """Return a float of a precision as a number."""
+        digits, power = shortest(value, bits)
+        found = cls(_decimal(-digits if value[0] < 0 else digits, power))
+        found.float, found.bits = value, bits
         return found
 
-    def copy_negate(self) -> Double:
+    def copy_negate(self) -> PreciseDecimal:
         """Return the number with the other sign."""
-        found = Double(super().copy_negate())
-        found.ratio = -self.ratio[0], self.ratio[1]
+        found = PreciseDecimal(super().copy_negate())
+        found.float, found.bits = (-self.float[0], self.float[1]), self.bits
         return found
 
+    def __reduce__(self) -> Any:
+        return _signed_zero if self == 0 else make, (self.float, self.bits)
 
-class TooLargeError(ArithmeticError):
-    """A number has more digits than are kept."""
+
+def _decimal(digits: int, power: int) -> Decimal:
+    return _EXACT.scaleb(Decimal(digits), power)
 
 
-def _rounded(numerator: int, denominator: int = 1, exponent: int = 0, bits: int = BITS) -> _Float:
-    """Return the float nearest to a fraction times a power of two, of two as near the even one."""
+def _signed_zero(_float: Float, bits: int) -> Number:
+    return zero(bits, below=True)
+
+
+_COUNTS: Final = tuple(map(PreciseInt, range(256)))
+
+
+def counted(value: int) -> int:
+    """Return a whole number as one that was counted: of 64 bits."""
+    return _COUNTS[value] if 0 <= value < len(_COUNTS) else PreciseInt(value)
+
+
+def zero(bits: int, *, below: bool = False) -> Number:
+    """Return zero of a precision, perhaps with a minus sign."""
+    if bits == BITS:
+        return NEGATIVE_ZERO if below else 0
+    if not below:
+        return PreciseInt.of(0, bits)
+    found = PreciseDecimal("-0")
+    found.float, found.bits = (0, 0), bits
+    return found
+
+
+def precision(*values: Number) -> int:
+    """Return the largest precision of some numbers, in bits."""
+    return max(BITS if type(v) in _WRITTEN else getattr(v, "bits", BITS) for v in values)
+
+
+def from_float(value: float) -> Number:
+    """Return a finite 64-bit float as a number."""
+    numerator, denominator = value.as_integer_ratio()
     if numerator == 0:
-        return 0, 0
-    size = abs(numerator)
-    shift = bits + 2 - size.bit_length() + denominator.bit_length()
-    if shift >= 0:
-        mantissa, rest = divmod(size << shift, denominator)
-    else:
-        mantissa, rest = divmod(size, denominator << -shift)
-    extra = mantissa.bit_length() - bits
-    low, half = mantissa & ((1 << extra) - 1), 1 << (extra - 1)
-    mantissa >>= extra
-    if low > half or (low == half and (rest or mantissa & 1)):
-        mantissa += 1
-    if mantissa.bit_length() > bits:
-        mantissa, extra = mantissa >> 1, extra + 1
-    exponent += extra - shift
-    if abs(exponent + bits) > _LARGEST:
-        raise TooLargeError
-    return (mantissa if numerator > 0 else -mantissa), exponent
+        return zero(DOUBLE_BITS, below=math.copysign(1, value) < 0)
+    return make((numerator, 1 - denominator.bit_length()), DOUBLE_BITS)
 
 
-def _float(value: Number) -> _Float:
+def binary(value: Number) -> Float:
+    """Return the float that a number stands for."""
     if isinstance(value, int):
-        return (value, 0) if value.bit_length() <= BITS else _rounded(value)
-    if isinstance(value, Double):
-        return _rounded(*value.ratio)
+        written = value.bit_length() > BITS and type(value) is int
+        return rounded(value, 1, 0, BITS) if written else (int(value), 0)
+    if isinstance(value, PreciseDecimal):
+        return value.float
     sign, digits, power = value.as_tuple()
     assert isinstance(power, int), "a number is finite"
     mantissa = int(Decimal((sign, digits, 0)))
     if power >= 0:
-        return _rounded(mantissa * 10**power)
-    return _rounded(mantissa, 10**-power)
+        return rounded(mantissa * 10**power, 1, 0, BITS)
+    return rounded(mantissa, 10**-power, 0, BITS)
 
 
-def _shown(number: _Float) -> Number:
-    """Return the shortest decimal between the neighbours of a float that is nearest to it."""
-    mantissa, exponent = number
-    if exponent >= 0 and mantissa.bit_length() + exponent <= BITS:
-        return mantissa << exponent
-    if -BITS * 2 <= exponent < 0 and mantissa % (1 << -exponent) == 0:
-        return mantissa >> -exponent
-    lost = BITS - abs(mantissa).bit_length()
-    size, exponent = abs(mantissa) << lost, exponent - lost
-    between = _around(size, exponent)
-    digits, power = between.shortest()
-    if 0 <= power <= BITS:
-        whole = digits * int(10**power)
-        return whole if mantissa > 0 else -whole
-    return Decimal((mantissa < 0, tuple(map(int, str(digits))), power))
+def expansion(value: Number) -> Decimal:
+    """Return all digits of the float that a number stands for."""
+    mantissa, exponent = binary(value)
+    if mantissa == 0:
+        return Decimal(value)
+    if exponent >= 0:
+        return Decimal(mantissa << exponent)
+    return _decimal(mantissa * 5**-exponent, exponent)
 
 
-class _Between:
-    """The numbers from ``below`` to ``above``, which count a power of two; ``closed`` with both."""
-
-    def __init__(self, below: int, middle: int, above: int, scale: int, *, closed: bool) -> None:
-        self.below, self.middle, self.above = below, middle, above
-        self.scale, self.closed = scale, closed
-
-    def _parts(self, power: int) -> tuple[int, int]:
-        """Return what to multiply by, and to divide by, to count in a power of ten."""
-        over = (10**-power if power < 0 else 1) << max(self.scale, 0)
-        under = (10**power if power > 0 else 1) << max(-self.scale, 0)
-        return over, under
-
-    def _ends(self, power: int) -> tuple[int, int]:
-        """Return the lowest and highest multiple of a power of ten, crossed if there is none."""
-        over, under = self._parts(power)
-        low, rest = divmod(self.below * over, under)
-        low += rest > 0 or not self.closed
-        high, rest = divmod(self.above * over, under)
-        high -= rest == 0 and not self.closed
-        return low, high
-
-    def shortest(self) -> tuple[int, int]:
-        """Return the digits, and the power of ten that they count, of the shortest decimal."""
-        sound = math.floor(self.scale * _LOG) - 1
-        beyond = math.ceil((self.scale + BITS + 4) * _LOG) + 1
-        while beyond - sound > 1:
-            power = (sound + beyond) // 2
-            low, high = self._ends(power)
-            sound, beyond = (power, beyond) if low <= high else (sound, power)
-        low, high = self._ends(sound)
-        over, under = self._parts(sound)
-        nearest = (2 * self.middle * over + under) // (2 * under)
-        return min(high, max(low, nearest)), sound
-
-
-def _around(size: int, exponent: int) -> _Between:
-    """Return what is nearer to a float than to its neighbours.
-
-    As Go has it, for which the neighbour below a power of two is as far as the one above.
-    """
-    return _Between(size * 2 - 1, size * 2, size * 2 + 1, exponent - 1, closed=size % 2 == 0)
-
-
-def _power_of_two(exponent: int) -> str:
-    """Return the shortest decimal of the 64-bit float that is half of two to an exponent."""
-    digits, power = _around(1 << 52, exponent - 53).shortest()
-    return f"{digits}e{power}"
+def make(number: Float, bits: int) -> Number:
+    """Return a float of a precision as a number."""
+    found = whole(number)
+    if bits != BITS:
+        fits = found is not None and found.bit_length() <= bits
+        return PreciseInt.of(found or 0, bits) if fits else PreciseDecimal.of(number, bits)
+    if found is not None and found.bit_length() <= BITS:
+        return found
+    digits, power = shortest(number, BITS)
+    digits = -digits if number[0] < 0 else digits
+    return digits * int(10**power) if 0 <= power <= BITS else _decimal(digits, power)
 
 
 def canonical(value: Number) -> Number:
     """Return the number that stands for the float next to a value."""
     if isinstance(value, int):
-        return value if value.bit_length() <= BITS else _shown(_rounded(value))
+        small = value.bit_length() <= BITS
+        return value if small else make(rounded(value, 1, 0, BITS), BITS)
     exact = len(value.as_tuple().digits) < _DIGITS
-    return value if exact else _shown(_float(value))
+    return value if exact else make(binary(value), BITS)
 
 
 def _below(value: Number) -> bool:
     """Tell whether a number has a minus sign."""
     return value.is_signed() if isinstance(value, Decimal) else value < 0
-
-
-def _signed(value: Number, left: Number, right: Number) -> Number:
-    """Return a product or quotient of two numbers; one that is zero has a sign too."""
-    return NEGATIVE_ZERO if value == 0 and _below(left) != _below(right) else value
 
 
 def _far(*values: Number) -> bool:
@@ -194,15 +180,16 @@ def _roughly(operation: Callable[[Decimal, Decimal], Decimal], a: Number, b: Num
 
 def add(left: Number, right: Number) -> Number:
     """Return a sum."""
-    if left == right == 0:
-        return NEGATIVE_ZERO if _below(left) and _below(right) else 0
-    if isinstance(left, int) and isinstance(right, int):
+    if type(left) is int and type(right) is int:
         return canonical(left + right)
+    bits = precision(left, right)
+    if left == right == 0:
+        return zero(bits, below=_below(left) and _below(right))
     if _far(left, right):
         return _roughly(_ROUGH.add, left, right)
-    (a, i), (b, j) = _float(left), _float(right)
+    (a, i), (b, j) = binary(left), binary(right)
     least = min(i, j)
-    return _shown(_rounded((a << (i - least)) + (b << (j - least)), 1, least))
+    return make(rounded((a << (i - least)) + (b << (j - least)), 1, least, bits), bits)
 
 
 def subtract(left: Number, right: Number) -> Number:
@@ -211,60 +198,60 @@ def subtract(left: Number, right: Number) -> Number:
 
 
 def multiply(left: Number, right: Number) -> Number:
-    """Return a product."""
-    if left == 0 or right == 0:
-        return _signed(0, left, right)
-    if isinstance(left, int) and isinstance(right, int):
+    """Return a product: of 512 bits, or as many as its operands or it itself need."""
+    if type(left) is int and type(right) is int and left and right:
         return canonical(left * right)
+    bits = precision(left, right)
+    if left == 0 or right == 0:
+        return zero(bits, below=_below(left) != _below(right))
     if _far(left, right):
         return _roughly(_ROUGH.multiply, left, right)
-    (a, i), (b, j) = _float(left), _float(right)
-    return _shown(_rounded(a * b, 1, i + j))
+    (a, i), (b, j) = binary(left), binary(right)
+    product, exponent = rounded(a * b, 1, i + j, BITS)
+    zeros = (product & -product).bit_length() - 1
+    return make((product, exponent), max(bits, product.bit_length() - zeros))
 
 
 def divide(left: Number, right: Number) -> Number:
     """Return a quotient. Raises ``ZeroDivisionError``."""
-    if left == 0 and right != 0:
-        return _signed(0, left, right)
-    if right != 0 and _far(left, right):
-        return _roughly(_ROUGH.divide, left, right)
-    (a, i), (b, j) = _float(left), _float(right)
-    if b == 0:
+    if right == 0:
         raise ZeroDivisionError
-    return _shown(_rounded(-a if b < 0 else a, abs(b), i - j))
+    bits = precision(left, right)
+    if left == 0:
+        return zero(bits, below=_below(left) != _below(right))
+    if _far(left, right):
+        return _roughly(_ROUGH.divide, left, right)
+    (a, i), (b, j) = binary(left), binary(right)
+    return make(rounded(-a if b < 0 else a, abs(b), i - j, bits), bits)
 
 
 def remainder(left: Number, right: Number) -> Number:
     """Return what a division leaves, of the sign of ``left``; all of it where ``right`` is zero."""
+    # As in Terraform, which counts with as many bits as the first number has.
+    bits = precision(left)
     if right == 0:
         return left
     if left == 0:
-        return 0 if _below(right) else left
+        return zero(bits) if _below(right) else left
     if _far(left, right):
         if abs(Decimal(left).adjusted() - Decimal(right).adjusted()) > _DIGITS:
             return left if Decimal(left).copy_abs() < Decimal(right).copy_abs() else 0
         return _roughly(_ROUGH.remainder, left, right)
-    (a, i), (b, j) = _float(left), _float(right)
-    # As in Terraform, which counts with as many bits as the first number has.
-    bits = _DOUBLE_BITS if isinstance(left, Double) else BITS
-    size, exponent = _rounded(abs(a), abs(b), i - j, bits)
+    (a, i), (b, j) = binary(left), binary(right)
+    size, exponent = rounded(abs(a), abs(b), i - j, precision(left, right))
     times = size << exponent if exponent >= 0 else size >> -exponent
-    taken, power = _rounded(times * abs(b), 1, j, bits)
+    times, count = rounded(times, 1, 0, bits)
+    taken, power = rounded(times * abs(b), 1, j + count, bits)
     least = min(i, power)
     rest = (abs(a) << (i - least)) - (taken << (power - least))
-    mantissa, power = _rounded(-rest if a < 0 else rest, 1, least, bits)
-    if bits == BITS:
-        return _shown((mantissa, power))
-    found = math.ldexp(mantissa, power)
-    exact = found.is_integer() and abs(found) < 2**_DOUBLE_BITS
-    return int(found) if exact else Double.of(found)
+    return make(rounded(-rest if a < 0 else rest, 1, least, bits), bits)
 
 
 def order(left: Number, right: Number) -> int:
     """Return how two numbers compare: below zero, zero or above, as ``left - right`` is."""
-    if isinstance(left, Double) or isinstance(right, Double):
-        # What is shown of a 64-bit float is not all there is of it.
-        (a, i), (b, j) = _float(left), _float(right)
+    if isinstance(left, PreciseDecimal) or isinstance(right, PreciseDecimal):
+        # What is shown is not all there is.
+        (a, i), (b, j) = binary(left), binary(right)
         least = min(i, j)
         a, b = a << (i - least), b << (j - least)
         return (a > b) - (a < b)
@@ -273,18 +260,22 @@ def order(left: Number, right: Number) -> int:
 
 def alike(left: Number, right: Number) -> bool:
     """Tell whether two numbers are equal: by what is shown of them, unless they are whole."""
-    if not (isinstance(left, Double) or isinstance(right, Double)):
-        return left == right
-    sizes = [_float(value) for value in (left, right)]
-    whole = all(exponent >= 0 or size % (1 << -exponent) == 0 for size, exponent in sizes)
-    return order(left, right) == 0 if whole else left == right
+    return shared(left) == shared(right)
+
+
+def shared(value: Number) -> Number:
+    """Return what equal numbers share, of one that is ``canonical``."""
+    if not isinstance(value, PreciseDecimal):
+        return value
+    found = whole(value.float)
+    return value if found is None else found
 
 
 def double(value: Number) -> float:
     """Return the 64-bit float next to a number. Raises ``OverflowError``."""
-    if isinstance(value, Double):
-        numerator, denominator = value.ratio
-        return numerator / denominator
+    if isinstance(value, PreciseDecimal):
+        mantissa, exponent = value.float
+        return (mantissa << max(exponent, 0)) / (1 << max(-exponent, 0)) if mantissa else -0.0
     return float(value)
 
 
@@ -292,5 +283,19 @@ def negative(value: Number) -> Number:
     """Return a number with the other sign."""
     # Not -value: that would round to the digits of the default context.
     if value == 0:
-        return 0 if _below(value) else NEGATIVE_ZERO
+        return zero(precision(value), below=not _below(value))
+    if isinstance(value, PreciseInt):
+        return PreciseInt.of(-value, value.bits)
     return value.copy_negate() if isinstance(value, Decimal) else -value
+
+
+def near(value: Number, *, up: bool) -> Number:
+    """Return the next whole number that is not smaller, or not larger."""
+    if isinstance(value, int):
+        return value
+    bits = precision(value)
+    mantissa, exponent = binary(value)
+    if exponent >= 0:
+        return value if mantissa else zero(bits)
+    found = -(-mantissa >> -exponent) if up else mantissa >> -exponent
+    return make(rounded(found, 1, 0, bits), bits)

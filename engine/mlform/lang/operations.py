@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from mlform.lang import numbers
 from mlform.lang.bounds import OPEN_BOOL, excludes
+from mlform.lang.floats import TooLargeError
 from mlform.lang.marks import identity_of, reveal
 from mlform.lang.unification import is_open, type_of
 from mlform.types import (
@@ -49,8 +50,6 @@ _TRAPS: Final = [InvalidOperation, DivisionByZero, Overflow]
 MATH: Final = Context(DIGITS + 3, ROUND_HALF_EVEN, Emin=-100_000, Emax=100_000, traps=_TRAPS)
 
 _LARGEST_INT: Final = 10**400
-_EXACT: Final = 14
-"""Whole numbers below ten to the next power are exact as 64-bit floats."""
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -97,7 +96,9 @@ def number(value: Value) -> int | Decimal:
     if isinstance(value, bool):
         raise OperationError("a number is required, not bool")
     if isinstance(value, int):
-        return value if -_LARGEST_INT < value < _LARGEST_INT else rounded(Decimal(value))
+        if -_LARGEST_INT < value < _LARGEST_INT or isinstance(value, numbers.PreciseInt):
+            return value
+        return rounded(Decimal(value))
     if isinstance(value, float):
         return whole(Decimal(repr(value)))
     if isinstance(value, Decimal):
@@ -114,18 +115,20 @@ def rounded(value: Decimal) -> int | Decimal:
     try:
         MATH.plus(value)
         return whole(Decimal(numbers.canonical(value)))
-    except (Overflow, InvalidOperation, numbers.TooLargeError):
+    except (Overflow, InvalidOperation, TooLargeError):
         raise OperationError("the number is too large") from None
 
 
 def whole(value: Decimal) -> int | Decimal:
     """Return an integral decimal as an int. Raises ``OperationError`` if it is not finite."""
+    if isinstance(value, numbers.PreciseDecimal):
+        return value
     if not value.is_finite():
         raise OperationError("the number is too large")
     if not value:
         return numbers.NEGATIVE_ZERO if value.is_signed() else 0
     size = value.adjusted()
-    if size < 0 or (size > _EXACT and isinstance(value, numbers.Double)):
+    if size < 0:
         return value
     if size < DIGITS * 2 and value == value.to_integral_value():
         return int(value)
@@ -136,7 +139,7 @@ def integer(value: Value) -> int:
     """Convert to a whole number. Raises ``OperationError``."""
     found = number(value)
     if isinstance(found, int) or found == found.to_integral_value():
-        return int(found)
+        return int(numbers.shared(found))
     raise OperationError(f"a whole number is required, not {shorten(text(found))}")
 
 
@@ -164,7 +167,11 @@ def text(value: Value) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float | Decimal):
         found = number(value)
-        return str(found) if isinstance(found, int) else f"{MATH.normalize(found):f}"
+        if isinstance(found, int):
+            return str(found)
+        # What has a precision of its own is in its shortest form, of more digits perhaps.
+        precise = isinstance(found, numbers.PreciseDecimal)
+        return f"{found if precise else MATH.normalize(found):f}"
     if value is None or isinstance(value, Null):
         raise OperationError("a string is required, and the value is null")
     if isinstance(value, Handle):
@@ -230,7 +237,8 @@ def equal(left: Value, right: Value, *, alike: bool = False) -> Value:
 
 def _canonical(value: Value) -> int | Decimal:
     found = number(value)
-    return found if isinstance(found, numbers.Double) else rounded(Decimal(found))
+    precise = isinstance(found, numbers.PreciseInt | numbers.PreciseDecimal)
+    return found if precise else rounded(Decimal(found))
 
 
 def _same_parts(left: Any, right: Any, *, alike: bool) -> Value:
@@ -320,7 +328,7 @@ def _exact(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             return operation(a, b)
         except ZeroDivisionError:
             raise OperationError("the second number is zero, and nothing divides by it") from None
-        except numbers.TooLargeError:
+        except TooLargeError:
             raise OperationError("the result is too large") from None
 
     return run

@@ -199,8 +199,8 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
         marked |= any(reveal(side)[1] for side in sides)
         type_ = _common(ev, expr, sides[0], sides[1])
         if type_ is None or condition is UNKNOWN:
-            # What is no condition leaves no mark.
-            return UNKNOWN if type_ is None else Unknown(type_)
+            # What is no condition leaves no mark; so no names of secret attributes either.
+            return UNKNOWN if type_ is None or marked else Unknown(type_)
         return mark(_either(sides[0], sides[1], type_), marked=marked)
     chosen_expr, other_expr = expr.then, expr.otherwise
     if not condition:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mlform.diagnostics import did_you_mean
 from mlform.lang.conversion import ConversionError, convert
-from mlform.lang.numbers import Double
+from mlform.lang.numbers import from_float
 from mlform.lang.operations import OperationError
 from mlform.lang.registry import Function, Parameter
 from mlform.lazy import dataclass, field
@@ -149,7 +149,7 @@ def _value(found: Any) -> Value:
         case bool() | int() | str() | None | Decimal():
             return found
         case float():
-            return Double.of(found)
+            return from_float(found)
         case Mapping():
             return {str(k): _value(v) for k, v in found.items()}
         case list() | tuple():

@@ -61,9 +61,10 @@ def _indexed(ev: Evaluator, target: Any, key: Value, expr: tree.Index, *, marked
         step = scalar(key, STRING)
     except OperationError as error:
         return ev.error(_BAD_INDEX, f"As a key, {error}.", expr.key, marked=marked)
-    if isinstance(step, Unknown):
+    if isinstance(step, Unknown) or isinstance(target, Unknown):
         if isinstance(type_, Collection) and type_of(key) != ANY:
             return Unknown(type_.element)
+        # Of an object that is unknown HCL tells nothing for an index, but for an attribute.
         return UNKNOWN
     return _member(ev, target, step, expr, marked=marked)
 

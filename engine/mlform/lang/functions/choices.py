@@ -10,6 +10,7 @@ from mlform.lang.conversion import type_of
 from mlform.lang.functions.collections import converted, is_list, ordered, unified
 from mlform.lang.functions.numeric import total
 from mlform.lang.marks import bare, mark
+from mlform.lang.numbers import counted, order
 from mlform.lang.operations import ARITHMETIC, OperationError, equal, kind_of, number
 from mlform.lang.registry import (
     Parameter,
@@ -129,7 +130,7 @@ def index(value: Sequence[Value], wanted: Value) -> Value:
         if isinstance(found, Unknown):
             return mark(Unknown(NUMBER), marked=marked)
         if found is True:
-            return mark(at, marked=marked)
+            return mark(counted(at), marked=marked)
     raise OperationError("the list has no such element", 1)
 
 
@@ -138,8 +139,8 @@ def range_(*limits: Any) -> Value:
     """Return numbers from the first limit, by the third, up to and without the second."""
     if not 1 <= len(limits) <= 3:
         raise OperationError("one, two or three numbers are required: start, limit, step")
-    start, limit = (0, limits[0]) if len(limits) == 1 else limits[:2]
-    step = limits[2] if len(limits) == 3 else 1 if start <= limit else -1
+    start, limit = (counted(0), limits[0]) if len(limits) == 1 else limits[:2]
+    step = limits[2] if len(limits) == 3 else counted(1 if start <= limit else -1)
     if start == limit:
         return []
     if step == 0:
@@ -151,7 +152,7 @@ def range_(*limits: Any) -> Value:
         raise OperationError("the result would have more than 1,024 numbers")
     found: list[Value] = []
     value = start
-    while (value < limit) if step > 0 else (value > limit):
+    while (order(value, limit) < 0) is (step > 0) and order(value, limit):
         found.append(value)
         value = ARITHMETIC["+"](value, step)
     return found

@@ -9,6 +9,7 @@ from mlform.lang.bounds import counted
 from mlform.lang.conversion import ConversionError, convert, type_of, unify
 from mlform.lang.graphemes import clusters
 from mlform.lang.marks import bare, identity_of, mark, reveal
+from mlform.lang.numbers import counted as count
 from mlform.lang.operations import OperationError, integer, kind_of
 from mlform.lang.registry import (
     ANY_LIST,
@@ -85,17 +86,17 @@ def length(value: Any) -> Value:
     """Count elements, or the characters of a text as people see them."""
     match value:
         case str():
-            return len(clusters(value))
+            return count(len(clusters(value)))
         case SetValue() if len(value) > 1 and not whole(bare(value)[0]):
             return counted(value)
         case Unknown(type=TupleType(elements=elements)):
-            return len(elements)
+            return count(len(elements))
         case Unknown(type=ObjectType(attributes=attributes)):
-            return len(attributes)
+            return count(len(attributes))
         case Unknown(type=type_) if is_sequence(type_) or is_mapping(type_) or type_ == STRING:
             return counted(value)
         case list() | tuple() | dict():
-            return len(value)
+            return count(len(value))
         case _:
             kind = kind_of(value)
             raise OperationError(f"a list, a map or a string is required, not {kind}", 0)

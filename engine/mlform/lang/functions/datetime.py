@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Final
 
+from mlform.lang.numbers import counted
 from mlform.lang.operations import OperationError, shorten
 from mlform.lang.registry import World, function, string
 from mlform.types import NUMBER, STRING
@@ -132,7 +133,7 @@ def timeadd(timestamp: str, duration: str) -> Value:
 def timecmp(left: str, right: str) -> Value:
     """Return -1 if the first time is earlier, 1 if it is later, 0 if they are the same."""
     first, second = Moment.parse(left, 0).instant, Moment.parse(right, 1).instant
-    return (first > second) - (first < second)
+    return counted((first > second) - (first < second))
 
 
 @function("timestamp", result=STRING, world=True)

@@ -11,6 +11,7 @@ from mlform.lang.bounds import starting
 from mlform.lang.functions.encoding import to_json
 from mlform.lang.graphemes import clusters, normal
 from mlform.lang.marks import bare, mark
+from mlform.lang.numbers import PreciseDecimal, expansion
 from mlform.lang.operations import (
     MATH,
     OperationError,
@@ -38,9 +39,6 @@ _VERB: Final = re.compile(
     r"(?:\[(?P<index>[1-9][0-9]*)\])?(?P<verb>[a-zA-Z%])?",
     re.ASCII,
 )
-
-_BITS: Final = 512
-_EXACT: Final = 154  # digits of a number that needs no more bits
 
 
 class Verb:
@@ -111,38 +109,24 @@ def _integer(spec: str) -> Callable[[Verb, Any], str]:
     def show(verb: Verb, value: Any) -> str:
         shape = ("#" if "#" in verb.flags else "") + spec
         # Go writes an octal number as 017, not as 0o17.
-        shown = format(_binary(integer(value)), shape).replace("0o", "0")
+        integer(value)
+        shown = format(int(expansion(number(value))), shape).replace("0o", "0")
         return verb.pad(verb.signed(shown), numeric=True)
 
     return show
 
 
 def _decimal(verb: Verb, value: Any) -> str:
-    found = Decimal(number(value))
-    whole = found.to_integral_value()
-    if whole != found:
+    found = expansion(number(value))
+    if found != found.to_integral_value():
         integer(value)
     # Of zero the sign is not shown.
-    return verb.pad(verb.signed(f"{_kept(whole) or Decimal():f}"), numeric=True)
-
-
-def _kept(value: Decimal) -> Decimal:
-    """Return what Terraform keeps of a number: all of it, where it has few enough digits."""
-    return value if value.adjusted() < _EXACT else Decimal(_binary(int(value)))
-
-
-def _binary(value: int) -> int:
-    """Return a whole number as one of 512 bits, which is what Terraform keeps of it."""
-    lost = max(abs(value).bit_length() - _BITS, 0)
-    half = (1 << lost) >> 1
-    kept, rest = divmod(abs(value), 1 << lost)
-    up = rest > half or (lost > 0 and rest == half and kept % 2 == 1)
-    return (kept + up << lost) * (-1 if value < 0 else 1)
+    return verb.pad(verb.signed(f"{found or Decimal():f}"), numeric=True)
 
 
 def _fixed(verb: Verb, value: Any) -> str:
     places = 6 if verb.precision is None else verb.precision
-    found = _kept(Decimal(number(value)))
+    found = expansion(number(value))
     check_size(places + abs(found.adjusted()), "characters")
     context = Context(places + max(found.adjusted(), 0) + 10, ROUND_HALF_EVEN)
     shown = f"{found.quantize(Decimal(1).scaleb(-places), context=context):f}"
@@ -152,9 +136,9 @@ def _fixed(verb: Verb, value: Any) -> str:
 def _exponent(verb: Verb, value: Any) -> str:
     places = 6 if verb.precision is None else verb.precision
     check_size(places, "characters")
-    found = number(value)
+    found = expansion(number(value))
     # The exponent of a decimal zero is that of its last digit.
-    shown = _two_digits(f"{Decimal(found) if found else float(found):.{places}e}")
+    shown = _two_digits(f"{found or float(found):.{places}e}")
     shown = shown.upper() if verb.verb == "E" else shown
     return verb.pad(verb.signed(shown), numeric=True)
 
@@ -167,10 +151,12 @@ def _compact(verb: Verb, value: Any) -> str:
 
 def _short(value: int | Decimal, precision: int | None = None) -> str:
     """Write a number with an exponent where that is how Go does it."""
-    found = MATH.normalize(Decimal(value))
-    most = 6 if precision is None else max(precision, 1)
-    if precision is not None:
-        found = Context(most, ROUND_HALF_EVEN).plus(found).normalize()
+    if precision is None:
+        most = 6
+        found = value if isinstance(value, PreciseDecimal) else MATH.normalize(Decimal(value))
+    else:
+        most = max(precision, 1)
+        found = Context(most, ROUND_HALF_EVEN).normalize(expansion(value))
     digits = len(found.as_tuple().digits)
     if not found or -4 <= found.adjusted() < most:
         return f"{found:f}"

@@ -13,7 +13,7 @@ from mlform.values import Value
 
 _Network: TypeAlias = IPv4Network | IPv6Network
 _MAPPED: Final = 96  # ::ffff:0:0/96 holds the IPv4 addresses
-_COUNTED: Final = 64  # the bits of a network's number that its size is told by
+_COUNTED: Final = 64  # the bits of a number that its size is told by
 _LENGTH: Final = re.compile(r"[0-9]{1,3}")
 _ZEROS: Final = re.compile(r"\b0+(?=\d)")
 
@@ -45,13 +45,19 @@ def _shown(network: _Network, value: int, length: int | None = None) -> str:
 
 
 @function("cidrhost", string("prefix"), whole_number("hostnum", bounded=False), result=STRING)
-def cidrhost(prefix: str, host: int) -> Value:
+def cidrhost(prefix: str, given: int) -> Value:
     """Return the address of a host; a negative number counts from the end."""
-    network = _network(prefix)
+    network, host = _network(prefix), given
     count = network.num_addresses
-    if not -count <= host < count:
-        raise OperationError(f"a prefix of {network.prefixlen} bits has no host {host}", 1)
-    return _shown(network, int(network.network_address) + host % count)
+    if host < 0:
+        fits, host = host >= -count, host % count
+    else:
+        # As in Terraform, which looks at 64 bits of the number, the first of them its sign.
+        fits = host % 2**_COUNTED < count or host % 2**_COUNTED >= 2 ** (_COUNTED - 1)
+    address = int(network.network_address) | host
+    if not fits or address >= 2**network.max_prefixlen:
+        raise OperationError(f"a prefix of {network.prefixlen} bits has no host {given}", 1)
+    return _shown(network, address)
 
 
 @function("cidrnetmask", string("prefix"), result=STRING)

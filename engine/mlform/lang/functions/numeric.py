@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import cmp_to_key
+from decimal import Decimal
+from functools import cmp_to_key, reduce
 from typing import Any, Final
 
-from mlform.lang.numbers import NEGATIVE_ZERO, Double, double, order
-from mlform.lang.operations import ARITHMETIC, DIGITS, OperationError, kind_of, rounded, text, whole
+from mlform.lang.numbers import (
+    COUNT_BITS,
+    DOUBLE_BITS,
+    PreciseInt,
+    counted,
+    double,
+    from_float,
+    near,
+    negative,
+    order,
+    zero,
+)
+from mlform.lang.operations import ARITHMETIC, DIGITS, OperationError, kind_of, text
 from mlform.lang.registry import Parameter, function, num, open_type, whole_number
 from mlform.types import ANY, NUMBER, STRING
 from mlform.values import Value
@@ -20,22 +31,20 @@ _ORDER: Final = cmp_to_key(order)
 @function("abs", num("num"), result=NUMBER)
 def abs_(value: _Number) -> Value:
     """Return the distance from zero."""
-    if isinstance(value, Double):
-        return value.copy_negate() if value < 0 else value
     # Not abs(): that would round to the digits of the default context.
-    return whole(value.copy_abs()) if isinstance(value, Decimal) else abs(value)
+    return negative(value) if str(value).startswith("-") else value
 
 
 @function("ceil", num("num"), result=NUMBER)
 def ceil(value: _Number) -> Value:
     """Return the next whole number that is not smaller."""
-    return whole(Decimal(value).to_integral_value(ROUND_CEILING)) or 0
+    return near(value, up=True)
 
 
 @function("floor", num("num"), result=NUMBER)
 def floor(value: _Number) -> Value:
     """Return the next whole number that is not larger."""
-    return whole(Decimal(value).to_integral_value(ROUND_FLOOR)) or 0
+    return near(value, up=False)
 
 
 @function("max", rest=num("numbers"), result=NUMBER)
@@ -104,7 +113,7 @@ def log(value: _Number, base: _Number) -> Value:
         found, scale = double(value), double(base)
         if scale == 0 and found > 0:
             # The logarithm of zero is below all numbers, and what is divided by it nothing.
-            return NEGATIVE_ZERO if found >= 1 else 0
+            return zero(DOUBLE_BITS, below=found >= 1)
         return _float(_logarithm(found) / _logarithm(scale))
     except (ValueError, ZeroDivisionError, OverflowError):
         raise OperationError(f"{text(value)} has no logarithm to base {text(base)}") from None
@@ -142,13 +151,13 @@ def _logarithm(value: float) -> float:
 def _float(value: float) -> Value:
     if math.isinf(value) or math.isnan(value):
         raise OperationError("the result is no finite number")
-    return whole(Double.of(value))
+    return from_float(value)
 
 
 @function("signum", whole_number("number"), result=NUMBER)
 def signum(value: int) -> Value:
     """Return -1, 0 or 1."""
-    return (value > 0) - (value < 0)
+    return counted((value > 0) - (value < 0))
 
 
 def _written(value: Value) -> Value:
@@ -178,13 +187,11 @@ def parseint(written: str, base: int) -> Value:
         if value >= base:
             raise OperationError(problem, 0)
         found = found * base + value
-    return rounded(Decimal(-found if written.startswith("-") else found))
+    found = -found if written.startswith("-") else found
+    return PreciseInt.of(found, max(COUNT_BITS, found.bit_length()))
 
 
 def total(numbers: list[Any]) -> Value:
     """Return the exact sum of numbers."""
-    found: Any = NEGATIVE_ZERO
-    for value in numbers:
-        found = ARITHMETIC["+"](found, value)
-    result: Value = found
+    result: Value = reduce(ARITHMETIC["+"], numbers)
     return result

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from mlform.lang.conversion import type_of
-from mlform.lang.functions.collections import elements, is_set, unified
+from mlform.lang.functions.collections import converted, elements, is_set, unified
 from mlform.lang.marks import bare, identity_of, mark, unique
 from mlform.lang.operations import OperationError, equal
 from mlform.lang.registry import (
@@ -134,7 +134,9 @@ def setproduct(type_: Type, *sets: Any) -> Value:
     if not all(plain):
         return mark([], marked=marked)
     alike = [
-        elements(list(one), Collection("list", element))
+        [converted(v, element) for v in one]
         for one, element in zip(plain, type_.element.elements, strict=True)
     ]
+    if any(len(set(map(type_of, one))) > 1 for one in alike):
+        raise OperationError("the elements of each set must be of one type")
     return mark([list(row) for row in product(*alike)], marked=marked)

@@ -33,7 +33,7 @@ def templatefile(ev: Evaluator, call: Call, bound: Bound) -> Value:
     """Fill variables into the template in a file."""
     path, path_marked = reveal(ev.value(call.arguments[0], bound))
     variables, marked = reveal(ev.value(call.arguments[1], bound))
-    secret = path_marked or marked
+    secret = path_marked or marked or bare(variables)[1]
     if isinstance(path, Unknown) or isinstance(variables, Unknown):
         return mark(UNKNOWN, marked=secret)
     try:
