@@ -31,6 +31,7 @@ FOUND = {
     30775: "one instance and numbered ones are recorded side by side after a change cut short",
     30784: "what is taken of upstream changes, and upstream is made anew",
     30820: "what is to be made again is made once, however many rounds an apply takes",
+    37784: "from scratch, how many there are rests on what is held, and nothing is made of it",
     20033: "a reference that is new",
 }
 ROOT = Path(__file__).parents[2]

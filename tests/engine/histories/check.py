@@ -16,6 +16,7 @@ from tests.engine.histories.run import (
     calm,
     results,
     shuffled,
+    undecided,
     written,
 )
 
@@ -74,8 +75,6 @@ def check(history: History, folder: Path) -> None:
     hold(not done.refused and not done.killed, "a calm apply is not refused", done.refused)
     if done.applied and done.applied.outcome and _lost(done.applied.outcome):
         return  # a champion rotted away while its gate fails the candidate: no apply can mend that
-    if done.applied and done.applied.plan.deferred and done.applied.plan.held:
-        return  # how many there are of something rests on what is held
     hold(done.whole, "a calm apply is complete", done.applied and done.applied.outcome)
     snapshot = place.snapshot()
     consistent(last, snapshot)
@@ -312,7 +311,7 @@ def settled(place: Place, round_: Round) -> None:
     """(b) Apply, then plan: nothing."""
     plan = place.plan(calm(round_))  # a plan does not meet the luck of the round
     left = [(str(s.address), s.action.value, s.reasons) for s in plan.changes]
-    nothing = plan.empty and not plan.deferred
+    nothing = plan.empty and not undecided(plan, [s.address for s in plan.held])
     hold(nothing, "after a clean apply there is nothing to do", left, plan.deferred, plan.moves)
 
 

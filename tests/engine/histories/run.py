@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -113,9 +113,19 @@ class Done:
         """Whether all that was declared was applied, or held."""
         if self.applied is None or self.applied.outcome is None:
             return False
-        plan = self.applied.plan
-        partly = plan.targets or plan.excluded or plan.deferred
-        return self.applied.outcome.complete and not partly
+        plan, outcome = self.applied.plan, self.applied.outcome
+        partly = plan.targets or plan.excluded or undecided(plan, outcome.held)
+        return outcome.complete and not partly
+
+
+def undecided(plan: Plan, held: Iterable[Address]) -> set[str]:
+    """Return what is deferred for any other reason than that it waits for what is held."""
+    waits = {a: {Address.parse(w).config for w in on} for a, on in plan.deferred.items()}
+    stuck = {a.config for a in held}
+    while more := {a for a, on in waits.items() if on & stuck}:
+        stuck |= {Address.parse(a).config for a in more}
+        waits = {a: on for a, on in waits.items() if a not in more}
+    return set(waits)
 
 
 @dataclass
