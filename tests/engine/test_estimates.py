@@ -159,7 +159,7 @@ def test_rows_are_those_of_the_largest_dataset_upstream() -> None:
 
 def test_the_clock_is_that_of_so_many_steps_at_once() -> None:
     steps = [step("a"), step("b"), step("c"), step("d", "a", "b", "c")]
-    seconds = {s.address: 2.0 for s in steps}
+    seconds = [2.0 for _ in steps]
     assert clock(steps, seconds, 1) == 8.0
     assert clock(steps, seconds, 2) == 6.0
     assert clock(steps, seconds, 9) == 4.0
@@ -172,12 +172,12 @@ def test_the_clock_lies_between_the_longest_path_and_all_work(
     steps = [
         step(str(n), *sorted({str(a) for a in needs if a < n})) for n, needs in enumerate(shape)
     ]
-    seconds = {s.address: 1.0 + n % 3 for n, s in enumerate(steps)}
+    seconds = [1.0 + n % 3 for n in range(len(steps))]
     longest: dict[Address, float] = {}
-    for it in steps:
+    for it, lasts in zip(steps, seconds, strict=True):
         before = max((longest[a] for a in it.needs), default=0.0)
-        longest[it.address] = before + seconds[it.address]
-    taken, work = clock(steps, seconds, workers), sum(seconds.values())
+        longest[it.address] = before + lasts
+    taken, work = clock(steps, seconds, workers), sum(seconds)
     assert max(longest.values(), default=0.0) <= taken <= work
     assert taken >= work / workers
 
@@ -213,7 +213,7 @@ def text(world: World, spec: str, **variables: object) -> str:
 
 
 def test_the_first_plan_says_that_nothing_ran_before(world: World) -> None:
-    assert "nothing of this ran before" in text(world, SPEC)
+    assert "nothing of this was done before" in text(world, SPEC)
 
 
 def test_a_plan_learns_from_each_apply(world: World) -> None:
@@ -277,3 +277,59 @@ def test_a_history_that_is_not_the_journals_is_found(world: World) -> None:
     with sqlite3.connect(world.root / ".mlform" / "state.db") as state:
         state.execute("UPDATE history SET seconds = 99")
     assert "history" in " ".join(world.session(SPEC).store.verify())
+
+
+SERVICES = """
+variable "all" {
+  default = true
+}
+variable "where" {
+  default = "here"
+}
+deployment "file" "a" {
+  shows = 1
+  where = var.where
+}
+deployment "file" "b" {
+  count = var.all ? 1 : 0
+  shows = 2
+}
+deployment "file" "c" {
+  count = var.all ? 1 : 0
+  shows = 3
+}
+"""
+
+
+def test_what_destroying_takes_is_learnt_from_what_was_destroyed(world: World) -> None:
+    world.apply(SERVICES)
+    gone = world.plan(SERVICES, all="false")
+    assert [(s.action.value, s.estimate) for s in gone.changes] == [("destroy", Estimate())] * 2
+    assert "nothing of this was done before" in text(world, SERVICES, all="false")
+    world.apply(SERVICES, all="false")
+    world.apply(SERVICES)
+    again = {str(s.address): s.estimate for s in world.plan("").changes}
+    assert [e and e.runs for e in again.values()] == [2, 1, 1], "of its own, else of its kind"
+    assert all(e and e.most and 0 < (e.expected or 0) < e.most for e in again.values())
+    world.apply("")
+    session = world.session("")
+    serial = session.store.snapshot().serial
+    told = session.store.destroyed(serial, LAST)
+    assert [s.expected is not None for s in told] == [True, True, True, False, False]
+    assert {s.action for s in session.store.estimated(serial, 3)} == {"destroy"}
+    assert session.store.verify() == []
+
+
+def test_destroying_what_is_replaced_counts_as_well(world: World) -> None:
+    world.apply(SERVICES)
+    world.apply(SERVICES, where="there")
+    (spent,) = world.session(SERVICES).store.destroyed(99, LAST)
+    assert (spent.address, spent.expected) == ("deployment.a", None)
+    assert [e.runs for s in world.plan("").changes if (e := s.estimate)] == [1, 1, 1]
+
+
+def test_two_steps_at_one_address_take_the_time_of_both() -> None:
+    left = step("a", action=Action.DESTROY, deposed="x", estimate=Estimate(5.0, 6.0, 1))
+    it = times(plan_of(step("a", estimate=Estimate(2.0, 3.0, 4)), left))
+    assert it is not None
+    assert (it.certain.work, it.certain.clock, it.worst.work) == (7.0, 5.0, 9.0)

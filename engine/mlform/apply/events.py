@@ -28,7 +28,7 @@ class Begun:
 class Started:
     """A step began; its reasons are what they came to with everything known.
 
-    ``expected`` is how many seconds it took before, at the median; ``None`` where it never ran.
+    ``expected`` is how many seconds it took before, at the median; ``None`` if unknown.
     """
 
     address: Address

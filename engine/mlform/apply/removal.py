@@ -15,7 +15,8 @@ from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.provider import StepFailed, call
 from mlform.apply.purging import clear_folder
 from mlform.failpoints import failpoint
-from mlform.plan import Action, Purge, Step
+from mlform.plan import Action, Step
+from mlform.plan.estimate import removed
 from mlform.plan.orphans import takes_down
 from mlform.refresh.recorded import Recorded
 from mlform.registry import ENGINE, Offer
@@ -52,10 +53,12 @@ class Remover:
         if step.deposed:
             record = next(d for d in (now, *now.deposed) if home_of(d) == step.deposed)
         began = time.monotonic()
-        self.report(Started(step.address, step.action, step.reasons))
+        expected = step.estimate.expected if step.estimate else None
+        self.report(Started(step.address, step.action, step.reasons, expected))
         kept = [self._take(step, record)]
+        took = time.monotonic() - began
         with self.writing:
-            self._drop(step.address, record, step.action, step.purge)
+            self._drop(step, record, step.action, took)
             if not step.deposed:
                 self.outcome.done[step.address] = step.action
         if step.purge is not None:
@@ -67,6 +70,7 @@ class Remover:
                 )
         self.outcome.kept += [f"{step.address}: {text}" for text in kept if text]
         seconds = time.monotonic() - began
+        self.outcome.spent[step.address] = self.outcome.spent.get(step.address, 0.0) + seconds
         self.report(Finished(step.address, step.action, seconds, None, changed=True))
 
     def clear(self, step: Step) -> None:
@@ -80,9 +84,11 @@ class Remover:
         elif step.old is not None:
             self.report(Started(step.address, step.action, step.reasons))
         if record is not None:
+            began = time.monotonic()
             self.destroy(step, record)
+            took = time.monotonic() - began
             with self.writing:
-                self._drop(step.address, record, Action.DESTROY)
+                self._drop(step, record, Action.DESTROY, took)
 
     def destroy(self, step: Step, record: Record) -> str:
         """Call the provider; return what it kept. Raises ``StepFailed``."""
@@ -126,15 +132,16 @@ class Remover:
             return ""
         return self.destroy(step, record)
 
-    def _drop(
-        self, address: Address, record: Record, action: Action, purge: Purge | None = None
-    ) -> None:
+    def _drop(self, step: Step, record: Record, action: Action, seconds: float) -> None:
         """Let a record go; what it left behind itself comes to stand in its place."""
         store, lease, run = self.world.store, self.world.lease, self.world.run
+        address = step.address
         now, gone = self.records.now[address], home_of(record)
         detail: dict[str, Any] = {"action": action.value, "folder": gone}
-        if purge is not None:
-            detail["purge"] = list(purge.artifacts)
+        if action is Action.DESTROY:
+            detail["spent"] = removed(step, seconds).as_data()
+        if step.purge is not None and action is step.action:
+            detail["purge"] = list(step.purge.artifacts)
         if home_of(now) != gone:
             left = replace(now, deposed=tuple(d for d in now.deposed if home_of(d) != gone))
         elif now.deposed:

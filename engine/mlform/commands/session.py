@@ -341,14 +341,15 @@ class Session:
         self, moved: Mapping[Address, Address], serial: int, addresses: Sequence[str]
     ) -> History:
         """Return what earlier steps took, under the addresses that they will have."""
-        from mlform.plan.estimate import LAST, History
+        from mlform.plan.estimate import LAST, LOOKED_AT, History, by_kind
 
         if self.place.blank:
             return History()
         before = {str(new): str(old) for old, new in moved.items()}
         found = self.store.history([before.get(a, a) for a in addresses], serial, LAST)
         spent = {a: found[old] for a in addresses if (old := before.get(a, a)) in found}
-        return History(spent, self.store.estimated(serial, LAST))
+        destroyed = by_kind(self.store.destroyed(serial, LOOKED_AT))
+        return History(spent, self.store.estimated(serial, LAST), destroyed)
 
     def look(self, snapshot: Snapshot, pins: Mapping[Address, Pin], *, read: Read) -> Observations:
         """Look at the world. Raises ``DiagnosedError`` with all that cannot be looked at."""

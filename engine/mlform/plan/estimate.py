@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Final
 
+from mlform.address import Address
 from mlform.lazy import dataclass, field, replace
 from mlform.plan.decide import Decision
 from mlform.plan.model import Accuracy, Action, Estimate, Step
@@ -14,6 +15,8 @@ from mlform.state.model import Spent
 
 LAST: Final = 12
 """How many earlier runs of a step are looked at: older ones ran other code on other machines."""
+LOOKED_AT: Final = 100
+"""How many destroys are looked at, whatever was destroyed."""
 SHORTEST: Final = 0.05
 """Estimates of steps shorter than this many seconds say nothing about the estimator."""
 
@@ -27,7 +30,7 @@ _LIKE: Final[Mapping[str, Action]] = {
     Action.MAYBE: Action.RUN,
 }
 """Actions that do the same work as another."""
-_TIMED: Final = _WORK | {Action.DECIDE}
+_TIMED: Final = _WORK | {Action.DECIDE, Action.DESTROY}
 
 _QUANTILES: Final = (3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397, 1.383, 1.372)
 """The 0.9 quantile of Student's t with 1, 2, … degrees of freedom."""
@@ -43,10 +46,14 @@ SHORT: Final = 0.001
 
 @dataclass(frozen=True)
 class History:
-    """What earlier steps took: by address, newest first, and the last ones with an estimate."""
+    """What earlier steps took: by address, newest first, and the last ones with an estimate.
+
+    ``destroyed`` is what it took to destroy things of a kind: most are destroyed but once.
+    """
 
     spent: Mapping[str, Sequence[Spent]] = field(default_factory=dict)
     estimated: Sequence[Spent] = ()
+    destroyed: Mapping[str, Sequence[Spent]] = field(default_factory=dict)
 
 
 Past = Callable[[Sequence[str]], History]
@@ -56,6 +63,14 @@ Past = Callable[[Sequence[str]], History]
 def no_past(_addresses: Sequence[str]) -> History:
     """Return no history."""
     return History()
+
+
+def by_kind(spent: Iterable[Spent]) -> Mapping[str, Sequence[Spent]]:
+    """Return lines of the history by the kinds that they are about."""
+    found: dict[str, list[Spent]] = {}
+    for line in spent:
+        found.setdefault(Address.parse(line.address).kind, []).append(line)
+    return found
 
 
 def estimated(steps: Sequence[Step], past: Past) -> tuple[list[Step], Accuracy | None]:
@@ -74,7 +89,7 @@ def estimated(steps: Sequence[Step], past: Past) -> tuple[list[Step], Accuracy |
         if size is not None:
             rows[name] = size
         if _is_timed(step):
-            expected = estimate(history.spent.get(name, ()), step.action, size)
+            expected = _estimate(step, history, size)
             step = replace(step, estimate=replace(expected, chance=_chance(step, made)))  # noqa: PLW2901 - the same step
         if not step.deposed:
             made[name] = step
@@ -84,6 +99,15 @@ def estimated(steps: Sequence[Step], past: Past) -> tuple[list[Step], Accuracy |
 
 def _is_timed(step: Step) -> bool:
     return step.action in _TIMED and not step.quiet
+
+
+def _estimate(step: Step, history: History, rows: int | None) -> Estimate:
+    before = history.spent.get(str(step.address), ())
+    if step.action is not Action.DESTROY:
+        return estimate(before, step.action, rows)
+    own = estimate(before, step.action, None)
+    like = history.destroyed.get(step.address.kind, ())
+    return own if own.runs else estimate(like, step.action, None)
 
 
 def estimate(spent: Sequence[Spent], action: Action, rows: int | None) -> Estimate:
@@ -197,6 +221,18 @@ def spent(step: Step, decision: Decision, seconds: float, *, differs: bool | Non
         changed=differs,
         expected=estimate.expected,
         most=estimate.most,
+    )
+
+
+def removed(step: Step, seconds: float) -> Spent:
+    """Return what it took to destroy what a step removes, or replaces."""
+    told = step.estimate if step.action is Action.DESTROY else None
+    return Spent(
+        address=str(step.address),
+        action=Action.DESTROY.value,
+        seconds=round(seconds, 3),
+        expected=told.expected if told else None,
+        most=told.most if told else None,
     )
 
 

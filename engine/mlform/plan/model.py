@@ -113,8 +113,9 @@ class Reason:
 class Estimate:
     """How long a step is expected to take, and how often its output changed before.
 
-    ``expected`` and ``most`` are the p50 and p90 in seconds; ``None`` where it never ran. ``rows``
-    are those of the largest dataset it is made from, by which earlier durations were scaled.
+    ``expected`` and ``most`` are the p50 and p90 in seconds; ``None`` where it never ran (of
+    a destroy: where nothing of its kind was ever destroyed). ``rows`` are those of the largest
+    dataset it is made from, by which earlier durations were scaled.
     """
 
     expected: float | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mlform.address import Address
 from mlform.lazy import dataclass
@@ -34,7 +34,7 @@ class Times:
     runs: int
     """How many earlier runs the estimates are made from."""
     unknown: Sequence[Address] = ()
-    """Steps that never ran."""
+    """Steps of which nothing like them was done before."""
 
 
 def times(plan: Plan, parallelism: int = 2) -> Times | None:
@@ -42,9 +42,9 @@ def times(plan: Plan, parallelism: int = 2) -> Times | None:
     timed = [s for s in plan.steps if s.estimate is not None]
     if not timed:
         return None
-    certain = {s.address: _expected(s) for s in timed if s.action is not Action.MAYBE}
-    likely = {s.address: _expected(s) * _chance(s) for s in timed}
-    worst = {s.address: _most(s) for s in timed}
+    certain = [0.0 if s.action is Action.MAYBE else _expected(s) for s in plan.steps]
+    likely = [_expected(s) * _chance(s) for s in plan.steps]
+    worst = [_most(s) for s in plan.steps]
     return Times(
         _length(plan.steps, certain, parallelism),
         _length(plan.steps, likely, parallelism),
@@ -68,13 +68,13 @@ def _chance(step: Step) -> float:
     return step.estimate.chance if step.estimate else 1.0
 
 
-def _length(steps: Sequence[Step], seconds: Mapping[Address, float], workers: int) -> Length:
-    work = sum(seconds.values())
+def _length(steps: Sequence[Step], seconds: Sequence[float], workers: int) -> Length:
+    work = sum(seconds)
     return Length(round(work, 3), round(clock(steps, seconds, workers), 3))
 
 
-def clock(steps: Sequence[Step], seconds: Mapping[Address, float], workers: int) -> float:
-    """Return when the last step is over if they run as apply runs them.
+def clock(steps: Sequence[Step], seconds: Sequence[float], workers: int) -> float:
+    """Return when the last step is over if they run as apply runs them, each so many seconds.
 
     Steps begin as soon as what they need is over and a worker is free, in the order of becoming
     ready.
@@ -87,7 +87,7 @@ def clock(steps: Sequence[Step], seconds: Mapping[Address, float], workers: int)
     over = 0.0
     while ready:
         since, number = heapq.heappop(ready)
-        lasts = seconds.get(steps[number].address, 0.0)
+        lasts = seconds[number]
         end = since
         if lasts:
             end = max(since, heapq.heappop(free)) + lasts

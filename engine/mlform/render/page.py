@@ -273,7 +273,7 @@ def _facts(step: Step, needs: str) -> str:
         "key": f'<span title="{step.key}">{_digest(step.key)}</span>' if step.key else "",
         "estimate": f"from {it.runs} earlier run{'s' if it.runs != 1 else ''}"
         if it is not None and it.runs
-        else "never ran before"
+        else "never done before"
         if it is not None
         else "",
         "protected": "prevent_destroy" if step.protected else "",

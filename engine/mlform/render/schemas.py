@@ -24,7 +24,7 @@ from mlform.render.shapes import (
 def _estimate() -> Schema:
     return object_of(
         {
-            "expected": told(or_null(NUMBER), "p50; null where it never ran."),
+            "expected": told(or_null(NUMBER), "p50; null where nothing like it was done before."),
             "most": told(or_null(NUMBER), "p90."),
             "runs": told(WHOLE, "How many earlier runs it is made from."),
             "rows": told(or_null(WHOLE), "Of the largest dataset it is made from."),

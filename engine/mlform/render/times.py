@@ -36,7 +36,7 @@ def totals(plan: Plan, parallelism: int) -> list[str]:
     if it is None:
         return []
     if not it.timed:
-        return ["Time: nothing of this ran before, so there is no estimate."]
+        return ["Time: nothing of this was done before, so there is no estimate."]
     clock = between(it.certain.clock, it.worst.clock) + _likely(it)
     work = between(it.certain.work, it.worst.work)
     lines = [f"Time: {clock}."]

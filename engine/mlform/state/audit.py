@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -80,10 +80,10 @@ class _Told:
         if row.operation == "done":
             detail = json.loads(row.detail)
             self.records[row.address] = seal(row.address, text(detail["record"]))
-            if (line := history.line(row.serial, row.address, detail)) is not None:
-                self.history[row.serial] = line
+            self._spent(row, detail)
         elif row.operation == "forget":
             self.records.pop(row.address, None)
+            self._spent(row, json.loads(row.detail))
         elif row.operation == "moved":
             records = json.loads(row.detail)["records"]
             for address in records:
@@ -102,6 +102,10 @@ class _Told:
             self.outputs = text(detail["outputs"]) if "outputs" in detail else self.outputs
         elif row.operation == "outputs":
             self.outputs = text(json.loads(row.detail)["outputs"])
+
+    def _spent(self, row: Any, detail: Mapping[str, Any]) -> None:
+        if (line := history.line(row.serial, row.address, detail)) is not None:
+            self.history[row.serial] = line
 
     def unlike(self, connection: Connection) -> list[str]:
         """Return where the rows differ from what the journal says."""

@@ -66,6 +66,14 @@ def latest(
     return found
 
 
+def done(connection: Connection, action: str, serial: int, most: int) -> list[Spent]:
+    """Return the last lines of an action up to a serial, newest first, at any address."""
+    about = (HISTORY.c.serial <= serial) & (HISTORY.c.action == action)
+    query = select(*_COLUMNS).where(ours(connection, HISTORY), about)
+    found = connection.execute(query.order_by(HISTORY.c.serial.desc()).limit(most))
+    return [Spent(*row) for row in found]
+
+
 def estimated(connection: Connection, serial: int, most: int) -> list[Spent]:
     """Return the last lines up to a serial that an estimate was made for, newest first."""
     about = (HISTORY.c.serial <= serial) & HISTORY.c.expected.is_not(None)

@@ -243,6 +243,10 @@ class Store(Protocol):
         """
         ...
 
+    def destroyed(self, serial: int, most: int) -> Sequence[Spent]:
+        """Return what it took to destroy things up to a serial, newest first."""
+        ...
+
     def estimated(self, serial: int, most: int) -> Sequence[Spent]:
         """Return the last steps up to a serial that had an estimate, newest first."""
         ...

@@ -185,6 +185,7 @@ class SqlStore:
             serial = _advance(connection, lease)
             _drop(connection, str(address))
             journal.append(connection, serial, run, "forget", str(address), detail)
+            history.append(connection, serial, str(address), detail)
         return serial
 
     @patient
@@ -231,6 +232,12 @@ class SqlStore:
             if connection is None:
                 return {}
             return history.latest(connection, addresses, serial, most)
+
+    @patient
+    def destroyed(self, serial: int, most: int) -> Sequence[Spent]:
+        """Return what it took to destroy things up to a serial, newest first."""
+        with self._database.reading() as connection:
+            return [] if connection is None else history.done(connection, "destroy", serial, most)
 
     @patient
     def estimated(self, serial: int, most: int) -> Sequence[Spent]:
