@@ -9,16 +9,19 @@ import pytest
 
 from mlform.address import Address
 from mlform.commands.applying import apply
+from mlform.commands.asking import why
 from mlform.commands.reapplying import update
 from mlform.commands.session import Session
 from mlform.config import Given
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import Plan
+from mlform.plan.why import Link
 from mlform.reconcile import Moved
 from mlform.refresh.pins import LOCK_FILE, Pin, lock_digest, read_pins, write_pins
 from mlform.registry import Registry
 from mlform.render.plan import plan as shown
 from mlform.render.style import paint
+from mlform.render.why import chain, chain_data
 
 CORE = "mlform_core:Core"
 SPEC = """
@@ -187,3 +190,48 @@ def test_what_was_recorded_is_pinned_where_a_run_was_killed_before_the_lock_file
     apply(session(tmp_path, data=THREE), lambda _: True, lambda _: None)
     assert read_pins(tmp_path)[D].rows == 2
     assert {m.dataset for m in move(tmp_path, data=THREE)} == {D}
+
+
+WHO = "mlform.commands.reapplying.provenance"
+
+
+def moved_by(who: str, root: Path, data: str) -> None:
+    with patch(WHO, return_value={"by": who, "at": "2030-01-02T03:04:05+00:00"}):
+        assert {m.dataset for m in move(root, data=data)} == {D}
+
+
+def applied(root: Path, data: str) -> None:
+    apply(session(root, data=data), lambda _: True, lambda _: None)
+
+
+def test_the_person_who_moved_a_pin_is_the_leaf(tmp_path: Path) -> None:
+    def leaf(saved: Plan | None = None) -> Link:
+        return why(session(tmp_path, data=THREE), "dataset.d", plan=saved)[-1]
+
+    applied(tmp_path, TWO)
+    assert leaf().person is None, "nobody moved what was pinned first"
+    moved_by("ann@desk", tmp_path, THREE)
+    assert leaf(plan(tmp_path, data=THREE)).person == ("ann@desk", "2030-01-02T03:04:05+00:00")
+    applied(tmp_path, THREE)
+    moved_by("bob@desk", tmp_path, TWO)
+    found = leaf()
+    assert found.person == ("ann@desk", "2030-01-02T03:04:05+00:00"), "who moved it for that run"
+    said = "ann@desk moved the pin there by `mlform update`, 2030-01-02T03:04:05+00:00"
+    assert said in paint(chain([found]), colour=False)
+    told = chain_data([found])[0]
+    assert told["person"] == {"by": "ann@desk", "at": "2030-01-02T03:04:05+00:00"}
+    assert told["alarm"] is None
+
+
+def test_who_moved_a_pin_makes_no_other_plan_and_is_kept(tmp_path: Path) -> None:
+    pin = Pin("sha256:s", {"a": "1"}, 1, "ann@desk", "2030-01-02")
+    write_pins(tmp_path, {D: pin})
+    (read,) = read_pins(tmp_path).values()
+    assert (read.by, read.at) == ("ann@desk", "2030-01-02")
+    assert lock_digest({D: pin}) == lock_digest({D: Pin("sha256:s", {"a": "1"}, 1)})
+    (tmp_path / LOCK_FILE).unlink()
+    applied(tmp_path, TWO)
+    moved_by("ann@desk", tmp_path, THREE)
+    text = (tmp_path / LOCK_FILE).read_text()
+    assert move(tmp_path, data=THREE) == []
+    assert (tmp_path / LOCK_FILE).read_text() == text

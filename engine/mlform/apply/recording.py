@@ -75,6 +75,9 @@ def record_of(
         receipt["approvals"] = [
             {"by": it.by, "roles": list(it.roles), "subject": it.subject} for it in given
         ]
+    pin = world.pins.get(step.address)
+    if pin is not None and pin.by and dict(pin.parts) == dict(facts.parts or {}):
+        receipt["pinned"] = {"by": pin.by, "at": pin.at}
     if step.determinism != "none":
         receipt["determinism"] = step.determinism
     return Record(

@@ -29,7 +29,7 @@ from mlform.plan.times import times
 from mlform.refresh import Looker
 from mlform.refresh.moves import moved_pins, relocated, rename
 from mlform.refresh.observe import artifacts_in
-from mlform.refresh.pins import read_pins, write_pins
+from mlform.refresh.pins import Pin, read_pins, write_pins
 from mlform.refresh.recorded import Recorded
 from mlform.registry import Registry
 from mlform.sdk import Approval, CancelledError
@@ -58,6 +58,8 @@ class World:
     """Who has agreed to steps that take approvals, each checked to be about exactly that."""
     unfinished: Sequence[Entry] = ()
     """What an earlier run was cut off in: its intents."""
+    pins: Mapping[Address, Pin] = field(default_factory=dict)
+    """Which versions are pinned, and who moved them there."""
     hold: Callable[[Iterable[str]], None] = lambda _digests: None
     """Tells the artifact store what is to be recorded, before it is."""
 
@@ -128,7 +130,9 @@ def apply(
     began = time.monotonic()
     if plan.changes:
         report(_begun(plan, world, parallelism))
-    run = _Run(plan, _moved(plan, snapshot, world), world, report, stop or Flag())
+    recorded = _moved(plan, snapshot, world)
+    world = replace(world, pins=read_pins(world.looker.root))
+    run = _Run(plan, recorded, world, report, stop or Flag())
     nodes = {(s.address, s.deposed): s for s in plan.steps}
     needs = _needs(plan, nodes)
     shared = room(plan, parallelism, capacity(), partial(_step_of, nodes))

@@ -24,6 +24,7 @@ def why(
 ) -> list[Link]:
     """Explain why a resource ran last, in a run, or will by a plan: the causes, the leaf last."""
     from mlform.plan.why import explain, explain_planned
+    from mlform.refresh.pins import read_pins
     from mlform.state.codec import parse_record
 
     store = session.store
@@ -33,7 +34,8 @@ def why(
         return store.made(address, before=before)
 
     if plan is not None:
-        return explain_planned(plan, _step(plan, text), made, alarms)
+        pins = read_pins(session.root)
+        return explain_planned(plan, _step(plan, text), made, alarms, pins)
     if run is None:
         start = record(session, text)
         entry = store.made(start.address)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlform.address import Address
 from mlform.commands.applying import Applied, apply
-from mlform.commands.provenance import new_run
+from mlform.commands.provenance import new_run, provenance
 from mlform.commands.session import Session
 from mlform.commands.working import at_work
 from mlform.diagnostics import DiagnosedError, did_you_mean, stop
@@ -86,7 +86,7 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     pins = read_pins(session.root)
     seen = session.look(snapshot, pins, read=none)
     scope = Scope(project, snapshot, session.diagnostics)
-    moved = []
+    moved, told = [], provenance(session.root)
     for address in sorted(targets & set(project.resources)):
         resource, parts = project.resources[address], seen[address].parts
         if not parts:
@@ -95,7 +95,8 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
         if version_mode(arguments)[0] != "pin":
             continue
         source = source_of(resource.offer.resource, arguments)
-        pin, old = Pin(source, dict(parts), seen[address].rows), pins.get(address)
+        who = {n: str(told[n]) for n in ("by", "at")}
+        pin, old = Pin(source, dict(parts), seen[address].rows, **who), pins.get(address)
         if old != pin:
             pins[address] = pin
             rows = None if old is None or None in (old.rows, pin.rows) else _less(pin, old)

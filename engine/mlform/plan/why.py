@@ -10,6 +10,7 @@ from mlform.address import Address
 from mlform.lazy import dataclass, replace
 from mlform.plan.codec import read_reason
 from mlform.plan.model import QUIET, Plan, Reason, Step
+from mlform.refresh.pins import Pin
 from mlform.state.codec import parse_record
 from mlform.state.model import AlarmEvent, Entry, Record
 from mlform.values import handles
@@ -24,8 +25,8 @@ class Link:
     """One step of an explanation: what ran or will, when, by whom and for which reasons.
 
     ``alarm`` is the event whose trigger moved the data, where that is the cause. ``rows`` are
-    those before and after, of a dataset whose data moved. ``also`` are other resources upstream
-    that came out different as well.
+    those before and after, of a dataset whose data moved. ``person`` is who moved its pin there,
+    and when. ``also`` are other resources upstream that came out different as well.
     """
 
     address: Address
@@ -36,6 +37,7 @@ class Link:
     reasons: Sequence[Reason]
     alarm: AlarmEvent | None = None
     rows: tuple[int | None, int | None] | None = None
+    person: tuple[str, str] | None = None
     also: tuple[str, ...] = ()
 
 
@@ -60,7 +62,11 @@ def explain(
 
 
 def explain_planned(
-    plan: Plan, start: Step, made: Made, alarms: Sequence[AlarmEvent]
+    plan: Plan,
+    start: Step,
+    made: Made,
+    alarms: Sequence[AlarmEvent],
+    pins: Mapping[Address, Pin],
 ) -> list[Link]:
     """Follow the causes of a step of a plan, into what was applied before where they lead there."""
     steps = {str(s.address): s for s in plan.steps}
@@ -68,7 +74,7 @@ def explain_planned(
         start,
         lambda step: step.address,
         lambda step: _planned_causes(step, steps),
-        _planned_link,
+        lambda step, also: _planned_link(step, also, pins.get(step.address)),
     )
     last = steps[str(first[-1].address)]
     if _own(last.reasons):
@@ -163,6 +169,8 @@ class _Made:
         rows = None
         if before is not None:
             rows = _record(before).receipt.get("rows"), receipt.get("rows")
+        if pinned := receipt.get("pinned"):
+            return replace(found, rows=rows, person=(pinned["by"], pinned["at"]))
         return replace(found, rows=rows, alarm=_alarm_behind(self.record, alarms))
 
 
@@ -221,8 +229,12 @@ def _planned_causes(step: Step, steps: Mapping[str, Step]) -> list[Step]:
     return [s for s in found if s.action not in QUIET]
 
 
-def _planned_link(step: Step, also: tuple[str, ...]) -> Link:
-    return Link(step.address, step.action.value, "", "", "", step.reasons, also=also)
+def _planned_link(step: Step, also: tuple[str, ...], pin: Pin | None) -> Link:
+    found = Link(step.address, step.action.value, "", "", "", step.reasons, also=also)
+    moved = pin is not None and pin.by and dict(pin.parts) == dict(step.parts or {})
+    if pin is None or not moved or not any(_is_data(r) for r in step.reasons):
+        return found
+    return replace(found, person=(pin.by, pin.at))
 
 
 def _alarm_behind(record: Record, alarms: Sequence[AlarmEvent]) -> AlarmEvent | None:

@@ -10,7 +10,7 @@ from mlform.address import Address
 from mlform.diagnostics import Diagnostics, stop
 from mlform.files import write_file
 from mlform.lang import evaluate
-from mlform.lazy import dataclass
+from mlform.lazy import dataclass, field
 from mlform.syntax import parse
 from mlform.values import digest, plain
 
@@ -24,11 +24,16 @@ _MEND: Final = "Restore the file from version control, or delete it and run `mlf
 
 @dataclass(frozen=True)
 class Pin:
-    """One pinned version: the parts at the source, and what source they were read from."""
+    """One pinned version: the parts at the source, and what source they were read from.
+
+    ``by`` is who moved it there by ``mlform update``, and ``at`` when; empty for any other cause.
+    """
 
     source: str
     parts: Mapping[str, str]
     rows: int | None = None
+    by: str = field(default="", compare=False)
+    at: str = field(default="", compare=False)
 
     @property
     def version(self) -> str:
@@ -58,7 +63,8 @@ def read_pins(root: Path) -> dict[Address, Pin]:
                 for n, a in block.body.attributes.items()
             }
             address = Address.parse(block.labels[0].text)
-            pin = Pin(values["source"], dict(values["parts"]), values.get("rows"))
+            moved = {n: str(values[n]) for n in ("by", "at") if n in values}
+            pin = Pin(values["source"], dict(values["parts"]), values.get("rows"), **moved)
             _check(values["version"], pin)
         except (KeyError, ValueError, IndexError, TypeError) as error:
             why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
@@ -87,6 +93,7 @@ def write_pins(root: Path, pins: Mapping[Address, Pin]) -> None:
                 "version": pin.version,
                 "source": pin.source,
                 **({} if pin.rows is None else {"rows": pin.rows}),
+                **({"by": pin.by, "at": pin.at} if pin.by else {}),
                 "parts": dict(sorted(pin.parts.items())),
             },
         )

@@ -52,6 +52,7 @@ def _reason() -> Schema:
 def why() -> Schema:
     """Return the shape of ``why -json``."""
     rows = {"type": "array", "items": or_null(WHOLE), "minItems": 2, "maxItems": 2}
+    person = object_of({"by": TEXT, "at": TEXT})
     link = object_of(
         {
             "address": TEXT,
@@ -62,6 +63,7 @@ def why() -> Schema:
             "reasons": list_of(_reason()),
             "rows": told(or_null(rows), "Before and after, where data moved."),
             "alarm": told(or_null(TEXT), "The event whose trigger moved the data."),
+            "person": told(or_null(person), "Who moved the pin by `mlform update`, and when."),
             "also": told(list_of(TEXT), "What else came out different upstream."),
         }
     )

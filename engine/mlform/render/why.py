@@ -32,6 +32,9 @@ def chain(links: Sequence[Link]) -> Styled:
             by = ", ".join(link.alarm.consumed_by)
             text = f"alarm {link.alarm.id} of {link.alarm.monitor}, acted on by {by}: "
             said.append(("yellow", f"{pad}   {text}{link.alarm.payload.get('summary', '')}\n"))
+        if link.person is not None:
+            by, at = link.person
+            said.append(("yellow", f"{pad}   {by} moved the pin there by `mlform update`, {at}\n"))
         if link.also:
             named = ", ".join(link.also[:_MOST])
             more = f" and {len(link.also) - _MOST} more" if len(link.also) > _MOST else ""
@@ -60,6 +63,7 @@ def chain_data(links: Sequence[Link]) -> list[dict[str, Any]]:
             "by": link.by,
             "reasons": [reason_data(r, reason(r)) for r in link.reasons],
             "rows": None if link.rows is None else list(link.rows),
+            "person": None if link.person is None else {"by": link.person[0], "at": link.person[1]},
             "alarm": None if link.alarm is None else link.alarm.id,
             "also": list(link.also),
         }
