@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mlform.sdk import (
     Arguments,
@@ -24,6 +25,7 @@ from mlform.sdk import (
     Operational,
     Resource,
     ResourceError,
+    Secret,
     Stored,
     Volatile,
 )
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _MEGABYTE = 1_000_000
 _PATIENCE = 10.0
+_SHORTEST_TOKEN: Final = 16
 
 
 class Log(BaseModel):
@@ -44,6 +47,18 @@ class Log(BaseModel):
     """The share of requests that is logged."""
     keep_mb: float = Field(default=1024, ge=1)
     """Beyond this the oldest entries go."""
+
+
+class Runtime(BaseModel):
+    """How a model runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["auto", "native"] = "auto"
+    """"auto": as an ONNX graph where the model converts and answers are equal, else by its own
+    library; "native": by that."""
+    tolerance: float = Field(default=1e-4, gt=0)
+    """Answers are equal if |answer − model| ≤ tolerance × (1 + |model|)."""
 
 
 class Rollout(BaseModel):
@@ -77,11 +92,31 @@ class HttpArguments(Arguments):
     timeout_s: Operational[float] = Field(default=30.0, gt=0)
     """A request that takes longer is answered with 504."""
     max_body_mb: Operational[float] = Field(default=16.0, gt=0)
+    workers: Operational[int] = Field(default=1, ge=1, le=64)
+    """Processes that predict; the death of one fails no request."""
+    runtime: Operational[Runtime] = Runtime()
+    tokens: Secret[list[str] | None] = None
+    """Whoever sends one of these (``Authorization: Bearer TOKEN``) is let in. Not set: everyone."""
+    tokens_env: Operational[str | None] = None
+    """The environment variable that holds the tokens, with commas between them."""
     rollout: Operational[Rollout] = Rollout()
     allow_pickle: Operational[bool] = False
     """Load a model that is a pickle, which runs code of its maker."""
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
+
+    @field_validator("tokens")
+    @classmethod
+    def _long(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None and (not value or min(map(len, value)) < _SHORTEST_TOKEN):
+            raise ValueError(f"give tokens of at least {_SHORTEST_TOKEN} characters each")
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.tokens is not None and self.tokens_env is not None:
+            raise ValueError("write one of tokens and tokens_env")
+        return self
 
 
 class HttpAttributes(Attributes):
@@ -95,6 +130,10 @@ class HttpAttributes(Attributes):
     port: int
     log_dir: str
     """The request log, relative to the folder of the spec."""
+    runtime: Volatile[str] = ""
+    """"onnx" or "native"."""
+    difference: Volatile[float] = 0.0
+    """How far answers were from those of the model itself, over the rows that were compared."""
     pid: Volatile[int]
     revision: Volatile[int]
     """Counts the models that served here."""
@@ -124,6 +163,7 @@ class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="htt
         serving = _serving(ctx, new, old, kept)
         ctx.progress(0, 2, "loading the model")
         _copy(ctx, serving.digest)
+        _prepared(ctx, new, serving)
         port = _rolled(ctx.home, serving, kept)
         if port is None:
             port = _restarted(ctx.home, serving, kept)
@@ -201,7 +241,22 @@ def _serving(
         max_body=int(new.max_body_mb * _MEGABYTE),
         timeout=new.timeout_s,
         allow_pickle=new.allow_pickle,
+        workers=new.workers,
+        tokens=[hashlib.sha256(t.encode()).hexdigest() for t in _tokens(new)],
     )
+
+
+def _tokens(new: HttpArguments) -> list[str]:
+    if new.tokens_env is None:
+        return new.tokens or []
+    given = [t.strip() for t in os.environ.get(new.tokens_env, "").split(",")]
+    if min(map(len, given)) < _SHORTEST_TOKEN:
+        detail = (
+            f"The environment variable {new.tokens_env} holds no tokens of at least "
+            f"{_SHORTEST_TOKEN} characters, with commas between them."
+        )
+        raise ResourceError("No tokens", detail, argument="tokens_env")
+    return given
 
 
 def _model(handle: Handle) -> Artifact:
@@ -223,7 +278,7 @@ def _copy(ctx: Context, digest: str) -> None:
     """Copy the model beside the server, so that it can start again without the store."""
     from mlform_core.serving import settings
 
-    target = settings.bundle(ctx.home, digest)
+    target = settings.model(settings.bundle(ctx.home, digest))
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -235,6 +290,30 @@ def _copy(ctx: Context, digest: str) -> None:
         detail = f"The model {digest} is not in the artifact store any more. Train it again."
         raise ResourceError("Model not found", detail, argument="model") from None
     fresh.replace(target)
+
+
+def _prepared(ctx: Context, new: HttpArguments, serving: Serving) -> None:
+    """Have the model answer as itself, in the way it is to be served."""
+    from mlform_core.serving import prepared, settings
+
+    folder, wanted = settings.bundle(ctx.home, serving.digest), new.runtime
+    found = prepared.read(folder)
+    if found is not None and found.tolerance == wanted.tolerance:
+        forced = found.runtime == "native" and found.why == prepared.FORCED
+        if forced == (wanted.kind == "native"):
+            return
+    graph, pickled = wanted.kind == "auto", new.allow_pickle
+    try:
+        found = prepared.prepare(
+            folder, serving.digest, wanted.tolerance, graph=graph, allow_pickle=pickled
+        )
+    except ResourceError as error:
+        if settings.holder(ctx.home) is None:
+            raise
+        detail = f"{error.detail} The server goes on as before."
+        raise ResourceError(error.summary, detail, argument=error.argument) from error
+    how = f"by its own library: {found.why}" if found.why else "as an ONNX graph"
+    ctx.log(f"the model runs {how}; answers are within {found.difference:.1g} of its own")
 
 
 def _rolled(home: Path, serving: Serving, kept: Serving | None) -> int | None:
@@ -275,7 +354,7 @@ def _restarted(home: Path, serving: Serving, kept: Serving | None) -> int:
 
 def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
     """Ask the endpoint what answers; raise ``ResourceError`` if that is not what should."""
-    from mlform_core.serving import control, settings
+    from mlform_core.serving import control, prepared, settings
 
     answers = control.digest_at(serving, serving.port, timeout=_PATIENCE)
     if answers != serving.digest:
@@ -284,8 +363,10 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
         raise ResourceError("Endpoint does not serve the model", detail)
     for path in (ctx.home / settings.BUNDLES).iterdir():
         if path != settings.bundle(ctx.home, serving.digest):
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path, ignore_errors=True)
     there: dict[str, Any] = settings.started(ctx.home)
+    said = prepared.read(settings.bundle(ctx.home, serving.digest))
+    assert said is not None, "what answers was prepared"
     return HttpAttributes(
         url=_url(serving),
         answers=answers,
@@ -294,6 +375,8 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
         log_dir=_relative(ctx.home / settings.LOG, ctx.root),
         pid=there["pid"],
         revision=serving.revision,
+        runtime=said.runtime,
+        difference=said.difference,
         started=there["started"],
     )
 
@@ -312,6 +395,7 @@ def _told(ctx: Context, new: HttpArguments | None, serving: Serving) -> dict[str
         "timeout_s": serving.timeout,
         "max_body_mb": serving.max_body / _MEGABYTE,
         "allow_pickle": serving.allow_pickle,
+        "workers": serving.workers,
     }
     if new is None or serving.name != (new.name or _own_name(ctx.address)):
         told["name"] = serving.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import select
 import signal
 import socket
@@ -13,7 +14,9 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from os import kill, pidfd_open
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer
@@ -22,11 +25,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from mlform.sdk import Artifact, Handle
+from mlform.sdk import Artifact, Handle, Stored
 from mlform.sdk.testing import FakeContext
 from mlform_core import models
 from mlform_core.columns import conform
+from mlform_core.http import Http, HttpArguments
 from mlform_core.profiles import profile
+from mlform_core.serving import log
 
 NUMBERS = ["mean radius", "mean texture", "mean smoothness"]
 FEATURES = [
@@ -46,6 +51,33 @@ META = {
 DATATYPES = {"float64": "FP64", "string": "BYTES", "bool": "BOOL"}
 
 
+DEADLY = 1000.0
+"""Standard deviations of a radius that no tumour has."""
+ADDRESS = "deployment.tumours"
+
+
+class Life:
+    """One deployment: what would be stored is kept from apply to apply."""
+
+    def __init__(self, path: Path) -> None:
+        self.ctx = FakeContext(path, address=ADDRESS)
+        self.old = None
+
+    def apply(self, artifact, **given):
+        new = HttpArguments(model=handle(artifact), **given)
+        self.old = Stored(new, Http().apply(self.ctx, new, self.old))
+        return self.old.attributes
+
+    def read(self):
+        return Http().read(self.ctx, self.old)
+
+    def destroy(self):
+        return Http().destroy(self.ctx, self.old)
+
+    def logged(self):
+        return [e for e, _ in log.entries(self.ctx.home / "log", None)]
+
+
 def table() -> pd.DataFrame:
     data = load_breast_cancer(as_frame=True)
     frame = data.data[NUMBERS].copy()
@@ -54,21 +86,31 @@ def table() -> pd.DataFrame:
     return frame
 
 
-def fitted(strength: float = 1.0):
+class Deadly(LogisticRegression):
+    """Ends the process that predicts a row of a certain kind."""
+
+    def predict_proba(self, X):  # noqa: N803 - as scikit-learn has it
+        if (np.asarray(X)[:, -4] > DEADLY).any():
+            os._exit(7)
+        return super().predict_proba(X)
+
+
+def fitted(strength: float = 1.0, last=LogisticRegression, unknown="ignore", impute=True):
     frame = conform(table(), FEATURES)
+    imputer = [SimpleImputer()] if impute else []
     front = ColumnTransformer(
         [
-            ("c", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["size"]),
-            ("n", make_pipeline(SimpleImputer(), StandardScaler()), [*NUMBERS, "dense"]),
+            ("c", OneHotEncoder(handle_unknown=unknown, sparse_output=False), ["size"]),
+            ("n", make_pipeline(*imputer, StandardScaler()), [*NUMBERS, "dense"]),
         ]
     )
-    model = make_pipeline(front, LogisticRegression(C=strength))
+    model = make_pipeline(front, last(C=strength))
     return model.fit(frame, load_breast_cancer().target)
 
 
-def bundle(ctx: FakeContext, strength: float = 1.0, **meta) -> Artifact:
+def bundle(ctx: FakeContext, strength: float = 1.0, model=None, **meta) -> Artifact:
     """Train on tumours, and put the model into the store of ``ctx``."""
-    model = fitted(strength)
+    model = fitted(strength) if model is None else model
     predictions = model.predict_proba(conform(table(), FEATURES))[:, 1]
     reference = profile(table().assign(prediction=predictions))
     allowed = meta.get("format") == "pickle"

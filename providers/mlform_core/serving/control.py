@@ -80,27 +80,28 @@ def _words(home: Path) -> str:
     return ""
 
 
-def ask(host: str, port: int, name: str, timeout: float = 1.0) -> dict[str, Any] | None:
-    """Return what the server says of its model, ``None`` if nobody answers sensibly."""
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+def answers(serving: Serving, port: int, timeout: float = 1.0) -> dict[str, Any] | None:
+    """Return what our server says of what it serves, ``None`` if none of ours answers there.
+
+    Whoever listens at the port is sent no token.
+    """
+    connection = http.client.HTTPConnection(serving.reach, port, timeout=timeout)
     try:
-        connection.request("GET", f"/v2/models/{name}")
+        connection.request("GET", "/control/answers")
         response = connection.getresponse()
         found = json.loads(response.read())
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
         connection.close()
-    sensible = response.status == 200 and isinstance(found, dict)
-    return found if sensible and isinstance(found.get("parameters"), dict) else None
+    ours = isinstance(found, dict) and found.get("server") == serving.identity
+    return found if ours and found.get("name") == serving.name else None
 
 
 def digest_at(serving: Serving, port: int, timeout: float = 1.0) -> str | None:
     """Return the digest with which our server answers at a port, ``None`` if it does not."""
-    said = ask(serving.reach, port, serving.name, timeout)
-    if said is None or said["parameters"].get("server") != serving.identity:
-        return None
-    return str(said["parameters"].get("digest"))
+    said = answers(serving, port, timeout)
+    return None if said is None else str(said["digest"])
 
 
 def roll(serving: Serving, port: int) -> None:

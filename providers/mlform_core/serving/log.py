@@ -8,16 +8,18 @@ model), ``i`` (values by input), ``p`` (predictions). A refusal: ``t``, ``d``, `
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Final
 
 _FILE_BYTES: Final = 64 << 20
 """Of one file; then the next begins."""
 _MOST_WAITING: Final = 100_000
+_PAUSE_SECONDS: Final = 0.02
 
 
 class RequestLog:
@@ -29,32 +31,48 @@ class RequestLog:
     def __init__(self, folder: Path, keep: int, file_bytes: int = _FILE_BYTES) -> None:
         self.folder, self.keep, self.file_bytes = folder, keep, file_bytes
         self.lost = 0
-        self._waiting: queue.Queue[Mapping[str, Any] | None] = queue.Queue(_MOST_WAITING)
+        self._waiting: deque[Mapping[str, Any]] = deque()
+        self._there, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._write, name="request-log", daemon=True)
         self._thread.start()
 
     def put(self, entry: Mapping[str, Any]) -> None:
         """Take one entry; it must not be changed afterwards."""
-        try:
-            self._waiting.put_nowait(entry)
-        except queue.Full:
+        if len(self._waiting) >= _MOST_WAITING:
             self.lost += 1
+            return
+        self._waiting.append(entry)
+        if not self._there.is_set():
+            self._there.set()
 
     def close(self) -> None:
         """Write what waits, and end."""
-        self._waiting.put(None)
+        self._closing.set()
+        self._there.set()
         self._thread.join(timeout=30)
 
     def _write(self) -> None:
-        entry = self._waiting.get()
-        while entry is not None:
-            with self._next() as sink:
-                while entry is not None and sink.tell() < self.file_bytes:
-                    sink.write(_line(entry))
-                    if self._waiting.empty():
-                        sink.flush()
-                    entry = self._waiting.get()
-            self._forget()
+        closing = False
+        with ExitStack() as files_open:
+            sink: IO[bytes] | None = None
+            while not closing:
+                self._there.wait()
+                self._there.clear()
+                # Looked at before what waits: whatever came before the end is written.
+                closing = self._closing.is_set()
+                while self._waiting:
+                    if sink is None:
+                        sink = files_open.enter_context(self._next())
+                    sink.write(_line(self._waiting.popleft()))
+                    if sink.tell() >= self.file_bytes:
+                        files_open.close()
+                        sink = None
+                        self._forget()
+                if sink is not None:
+                    sink.flush()
+                # A thread that woke for each entry would keep answers waiting.
+                self._closing.wait(_PAUSE_SECONDS)
+        self._forget()
 
     def _next(self) -> IO[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

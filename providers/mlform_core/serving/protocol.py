@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from mlform_core.models import Model
+    from mlform_core.serving.pool import Predictions
     from mlform_core.serving.revision import Revision
 
 _INTEGERS: Final = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
@@ -23,7 +20,7 @@ _VALUES: Final[Mapping[str, tuple[frozenset[type], str]]] = {
     "BOOL": (frozenset({bool, _NONE}), "true or false"),
     "BYTES": (frozenset({str, _NONE}), "a text"),
 }
-_DATATYPE: Final = {
+DATATYPE: Final = {
     "float64": "FP64",
     "int64": "INT64",
     "bool": "BOOL",
@@ -45,27 +42,29 @@ class RequestError(Exception):
 
 def metadata(revision: Revision, name: str, identity: str) -> dict[str, Any]:
     """Return what ``GET /v2/models/NAME`` answers."""
-    meta = revision.model.meta
+    meta = revision.meta
     return {
         "name": name,
         "versions": [revision.digest],
         "platform": meta["framework"],
         "inputs": [
-            {"name": f["name"], "datatype": _DATATYPE[f["type"]], "shape": [-1]}
+            {"name": f["name"], "datatype": DATATYPE[f["type"]], "shape": [-1]}
             for f in meta["features"]
         ],
-        "outputs": _outputs(meta),
+        "outputs": outputs(meta),
         "parameters": {
             "digest": revision.digest,
             "revision": revision.number,
             "server": identity,
             "task": meta["task"],
             "framework_version": meta["framework_version"],
+            "runtime": revision.runtime,
         },
     }
 
 
-def _outputs(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+def outputs(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a model gives, as the protocol describes tensors."""
     if meta["task"] == "regression":
         return [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
     shape = [-1] if meta["task"] == "binary" else [-1, len(meta["classes"])]
@@ -75,11 +74,57 @@ def _outputs(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def columns_of(body: Any, meta: Mapping[str, Any]) -> tuple[dict[str, list[Any]], int]:
-    """Return the values of a request by input, and how many rows there are.
+class Schema:
+    """What the requests of a model must look like, made ready to tell."""
 
-    A missing value is null, in any datatype. Raises ``RequestError`` with all that is wrong.
-    """
+    def __init__(self, meta: Mapping[str, Any], required: Collection[str]) -> None:
+        self.meta, self.required = meta, required
+        self.names: Sequence[str] = [f["name"] for f in meta["features"]]
+        self._outputs = frozenset(o["name"] for o in outputs(meta))
+        self._types = {f["name"]: _types(f, required) for f in meta["features"]}
+
+    def columns(self, body: Any) -> tuple[dict[str, list[Any]], int]:
+        """Return the values of a request by input, and how many rows there are.
+
+        A missing value is null, in any datatype, unless the input is ``required``. Raises
+        ``RequestError`` with all that is wrong.
+        """
+        try:
+            found = self._plain(body)
+        except (KeyError, TypeError):
+            found = None
+        return _columns(body, self.meta, self.required) if found is None else found
+
+    def _plain(self, body: Any) -> tuple[dict[str, list[Any]], int] | None:
+        """Return as ``columns`` if nothing is out of the ordinary, which takes a fraction."""
+        columns: dict[str, list[Any]] = {}
+        rows = 0
+        for tensor in body["inputs"]:
+            name, data = tensor["name"], tensor["data"]
+            rows = len(data)
+            plain = tensor["shape"] == [rows] and rows and name not in columns
+            if not plain or not self._types[name][tensor["datatype"]].issuperset(map(type, data)):
+                return None
+            columns[name] = data
+        even = all(len(data) == rows for data in columns.values())
+        if len(columns) != len(self._types) or not even:
+            return None
+        wanted = body.get("outputs")
+        if wanted and not self._outputs.issuperset([o["name"] for o in wanted]):
+            return None
+        return columns, rows
+
+
+def _types(feature: Mapping[str, str], required: Collection[str]) -> dict[str, frozenset[type]]:
+    """Return which types of values an input takes, by the datatype that a client gives."""
+    number = feature["type"] in {"float64", "int64", "bool"}
+    without = {_NONE} if feature["name"] in required else set()
+    return {d: _VALUES[d][0] - without for d in (_NUMBERS if number else {"BYTES"})}
+
+
+def _columns(
+    body: Any, meta: Mapping[str, Any], required: Collection[str]
+) -> tuple[dict[str, list[Any]], int]:
     if not isinstance(body, Mapping) or not isinstance(body.get("inputs"), list):
         raise RequestError(['the body must be {"inputs": [ … ]}, one tensor a column'])
     wanted = {f["name"]: f["type"] for f in meta["features"]}
@@ -98,6 +143,10 @@ def columns_of(body: Any, meta: Mapping[str, Any]) -> tuple[dict[str, list[Any]]
             columns[name] = _flat(tensor["data"])
     if missing := [n for n in wanted if n not in named]:
         problems.append(f"missing inputs: {', '.join(missing)}")
+    for name in required:
+        if None in columns.get(name, ()):
+            place = columns[name].index(None)
+            problems.append(f'"{name}" has null at {place}, where the model takes no missing value')
     problems += _lengths(columns)
     problems += _unknown_outputs(body, meta)
     if problems:
@@ -127,7 +176,7 @@ def _wrong(tensor: Mapping[str, Any], wanted: Mapping[str, str], named: set[str]
     if (datatype not in _NUMBERS if number else datatype != "BYTES") and any(
         v is not None for v in data
     ):
-        yield f"has datatype {datatype}; the model takes {_DATATYPE[wanted[name]]}"
+        yield f"has datatype {datatype}; the model takes {DATATYPE[wanted[name]]}"
         return
     allowed, called = _VALUES[datatype]
     if not allowed.issuperset(map(type, data)):
@@ -162,7 +211,7 @@ def _lengths(columns: Mapping[str, list[Any]]) -> list[str]:
 
 
 def _unknown_outputs(body: Mapping[str, Any], meta: Mapping[str, Any]) -> list[str]:
-    there = [o["name"] for o in _outputs(meta)]
+    there = [o["name"] for o in outputs(meta)]
     return [f'"{n}" is no output; there is {", ".join(there)}' for n in _asked(body, there)[1]]
 
 
@@ -175,14 +224,10 @@ def _asked(body: Mapping[str, Any], there: Sequence[str]) -> tuple[list[str], li
 
 
 def answer(
-    revision: Revision,
-    predicted: npt.NDArray[np.float64],
-    name: str,
-    request: str,
-    body: Mapping[str, Any],
+    revision: Revision, predicted: Predictions, name: str, request: str, body: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Any]:
     """Return the response, and the predictions as training profiled them."""
-    found, logged = _tensors(revision.model, predicted)
+    found, logged = _tensors(revision.meta, predicted)
     wanted, _ = _asked(body, list(found))
     response = {
         "model_name": name,
@@ -195,21 +240,25 @@ def answer(
 
 
 def _tensors(
-    model: Model, predicted: npt.NDArray[np.float64]
+    meta: Mapping[str, Any], predicted: Predictions
 ) -> tuple[dict[str, dict[str, Any]], list[Any]]:
-    rows, values = len(predicted), predicted.ravel().tolist()
-    if model.meta["task"] == "regression":
+    values, width = predicted
+    rows = len(values) // width
+    if meta["task"] == "regression":
         return {"prediction": _tensor("prediction", "FP64", [rows], values)}, values
-    classes = [str(c) for c in model.meta["classes"]]
-    if predicted.ndim == 1:
-        labels = [classes[int(p >= 0.5)] for p in values]
+    classes = [str(c) for c in meta["classes"]]
+    binary = meta["task"] == "binary"
+    if binary:
+        labels = [classes[p >= 0.5] for p in values]
     else:
-        labels = [classes[int(i)] for i in predicted.argmax(axis=1)]
+        each = (values[start : start + width] for start in range(0, len(values), width))
+        labels = [classes[row.index(max(row))] for row in each]
+    shape = [rows] if binary else [rows, width]
     outputs = {
-        "probability": _tensor("probability", "FP64", list(predicted.shape), values),
+        "probability": _tensor("probability", "FP64", shape, values),
         "label": _tensor("label", "BYTES", [rows], labels),
     }
-    return outputs, values if predicted.ndim == 1 else labels
+    return outputs, values if binary else labels
 
 
 def _tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:

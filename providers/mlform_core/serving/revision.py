@@ -1,52 +1,58 @@
-"""A model ready to answer: loaded, checked against its digest, and tried once."""
+"""A model that answers: what it says of itself, and the workers that predict with it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mlform.sdk import ResourceError
-from mlform_core.models import Model, load
-from mlform_core.profiles import usual
-from mlform_core.serving import settings
+from mlform_core.bundles import BundleError
+from mlform_core.models import told
+from mlform_core.serving import prepared, settings
+from mlform_core.serving.pool import Pool
+from mlform_core.serving.protocol import Schema
 from mlform_core.serving.settings import Serving
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
 class Revision:
     """A model and what answers say of it: one object, so that a swap is one assignment."""
 
-    model: Model
+    meta: Mapping[str, Any]
     digest: str
     number: int
+    runtime: str
+    schema: Schema
+    pool: Pool
 
 
-def prepare(home: Path, serving: Serving) -> Revision:
-    """Load the model of ``serving`` and let it predict a typical row.
+async def opened(home: Path, serving: Serving) -> Revision:
+    """Start workers with the model of ``serving``; they have answered as the model does.
 
-    So the first request finds it ready, and a model that cannot answer never serves. Raises
-    ``ResourceError``.
+    Raises ``ResourceError``.
     """
-    import numpy as np
-
-    path = settings.bundle(home, serving.digest)
-    _verify(path, serving.digest)
-    model = load(path, allow_pickle=serving.allow_pickle)
+    folder = settings.bundle(home, serving.digest)
+    _verify(settings.model(folder), serving.digest)
     try:
-        found = model.predict(_typical(model))
-    except Exception as error:
-        # A model is foreign code: it may raise anything.
-        detail = f"{serving.digest} cannot predict a typical row: {type(error).__name__}: {error}"
-        raise ResourceError("Model does not predict", detail, argument="model") from error
-    if len(found) != 1 or not np.isfinite(found).all():
-        detail = f"{serving.digest} predicts {found.tolist()} for one typical row."
-        raise ResourceError("Model does not predict", detail, argument="model")
-    return Revision(model, serving.digest, serving.revision)
+        meta, _ = told(settings.model(folder))
+    except (BundleError, KeyError, ValueError) as error:
+        raise ResourceError("Invalid model file", f"{error}.", argument="model") from error
+    found = prepared.read(folder)
+    if found is None:
+        raise ResourceError("Model not found", f"{folder} was not prepared.", argument="model")
+    schema = Schema(meta, frozenset(found.required))
+    pool = Pool(
+        folder,
+        schema.names,
+        serving.workers,
+        serving.timeout,
+        pickle=serving.allow_pickle,
+    )
+    await pool.start()
+    return Revision(meta, serving.digest, serving.revision, found.runtime, schema, pool)
 
 
 def _verify(path: Path, digest: str) -> None:
@@ -59,10 +65,3 @@ def _verify(path: Path, digest: str) -> None:
     if found != digest:
         detail = f"The copy of the model at {path} is damaged: it is {found}, not {digest}."
         raise ResourceError("Model is damaged", detail, argument="model")
-
-
-def _typical(model: Model) -> pd.DataFrame:
-    import pandas as pd
-
-    row = {f["name"]: [usual(model.reference.get(f["name"]), f)] for f in model.meta["features"]}
-    return pd.DataFrame(row)

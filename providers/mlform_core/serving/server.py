@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import signal
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+import uvloop
 
 from mlform.sdk import ResourceError
 from mlform_core.serving import settings
 from mlform_core.serving.app import App
 from mlform_core.serving.log import RequestLog
-from mlform_core.serving.revision import prepare
+from mlform_core.serving.revision import opened
 from mlform_core.serving.settings import Serving
 
 DRAIN_SECONDS: Final = 20
@@ -42,30 +44,36 @@ def _serve(home: Path) -> None:
     serving = settings.read(home)
     if serving is None:
         raise ResourceError("No settings", f"{home} holds no {settings.SETTINGS}.")
-    with _bound(serving) as sock:
-        current = prepare(home, serving)
-        log = RequestLog(home / settings.LOG, serving.log_bytes)
-        app = App(home, serving, current, log)
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            ws="none",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
-        # uvicorn drains on SIGTERM and then raises it again: what is below must still run.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        gc.collect()
-        gc.freeze()  # the model stays: collections need not look at it again
-        settings.write_started(home, sock.getsockname()[1], datetime.now(UTC).isoformat())
-        try:
-            uvicorn.Server(config).run(sockets=[sock])
-        finally:
-            app.batcher.close()
-            log.close()
+    with _bound(serving) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_answer(home, serving, sock))
+
+
+async def _answer(home: Path, serving: Serving, sock: socket.socket) -> None:
+    current = await opened(home, serving)
+    log = RequestLog(home / settings.LOG, serving.log_bytes)
+    app = App(home, serving, current, log)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    # uvicorn drains on a signal and then raises it again: what is below must still run.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    gc.collect()
+    gc.freeze()
+    settings.write_started(home, sock.getsockname()[1], datetime.now(UTC).isoformat())
+    try:
+        await uvicorn.Server(config).serve(sockets=[sock])
+    finally:
+        await app.close()
+        log.close()
 
 
 def _bound(serving: Serving) -> socket.socket:

@@ -37,6 +37,10 @@ class Serving:
     timeout: float
     """Seconds."""
     allow_pickle: bool
+    workers: int
+    """Processes that predict."""
+    tokens: list[str]
+    """sha256 of each token that lets a client in; empty: everyone."""
 
     @property
     def identity(self) -> str:
@@ -50,8 +54,23 @@ class Serving:
 
 
 def bundle(home: Path, digest: str) -> Path:
-    """Return where a model of this digest lies beside the server."""
-    return home / BUNDLES / f"{digest.removeprefix('sha256:')}.mlform"
+    """Return the folder of a model of this digest beside the server."""
+    return home / BUNDLES / digest.removeprefix("sha256:")
+
+
+def model(bundle: Path) -> Path:
+    """Return the model in a bundle's folder."""
+    return bundle / "model.mlform"
+
+
+def graph(bundle: Path) -> Path:
+    """Return the ONNX graph in a bundle's folder, which need not be there."""
+    return bundle / "model.onnx"
+
+
+def prepared(bundle: Path) -> Path:
+    """Return what was worked out of the model in a bundle's folder."""
+    return bundle / "prepared.json"
 
 
 def read(home: Path) -> Serving | None:

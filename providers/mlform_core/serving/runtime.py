@@ -1,0 +1,90 @@
+"""What predicts in a worker: the model itself, or its ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mlform_core.models import Model
+
+    Floats = npt.NDArray[np.float64]
+
+Columns: TypeAlias = Mapping[str, Sequence[Any]]
+"""Values by feature, ``None`` where one is missing."""
+
+_MISSING_TEXT: Final = "nan"
+"""What skl2onnx makes of the category of missing texts."""
+
+
+class Predictor(Protocol):
+    """Predicts as ``Model.predict`` does."""
+
+    def predict(self, columns: Columns) -> Floats:
+        """Return a prediction of each row. Raises ``ValueError`` if the rows are at fault."""
+
+
+class Native:
+    """The model by its own library."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def predict(self, columns: Columns) -> Floats:
+        """Predict by the library."""
+        import pandas as pd
+
+        return self._model.predict(pd.DataFrame(columns))
+
+
+class Onnx:
+    """The graph that was made of a model."""
+
+    def __init__(
+        self, graph: bytes | Path, features: Sequence[Mapping[str, str]], task: str
+    ) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # One worker is one core: throughput is scaled by workers.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        source = graph if isinstance(graph, bytes) else str(graph)
+        self._session = onnxruntime.InferenceSession(
+            source, options, providers=["CPUExecutionProvider"]
+        )
+        self._features, self._binary = features, task == "binary"
+        self._inputs = [i.name for i in self._session.get_inputs()]
+        self._wanted = [self._session.get_outputs()[-1].name]
+        self._flat = task == "regression"
+
+    def predict(self, columns: Columns) -> Floats:
+        """Run the graph."""
+        import numpy as np
+
+        given = [_column(columns[f["name"]], f["type"]) for f in self._features]
+        if len(self._inputs) == len(given):
+            feed = dict(zip(self._inputs, given, strict=True))
+        else:
+            feed = {self._inputs[0]: np.hstack(given)}
+        found = self._session.run(self._wanted, feed)[0]
+        if self._binary:
+            found = found[:, 1]
+        elif self._flat:
+            found = found.reshape(-1)
+        predicted: Floats = found.astype(np.float64)
+        return predicted
+
+
+def _column(values: Sequence[Any], kind: str) -> Any:
+    import numpy as np
+
+    if kind != "string":
+        return np.array(values, dtype=np.float32).reshape(-1, 1)
+    # A text that is written like the category of missing ones is another, unknown one.
+    texts = [_MISSING_TEXT if v is None else v if v != _MISSING_TEXT else "\0nan" for v in values]
+    return np.array(texts, dtype=object).reshape(-1, 1)

@@ -1,0 +1,93 @@
+"""A process that predicts: ``python -m mlform_core.serving.worker FOLDER FD [pickle]``.
+
+It answers frames on a socket: four bytes of length, then the content. First it says whether it
+is ready, as JSON. A request is the columns of some rows as JSON; an answer begins with a byte:
+
+- ``PREDICTED``: four bytes of width (1 where a prediction is one number), float64 numbers;
+- ``REFUSED``: why the rows are at fault;
+- ``FAILED``: why the model is.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import struct
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from mlform.sdk import ResourceError
+from mlform_core.serving import prepared
+from mlform_core.serving.runtime import Predictor
+
+LENGTH: Final = struct.Struct("<I")
+PREDICTED, REFUSED, FAILED = b"p", b"r", b"f"
+
+
+def main() -> None:
+    """Load, say so, and predict until the server is no more."""
+    folder, descriptor, pickled = Path(sys.argv[1]), int(sys.argv[2]), len(sys.argv) > 3
+    # Ctrl-C in a terminal reaches the whole group; the server tells its workers when to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=descriptor) as server:
+        try:
+            predictor = prepared.opened(folder, allow_pickle=pickled)
+        except ResourceError as error:
+            said = {"summary": error.summary, "detail": error.detail, "argument": error.argument}
+            _send(server, orjson.dumps(said))
+            sys.exit(str(error))
+        gc.collect()
+        gc.freeze()  # the model stays: collections need not look at it again
+        _send(server, b"{}")
+        while (frame := _received(server)) is not None:
+            _send(server, _answer(predictor, orjson.loads(frame)))
+
+
+def _answer(predictor: Predictor, columns: dict[str, list[Any]]) -> bytes:
+    import numpy as np
+
+    try:
+        found = predictor.predict(columns)
+    except ValueError as error:
+        return REFUSED + str(error).encode()
+    except Exception as error:  # noqa: BLE001 - a model is foreign code: it may raise anything
+        traceback.print_exception(error, file=sys.stderr)
+        return FAILED + f"{type(error).__name__}: {error}".encode()
+    if not np.isfinite(found).all():
+        return FAILED + b"a prediction is no finite number"
+    width = found.shape[1] if found.ndim == 2 else 1
+    return PREDICTED + LENGTH.pack(width) + np.ascontiguousarray(found, dtype="<f8").tobytes()
+
+
+def _send(server: socket.socket, data: bytes) -> None:
+    server.sendall(LENGTH.pack(len(data)) + data)
+
+
+def _received(server: socket.socket) -> bytes | None:
+    head = _exactly(server, LENGTH.size)
+    return None if head is None else _exactly(server, LENGTH.unpack(head)[0])
+
+
+def _exactly(server: socket.socket, size: int) -> bytes | None:
+    parts, left = [], size
+    while left:
+        try:
+            part = server.recv(min(left, 1 << 20))
+        except ConnectionResetError:
+            return None
+        if not part:
+            return None
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    main()
