@@ -27,6 +27,7 @@ from mlform_core.expect import Expectations
 from mlform_core.partitions import Partition, together
 from mlform_core.sources import Format
 from mlform_core.splits import HashSplit, TimeSplit
+from mlform_core.windows import Window, cut, span
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,6 +56,7 @@ class DatasetArguments(Arguments):
     key: list[str] = Field(default_factory=list)
     columns: list[str] | None = None
     time: str | None = None
+    window: Window | None = None
     split: Annotated[HashSplit | TimeSplit, Field(discriminator="by")] | None = None
     schema_: dict[str, str] = Field(default_factory=dict, alias="schema")
     expect: Decision[Expectations] = Expectations()
@@ -122,9 +124,13 @@ def assembled(
     for done, (name, source) in enumerate(sources):
         ctx.progress(done, total, name)
         kept[name] = source.artifact
-        partition = _partition(ctx, new, name, source)
-        partitions[name] = partition.table
-        facts[name] = partition.facts
+        whole = _partition(ctx, new, name, source)
+        partition = whole if new.window is None else _within(ctx, new, whole)
+        if partition is not None:
+            partitions[name] = partition.table
+            facts[name] = partition.facts
+    if not partitions and kept:
+        raise _outside(new)
     splits = () if new.split is None else new.split.parts
     found = together(ctx, facts, splits, new.time, new.key)
     expecting.judge(new.expect, found["profile"])
@@ -153,6 +159,36 @@ def _partition(ctx: Context, new: DatasetArguments, name: str, source: Source) -
         "constants": dict(source.constants),
     }
     return Partition(ctx, what, lambda: _table(new, name, source))
+
+
+def _within(ctx: Context, new: DatasetArguments, whole: Partition) -> Partition | None:
+    """Return what of a partition is in the window: all of it as it is, part of it, nothing."""
+    assert new.window is not None
+    column, (first, end) = _time_of(new), new.window.bounds
+    there = span(ctx, whole.table, column)
+    if there is None or there[1] < first or there[0] >= end:
+        return None
+    facts = whole.facts["statistics"]["columns"][column]
+    if first <= there[0] and there[1] < end and not facts["nulls"]:
+        return whole
+    what = {**whole.what, "window": [column, first.isoformat(), end.isoformat()]}
+    return Partition(ctx, what, lambda: cut(whole.read(), column, (first, end)))
+
+
+def _time_of(new: DatasetArguments) -> str:
+    assert new.window is not None
+    column = new.window.column or new.time
+    if column is None:
+        detail = "Say which column has the times: window = { column = … }, or time = …."
+        raise ResourceError("No time column", detail, argument="window")
+    return column
+
+
+def _outside(new: DatasetArguments) -> ResourceError:
+    assert new.window is not None
+    first, end = new.window.bounds
+    detail = f"No row has a {_time_of(new)} from {first} until {end}."
+    return ResourceError("Window is empty", detail, argument="window")
 
 
 def _table(new: DatasetArguments, name: str, source: Source) -> pa.Table:

@@ -41,10 +41,11 @@ class Partition:
     def facts(self) -> Any:
         """Types, rows by part, statistics and digests of the columns, of the very table."""
         what = {"facts": self.table.digest, "version": _VERSION}
-        made = self.ctx.memo(what, lambda: _encode(facts_of(self._stored())))
+        made = self.ctx.memo(what, lambda: _encode(facts_of(self.read())))
         return json.loads(self.ctx.artifacts.read(made.digest))
 
-    def _stored(self) -> pa.Table:
+    def read(self) -> pa.Table:
+        """Return the table."""
         if self._made is not None:
             return self._made
         import pyarrow.parquet as pq

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlform.address import Address
-from mlform.reconcile import Moved, Pull, pull
+from mlform.reconcile import Known, Moved, Past, Pull
+from mlform.reconcile import pull as decide
 from mlform.refresh import Observation
 from mlform.render.loop import moved, moved_data, pull_data, pulls
 from mlform.render.style import paint
@@ -33,14 +34,28 @@ def snapshot(rows: int | None = 10) -> Snapshot:
     return Snapshot("lineage", 3, {LOANS: record})
 
 
+def pull(
+    triggers: dict[Address, dict[str, Any]],
+    alarms: list[AlarmEvent],
+    seen: dict[Address, Observation],
+    state: Snapshot,
+    past: list[Past] | None = None,
+    now: datetime = AT,
+) -> list[Pull]:
+    return decide(triggers, alarms, Known(seen, state, {RETRAIN: past or []}, now))
+
+
 def one(
     alarms: list[AlarmEvent],
     seen: Observation | None,
     state: Snapshot | None = None,
+    past: list[Past] | None = None,
+    now: datetime = AT,
     **arguments: Any,
 ) -> Pull:
     observations = {} if seen is None else {LOANS: seen}
-    [found] = pull({RETRAIN: trigger(**arguments)}, alarms, observations, state or snapshot())
+    given = {RETRAIN: trigger(**arguments)}
+    [found] = pull(given, alarms, observations, state or snapshot(), past, now)
     return found
 
 
@@ -122,6 +137,76 @@ def test_each_trigger_answers_for_itself_in_name_order() -> None:
     assert [p.trigger for p in pull(both, [alarm("e2")], seen, snapshot())] == [OTHER, RETRAIN]
 
 
+def test_fewer_alarms_than_are_needed_wait() -> None:
+    seen = Observation(parts=NEW, rows=12)
+    found = one([alarm("e1")], seen, need={"alarms": 2})
+    assert (found.moves, found.consume) == (False, False)
+    assert found.why == "1 of 2 alarms that are needed wait"
+    assert one([alarm("e1"), alarm("e2")], seen, need={"alarms": 2}).moves
+
+
+def test_a_trigger_rests_after_it_moved_something() -> None:
+    seen, past = Observation(parts=NEW, rows=12), [Past(AT, moved=True)]
+    early, late = AT + timedelta(hours=5, minutes=59), AT + timedelta(hours=6)
+    found = one([alarm("e1")], seen, past=past, now=early, cooldown="6h")
+    assert not found.consume
+    assert found.why == "rests until 2030-01-02T06:00:00Z (cooldown 6h)"
+    assert one([alarm("e1")], seen, past=past, now=late, cooldown="6h").moves
+
+
+def test_a_budget_limits_how_often_it_moves_in_a_while() -> None:
+    seen, budget = Observation(parts=NEW, rows=12), {"runs": 2, "per": "1d", "time": None}
+    past = [Past(AT - timedelta(hours=h), moved=True) for h in (30, 20, 3)]
+    past.append(Past(AT - timedelta(hours=1), moved=False))
+    found = one([alarm("e1")], seen, past=past, budget=budget)
+    assert not found.consume
+    assert found.why == "its budget of 2 in 1d is used up until 2030-01-02T04:00:00Z"
+    later = AT + timedelta(hours=4, seconds=1)
+    assert one([alarm("e1")], seen, past=past, now=later, budget=budget).moves
+
+
+def ticking(as_of: str | None = "2030-01-01T03:00:00Z", **more: Any) -> Snapshot:
+    record = Record(RETRAIN, "", "k", None, "d", {}, {"as_of": as_of, **more})
+    return Snapshot("lineage", 3, {**snapshot().records, RETRAIN: record})
+
+
+def test_a_schedule_ticks_once_and_advances_what_is_new() -> None:
+    daily = {"schedule": "0 3 * * *", "on": []}
+    before, after = AT.replace(hour=2, minute=59), AT.replace(hour=3)
+    seen = {LOANS: Observation(parts=NEW, rows=12)}
+    assert pull({RETRAIN: trigger(**daily)}, [], seen, ticking(), now=before) == []
+    [found] = pull({RETRAIN: trigger(**daily)}, [], seen, ticking(), now=after)
+    assert found.tick == "2030-01-02T03:00:00Z"
+    assert found.why == "advances dataset.loans by +2 rows, as of 2030-01-02T03:00:00Z"
+    done = ticking("2030-01-02T03:00:00Z")
+    assert pull({RETRAIN: trigger(**daily)}, [], seen, done, now=after) == []
+    let_go = ticking(dismissed="2030-01-02T03:00:00Z")
+    assert pull({RETRAIN: trigger(**daily)}, [], seen, let_go, now=after) == []
+
+
+def test_a_tick_moves_the_date_alone_unless_rows_are_needed() -> None:
+    daily = {"schedule": "0 3 * * *", "on": []}
+    old = Observation(parts=OLD, rows=10)
+    now = AT.replace(hour=4)
+    found = one([], old, ticking(), now=now, **daily)
+    assert (found.moves, found.advances) == (True, ())
+    waits = one([], old, ticking(), now=now, **daily, need={"new_rows": 1})
+    assert (waits.moves, waits.tick) == (False, "2030-01-02T03:00:00Z")
+    assert waits.why.startswith("no new information")
+
+
+def test_ticks_that_were_missed_are_made_up_for_by_one() -> None:
+    found = one([], None, ticking("2029-11-01T03:00:00Z"), schedule="0 3 * * *", on=[], advance=[])
+    assert found.tick == "2030-01-01T03:00:00Z"
+
+
+def test_an_incident_stops_a_tick_too() -> None:
+    bad = alarm("e2", incident=True, summary="no values")
+    seen = Observation(parts=NEW, rows=99)
+    found = one([bad], seen, ticking(), now=AT.replace(hour=4), schedule="0 3 * * *")
+    assert (found.consume, found.moves) == (True, False)
+
+
 def test_pulls_are_told_to_people_and_machines() -> None:
     found = one([alarm("e1")], Observation(parts=NEW, rows=12))
     assert paint(pulls([found]), colour=False) == (
@@ -132,6 +217,7 @@ def test_pulls_are_told_to_people_and_machines() -> None:
         "address": "trigger.retrain",
         "alarms": ["e1"],
         "advances": ["dataset.loans"],
+        "tick": None,
         "why": "advances dataset.loans by +2 rows",
         "consumed": True,
     }

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from mlform.address import Address
 from mlform.apply.events import Begun, Failed, Held, Interrupted, Reporter, Skipped
 from mlform.apply.imports import adopt
+from mlform.apply.pulling import pulled
 from mlform.apply.purging import Purged, sweep
 from mlform.apply.room import room
 from mlform.apply.settle import Settler
@@ -130,7 +131,7 @@ def apply(
     began = time.monotonic()
     if plan.changes:
         report(_begun(plan, world, parallelism))
-    recorded = _moved(plan, snapshot, world)
+    recorded = pulled(plan, _moved(plan, snapshot, world), world)
     world = replace(world, pins=read_pins(world.looker.root))
     run = _Run(plan, recorded, world, report, stop or Flag())
     nodes = {(s.address, s.deposed): s for s in plan.steps}

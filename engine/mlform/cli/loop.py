@@ -6,35 +6,118 @@ import difflib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mlform.cli import options as opt
 from mlform.cli.parsing import Argument, Exit, Option
 from mlform.cli.terminal import explained, reporter, say, say_json
+
+if TYPE_CHECKING:
+    from mlform.commands.reapplying import Reapplied
+    from mlform.commands.session import Session
 
 
 def reapply(
     directory: opt.Directory = opt.HERE,
     json: opt.Json = False,
     parallelism: opt.Parallelism = 2,
+    out: Annotated[
+        Path | None,
+        Option("--out", metavar="FOLDER", help="Where to write what is only proposed."),
+    ] = None,
+    dismiss: Annotated[
+        list[str] | None,
+        Option("--dismiss", metavar="TRIGGER", help="Let what waits for this trigger go."),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        Option("--as-of", metavar="TIME", help="Act as if it were then, as 2026-01-31T06:00:00Z."),
+    ] = None,
+    detailed_exitcode: Annotated[
+        bool,
+        Option("--detailed-exitcode", help="Exit with 2 if anything was done, 6 if proposed."),
+    ] = False,
     values: opt.Values = None,
     lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
-    """Let triggers act on alarms, then plan and apply what follows. For cron and CI."""
+    """Let triggers act on alarms and ticks, then plan and apply what follows. For cron and CI."""
     from mlform.cli.app import finish
-    from mlform.commands.reapplying import reapply as run
-    from mlform.render.loop import pull_data, pulls
+    from mlform.commands.looping import reapply as run
+    from mlform.commands.reapplying import dismiss as let_go
 
     session = opt.open_session(directory, values, lock_timeout)
     with explained(session, as_json=json, lines=True):
+        if dismiss:
+            for name in dismiss:
+                say(f"{name}: {let_go(session, name)} let go.\n")
+            return
         with reporter(json=json) as report:
-            done = run(session, report, parallelism=parallelism)
+            done = run(session, report, parallelism=parallelism, out=out, as_of=as_of)
+        _told(done, json=json)
+    if done.applied.approved:
+        finish(done.applied, session, json=json)
+    if detailed_exitcode and done.proposals:
+        raise Exit(6)
+    if detailed_exitcode and done.applied.outcome and done.applied.outcome.done:
+        raise Exit(2)
+
+
+def _told(done: Reapplied, *, json: bool) -> None:
+    from mlform.render.loop import proposal_data, proposals, pull_data, pulls
+
+    if json:
+        for data in (*map(pull_data, done.pulls), *map(proposal_data, done.proposals)):
+            say_json(data, lines=True)
+    else:
+        say([*pulls(done.pulls), *proposals(done.proposals)])
+
+
+def watch(
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+    interval: Annotated[
+        float,
+        Option(
+            "--interval", metavar="60s", help="From one round to the next.", parser=opt.duration
+        ),
+    ] = 60.0,
+    listen: Annotated[
+        str | None,
+        Option("--listen", metavar="HOST:PORT", help="Where to answer for health and metrics."),
+    ] = None,
+    rounds: Annotated[
+        int | None, Option("--rounds", metavar="N", least=1, help="End after so many.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option("--out", metavar="FOLDER", help="Where to write what is only proposed."),
+    ] = None,
+    parallelism: opt.Parallelism = 2,
+    values: opt.Values = None,
+) -> None:
+    """Stay, and let monitors look and triggers act, round after round, until it is stopped."""
+    from mlform.commands.looping import Watch
+    from mlform.commands.looping import watch as stay
+    from mlform.render.loop import round_data, told_round
+
+    def tell(it: Any) -> None:
         if json:
-            for it in done.pulls:
-                say_json(pull_data(it), lines=True)
+            say_json(round_data(it), lines=True)
         else:
-            say(pulls(done.pulls))
-    finish(done.applied, session, json=json)
+            say(told_round(it))
+
+    def listening(place: str) -> None:
+        if json:
+            say_json({"type": "watch", "listening": place}, lines=True)
+        else:
+            say(f"listening at http://{place}: /healthz, /readyz, /metrics\n")
+
+    def begin() -> Session:
+        return opt.open_session(directory, values)
+
+    first = begin()
+    with explained(first, as_json=json, lines=True), reporter(json=json) as report:
+        stay(begin, Watch(interval, listen, rounds, out, parallelism), report, tell, listening)
 
 
 def update(
@@ -62,6 +145,7 @@ def monitor_run(
     lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Look at what was served since the last look; raise alarms."""
+    from mlform.commands.notifying import looked, notify
     from mlform.commands.reapplying import run_monitors
     from mlform.render.loop import watched, watched_data
 
@@ -69,6 +153,7 @@ def monitor_run(
     with explained(session, as_json=json):
         with reporter(json=json) as report:
             seen = run_monitors(session, monitor or (), report)
+        notify(session, list(looked(seen)))
         if json:
             say_json([watched_data(w) for w in seen])
         else:

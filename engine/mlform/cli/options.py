@@ -105,7 +105,7 @@ Parallelism = Annotated[
 AutoApprove = Annotated[bool, Option("--auto-approve", help="Do not ask.")]
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
     """Return how many seconds ``30s`` or ``5m`` is. Raises ``ValueError``."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text)
     if found is None:
@@ -118,7 +118,7 @@ LockTimeout = Annotated[
     Option(
         "--lock-timeout",
         metavar="30s",
-        parser=_duration,
+        parser=duration,
         help="How long to wait while another has the lock.",
     ),
 ]

@@ -40,6 +40,7 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
         {"new": "approving:keys_new", "show": "approving:keys_show"},
     ),
     "reapply": "loop:reapply",
+    "watch": "loop:watch",
     "update": "loop:update",
     "monitor": Group(
         "Let monitors look.", {"run": "loop:monitor_run", "alarms": "loop:monitor_alarms"}

@@ -54,18 +54,22 @@ def _between(session: Session, serial: int) -> str:
 
 def _moved(session: Session, plan: Plan, snapshot: Snapshot) -> list[str]:
     from mlform.apply.current import moved_since
+    from mlform.plan.pulled import after, pins_after
     from mlform.refresh.moves import moved_pins, relocated
     from mlform.refresh.pins import lock_digest, read_pins
     from mlform.refresh.recorded import Recorded
 
     moves = {Address.parse(a): Address.parse(b) for a, b in plan.moves.items()}
-    pins = moved_pins(read_pins(session.root), moves)
-    records = relocated(snapshot, moves).records
+    pins = pins_after(moved_pins(read_pins(session.root), moves), plan.pulls)
+    records = after(relocated(snapshot, moves), plan.pulls, session.registry).records
     offered = session.registry.find
     recorded = Recorded(
         {a: r for a, r in records.items() if offered(a.kind, r.type)}, session.registry
     )
-    found = moved_since(plan, recorded, session.registry, session.looker, pins)
+    # Where a pin is yet to be moved to is looked at: the source may have gone on since.
+    pulled = {a for it in plan.pulls for a in it.pins}
+    held = {a: pin for a, pin in pins.items() if a not in pulled}
+    found = moved_since(plan, recorded, session.registry, session.looker, held)
     lines = [_said(it) for it in found]
     if lock_digest(pins) != plan.lock and not any(it.what == "pin" for it in found):
         lines.append(f".mlform.lock.hcl: {short(plan.lock)} → {short(lock_digest(pins))}")

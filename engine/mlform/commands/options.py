@@ -12,6 +12,7 @@ from mlform.lazy import dataclass
 
 if TYPE_CHECKING:
     from mlform.config import Import
+    from mlform.plan.pulled import Pulled
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class PlanOptions:
     """What to import instead of what the spec's ``import`` blocks say."""
     purge: bool = False
     """Delete the data of what leaves, as far as nothing that serves was made from them."""
+    pulls: tuple[Pulled, ...] = ()
+    """What triggers move before anything else."""
     generate: Path | None = None
     """Where to write blocks for imports that have none."""
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlform.address import Address
 from mlform.commands.applying import Applied, apply
+from mlform.commands.options import PlanOptions
 from mlform.commands.provenance import new_run, provenance
 from mlform.commands.session import Session
 from mlform.commands.working import at_work
 from mlform.diagnostics import DiagnosedError, did_you_mean, stop
-from mlform.lazy import dataclass
+from mlform.lazy import dataclass, replace
 
 if TYPE_CHECKING:
     from mlform.apply import Reporter, World
     from mlform.apply.watch import Watched
+    from mlform.plan import Plan
+    from mlform.plan.proposal import Proposal
+    from mlform.plan.pulled import Pulled
     from mlform.reconcile import Moved, Pull
     from mlform.registry import Offer
     from mlform.state.model import Record, Snapshot
@@ -24,51 +30,129 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reapplied:
-    """What the triggers made of the alarms, and what was applied for it."""
+    """What the triggers made of the alarms, what was applied for it, and what is proposed."""
 
     pulls: Sequence[Pull]
     applied: Applied
+    proposals: Sequence[Proposal] = ()
 
 
-def reapply(session: Session, report: Reporter, *, parallelism: int = 2) -> Reapplied:
-    """Let every trigger act on its alarms, then plan and apply what follows, unasked."""
-    from mlform.reconcile import pull
+def reapply(
+    session: Session,
+    report: Reporter,
+    *,
+    parallelism: int = 2,
+    out: Path | None = None,
+    as_of: str | None = None,
+) -> Reapplied:
+    """Let every trigger act on its alarms and ticks, then plan and apply what follows, unasked.
+
+    What a trigger only proposes, or what would take longer than its budget allows, is written to
+    ``out`` (by default within the folder for local data) and not applied. ``as_of`` is taken for
+    now, by schedules and by what rests.
+    """
+    from mlform.commands.proposing import drop, propose
+
+    now = datetime.now(UTC)
+    if as_of is not None:
+        session.date(as_of)
+        now = datetime.fromisoformat(as_of)
+    with session.lock("reapply") as lease:
+        pulls = _pulls(session, now)
+        run = new_run()
+        for it in pulls:
+            for alarm in it.alarms if it.consume and not it.moves else ():
+                session.store.consume(lease, run, alarm.id, str(it.trigger), it.why)
+    moving = {it.trigger: _pulled(session, it) for it in pulls if it.moves}
+    later = [it for it in pulls if it.moves and it.propose]
+    unasked = [it for it in pulls if it.moves and not it.propose]
+    limit = min((it.limit for it in unasked if it.limit is not None), default=None)
+    chosen = PlanOptions(pulls=tuple(moving[it.trigger] for it in unasked))
+    does = partial(_within, limit=limit, parallelism=parallelism)
+    applied = apply(session, does, report, chosen, parallelism=parallelism, operation="reapply")
+    if not applied.approved:
+        later += unasked
+    done = applied.outcome is not None and applied.outcome.interrupted
+    proposals = [] if done else propose(session, [moving[it.trigger] for it in later], out)
+    drop(session, {it.trigger for it in later})
+    return Reapplied(pulls, applied, proposals)
+
+
+def dismiss(session: Session, name: str) -> int:
+    """Let go of what waits for a trigger: its alarms, and a tick. Returns how many those are.
+
+    Raises ``DiagnosedError`` where there is no such trigger.
+    """
+    from mlform.commands.proposing import drop
+
+    with session.lock("reapply") as lease:
+        pulls = {str(it.trigger): it for it in _pulls(session, datetime.now(UTC))}
+        records = {str(a): r for a, r in session.store.snapshot().records.items()}
+        known = [a for a in records if records[a].address.kind == "trigger"]
+        if name not in known:
+            detail = f"There is no {name} in the state.{did_you_mean(name, known)}"
+            raise stop("Unknown trigger", detail)
+        it = pulls.get(name)
+        if it is None:
+            return 0
+        run, by = new_run(), provenance(session.root)["by"]
+        for alarm in it.alarms:
+            session.store.consume(lease, run, alarm.id, name, f"let go by {by}")
+        if it.tick is not None:
+            record = records[name]
+            seen = replace(record, attributes={**record.attributes, "dismissed": it.tick})
+            session.store.put(lease, run, seen, {"action": "watch"})
+    drop(session, {records[a].address for a in known if a != name})
+    return len(it.alarms) + (it.tick is not None)
+
+
+def _within(plan: Plan, *, limit: float | None, parallelism: int) -> bool:
+    """Tell whether a plan is short enough to be carried out unasked."""
+    from mlform.plan.times import times
+
+    expected = None if limit is None else times(plan, parallelism)
+    if limit is None or expected is None:
+        return True
+    return not expected.unknown and expected.worst.clock <= limit
+
+
+def _pulls(session: Session, now: datetime) -> Sequence[Pull]:
+    from mlform.reconcile import Known, Past, pull
     from mlform.refresh import none
     from mlform.refresh.pins import read_pins
 
-    with session.lock("reapply") as lease:
-        snapshot = session.store.snapshot()
-        pins = read_pins(session.root)
-        seen = session.look(snapshot, pins, read=none)
-        pulls = pull(_triggers(snapshot), session.store.alarms(), seen, snapshot)
-        run = new_run()
-        _move_pins(session, pulls)
-        for it in pulls:
-            for alarm in it.alarms if it.consume else ():
-                session.store.consume(lease, run, alarm.id, str(it.trigger), it.why)
-    applied = apply(
-        session, lambda _plan: True, report, parallelism=parallelism, operation="reapply"
-    )
-    return Reapplied(pulls, applied)
-
-
-def _triggers(snapshot: Snapshot) -> dict[Address, Mapping[str, Any]]:
+    snapshot = session.store.snapshot()
     records = snapshot.records.items()
-    return {a: r.arguments for a, r in records if a.kind == "trigger"}
+    triggers = {a: r.arguments for a, r in records if a.kind == "trigger"}
+    past = {
+        a: [
+            Past(e.at, e.operation == "pull")
+            for e in session.store.journal(a)
+            if e.operation in {"pull", "consume"}
+        ]
+        for a in triggers
+    }
+    seen = session.look(snapshot, read_pins(session.root), read=none)
+    return pull(triggers, session.store.alarms(), Known(seen, snapshot, past, now))
 
 
-def _move_pins(session: Session, pulls: Sequence[Pull]) -> None:
-    from mlform.refresh.pins import Pin, read_pins, write_pins
+def _pulled(session: Session, it: Pull) -> Pulled:
+    """Return what a trigger moves as a plan has it."""
+    from mlform.plan.pulled import Pulled
+    from mlform.refresh.pins import Pin, read_pins
 
     pins = read_pins(session.root)
-    before = dict(pins)
-    for it in pulls:
-        for advance in it.advances:
-            if advance.pinned:
-                source = pins[advance.dataset].source
-                pins[advance.dataset] = Pin(source, advance.parts, advance.rows)
-    if pins != before:
-        write_pins(session.root, pins)
+    moved = {
+        a.dataset: Pin(pins[a.dataset].source, a.parts, a.rows) for a in it.advances if a.pinned
+    }
+    return Pulled(
+        it.trigger,
+        tuple(a.id for a in it.alarms),
+        it.why,
+        tuple(a.dataset for a in it.advances),
+        moved,
+        it.tick,
+    )
 
 
 def update(session: Session, wanted: Sequence[str]) -> list[Moved]:

@@ -22,7 +22,7 @@ from mlform.values import Value, is_sensitive
 
 if TYPE_CHECKING:
     from mlform.artifacts import LocalStore
-    from mlform.config.model import Approver
+    from mlform.config.model import Approver, Webhook
     from mlform.config.store import StoreSettings
     from mlform.graph import Graph
     from mlform.plan import Plan
@@ -103,8 +103,11 @@ class Session:
         self.diagnostics.stop_on_errors()
         return found
 
-    def _date(self, as_of: str | None, *, asks: bool = False) -> None:
-        """Say what time the plan is made as of: by default now, if anything asks for it at all."""
+    def date(self, as_of: str | None, *, asks: bool = False) -> None:
+        """Say what time the plan is made as of: by default now, if anything asks for it at all.
+
+        Raises ``DiagnosedError`` for what is no time.
+        """
         assert self.configured, "reading the spec reads the files of its modules"
         asks = asks or any("plantimestamp" in text for text in self.texts.values())
         if as_of is None and self.as_of is None and asks:
@@ -251,6 +254,11 @@ class Session:
         return self._settings.audit_window
 
     @property
+    def webhooks(self) -> Sequence[Webhook]:
+        """Who is told of what the loop does."""
+        return self._settings.webhooks
+
+    @property
     def shared_store(self) -> StoreSettings | None:
         """What the spec says of an artifact store that it shares with others."""
         return self._settings.store
@@ -282,12 +290,13 @@ class Session:
         from mlform.commands.importing import provisional
         from mlform.commands.outside import Ages, out_of_band, together
         from mlform.plan import Unplanned
+        from mlform.plan.pulled import after, pins_after
         from mlform.refresh.moves import moved_pins, moves, relocated
         from mlform.refresh.pins import lock_digest, read_pins
 
         options = options or PlanOptions()
         together(options)
-        self._date(options.as_of, asks=options.purge)
+        self.date(options.as_of, asks=options.purge)
         if options.generate is not None:
             from mlform.commands.writing import generate
 
@@ -296,8 +305,8 @@ class Session:
         project, _ = self.configured
         refuse_oversized(project, self.diagnostics)
         moved = moves(project, snapshot, self.diagnostics)
-        snapshot = relocated(snapshot, moved)
-        pins = moved_pins(read_pins(self.root), moved)
+        snapshot = after(relocated(snapshot, moved), options.pulls, self.registry)
+        pins = pins_after(moved_pins(read_pins(self.root), moved), options.pulls)
         imports = look_at_imports(self, snapshot, options)
         seen = provisional(self, snapshot, imports)
         looks = Ages.of(options.refresh, project.settings.max_age, self.looker.looks, imports)
@@ -323,6 +332,7 @@ class Session:
             revert=out.revert,
             retention=self._retention() if options.purge else None,
             approved=approved(self),
+            pulls=options.pulls,
         )
         plan, self.scope = planned(self, snapshot, seen, given, pins)
         self.diagnostics.stop_on_errors()

@@ -93,7 +93,12 @@ def interrupts(stopping: threading.Event, executor: Executor) -> Iterator[None]:
         yield
         return
 
-    def heard(_signal: int, _frame: FrameType | None) -> None:
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        earlier = before[signal.Signals(number)]
+        if callable(earlier) and earlier is not signal.default_int_handler:
+            earlier(number, frame)
         if stopping.is_set():
             executor.kill_all()
             return
@@ -101,7 +106,8 @@ def interrupts(stopping: threading.Event, executor: Executor) -> Iterator[None]:
         note = "Stopping: steps end at their next checkpoint. Once more ends their processes.\n"
         os.write(2, note.encode())  # a handler may interrupt a buffered write of the same stream
 
-    before = {s: signal.signal(s, heard) for s in (signal.SIGINT, signal.SIGTERM)}
+    for s in before:
+        signal.signal(s, heard)
     try:
         yield
     finally:

@@ -97,6 +97,18 @@ class Approver:
 
 
 @dataclass(frozen=True)
+class Webhook:
+    """Who is told of what the loop does. The address and the rest may be secret."""
+
+    name: str
+    url: str = field(repr=False)
+    events: tuple[str, ...]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret: str | None = field(default=None, repr=False)
+    """What the body is signed with."""
+
+
+@dataclass(frozen=True)
 class KeySource:
     """Where a key comes from: a passphrase, or a command that prints it."""
 
@@ -139,6 +151,7 @@ class Settings:
     executors: Mapping[str, Declared] = field(default_factory=dict)
     pools: Mapping[str, int] = field(default_factory=dict)
     """How many stages may hold each at once."""
+    webhooks: Sequence[Webhook] = ()
 
 
 @dataclass(frozen=True)

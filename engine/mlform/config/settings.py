@@ -15,6 +15,7 @@ from mlform.config.model import Encryption, Settings
 from mlform.config.quantities import seconds
 from mlform.config.retention import audit_window
 from mlform.config.store import StoreSettings, store_settings
+from mlform.config.webhooks import Webhooks
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import evaluate
 from mlform.lazy import replace
@@ -39,6 +40,7 @@ _ROOT_ONLY: Final = {
     "encryption": "Encryption is said in the root module: this block is not used.",
     "executor": "Executors are the root module's: its stages name those.",
     "pool": "Pools are the root module's: its stages name those.",
+    "webhook": "Webhooks are said in the root module: this one is not told.",
 }
 """What only the root module says, and what to tell a called one."""
 
@@ -61,6 +63,7 @@ class SettingsBlock:
         self.approvers = Approvers(diagnostics, self.settled)
         self.encryption: Encryption | None = None
         self.places = ExecutorBlocks(diagnostics, self.settled)
+        self.webhooks = Webhooks(diagnostics, self.settled)
 
     def read(self, block: Block, *, root: bool = True) -> None:
         """Take one ``mlform`` block; that of a called module only says what it requires."""
@@ -106,6 +109,8 @@ class SettingsBlock:
                 self.places.executor(block)
             case "pool":
                 self.places.pool(block)
+            case "webhook":
+                self.webhooks.read(block)
             case _:
                 self.store = store_settings(block, self.settled, self.diagnostics)
 
@@ -120,6 +125,7 @@ class SettingsBlock:
             encryption=self.encryption,
             executors=self.places.executors,
             pools=self.places.pools,
+            webhooks=tuple(self.webhooks.found.values()),
         )
         return found if self.backend is None else self._kept(self.backend, found)
 

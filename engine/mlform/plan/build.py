@@ -114,6 +114,7 @@ def walk(
         executors={n: e for n, e in places.executors.items() if _names(used, n)},
         pools={n: s for n, s in places.pools.items() if any(n in d.pools for d in used)},
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
+        pulls=given.pulls,
     )
     return plan, builder.scope, builder.reused
 

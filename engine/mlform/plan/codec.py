@@ -29,6 +29,7 @@ from mlform.plan.model import (
     Reason,
     Step,
 )
+from mlform.plan.pulled import read_pulled
 from mlform.plan.typed import Typed, read_type, write_type
 from mlform.refresh.model import ImportFact
 
@@ -72,6 +73,7 @@ def dump(plan: Plan) -> str:
         "drift": [dict(vars(d)) for d in plan.drift],
         "executors": {n: dict(vars(e)) for n, e in plan.executors.items()},
         "pools": dict(plan.pools),
+        "pulls": [it.as_data() for it in plan.pulls],
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
         "purging": None if plan.purging is None else dict(vars(plan.purging)),
     }
@@ -135,6 +137,7 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         drift=tuple(Drift(**d) for d in data["drift"]),
         executors={n: Declared(**e) for n, e in data.get("executors", {}).items()},
         pools=data.get("pools", {}),
+        pulls=tuple(map(read_pulled, data.get("pulls", ()))),
         notes=tuple(Note(n["what"], n["address"], n["text"]) for n in data["notes"]),
         purging=None if data["purging"] is None else Purging(**data["purging"]),
     )

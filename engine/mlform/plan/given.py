@@ -10,6 +10,7 @@ from mlform.lazy import dataclass, field
 from mlform.plan.approvals import Approved, nobody
 from mlform.plan.decide import Lookup
 from mlform.plan.estimate import Past, no_past
+from mlform.plan.pulled import Pulled
 from mlform.plan.purge import Retention
 from mlform.refresh import ImportFact, Observations
 from mlform.values import digest
@@ -43,6 +44,8 @@ class Unplanned:
     """What was adopted before is made anew as it is declared."""
     retention: Retention | None = None
     """How data are deleted with what leaves; ``None``: they are kept."""
+    pulls: tuple[Pulled, ...] = ()
+    """What triggers move first: the snapshot and the pins are those after it."""
 
 
 def spec_digest(project: Project) -> str:

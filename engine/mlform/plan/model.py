@@ -10,6 +10,7 @@ from mlform.address import Address
 from mlform.demand import Declared, Demand
 from mlform.lazy import dataclass, field
 from mlform.plan.lineage import Hold
+from mlform.plan.pulled import Pulled
 from mlform.refresh.model import ImportFact
 
 FORMAT: Final = 3
@@ -87,7 +88,7 @@ class Reason:
     ``what`` is one of ``new``, ``argument``, ``decision``, ``operational``, ``metadata``,
     ``identity``, ``code``, ``environment``, ``input``, ``upstream``, ``gone``, ``drift``,
     ``type``, ``removed``, ``held``, ``again``, ``trigger``, ``version``, ``imported``,
-    ``revert``, ``reproduced``, ``approved``. For ``again`` the subject says how it was
+    ``revert``, ``reproduced``, ``approved``, ``tick``. For ``again`` the subject says how it was
     asked for, and ``after`` by whom if not by who applies.
     """
 
@@ -329,6 +330,8 @@ class Plan:
     """Those that the spec declares and a step uses."""
     pools: Mapping[str, int] = field(default_factory=dict)
     """How many steps may hold each at once, of those that a step names."""
+    pulls: tuple[Pulled, ...] = ()
+    """What triggers move first: all else is planned as if it had moved."""
 
     @property
     def changes(self) -> tuple[Step, ...]:

@@ -1,13 +1,15 @@
-"""What each trigger makes of the alarms that wait for it. Pure."""
+"""What each trigger makes of the alarms that wait for it, and of its schedule. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from mlform.address import Address
 from mlform.lazy import dataclass
 from mlform.refresh import Observation, Observations
+from mlform.registry.trigger import last_tick, length, written
 from mlform.state.model import AlarmEvent, Record, Snapshot
 
 
@@ -34,6 +36,14 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Past:
+    """One time that a trigger acted: when, and whether it moved anything."""
+
+    at: datetime
+    moved: bool
+
+
+@dataclass(frozen=True)
 class Pull:
     """What came of one trigger: what moves, or why nothing does.
 
@@ -45,17 +55,35 @@ class Pull:
     advances: tuple[Advance, ...]
     why: str
     consume: bool
+    tick: str | None = None
+    """The ``as_of`` that its schedule has come to and that was not acted on yet."""
+    propose: bool = False
+    """Whether what follows is only proposed."""
+    limit: float | None = None
+    """So many seconds at most may what follows take for it to be done unasked."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether anything moves."""
+        return self.consume and (bool(self.advances) or self.tick is not None)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What triggers are judged by: what was seen, what is recorded, what they did before, now."""
+
+    observations: Observations
+    snapshot: Snapshot
+    past: Mapping[Address, Sequence[Past]]
+    now: datetime
 
 
 def pull(
-    triggers: Mapping[Address, Mapping[str, Any]],
-    alarms: Sequence[AlarmEvent],
-    observations: Observations,
-    snapshot: Snapshot,
+    triggers: Mapping[Address, Mapping[str, Any]], alarms: Sequence[AlarmEvent], known: Known
 ) -> list[Pull]:
-    """Return what every trigger does about the alarms it has not yet acted on.
+    """Return what every trigger does that has an alarm it has not acted on, or a tick.
 
-    ``triggers`` are their arguments: ``on`` and ``advance`` as written, ``need`` as data.
+    ``triggers`` are their arguments: ``on`` and ``advance`` as written, the others as data.
     """
     found = []
     for trigger, arguments in sorted(triggers.items()):
@@ -63,20 +91,31 @@ def pull(
         waiting = tuple(
             a for a in alarms if a.monitor in monitors and str(trigger) not in a.consumed_by
         )
-        if waiting:
-            datasets = [Address.leading(text) for text in arguments["advance"]]
-            need = int((arguments.get("need") or {}).get("new_rows", 0))
-            found.append(_pull(trigger, waiting, datasets, need, observations, snapshot))
+        tick = _tick(trigger, arguments, known)
+        if waiting or tick:
+            found.append(_pull(trigger, arguments, waiting, tick, known))
     return found
+
+
+def _tick(trigger: Address, arguments: Mapping[str, Any], known: Known) -> str | None:
+    """Return the last tick of a schedule, if it was not acted on yet."""
+    schedule = arguments.get("schedule")
+    if schedule is None:
+        return None
+    record = known.snapshot.records.get(trigger)
+    attributes = {} if record is None else record.attributes
+    # Written as they are, times sort as they follow each other.
+    before = max(attributes.get("as_of") or "", attributes.get("dismissed") or "")
+    tick = written(last_tick(schedule, known.now))
+    return tick if before < tick else None
 
 
 def _pull(
     trigger: Address,
+    arguments: Mapping[str, Any],
     waiting: tuple[AlarmEvent, ...],
-    datasets: Sequence[Address],
-    need: int,
-    observations: Observations,
-    snapshot: Snapshot,
+    tick: str | None,
+    known: Known,
 ) -> Pull:
     incidents = [a for a in waiting if a.payload.get("incident")]
     if incidents:
@@ -85,24 +124,65 @@ def _pull(
             "nothing retrains on broken data"
         )
         return Pull(trigger, waiting, (), why, consume=True)
-    moved = [
-        advance
-        for dataset in datasets
-        if (advance := _advance(dataset, observations.get(dataset), snapshot.records.get(dataset)))
-    ]
-    if not moved:
-        names = ", ".join(map(str, datasets))
-        why = f"no new information: nothing new at the source of {names} since it was last applied"
-        return Pull(trigger, waiting, (), why, consume=False)
-    new_rows = sum(a.new_rows or 0 for a in moved)
-    if new_rows < need:
-        why = f"no new information: {new_rows:,} new rows < {need:,} needed"
-        return Pull(trigger, waiting, (), why, consume=False)
-    parts = ", ".join(
+    need = arguments.get("need") or {}
+    if why := _rests(arguments, len(waiting), tick, known.past.get(trigger, ()), known.now):
+        return Pull(trigger, waiting, (), why, consume=False, tick=tick)
+    datasets = [Address.leading(text) for text in arguments["advance"]]
+    records, seen = known.snapshot.records, known.observations
+    moved = [a for d in datasets if (a := _advance(d, seen.get(d), records.get(d)))]
+    least, new_rows = int(need.get("new_rows", 0)), sum(a.new_rows or 0 for a in moved)
+    names = ", ".join(map(str, datasets))
+    why = ""
+    if not moved and (tick is None or least):
+        why = f"nothing new at the source of {names} since it was last applied"
+    elif new_rows < least:
+        why = f"{new_rows:,} new rows < {least:,} needed"
+    if why:
+        why = f"no new information: {why}"
+        return Pull(trigger, waiting, (), why, consume=False, tick=tick)
+    parts = [
         str(a.dataset) if a.new_rows is None else f"{a.dataset} by {a.new_rows:+,} rows"
         for a in moved
+    ]
+    said = [f"advances {', '.join(parts)}"] if parts else []
+    said += [f"as of {tick}"] if tick else []
+    budget = arguments.get("budget") or {}
+    limit = budget.get("time")
+    return Pull(
+        trigger,
+        waiting,
+        tuple(moved),
+        ", ".join(said),
+        consume=True,
+        tick=tick,
+        propose=arguments.get("mode") == "propose",
+        limit=None if limit is None else length(limit),
     )
-    return Pull(trigger, waiting, tuple(moved), f"advances {parts}", consume=True)
+
+
+def _rests(
+    arguments: Mapping[str, Any],
+    alarms: int,
+    tick: str | None,
+    past: Sequence[Past],
+    now: datetime,
+) -> str:
+    """Say why a trigger does not act yet, whatever is new; ``""`` if it may."""
+    least = int((arguments.get("need") or {}).get("alarms", 1))
+    if tick is None and alarms < least:
+        return f"{alarms} of {least} alarms that are needed wait"
+    rest = timedelta(seconds=length(arguments.get("cooldown") or "0s"))
+    last = max((it.at for it in past), default=None)
+    if last is not None and now < last + rest:
+        return f"rests until {written(last + rest)} (cooldown {arguments['cooldown']})"
+    budget = arguments.get("budget") or {}
+    if (runs := budget.get("runs")) is not None:
+        per = timedelta(seconds=length(budget["per"]))
+        within = sorted(it.at for it in past if it.moved and it.at > now - per)
+        if len(within) >= runs:
+            free = written(within[-runs] + per)
+            return f"its budget of {runs} in {budget['per']} is used up until {free}"
+    return ""
 
 
 def _advance(dataset: Address, seen: Observation | None, record: Record | None) -> Advance | None:

@@ -83,6 +83,11 @@ def _check(version: str, pin: Pin) -> None:
 
 def write_pins(root: Path, pins: Mapping[Address, Pin]) -> None:
     """Write the lock file, whole or not at all; it is on the disk when this returns."""
+    write_file(root / LOCK_FILE, pins_text(pins).encode())
+
+
+def pins_text(pins: Mapping[Address, Pin]) -> str:
+    """Return what the lock file says."""
     from mlform.syntax.write import write_blocks  # noqa: PLC0415 - loads the HCL library
 
     blocks = [
@@ -99,7 +104,7 @@ def write_pins(root: Path, pins: Mapping[Address, Pin]) -> None:
         )
         for address, pin in sorted(pins.items())
     ]
-    write_file(root / LOCK_FILE, (_HEADER + write_blocks(blocks)).encode())
+    return _HEADER + write_blocks(blocks)
 
 
 def lock_digest(pins: Mapping[Address, Pin]) -> str:

@@ -1,6 +1,7 @@
 """(kind, type) → implementation, when first asked. Importing a provider waits until then."""
 
-from mlform.registry.kinds import KINDS, SERVING, Trigger
+from mlform.registry.kinds import KINDS, SERVING
 from mlform.registry.registry import ENGINE, Offer, Registry
+from mlform.registry.trigger import Trigger
 
 __all__ = ["ENGINE", "KINDS", "SERVING", "Offer", "Registry", "Trigger"]

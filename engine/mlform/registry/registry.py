@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from mlform.diagnostics import did_you_mean, stop
 from mlform.lazy import dataclass, field
-from mlform.registry.kinds import Trigger
+from mlform.registry.trigger import Trigger
 from mlform.sdk import AnyResource, Provider
 from mlform.values import Value, is_known, plain, secrets_in
 

@@ -6,21 +6,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlform.apply.watch import Watched
+from mlform.plan.proposal import PLAN, REPORT, Proposal
 from mlform.reconcile import Moved, Pull
+from mlform.reconcile.rounds import Round
 from mlform.render.style import Styled
+from mlform.render.values import seconds
 from mlform.state.model import AlarmEvent
 from mlform.values import short
 
 
 def pulls(found: Sequence[Pull]) -> Styled:
-    """Say what each trigger made of its alarms."""
+    """Say what each trigger made of its alarms and its schedule."""
     if not found:
-        return [("", "No alarm waits for a trigger.\n")]
+        return [("", "No alarm waits for a trigger, and no schedule has come to a tick.\n")]
     said: Styled = []
     for it in found:
         names = ", ".join(a.id for a in it.alarms)
-        style: Any = "green" if it.advances else "yellow"
-        said += [("bold", f"{it.trigger}"), ("", f" on {names}: "), (style, f"{it.why}.\n")]
+        style: Any = "green" if it.moves else "yellow"
+        on = f" on {names}" if names else ""
+        said += [("bold", f"{it.trigger}"), ("", f"{on}: "), (style, f"{it.why}.\n")]
     return said
 
 
@@ -31,8 +35,75 @@ def pull_data(it: Pull) -> dict[str, Any]:
         "address": str(it.trigger),
         "alarms": [a.id for a in it.alarms],
         "advances": [str(a.dataset) for a in it.advances],
+        "tick": it.tick,
         "why": it.why,
         "consumed": it.consume,
+    }
+
+
+def proposals(found: Sequence[Proposal]) -> Styled:
+    """Say what is proposed, and how to have it done."""
+    said: Styled = []
+    for it in found:
+        steps = len(it.plan.changes)
+        count = f"{steps} step{'' if steps == 1 else 's'}"
+        again = "" if it.fresh else " (as before)"
+        said += [("bold", f"{it.trigger}"), ("", " proposes "), ("yellow", f"{count}{again}: ")]
+        said += [("", f"mlform apply {it.folder / PLAN}\n")]
+        said += [("dim", f"    for a pull request: {it.folder / REPORT}\n")]
+    return said
+
+
+def proposal_data(it: Proposal) -> dict[str, Any]:
+    """Return a proposal as plain data."""
+    return {
+        "type": "proposal",
+        "address": str(it.trigger),
+        "plan": str(it.folder / PLAN),
+        "report": str(it.folder / REPORT),
+        "steps": {str(s.address): s.action.value for s in it.plan.changes},
+        "fresh": it.fresh,
+    }
+
+
+def told_round(it: Round) -> Styled:
+    """Say what came of one round of ``watch``, in a line or a few."""
+    said: Styled = [("dim", f"round {it.number}, {seconds(it.seconds)}: ")]
+    if it.locked:
+        return [*said, ("yellow", "left to another, who has the lock.\n")]
+    if it.error:
+        return [*said, ("red", f"{it.error}\n"), ("dim", f"  again in {seconds(it.wait)}\n")]
+    said += [("red" if it.failed else "", f"{_in_short(it)}\n")]
+    seen = [w for w in it.seen if w.alarms or w.error]
+    said += watched(seen) if seen else []
+    if it.pulls:
+        said += [*pulls(it.pulls), *proposals(it.proposals)]
+    return said
+
+
+def _in_short(it: Round) -> str:
+    alarms = sum(len(w.alarms) for w in it.seen)
+    steps = 0 if it.outcome is None else len(it.outcome.done)
+    failed = 0 if it.outcome is None else len(it.outcome.failures)
+    found = [f"{len(it.seen)} monitor(s) looked, {alarms} alarm(s), {steps} step(s) applied"]
+    return ", ".join([*found, *([f"{failed} failed"] if failed else [])])
+
+
+def round_data(it: Round) -> dict[str, Any]:
+    """Return one round as plain data."""
+    done = {} if it.outcome is None else it.outcome.done
+    return {
+        "type": "round",
+        "number": it.number,
+        "seconds": round(it.seconds, 3),
+        "wait": it.wait,
+        "failed": it.failed,
+        "locked": it.locked,
+        "error": it.error,
+        "monitors": [watched_data(w) for w in it.seen],
+        "triggers": [pull_data(p) for p in it.pulls],
+        "proposals": [proposal_data(p) for p in it.proposals],
+        "steps": {str(a): action.value for a, action in done.items()},
     }
 
 

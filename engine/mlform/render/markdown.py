@@ -29,7 +29,7 @@ def plan(it: Plan, parallelism: int = 2) -> str:
     shown = [s for s in it.steps if s.action is not Action.NO_OP]
     before = {str(s.address): s.estimate for s in it.steps if s.estimate is not None}
     first = [_headline(it)]
-    first += ["<br>".join(map(_cell, totals(it, parallelism)))] if it.changes else []
+    first += ["<br>".join(map(cell, totals(it, parallelism)))] if it.changes else []
     last = [*_beside(it), f"<sub>{header(it)}</sub>"]
     room = LIMIT - sum(len(p) + 2 for p in [*first, *last])
     middle: list[str] = []
@@ -45,22 +45,20 @@ def _beside(it: Plan) -> list[str]:
     """Return what is told after the steps."""
     parts = []
     if it.deferred:
-        rows = (f"- {_code(a)} until {', '.join(w)} is applied" for a, w in it.deferred.items())
+        rows = (f"- {code(a)} until {', '.join(w)} is applied" for a, w in it.deferred.items())
         parts.append("**Deferred**\n\n" + "\n".join(rows))
     if it.imports:
-        rows = (
-            f"- {_code(s.address)} from {_code(s.imported.id)}" for s in it.imports if s.imported
-        )
+        rows = (f"- {code(s.address)} from {code(s.imported.id)}" for s in it.imports if s.imported)
         parts.append("**Imported**\n\n" + "\n".join(rows))
     if it.moves:
-        rows = (f"- {_code(before)} is {_code(after)} now" for before, after in it.moves.items())
+        rows = (f"- {code(before)} is {code(after)} now" for before, after in it.moves.items())
         parts.append("**Moved**\n\n" + "\n".join(rows))
     if it.adoptions:
         rows = (f"- `{s.address}`: {'; '.join(reasons(s.reasons))}" for s in it.adoptions)
         parts.append("**Adopted as found**\n\n" + "\n".join(rows))
     parts += [f"> {line}" for line in consequences(it)]
     if it.notes:
-        parts.append("\n".join(f"> {_code(n.address)}: {_cell(n.text)}" for n in it.notes))
+        parts.append("\n".join(f"> {code(n.address)}: {cell(n.text)}" for n in it.notes))
     return parts
 
 
@@ -96,8 +94,8 @@ def _tables(steps: Sequence[Step], before: Mapping[str, Estimate]) -> list[str]:
 def _table(steps: Iterable[Step], before: Mapping[str, Estimate]) -> str:
     rows = ["| resource | action | why | time |", "|---|---|---|---|"]
     for step in steps:
-        why = "<br>".join(_cell(line) for line in _why(step, before))
-        rows.append(f"| {_code(step.address)} | {step.action.value} | {why} | {lasting(step)} |")
+        why = "<br>".join(cell(line) for line in _why(step, before))
+        rows.append(f"| {code(step.address)} | {step.action.value} | {why} | {lasting(step)} |")
     return "\n".join(rows)
 
 
@@ -138,14 +136,14 @@ def _cut(part: str, room: int) -> str:
     return "\n".join(lines[:kept]) + end + said.format(len(lines) - kept)
 
 
-def _code(text: object) -> str:
+def code(text: object) -> str:
     """Return an address or the like as code, also within a table."""
     plain = str(text).replace("|", "\\|")
     fence = "`" * (_longest(plain) + 1)
     return f"{fence}{plain}{fence}" if "`" not in plain else f"{fence} {plain} {fence}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Return text that ends no cell, starts no markup and calls nobody."""
     plain = text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
     plain = plain.replace("&", "&amp;").replace("<", "&lt;")

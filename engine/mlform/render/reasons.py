@@ -66,6 +66,8 @@ def reason(it: Reason) -> str:
             return f"asked for with -replace: {again}"
         case "approved":
             return f"approved by {it.subject}"
+        case "tick":
+            return f"its schedule came to {it.after} (before: {it.before or 'none'})"
         case "reproduced":
             return "made again beside the one recorded, to be compared with it"
         case "imported":

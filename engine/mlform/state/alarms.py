@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -50,6 +50,15 @@ def consume(connection: Connection, run: str, event: str, trigger: str, outcome:
     add(connection, CONSUMED, {"alarm": event, "trigger": trigger, "outcome": outcome})
     detail = {"alarm": event, "outcome": outcome}
     journal.append(connection, 0, run, "consume", trigger, detail)
+
+
+def pulled(
+    connection: Connection, run: str, trigger: str, events: Sequence[str], detail: Mapping[str, Any]
+) -> None:
+    """Mark alarms as acted on, and journal what their trigger moved for them."""
+    for event in events:
+        consume(connection, run, event, trigger, str(detail["why"]))
+    journal.append(connection, 0, run, "pull", trigger, {"alarms": list(events), **detail})
 
 
 def _alarm(row: Any, consumed_by: Mapping[str, str]) -> AlarmEvent:

@@ -320,6 +320,19 @@ class Store(Protocol):
     def consume(self, lease: Lease, run: str, event: str, trigger: str, outcome: str) -> None:
         """Mark an alarm as acted on by a trigger; once is for ever."""
 
+    def pull(
+        self,
+        lease: Lease,
+        run: str,
+        trigger: Address,
+        events: Sequence[str],
+        detail: Mapping[str, Any],
+    ) -> None:
+        """Mark alarms as acted on, and journal what their trigger moved for them.
+
+        ``detail`` has ``why``, what is called ``moved``, and the ``tick`` if there was one.
+        """
+
 
 def damaged(detail: str) -> Exception:
     """Return the error for a state that cannot be believed."""

@@ -351,6 +351,20 @@ class SqlStore:
             alarms.consume(connection, run, event, trigger, outcome)
 
     @patient
+    def pull(
+        self,
+        lease: Lease,
+        run: str,
+        trigger: Address,
+        events: Sequence[str],
+        detail: Mapping[str, Any],
+    ) -> None:
+        """Mark alarms as acted on, and journal what their trigger moved for them."""
+        with self._database.writing() as connection:
+            _hold(connection, lease)
+            alarms.pulled(connection, run, str(trigger), events, detail)
+
+    @patient
     def _note(
         self, lease: Lease, run: str, operation: str, address: str | None, detail: Mapping[str, Any]
     ) -> None:

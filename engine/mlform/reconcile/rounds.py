@@ -1,0 +1,37 @@
+"""One round of the loop: what monitors saw, what triggers did, what came of it."""
+
+from __future__ import annotations
+
+from mlform.apply import Outcome
+from mlform.apply.watch import Watched
+from mlform.lazy import dataclass
+from mlform.plan.proposal import Proposal
+from mlform.reconcile.triggers import Pull
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round, or why it did not come off."""
+
+    number: int
+    seconds: float
+    seen: tuple[Watched, ...] = ()
+    pulls: tuple[Pull, ...] = ()
+    outcome: Outcome | None = None
+    proposals: tuple[Proposal, ...] = ()
+    error: str = ""
+    locked: bool = False
+    """Whether it was left to another that has the lock."""
+    wait: float = 0.0
+    """Seconds until the next."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything went wrong."""
+        broken = self.outcome is not None and bool(self.outcome.failures)
+        return bool(self.error) or broken or any(it.error for it in self.seen)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was told to stop while it carried something out."""
+        return self.outcome is not None and self.outcome.interrupted

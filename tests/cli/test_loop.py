@@ -1,0 +1,379 @@
+"""The loop as cron, CI and a long-running watcher run it: real commands, a provider with a bell."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import queue
+import signal
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.scenarios.command import Folder
+
+PROVIDER = """
+import json
+from mlform.sdk import Alarm, Arguments, Attributes, MonitorResource, Provider, Resource, Volatile
+
+
+class BellArguments(Arguments):
+    path: str
+
+
+class BellAttributes(Attributes):
+    heard: Volatile[int] = 0
+
+
+class Bell(MonitorResource[BellArguments, BellAttributes], kind="monitor", type="bell"):
+    def apply(self, ctx, new, old):
+        return BellAttributes()
+
+    def run(self, ctx, old):
+        lines = (ctx.root / old.arguments.path).read_text().splitlines()
+        heard = old.attributes.heard
+        alarms = [
+            Alarm(
+                name="rung", window={"line": n}, findings=[], summary=text.strip("!"),
+                incident=text.endswith("!"),
+            )
+            for n, text in enumerate(lines[heard:], heard)
+        ]
+        return old.attributes.model_copy(update={"heard": len(lines)}), alarms
+
+
+class CountArguments(Arguments):
+    of: int
+    until: str = ""
+
+
+class CountAttributes(Attributes):
+    said: str
+
+
+class Count(
+    Resource[CountArguments, CountAttributes],
+    kind="training_job", type="count", reusable=True,
+):
+    def apply(self, ctx, new, old):
+        return CountAttributes(said=f"{new.of} until {new.until}")
+
+
+class Bells(Provider):
+    def resources(self):
+        return [Bell(), Count()]
+"""
+SPEC = """
+dataset "file" "d" {
+  path    = "d.csv"
+  version = { mode = "pin" }
+}
+training_job "count" "c" {
+  of = dataset.d.rows
+}
+monitor "bell" "b" {
+  path = "bell.txt"
+}
+trigger "again" {
+  on      = [monitor.b.alarm]
+  advance = [dataset.d]
+  mode    = "MODE"
+  MORE
+}
+HOOK
+"""
+LOCK = ".mlform.lock.hcl"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A provider that is found as an installed one is."""
+    found = tmp_path / "site"
+    info = found / "bells-1.0.dist-info"
+    info.mkdir(parents=True)
+    (found / "bells.py").write_text(PROVIDER)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bells\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mlform.providers]\nbells = bells:Bells\n")
+    return found
+
+
+def made(site: Path, mode: str = "auto", more: str = "", hook: str = "", **env: str) -> Folder:
+    spec = site.parent / "spec"
+    spec.mkdir()
+    text = SPEC.replace("MODE", mode).replace("MORE", more).replace("HOOK", hook)
+    (spec / "main.mlf.hcl").write_text(text)
+    (spec / "d.csv").write_text("a,b\n1,x\n")
+    (spec / "bell.txt").write_text("")
+    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    folder = Folder(spec, {"PYTHONPATH": path, **env})
+    folder.apply()
+    return folder
+
+
+def ring(folder: Folder, text: str = "it drifts") -> None:
+    with (folder.path / "bell.txt").open("a") as file:
+        file.write(f"{text}\n")
+    folder.mlform("monitor", "run")
+
+
+def grow(folder: Folder) -> None:
+    with (folder.path / "d.csv").open("a") as file:
+        file.write("2,y\n3,z\n")
+
+
+def test_what_is_proposed_moves_nothing_until_it_is_applied(site: Path) -> None:
+    folder = made(site, "propose")
+    lock = (folder.path / LOCK).read_text()
+    grow(folder)
+    ring(folder)
+    said = folder.mlform("reapply", "-detailed-exitcode", expect=6).out
+    assert "trigger.again proposes 2 steps: mlform apply " in said
+    assert (folder.path / LOCK).read_text() == lock
+    assert folder.actions() == {}
+    [proposal] = (folder.path / ".mlform/proposals").iterdir()
+    report = (proposal / "report.md").read_text()
+    assert "proposes: advances dataset.d by +2 rows" in report
+    assert "it drifts" in report
+    assert "| `training_job.c` | run? |" in report
+
+    again = folder.mlform("reapply", "-json").lines
+    [repeated] = [line for line in again if line["type"] == "proposal"]
+    assert not repeated["fresh"]
+
+    moved = (proposal / LOCK).read_text()
+    done = folder.mlform("apply", "-json", str(proposal / "plan.mlfplan")).ran()
+    assert done == {"dataset.d": "run", "training_job.c": "run"}
+    assert (folder.path / LOCK).read_text() == moved != lock
+    assert "advances dataset.d by +2 rows" in folder.mlform("monitor", "alarms").out
+    assert "No alarm waits" in folder.mlform("reapply").out
+    assert not proposal.exists()
+    why = folder.mlform("why", "training_job.c").out
+    assert "acted on by trigger.again" in why
+
+
+def test_the_lock_file_of_a_proposal_does_the_same_by_a_pull_request(site: Path) -> None:
+    folder = made(site, "propose")
+    grow(folder)
+    ring(folder)
+    folder.mlform("reapply", "-out", "pr")
+    [proposal] = (folder.path / "pr").iterdir()
+    (folder.path / LOCK).write_text((proposal / LOCK).read_text())
+    assert folder.apply() == {"dataset.d": "run", "training_job.c": "run"}
+    quiet = folder.mlform("reapply", "-json").lines
+    assert [x["consumed"] for x in quiet if x["type"] == "trigger"] == [False]
+
+
+def test_a_proposal_is_refused_once_its_data_moved_and_let_go_of_at_will(site: Path) -> None:
+    folder = made(site, "propose")
+    lock = (folder.path / LOCK).read_text()
+    grow(folder)
+    ring(folder)
+    folder.mlform("reapply")
+    grow(folder)
+    plan = next((folder.path / ".mlform/proposals").glob("*/plan.mlfplan"))
+    refused = folder.mlform("apply", str(plan), expect=1)
+    assert "dataset.d: data d.csv" in refused.err
+    assert (folder.path / LOCK).read_text() == lock
+    assert "open: no trigger" in folder.mlform("monitor", "alarms").out
+    unknown = folder.mlform("reapply", "-dismiss", "trigger.agin", expect=1)
+    assert 'Did you mean "trigger.again"?' in unknown.err
+    assert "trigger.again: 1 let go" in folder.mlform("reapply", "-dismiss", "trigger.again").out
+    assert not list((folder.path / ".mlform/proposals").iterdir())
+    assert "No alarm waits" in folder.mlform("reapply").out
+    assert "let go by " in folder.mlform("monitor", "alarms").out
+
+
+def test_what_may_take_longer_than_its_budget_is_only_proposed(site: Path) -> None:
+    folder = made(site, more='budget = { time = "0s" }')
+    grow(folder)
+    ring(folder)
+    assert "proposes 2 steps" in folder.mlform("reapply", "-detailed-exitcode", expect=6).out
+    assert folder.actions() == {}
+    folder.edit("main.mlf.hcl", 'time = "0s"', 'time = "1h"')
+    folder.apply()
+    folder.mlform("reapply", "-detailed-exitcode", expect=2)
+    folder.mlform("reapply", "-detailed-exitcode")
+
+
+def test_it_rests_and_an_incident_moves_nothing(site: Path) -> None:
+    folder = made(site, more='cooldown = "1h"')
+    grow(folder)
+    ring(folder)
+    assert folder.mlform("reapply", "-json").ran().keys() >= {"dataset.d"}
+    grow(folder)
+    ring(folder, "again")
+    assert "rests until" in folder.mlform("reapply").out
+    later = folder.mlform("reapply", "-json", "-as-of", "2099-01-01T00:00:00Z")
+    assert later.ran().keys() >= {"dataset.d"}
+    ring(folder, "half of it is gone!")
+    grow(folder)
+    said = folder.mlform("reapply", "-as-of", "2099-06-01T00:00:00Z").out
+    assert "nothing retrains on broken data" in said
+    assert folder.actions() == {}
+
+
+def test_a_schedule_moves_the_date_that_others_take(site: Path) -> None:
+    folder = made(site, more='schedule = "0 3 4 * *"')
+    folder.edit("main.mlf.hcl", "of = dataset.d.rows", "of = 1\n  until = trigger.again.as_of")
+    assert folder.apply() == {"training_job.c": "run"}
+    assert folder.mlform("reapply", "-json").ran() == {}
+    moved = folder.mlform("reapply", "-json", "-as-of", "2099-02-10T12:00:00Z").ran()
+    assert moved == {"training_job.c": "run"}
+    assert folder.mlform("reapply", "-json", "-as-of", "2099-03-04T02:59:00Z").ran() == {}
+    assert folder.actions() == {}
+    why = folder.mlform("why", "training_job.c").out
+    assert "its schedule came to 2099-02-04T03:00:00Z" in why
+    wrong = folder.path / "main.mlf.hcl"
+    wrong.write_text(wrong.read_text().replace("0 3 4 * *", "0 3 4 *"))
+    assert "it has 4 fields" in folder.mlform("validate", expect=1).err
+
+
+class Hook:
+    """A server that takes what is posted."""
+
+    def __init__(self) -> None:
+        self.got: queue.SimpleQueue[tuple[dict[str, str], bytes]] = queue.SimpleQueue()
+        self.statuses: list[int] = []
+        got, statuses = self.got, self.statuses
+
+        class Takes(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status = statuses.pop(0) if statuses else 200
+                if status == 200:
+                    got.put((dict(self.headers.items()), body))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Takes)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/hush-7f3a"
+
+    def told(self) -> list[dict[str, Any]]:
+        found = []
+        while not self.got.empty():
+            found.append(json.loads(self.got.get()[1]))
+        return found
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    it = Hook()
+    yield it
+    it.server.shutdown()
+    it.thread.join()
+    it.server.server_close()
+
+
+TELLING = """
+variable "hook" {
+  type      = string
+  sensitive = true
+}
+mlform {
+  webhook "team" {
+    url    = var.hook
+    secret = "between us"
+  }
+  webhook "pager" {
+    url    = var.hook
+    events = ["incident"]
+  }
+}
+"""
+
+
+def test_webhooks_are_told_signed_and_tried_again(site: Path, hook: Hook) -> None:
+    folder = made(site, hook=TELLING, MLF_VAR_hook=hook.url)
+    grow(folder)
+    hook.statuses[:] = [503]
+    ring(folder)
+    headers, body = hook.got.get(timeout=10)
+    told = json.loads(body)
+    assert (told["event"], told["subject"]) == ("alarm", "monitor.b")
+    assert told["text"] == "monitor.b: it drifts"
+    signed = hmac.new(b"between us", body, hashlib.sha256).hexdigest()
+    assert headers["X-Mlform-Signature"] == f"sha256={signed}"
+    folder.mlform("reapply")
+    [applied] = hook.told()
+    assert applied["event"] == "applied"
+    assert applied["data"]["steps"] == {"dataset.d": "run", "training_job.c": "run"}
+    ring(folder, "gone!")
+    assert [t["event"] for t in hook.told()] == ["incident", "incident"]
+
+
+def test_a_webhook_that_fails_is_warned_of_without_its_address(site: Path, hook: Hook) -> None:
+    folder = made(site, hook=TELLING, MLF_VAR_hook=hook.url)
+    hook.statuses[:] = [404]
+    (folder.path / "bell.txt").write_text("it drifts\n")
+    said = folder.mlform("monitor", "run")
+    assert 'The webhook "team" was not told' in said.err
+    assert "status 404" in said.err
+    for path in (p for p in folder.path.rglob("*") if p.is_file()):
+        assert b"hush-7f3a" not in path.read_bytes(), path
+    assert "hush-7f3a" not in said.err + said.out
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_watching_goes_on_until_it_is_told_to_stop(site: Path) -> None:
+    folder = made(site)
+    grow(folder)
+    (folder.path / "bell.txt").write_text("it drifts\n")
+    process = folder.start("watch", "-json", "-interval", "3600s", "-listen", "127.0.0.1:0")
+    assert process.stdout is not None
+    lines = (json.loads(line) for line in process.stdout)
+    place = next(line["listening"] for line in lines if line.get("type") == "watch")
+    first = next(line for line in lines if line.get("type") == "round")
+    assert first["steps"] == {"dataset.d": "run", "training_job.c": "run"}
+    assert not first["failed"]
+    assert get(f"http://{place}/healthz") == (200, "alive\n")
+    assert get(f"http://{place}/readyz") == (200, "ready\n")
+    _, metrics = get(f"http://{place}/metrics")
+    assert 'mlform_watch_rounds_total{outcome="done"} 1.0' in metrics
+    assert 'mlform_watch_pulls_total{trigger="trigger.again"} 1.0' in metrics
+    assert get(f"http://{place}/other")[0] == 404
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+    process.stdout.close()
+    assert process.stderr is not None
+    process.stderr.close()
+
+
+def test_a_round_that_fails_is_said_and_the_next_waits_longer(site: Path) -> None:
+    folder = made(site)
+    (folder.path / "bell.txt").unlink()
+    found = folder.mlform("watch", "-json", "-interval", "1s", "-rounds", "2").lines
+    rounds = [line for line in found if line["type"] == "round"]
+    assert [r["failed"] for r in rounds] == [True, True]
+    assert rounds[0]["wait"] == 2.0
+    folder.path.joinpath("main.mlf.hcl").write_text("nonsense {")
+    broken = folder.mlform("watch", "-rounds", "1")
+    assert "round 1" in broken.out
+
+
+def test_a_place_that_is_none_is_refused(site: Path) -> None:
+    folder = made(site)
+    refused = folder.mlform("watch", "-listen", "everywhere", expect=1)
+    assert "-listen is HOST:PORT" in refused.err
