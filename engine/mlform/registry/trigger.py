@@ -6,8 +6,9 @@ import re
 from datetime import UTC, datetime
 from typing import Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from mlform.address import Address
 from mlform.sdk import (
     Arguments,
     Attributes,
@@ -29,7 +30,7 @@ def length(text: str) -> float:
     """Return the seconds of a length of time such as ``"90s"``, ``"6h"`` or ``"30d"``."""
     match = _LENGTH.fullmatch(text)
     if match is None:
-        raise ValueError(f'"{text}" is no length of time: write "90s", "30m", "6h" or "30d"')
+        raise ValueError('is no length of time: write "90s", "30m", "6h" or "30d"')
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -51,7 +52,7 @@ def last_tick(schedule: str, now: datetime) -> datetime:
     except StopIteration:
         why = "it never ticks"
     raise ValueError(
-        f'"{schedule}" is no schedule ({why}): write the five fields of cron, '
+        f"is no schedule, {why}: write the five fields of cron, "
         '"minute hour day month weekday", as in "0 3 4 * *"; times are UTC'
     )
 
@@ -106,6 +107,14 @@ class TriggerArguments(Arguments):
     mode: Operational[Literal["auto", "propose"]] = "auto"
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
+
+    @field_validator("on", "advance")
+    @classmethod
+    def _kinds(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        kind = "monitor" if info.field_name == "on" else "dataset"
+        if others := [text for text in value if Address.leading(text).kind != kind]:
+            raise ValueError(f"{', '.join(others)}: name each {kind}, as in {kind}.NAME")
+        return value
 
     @field_validator("schedule")
     @classmethod

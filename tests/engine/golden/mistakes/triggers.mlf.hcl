@@ -6,3 +6,15 @@ trigger "t" {
 trigger "u" {
   on      = "monitor.m"
 }
+trigger "v" {
+  schedule = "0 25 * * *"
+  cooldown = "a while"
+  budget   = { per = "30d" }
+  mode     = "ask"
+}
+trigger "w" {
+  advance = []
+}
+trigger "x" {
+  on = [trigger.w]
+}
