@@ -7,15 +7,19 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pandas as pd
 import pytest
 import s3fs
+from tests.providers.changing import DATASET, PINNED, Roomy
 from tests.scenarios.bucket import ENVIRONMENT, SECRET, Server, server
 from tests.scenarios.command import Folder
 
+from mlform.refresh.world import aliased_classes
 from mlform.sdk import ResourceError
 from mlform.sdk.testing import FakeContext, check_resource
+from mlform.testing.changes import check_changes
 from mlform_core.object import Object, ObjectArguments
 
 FRAME = pd.DataFrame({"id": range(40), "x": [n / 4 for n in range(40)]})
@@ -69,6 +73,33 @@ def test_it_keeps_the_promises_of_every_resource(tmp_path: Path, s3: Server, buc
         Object(), first, second, FakeContext(tmp_path), exists=lambda _: first.url
     )
     assert before.attributes.rows == 40 and list(after.attributes.columns) == ["id"]
+
+
+def test_a_change_is_planned_as_its_class_says_and_leaves_nothing_to_do(
+    tmp_path: Path, s3: Server, bucket: Any
+) -> None:
+    enabled = {"Status": "Enabled"}
+    bucket.call_s3("put_bucket_versioning", Bucket=bucket.name, VersioningConfiguration=enabled)
+    frame = FRAME.assign(g="a", t=pd.Timestamp("2024-01-02"), x=1, y=2.0)
+    for folder in ("d", "e", "in/k=1"):
+        put(bucket, f"{folder}/a.parquet", frame)
+        bucket.chmod(f"{bucket.name}/{folder}/a.parquet", "public-read")
+    given = {"url": f'"s3://{bucket.name}/d/*"', "endpoint_url": f'"{s3.url}"'}
+    changes = {
+        "url": f'"s3://{bucket.name}/e/*"',
+        "format": '"parquet"',
+        "endpoint_url": f'"http://localhost:{s3.port}"',
+        "anonymous": "true",
+        "hive": {"hive": "true", "url": f'"s3://{bucket.name}/in/*/*"'},
+        "versions": "true",
+        **PINNED,
+    }
+    # What all datasets have is tried in `test_changes.py`.
+    assert {*changes, *DATASET} == aliased_classes(Object()).keys()
+    spec = 'dataset "object" "it" {\nARGUMENTS\n}'
+    with mock.patch("mlform.execute.LocalExecutor", return_value=Roomy()):
+        planned = check_changes(tmp_path, spec, "dataset.it", given, changes)
+    assert planned.keys() == changes.keys()
 
 
 def test_prefixes_and_globs_are_partitions_and_rows_are_told_without_reading(
