@@ -6,139 +6,29 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlform.sdk import (
-    Arguments,
     Artifact,
-    Attributes,
     Context,
     Handle,
-    Identity,
     Imported,
     Looking,
-    Metadata,
-    Operational,
     Resource,
     ResourceError,
-    Secret,
     Stored,
-    Volatile,
 )
+from mlform_core.http_arguments import SHORTEST_TOKEN, HttpArguments, HttpAttributes
 
 if TYPE_CHECKING:
     from mlform_core.serving.settings import Serving
 
 _MEGABYTE = 1_000_000
 _PATIENCE = 10.0
-_SHORTEST_TOKEN: Final = 16
-
-
-class Log(BaseModel):
-    """What is kept of requests and answers, for the monitor."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    sample: float = Field(default=1.0, ge=0, le=1)
-    """The share of requests that is logged."""
-    keep_mb: float = Field(default=1024, ge=1)
-    """Beyond this the oldest entries go."""
-
-
-class Runtime(BaseModel):
-    """How a model runs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["auto", "native"] = "auto"
-    """"auto": as an ONNX graph where the model converts and answers are equal, else by its own
-    library; "native": by that."""
-    tolerance: float = Field(default=1e-4, gt=0)
-    """Answers are equal if |answer − model| ≤ tolerance × (1 + |model|)."""
-
-
-class Rollout(BaseModel):
-    """How a new revision takes over."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["all_at_once", "canary"] = "all_at_once"
-    steps: list[float] = Field(default_factory=list)
-    bake: str = ""
-    on_breach: str = ""
-
-    @field_validator("kind")
-    @classmethod
-    def _there(cls, value: str) -> str:
-        if value != "all_at_once":
-            raise ValueError(f'"{value}" is not available yet: use "all_at_once"')
-        return value
-
-
-class HttpArguments(Arguments):
-    """Which model, where."""
-
-    model: Handle
-    name: Identity[str | None] = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """The model's name in URLs; the resource's name unless it is given."""
-    host: Identity[str] = "127.0.0.1"
-    port: Operational[int] = Field(default=0, ge=0, le=65535)
-    """0: a free one, kept from then on."""
-    log: Operational[Log] = Log()
-    timeout_s: Operational[float] = Field(default=30.0, gt=0)
-    """A request that takes longer is answered with 504."""
-    max_body_mb: Operational[float] = Field(default=16.0, gt=0)
-    workers: Operational[int] = Field(default=1, ge=1, le=64)
-    """Processes that predict; the death of one fails no request."""
-    runtime: Operational[Runtime] = Runtime()
-    tokens: Secret[list[str] | None] = None
-    """Whoever sends one of these (``Authorization: Bearer TOKEN``) is let in. Not set: everyone."""
-    tokens_env: Operational[str | None] = None
-    """The environment variable that holds the tokens, with commas between them."""
-    rollout: Operational[Rollout] = Rollout()
-    allow_pickle: Operational[bool] = False
-    """Load a model that is a pickle, which runs code of its maker."""
-    owner: Metadata[str] = ""
-    description: Metadata[str] = ""
-
-    @field_validator("tokens")
-    @classmethod
-    def _long(cls, value: list[str] | None) -> list[str] | None:
-        if value is not None and (not value or min(map(len, value)) < _SHORTEST_TOKEN):
-            raise ValueError(f"give tokens of at least {_SHORTEST_TOKEN} characters each")
-        return value
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if self.tokens is not None and self.tokens_env is not None:
-            raise ValueError("write one of tokens and tokens_env")
-        return self
-
-
-class HttpAttributes(Attributes):
-    """Where it answers, and with what."""
-
-    url: str
-    """Of the model: ``POST url/infer`` predicts."""
-    answers: str
-    """The digest that answered when it was asked."""
-    name: str
-    port: int
-    log_dir: str
-    """The request log, relative to the folder of the spec."""
-    runtime: Volatile[str] = ""
-    """"onnx" or "native"."""
-    difference: Volatile[float] = 0.0
-    """How far answers were from those of the model itself, over the rows that were compared."""
-    pid: Volatile[int]
-    revision: Volatile[int]
-    """Counts the models that served here."""
-    started: Volatile[str] = ""
-    """When the process was ready."""
+_TICK = 0.2
 
 
 StoredHttp: TypeAlias = Stored[HttpArguments, HttpAttributes]
@@ -162,9 +52,10 @@ class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="htt
         kept = settings.read(ctx.home)
         serving = _serving(ctx, new, old, kept)
         ctx.progress(0, 2, "loading the model")
-        _copy(ctx, serving.digest)
-        _prepared(ctx, new, serving)
-        port = _rolled(ctx.home, serving, kept)
+        for digest in sorted(serving.digests):
+            _copy(ctx, digest)
+            _prepared(ctx, new, digest)
+        port = _rolled(ctx, serving, kept)
         if port is None:
             port = _restarted(ctx.home, serving, kept)
         ctx.progress(1, 2, "asking what answers")
@@ -243,6 +134,15 @@ def _serving(
         allow_pickle=new.allow_pickle,
         workers=new.workers,
         tokens=[hashlib.sha256(t.encode()).hexdigest() for t in _tokens(new)],
+        runtime=f"{new.runtime.kind} {new.runtime.tolerance}",
+        steps=new.rollout.shares,
+        bake=new.rollout.bake_seconds,
+        alpha=new.rollout.alpha,
+        slow=(new.rollout.slow_ms or 0.0) / 1000,
+        variants={
+            n: [_model(v.model).digest, v.share / 100] for n, v in sorted(new.variants.items())
+        },
+        shadow="" if new.shadow is None else _model(new.shadow).digest,
     )
 
 
@@ -250,10 +150,10 @@ def _tokens(new: HttpArguments) -> list[str]:
     if new.tokens_env is None:
         return new.tokens or []
     given = [t.strip() for t in os.environ.get(new.tokens_env, "").split(",")]
-    if min(map(len, given)) < _SHORTEST_TOKEN:
+    if min(map(len, given)) < SHORTEST_TOKEN:
         detail = (
             f"The environment variable {new.tokens_env} holds no tokens of at least "
-            f"{_SHORTEST_TOKEN} characters, with commas between them."
+            f"{SHORTEST_TOKEN} characters, with commas between them."
         )
         raise ResourceError("No tokens", detail, argument="tokens_env")
     return given
@@ -292,11 +192,11 @@ def _copy(ctx: Context, digest: str) -> None:
     fresh.replace(target)
 
 
-def _prepared(ctx: Context, new: HttpArguments, serving: Serving) -> None:
+def _prepared(ctx: Context, new: HttpArguments, digest: str) -> None:
     """Have the model answer as itself, in the way it is to be served."""
     from mlform_core.serving import prepared, settings
 
-    folder, wanted = settings.bundle(ctx.home, serving.digest), new.runtime
+    folder, wanted = settings.bundle(ctx.home, digest), new.runtime
     found = prepared.read(folder)
     if found is not None and found.tolerance == wanted.tolerance:
         forced = found.runtime == "native" and found.why == prepared.FORCED
@@ -305,7 +205,7 @@ def _prepared(ctx: Context, new: HttpArguments, serving: Serving) -> None:
     graph, pickled = wanted.kind == "auto", new.allow_pickle
     try:
         found = prepared.prepare(
-            folder, serving.digest, wanted.tolerance, graph=graph, allow_pickle=pickled
+            folder, digest, wanted.tolerance, graph=graph, allow_pickle=pickled
         )
     except ResourceError as error:
         if settings.holder(ctx.home) is None:
@@ -313,25 +213,56 @@ def _prepared(ctx: Context, new: HttpArguments, serving: Serving) -> None:
         detail = f"{error.detail} The server goes on as before."
         raise ResourceError(error.summary, detail, argument=error.argument) from error
     how = f"by its own library: {found.why}" if found.why else "as an ONNX graph"
-    ctx.log(f"the model runs {how}; answers are within {found.difference:.1g} of its own")
+    ctx.log(f"{digest[:19]} runs {how}; answers are within {found.difference:.1g} of its own")
 
 
-def _rolled(home: Path, serving: Serving, kept: Serving | None) -> int | None:
+def _rolled(ctx: Context, serving: Serving, kept: Serving | None) -> int | None:
     """Give a running server its new settings and model; ``None`` if it has to start (again)."""
     from mlform_core.serving import control, settings
 
     where = ("name", "host", "port")
     if kept is None or any(getattr(kept, f) != getattr(serving, f) for f in where):
         return None
-    if settings.holder(home) is None:
+    if settings.holder(ctx.home) is None:
         return None
     # Patient: a busy server is not a dead one, and a restart would fail requests.
-    answers = control.digest_at(kept, kept.port, timeout=_PATIENCE)
+    answers = control.answers(kept, kept.port, timeout=_PATIENCE)
     if answers is None:
         return None
-    if kept != serving or answers != serving.digest:
-        control.roll(serving, kept.port)
+    tried = (answers["trial"] or {}).get("digest")
+    if tried == serving.digest:  # begun by a run that is no more
+        _baked(ctx, serving, kept)
+    elif kept != serving or answers["digest"] != serving.digest:
+        if tried is not None:
+            control.abandon(kept, kept.port)
+        if not control.roll(serving, kept.port):
+            _baked(ctx, serving, kept)
     return kept.port
+
+
+def _baked(ctx: Context, serving: Serving, kept: Serving) -> None:
+    """Wait until a canary is over. Raises ``ResourceError`` if it was rolled back."""
+    from mlform_core.serving import control
+
+    try:
+        while (answers := control.answers(kept, kept.port, timeout=_PATIENCE)) is not None:
+            trial = answers["trial"]
+            if trial is None:
+                break
+            note = f"canary at {trial['share']:.0%}, {trial['requests'][1]:,} requests"
+            ctx.progress(1, 2, note)
+            time.sleep(_TICK)
+    except BaseException:
+        control.abandon(kept, kept.port)
+        raise
+    outcome = {} if answers is None else answers["outcome"]
+    if outcome.get("breach"):
+        assert answers is not None, "there was an outcome"
+        detail = (
+            f"{serving.digest} had {outcome['breach']}. {answers['digest']} answers all requests "
+            "again."
+        )
+        raise ResourceError("Canary rolled back", detail, argument="model")
 
 
 def _restarted(home: Path, serving: Serving, kept: Serving | None) -> int:
@@ -361,8 +292,9 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
         who = f"{answers} answers" if answers else "Nothing of ours answers"
         detail = f"{who} at {serving.reach}:{serving.port}; {serving.digest} should."
         raise ResourceError("Endpoint does not serve the model", detail)
+    used = {settings.bundle(ctx.home, digest) for digest in serving.digests}
     for path in (ctx.home / settings.BUNDLES).iterdir():
-        if path != settings.bundle(ctx.home, serving.digest):
+        if path not in used:
             shutil.rmtree(path, ignore_errors=True)
     there: dict[str, Any] = settings.started(ctx.home)
     said = prepared.read(settings.bundle(ctx.home, serving.digest))
@@ -375,6 +307,8 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
         log_dir=_relative(ctx.home / settings.LOG, ctx.root),
         pid=there["pid"],
         revision=serving.revision,
+        variants={name: digest for name, (digest, _) in serving.variants.items()},
+        shadow=serving.shadow,
         runtime=said.runtime,
         difference=said.difference,
         started=there["started"],

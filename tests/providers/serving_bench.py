@@ -29,7 +29,8 @@ from mlform.sdk import Artifact, Handle, Stored
 from mlform.sdk.testing import FakeContext
 from mlform_core import models
 from mlform_core.columns import conform
-from mlform_core.http import Http, HttpArguments
+from mlform_core.http import Http
+from mlform_core.http_arguments import HttpArguments
 from mlform_core.profiles import profile
 from mlform_core.serving import log
 
@@ -92,6 +93,15 @@ class Deadly(LogisticRegression):
     def predict_proba(self, X):  # noqa: N803 - as scikit-learn has it
         if (np.asarray(X)[:, -4] > DEADLY).any():
             os._exit(7)
+        return super().predict_proba(X)
+
+
+class Raising(LogisticRegression):
+    """Fails on a row of a certain kind."""
+
+    def predict_proba(self, X):  # noqa: N803 - as scikit-learn has it
+        if (np.asarray(X)[:, -4] > DEADLY).any():
+            raise RuntimeError("no such tumour")
         return super().predict_proba(X)
 
 
@@ -178,7 +188,8 @@ def until(done: Callable[[], bool]) -> None:
 class Load:
     """Clients that ask without pause: one connection each, kept or new for every request."""
 
-    def __init__(self, url: str, request: bytes, kept: int = 3, fresh: int = 3) -> None:
+    def __init__(self, url, request: bytes, kept: int = 3, fresh: int = 3, headers=None) -> None:
+        self.headers = headers or {}
         self.url, self.request = urllib.parse.urlsplit(url), request
         self.answers: list[list[str]] = []
         self.failures: list[str] = []
@@ -219,7 +230,7 @@ class Load:
                 if not keep:
                     connection.close()
                     connection = self._connect()
-                connection.request("POST", f"{self.url.path}/infer", self.request)
+                connection.request("POST", f"{self.url.path}/infer", self.request, self.headers)
                 response = connection.getresponse()
                 said = json.load(response)
                 assert response.status == 200, said

@@ -30,7 +30,8 @@ from tests.providers.serving_bench import (
 from mlform.sdk import Handle, ResourceError, Stored
 from mlform.sdk.testing import FakeContext, check_resource, lasting
 from mlform_core import models
-from mlform_core.http import Http, HttpArguments
+from mlform_core.http import Http
+from mlform_core.http_arguments import HttpArguments
 from mlform_core.serving import control, log, settings
 from mlform_core.serving.protocol import DATATYPES
 
@@ -380,8 +381,6 @@ def test_the_contract_of_every_resource(tmp_path):
 
 def test_arguments_are_checked():
     nothing = Handle(address="dataset.flights", digest="x")
-    with pytest.raises(ValidationError, match='"canary" is not available yet'):
-        HttpArguments(model=nothing, rollout={"kind": "canary", "steps": [0.1], "bake": "1h"})
     with pytest.raises(ValidationError, match="pattern"):
         HttpArguments(model=nothing, name="a/b")
 

@@ -17,7 +17,8 @@ from mlform.sdk import Handle, ResourceError, Stored
 from mlform.sdk.testing import FakeContext, lasting
 from mlform_core import models
 from mlform_core.columns import conform
-from mlform_core.http import Http, HttpArguments
+from mlform_core.http import Http
+from mlform_core.http_arguments import HttpArguments
 from mlform_core.monitor import Drift, DriftArguments, DriftAttributes
 from mlform_core.profiles import profile
 from mlform_core.serving.log import RequestLog

@@ -26,7 +26,7 @@ from tests.providers.serving_bench import (
 
 from mlform.sdk import ResourceError
 from mlform_core import models
-from mlform_core.http import HttpArguments
+from mlform_core.http_arguments import HttpArguments
 from mlform_core.serving import control, prepared, settings
 
 TOKEN = "a token that is long enough"

@@ -12,20 +12,20 @@ import time
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import orjson
 
 from mlform.sdk import ResourceError
-from mlform_core.serving import metrics, revision, settings
+from mlform_core.serving import metrics
 from mlform_core.serving.log import RequestLog
 from mlform_core.serving.openapi import description
 from mlform_core.serving.pool import OverloadedError, PredictionError
-from mlform_core.serving.protocol import RequestError, answer, metadata
+from mlform_core.serving.protocol import RequestError, alike, answer, metadata
 from mlform_core.serving.revision import Revision
 from mlform_core.serving.settings import Serving
+from mlform_core.serving.traffic import Traffic, fresh_key
 
 Scope: TypeAlias = Mapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -33,6 +33,8 @@ Send: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 _READ_SECONDS: Final = 30.0
 """How long a body may take to come in."""
+_KEY: Final = b"mlform-key"
+"""The header that says who asks: one key is answered by one model."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,25 @@ class App:
     A request is answered by the revision that was current when it had come in whole.
     """
 
-    def __init__(self, home: Path, serving: Serving, current: Revision, log: RequestLog) -> None:
-        self.home, self.serving, self.current, self.log = home, serving, current, log
-        self.metrics = metrics.Metrics(lambda: {"current": self.current}, log)
-        self._rolling = asyncio.Lock()
-        self._leaving: set[asyncio.Task[None]] = set()
+    def __init__(self, traffic: Traffic, log: RequestLog) -> None:
+        self.traffic, self.log = traffic, log
+        self.metrics = metrics.Metrics(traffic.revisions, log)
+        self._asides: set[asyncio.Task[None]] = set()
+
+    @property
+    def serving(self) -> Serving:
+        """What the server is to do, now."""
+        return self.traffic.serving
+
+    @property
+    def current(self) -> Revision:
+        """What serves, now."""
+        return self.traffic.current
 
     async def close(self) -> None:
         """Answer what waits, and end the workers."""
-        await asyncio.gather(self.current.pool.close(), *self._leaving)
+        await asyncio.gather(*self._asides)
+        await self.traffic.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -110,8 +122,10 @@ class App:
     async def _route(self, scope: Scope, receive: Receive) -> Reply:
         path, method = scope["path"].rstrip("/") or "/", scope["method"]
         model = f"/v2/models/{self.serving.name}"
-        if path == "/control/load":
-            return await self._load(scope, receive) if method == "POST" else _not("POST", path)
+        if path in {"/control/load", "/control/abandon"}:
+            if method != "POST":
+                return _not("POST", path)
+            return await (self._load if path == "/control/load" else self._abandon)(scope, receive)
         if path == "/control/answers":
             return Reply(200, self._answering())
         health = self._health(path, model)
@@ -137,7 +151,15 @@ class App:
         """Say what the engine asks of a server before it knows that it is ours."""
         serving = self.serving
         said = {"name": serving.name, "server": serving.identity}
-        return {**said, "digest": self.current.digest, "runtime": self.current.runtime}
+        trial = self.traffic.trial
+        return {
+            **said,
+            "digest": self.current.digest,
+            "variants": {r.label: r.digest for _, r in self.traffic.variants},
+            "shadow": self.traffic.shadow.digest if self.traffic.shadow else "",
+            "trial": None if trial is None else trial.told(),
+            "outcome": self.traffic.outcome,
+        }
 
     def _look(self, path: str, model: str) -> Reply | None:
         name, now = self.serving.name, self.current
@@ -165,19 +187,42 @@ class App:
         return hmac.compare_digest(given.encode(), f"Bearer {self.serving.token}".encode())
 
     async def _infer(self, scope: Scope, receive: Receive) -> Reply:
-        data = await _body(scope, receive, self.serving.max_body)
-        begun = time.perf_counter()
-        now, rows = self.current, 0
+        body = _parsed(await _body(scope, receive, self.serving.max_body))
+        if not self.traffic.split:
+            return (await self._by(self.current, body))[0]
+        key = _header(scope, _KEY)
+        choice = self.traffic.choose(key or fresh_key())
+        reply, taken = await self._by(choice.revision, body)
+        if choice.trial is None:
+            return reply
+        signal = self._signal(reply.status, taken)
+        choice.trial.see(choice, signal, key)
+        if choice.revision is choice.trial.revision and reply.status != 200:
+            # What a canary cannot do is no client's concern.
+            return (await self._by(self.current, body))[0]
+        return reply
+
+    async def _by(self, now: Revision, body: Any) -> tuple[Reply, float]:
+        """Answer by a revision; and the seconds that it took."""
+        begun, rows = time.perf_counter(), 0
         try:
-            body = _parsed(data)
             columns, rows = now.schema.columns(body)
             reply = await self._predicted(now, body, columns, rows)
         except RequestError as error:
             self._log_refusal(now, error)
             reply = _refusal(error)
-        done = rows if reply.status == 200 else 0
-        self.metrics.seen(now.number, reply.status, time.perf_counter() - begun, done)
-        return reply
+        taken = time.perf_counter() - begun
+        self.metrics.seen(now.label, reply.status, taken, rows if reply.status == 200 else 0)
+        return reply, taken
+
+    def _signal(self, status: int, taken: float) -> str | None:
+        """Say what speaks against a model in an answer, if anything."""
+        if status >= 500:
+            return "errors"
+        if status == 400:
+            return "refusals"
+        slow = self.serving.slow
+        return "slow" if slow and taken > slow else None
 
     async def _predicted(
         self, now: Revision, body: Mapping[str, Any], columns: dict[str, list[Any]], rows: int
@@ -194,10 +239,35 @@ class App:
         given = body.get("id")
         request = uuid.uuid4().hex if given is None else str(given)
         response, logged = answer(now, predicted, self.serving.name, request, body)
-        if self._sampled():
-            what = {"id": request, "d": now.digest, "i": columns, "p": logged}
-            self.log.put({"t": time.time(), **what})
+        what = {"t": time.time(), "id": request}
+        if sampled := self._sampled():
+            self.log.put({**what, "d": now.digest, "i": columns, "p": logged})
+        if (shadow := self.traffic.shadow) is not None:
+            said = self._beside(shadow, body, logged, what if sampled else None)
+            aside = asyncio.create_task(said)
+            self._asides.add(aside)
+            aside.add_done_callback(self._asides.discard)
         return Reply(200, response)
+
+    async def _beside(
+        self, shadow: Revision, body: Any, served: list[Any], what: Mapping[str, Any] | None
+    ) -> None:
+        """Ask the shadow the same, once there is an answer that did not wait for it."""
+        try:
+            columns, rows = shadow.schema.columns(body)
+            async with asyncio.timeout(self.serving.timeout):
+                predicted = await shadow.pool.predict(columns, rows)
+        except (RequestError, PredictionError, OverloadedError, TimeoutError) as error:
+            self.metrics.shadowed("failed")
+            if what is not None:
+                text = f"{type(error).__name__}: {error}"[:1000]
+                self.log.put({**what, "d": shadow.digest, "r": "shadow", "e": text, "n": 1})
+            return
+        _, logged = answer(shadow, predicted, self.serving.name, "", body)
+        self.metrics.shadowed("same" if alike(served, logged) else "other")
+        if what is not None:
+            entry = {"d": shadow.digest, "r": "shadow", "i": columns, "p": logged}
+            self.log.put({**what, **entry})
 
     def _sampled(self) -> bool:
         return random.random() < self.serving.sample  # noqa: S311 - sampling is no secret
@@ -208,32 +278,24 @@ class App:
             self.log.put({"t": time.time(), **what})
 
     async def _load(self, scope: Scope, receive: Receive) -> Reply:
-        """Take other settings, and the model they name, in place of what is current."""
+        """Take other settings, and the models they name, in place of what is there."""
         if not self._engines(scope) or not _local(scope):
             return Reply(403, {"error": "This is for the engine."})
         wanted = Serving(**_parsed(await _body(scope, receive, 1_000_000)))
-        async with self._rolling:
-            try:
-                await self._take(wanted)
-            except ResourceError as error:
-                said = {"summary": error.summary, "detail": error.detail}
-                return Reply(409, {"error": str(error), **said, "argument": error.argument})
-        return Reply(200, {"digest": self.current.digest})
+        try:
+            done = await self.traffic.take(wanted)
+        except ResourceError as error:
+            said = {"summary": error.summary, "detail": error.detail}
+            return Reply(409, {"error": str(error), **said, "argument": error.argument})
+        self.log.keep = wanted.log_bytes
+        return Reply(200 if done else 202, {"digest": self.current.digest})
 
-    async def _take(self, wanted: Serving) -> None:
-        old, was = self.current, self.serving
-        same = (was.digest, was.workers, was.timeout, was.allow_pickle)
-        if same == (wanted.digest, wanted.workers, wanted.timeout, wanted.allow_pickle):
-            fresh = replace(old, number=wanted.revision)
-        else:
-            fresh = await revision.opened(self.home, wanted)
-        # Written before the swap: what starts again after a crash serves what answered last.
-        settings.write(self.home, wanted)
-        self.current, self.serving = fresh, wanted
-        if fresh.pool is not old.pool:
-            leaving = asyncio.create_task(old.pool.close())
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+    async def _abandon(self, scope: Scope, receive: Receive) -> Reply:
+        """End a canary as if it had not been."""
+        if not self._engines(scope) or not _local(scope):
+            return Reply(403, {"error": "This is for the engine."})
+        await self.traffic.abandon()
+        return Reply(200, {"digest": self.current.digest})
 
 
 def _refusal(error: RequestError) -> Reply:

@@ -104,29 +104,39 @@ def digest_at(serving: Serving, port: int, timeout: float = 1.0) -> str | None:
     return None if said is None else str(said["digest"])
 
 
-def roll(serving: Serving, port: int) -> None:
-    """Have a running server take other settings, and their model, between two requests.
+def roll(serving: Serving, port: int) -> bool:
+    """Have a running server take other settings, and their models, between two requests.
 
-    Raises ``ResourceError`` if it does not; then it goes on as before.
+    False: a canary has begun. Raises ``ResourceError`` if it does not; then it goes on as before.
     """
+    status, said = _told(serving, port, "/control/load", json.dumps(asdict(serving)))
+    if status == 409:
+        refused = json.loads(said)
+        detail = f"{refused['detail']} The server goes on as before."
+        raise ResourceError(refused["summary"], detail, argument=refused["argument"])
+    if status not in {200, 202}:
+        detail = f"The server refused the model ({status}): {said}"
+        raise ResourceError("Roll failed", detail)
+    return status == 200
+
+
+def abandon(serving: Serving, port: int) -> None:
+    """Have a server end its canary; the model that served has all requests again."""
+    _told(serving, port, "/control/abandon", "{}")
+
+
+def _told(serving: Serving, port: int, path: str, body: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection(serving.reach, port, timeout=START_SECONDS)
     headers = {"Authorization": f"Bearer {serving.token}", "Content-Type": "application/json"}
     try:
-        connection.request("POST", "/control/load", json.dumps(asdict(serving)), headers)
+        connection.request("POST", path, body, headers)
         response = connection.getresponse()
-        said = response.read().decode(errors="replace")
+        return response.status, response.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
         detail = f"The server did not take the model: {error}."
         raise ResourceError("Roll failed", detail) from error
     finally:
         connection.close()
-    if response.status == 409:
-        refused = json.loads(said)
-        detail = f"{refused['detail']} The server goes on as before."
-        raise ResourceError(refused["summary"], detail, argument=refused["argument"])
-    if response.status != 200:
-        detail = f"The server refused the model ({response.status}): {said}"
-        raise ResourceError("Roll failed", detail)
 
 
 def stop(home: Path) -> None:

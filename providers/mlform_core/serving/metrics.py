@@ -41,25 +41,35 @@ class Metrics:
         self._rows = Counter(
             "mlform_rows", "Rows predicted for clients.", ("revision",), registry=self._registry
         )
+        self._shadowed = Counter(
+            "mlform_shadow_requests",
+            "Requests that the shadow was asked, by what it said beside the model that serves.",
+            ("said",),
+            registry=self._registry,
+        )
         self._registry.register(_Now(revisions, log))
         # A look-up by label costs more than the counting.
-        self._counted: dict[tuple[int, int], Counter] = {}
-        self._timed: dict[int, tuple[Histogram, Counter]] = {}
+        self._counted: dict[tuple[int, str], Counter] = {}
+        self._timed: dict[str, tuple[Histogram, Counter]] = {}
 
-    def seen(self, revision: int, status: int, seconds: float, rows: int) -> None:
+    def seen(self, revision: str, status: int, seconds: float, rows: int) -> None:
         """Count one request."""
         counter = self._counted.get((status, revision))
         if counter is None:
-            counter = self._requests.labels(str(status), str(revision))
+            counter = self._requests.labels(str(status), revision)
             self._counted[status, revision] = counter
         counter.inc()
         pair = self._timed.get(revision)
         if pair is None:
-            pair = self._seconds.labels(str(revision)), self._rows.labels(str(revision))
+            pair = self._seconds.labels(revision), self._rows.labels(revision)
             self._timed[revision] = pair
         pair[0].observe(seconds)
         if rows:
             pair[1].inc(rows)
+
+    def shadowed(self, said: str) -> None:
+        """Count one request of the shadow: the "same", something "other", or "failed"."""
+        self._shadowed.labels(said).inc()
 
     def text(self) -> bytes:
         """Return all of it as Prometheus reads it."""
@@ -96,7 +106,7 @@ class _Now(Collector):
             "mlform_batched_rows", "Rows in calls of the model.", labels=names
         )
         for role, revision in self._revisions().items():
-            number, pool = str(revision.number), revision.pool
+            number, pool = revision.label, revision.pool
             info.add_metric((number, role, revision.digest, revision.runtime), 1)
             workers.add_metric((number,), pool.alive)
             waiting.add_metric((number,), pool.waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import isclose
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -237,6 +238,14 @@ def answer(
         "outputs": [found[n] for n in wanted],
     }
     return response, logged
+
+
+def alike(one: Sequence[Any], two: Sequence[Any]) -> bool:
+    """Tell whether two models say the same: equal texts, numbers that agree to 1 %."""
+    if len(one) != len(two):
+        return False
+    pairs = zip(one, two, strict=True)
+    return all(a == b or (not isinstance(a, str) and isclose(a, b, rel_tol=0.01)) for a, b in pairs)
 
 
 def _tensors(

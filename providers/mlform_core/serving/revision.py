@@ -24,18 +24,20 @@ class Revision:
     meta: Mapping[str, Any]
     digest: str
     number: int
+    label: str
+    """What it is called in metrics: the number, the name of a variant, "shadow"."""
     runtime: str
     schema: Schema
     pool: Pool
 
 
-async def opened(home: Path, serving: Serving) -> Revision:
-    """Start workers with the model of ``serving``; they have answered as the model does.
+async def opened(home: Path, serving: Serving, digest: str, label: str = "") -> Revision:
+    """Start workers with a model; they have answered as the model does.
 
     Raises ``ResourceError``.
     """
-    folder = settings.bundle(home, serving.digest)
-    _verify(settings.model(folder), serving.digest)
+    folder = settings.bundle(home, digest)
+    _verify(settings.model(folder), digest)
     try:
         meta, _ = told(settings.model(folder))
     except (BundleError, KeyError, ValueError) as error:
@@ -52,7 +54,8 @@ async def opened(home: Path, serving: Serving) -> Revision:
         pickle=serving.allow_pickle,
     )
     await pool.start()
-    return Revision(meta, serving.digest, serving.revision, found.runtime, schema, pool)
+    number = serving.revision
+    return Revision(meta, digest, number, label or str(number), found.runtime, schema, pool)
 
 
 def _verify(path: Path, digest: str) -> None:

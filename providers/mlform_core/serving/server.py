@@ -19,8 +19,8 @@ from mlform.sdk import ResourceError
 from mlform_core.serving import settings
 from mlform_core.serving.app import App
 from mlform_core.serving.log import RequestLog
-from mlform_core.serving.revision import opened
 from mlform_core.serving.settings import Serving
+from mlform_core.serving.traffic import Traffic
 
 DRAIN_SECONDS: Final = 20
 _KEEP_ALIVE_SECONDS: Final = 75
@@ -49,9 +49,10 @@ def _serve(home: Path) -> None:
 
 
 async def _answer(home: Path, serving: Serving, sock: socket.socket) -> None:
-    current = await opened(home, serving)
+    traffic = Traffic(home, serving)
+    await traffic.start()
     log = RequestLog(home / settings.LOG, serving.log_bytes)
-    app = App(home, serving, current, log)
+    app = App(traffic, log)
     config = uvicorn.Config(
         app,
         lifespan="off",

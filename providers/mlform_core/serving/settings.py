@@ -41,11 +41,31 @@ class Serving:
     """Processes that predict."""
     tokens: list[str]
     """sha256 of each token that lets a client in; empty: everyone."""
+    runtime: str
+    """How models run: what was prepared by another word is loaded anew."""
+    steps: list[float]
+    """Shares of requests that a canary goes through; empty: a new model has all at once."""
+    bake: float
+    """Seconds of each step."""
+    alpha: float
+    """The chance of rolling back a canary that is no worse."""
+    slow: float
+    """Seconds after which an answer counts against a model; 0: none does."""
+    variants: dict[str, list[Any]]
+    """Digest and share of each model that answers a part of the requests, by name."""
+    shadow: str
+    """Digest of the model that is asked beside; "" for none."""
 
     @property
     def identity(self) -> str:
         """What the server says of itself: known only to who started it, and no secret."""
         return hashlib.sha256(self.token.encode()).hexdigest()[:16]
+
+    @property
+    def digests(self) -> set[str]:
+        """Of all the models that run."""
+        found = {self.digest, self.shadow, *(digest for digest, _ in self.variants.values())}
+        return found - {""}
 
     @property
     def reach(self) -> str:
