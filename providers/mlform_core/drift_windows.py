@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,14 +28,15 @@ class Reference:
     profiles: Mapping[str, Any]
 
 
-def reference(ctx: Context, digest: str) -> Reference:
-    """Read the reference out of a model's bundle. Raises ``ResourceError``."""
+def reference(ctx: Context, digest: str, without: Collection[str] = ()) -> Reference:
+    """Read the reference out of a model's bundle, less what is not logged. ``ResourceError``."""
     try:
         meta, profiles = told(ctx.artifacts.path(digest))
     except (KeyError, ValueError):
         detail = f"The model {digest} that serves has no reference in the artifact store."
         raise ResourceError("No reference", detail, argument="target") from None
-    return Reference({f["name"]: f["type"] for f in meta["features"]}, profiles)
+    types = {f["name"]: f["type"] for f in meta["features"] if f["name"] not in without}
+    return Reference(types, profiles)
 
 
 @dataclass

@@ -55,6 +55,7 @@ class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="htt
         for digest in sorted(serving.digests):
             _copy(ctx, digest)
             _prepared(ctx, new, digest)
+        _redactable(ctx, new, serving)
         port = _rolled(ctx, serving, kept)
         if port is None:
             port = _restarted(ctx.home, serving, kept)
@@ -128,6 +129,7 @@ def _serving(
         token=kept.token if kept else secrets.token_urlsafe(24),
         revision=before + 1,
         sample=new.log.sample,
+        redact=sorted(new.log.redact),
         log_bytes=int(new.log.keep_mb * _MEGABYTE),
         max_body=int(new.max_body_mb * _MEGABYTE),
         timeout=new.timeout_s,
@@ -214,6 +216,28 @@ def _prepared(ctx: Context, new: HttpArguments, digest: str) -> None:
         raise ResourceError(error.summary, detail, argument=error.argument) from error
     how = f"by its own library: {found.why}" if found.why else "as an ONNX graph"
     ctx.log(f"{digest[:19]} runs {how}; answers are within {found.difference:.1g} of its own")
+
+
+def _redactable(ctx: Context, new: HttpArguments, serving: Serving) -> None:
+    """Raise ``ResourceError`` where what is to be redacted is no input: it would be logged."""
+    from mlform_core.bundles import BundleError
+    from mlform_core.models import told
+    from mlform_core.serving import settings
+
+    if not new.log.redact:
+        return
+    known: set[str] = set()
+    for digest in serving.digests:
+        try:
+            meta, _ = told(settings.model(settings.bundle(ctx.home, digest)))
+        except BundleError as error:
+            raise ResourceError("Model is damaged", f"{error}.", argument="model") from error
+        known |= {f["name"] for f in meta["features"]}
+    if strange := [name for name in new.log.redact if name not in known]:
+        detail = (
+            f"{', '.join(strange)} is no input of the model; it has {', '.join(sorted(known))}."
+        )
+        raise ResourceError("Unknown input", detail, argument="log")
 
 
 def _rolled(ctx: Context, serving: Serving, kept: Serving | None) -> int | None:
@@ -307,6 +331,7 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
         log_dir=_relative(ctx.home / settings.LOG, ctx.root),
         pid=there["pid"],
         revision=serving.revision,
+        redacted=serving.redact,
         variants={name: digest for name, (digest, _) in serving.variants.items()},
         shadow=serving.shadow,
         runtime=said.runtime,
@@ -325,7 +350,11 @@ def _told(ctx: Context, new: HttpArguments | None, serving: Serving) -> dict[str
     told: dict[str, Any] = {
         "host": serving.host,
         "port": serving.port,
-        "log": {"sample": serving.sample, "keep_mb": serving.log_bytes / _MEGABYTE},
+        "log": {
+            "sample": serving.sample,
+            "keep_mb": serving.log_bytes / _MEGABYTE,
+            "redact": serving.redact,
+        },
         "timeout_s": serving.timeout,
         "max_body_mb": serving.max_body / _MEGABYTE,
         "allow_pickle": serving.allow_pickle,

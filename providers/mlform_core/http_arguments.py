@@ -31,6 +31,8 @@ class Log(BaseModel):
     """The share of requests that is logged."""
     keep_mb: float = Field(default=1024, ge=1)
     """Beyond this the oldest entries go."""
+    redact: list[str] = Field(default_factory=list)
+    """Inputs whose values are never written; monitors do without them."""
 
 
 class Runtime(BaseModel):
@@ -159,6 +161,8 @@ class HttpAttributes(Attributes):
     port: int
     log_dir: str
     """The request log, relative to the folder of the spec."""
+    redacted: list[str] = Field(default_factory=list)
+    """Inputs that the log does not have."""
     variants: dict[str, str] = Field(default_factory=dict)
     """The digests of variants by name."""
     shadow: str = ""

@@ -146,7 +146,8 @@ class Drift(
         if not isinstance(serves, str) or "log_dir" not in new.target.attributes:
             detail = f"{new.target.address} is no deployment: write target = deployment.NAME."
             raise ResourceError("Not a deployment", detail, argument="target")
-        known = drift_windows.reference(ctx, serves)
+        without = new.target.attributes.get("redacted") or ()
+        known = drift_windows.reference(ctx, serves, without)
         list(drift_windows.chosen(known, new.checks))
         if old is None:
             return DriftAttributes(reference=serves)
@@ -165,7 +166,8 @@ class Drift(
         folder = ctx.root / str(rules.target.attributes["log_dir"])
         if forgotten(folder, seen.watermark):
             ctx.log("part of the request log went before it was looked at: keep more of it")
-        known = drift_windows.reference(ctx, seen.reference)
+        without = rules.target.attributes.get("redacted") or ()
+        known = drift_windows.reference(ctx, seen.reference, without)
         cutter = drift_windows.Cutter(folder, seen.reference, rules.window.rows, seen.watermark)
         alarms: list[Alarm] = []
         done = 0

@@ -241,7 +241,8 @@ class App:
         response, logged = answer(now, predicted, self.serving.name, request, body)
         what = {"t": time.time(), "id": request}
         if sampled := self._sampled():
-            self.log.put({**what, "d": now.digest, "i": columns, "p": logged})
+            kept = self._kept(columns)
+            self.log.put({**what, "d": now.digest, "i": kept, "p": logged})
         if (shadow := self.traffic.shadow) is not None:
             said = self._beside(shadow, body, logged, what if sampled else None)
             aside = asyncio.create_task(said)
@@ -260,21 +261,29 @@ class App:
         except (RequestError, PredictionError, OverloadedError, TimeoutError) as error:
             self.metrics.shadowed("failed")
             if what is not None:
-                text = f"{type(error).__name__}: {error}"[:1000]
+                text = type(error).__name__ if self.serving.redact else f"{error}"[:1000]
                 self.log.put({**what, "d": shadow.digest, "r": "shadow", "e": text, "n": 1})
             return
         _, logged = answer(shadow, predicted, self.serving.name, "", body)
         self.metrics.shadowed("same" if alike(served, logged) else "other")
         if what is not None:
-            entry = {"d": shadow.digest, "r": "shadow", "i": columns, "p": logged}
+            entry = {"d": shadow.digest, "r": "shadow", "i": self._kept(columns), "p": logged}
             self.log.put({**what, **entry})
+
+    def _kept(self, columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Return what the log may have of the inputs."""
+        if not self.serving.redact:
+            return columns
+        return {n: v for n, v in columns.items() if n not in self.serving.redact}
 
     def _sampled(self) -> bool:
         return random.random() < self.serving.sample  # noqa: S311 - sampling is no secret
 
     def _log_refusal(self, now: Revision, error: RequestError) -> None:
         if self._sampled():
-            what = {"d": now.digest, "e": str(error)[:1000], "n": error.rows}
+            # What a model says of the rows it refuses may have any value of them in it.
+            why = "refused" if self.serving.redact else str(error)[:1000]
+            what = {"d": now.digest, "e": why, "n": error.rows}
             self.log.put({"t": time.time(), **what})
 
     async def _load(self, scope: Scope, receive: Receive) -> Reply:

@@ -1,13 +1,16 @@
 """The request log: lines appended by a thread of the server, read by the monitor.
 
 One JSON object a line. An answer: ``t`` (seconds since 1970), ``id``, ``d`` (digest of the
-model), ``i`` (values by input), ``p`` (predictions). A refusal: ``t``, ``d``, ``e`` (why), ``n``
-(rows).
+model), ``i`` (values by input), ``p`` (predictions), ``r`` ("shadow", where it was that). A
+refusal: ``t``, ``d``, ``e`` (why), ``n`` (rows). A file that is whole becomes Parquet, in a process
+of its own.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -16,10 +19,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Final
 
-_FILE_BYTES: Final = 64 << 20
+from mlform_core.serving import columnar
+from mlform_core.serving.columnar import SUFFIX
+
+_FILE_BYTES: Final = 16 << 20
 """Of one file; then the next begins."""
+_FILE_SECONDS: Final = 3600.0
 _MOST_WAITING: Final = 100_000
 _PAUSE_SECONDS: Final = 0.02
+_LINES: Final = ".ndjson"
 
 
 class RequestLog:
@@ -32,6 +40,7 @@ class RequestLog:
         self.folder, self.keep, self.file_bytes = folder, keep, file_bytes
         self.lost = 0
         self._waiting: deque[Mapping[str, Any]] = deque()
+        self._converting: subprocess.Popen[bytes] | None = None
         self._there, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._write, name="request-log", daemon=True)
         self._thread.start()
@@ -50,11 +59,14 @@ class RequestLog:
         self._closing.set()
         self._there.set()
         self._thread.join(timeout=30)
+        if self._converting is not None:
+            self._converting.wait(timeout=30)
 
     def _write(self) -> None:
         closing = False
         with ExitStack() as files_open:
             sink: IO[bytes] | None = None
+            begun = 0.0
             while not closing:
                 self._there.wait()
                 self._there.clear()
@@ -63,8 +75,11 @@ class RequestLog:
                 while self._waiting:
                     if sink is None:
                         sink = files_open.enter_context(self._next())
+                        begun = time.monotonic()
+                        self._convert()
                     sink.write(_line(self._waiting.popleft()))
-                    if sink.tell() >= self.file_bytes:
+                    old = time.monotonic() - begun > _FILE_SECONDS
+                    if old or sink.tell() >= self.file_bytes:
                         files_open.close()
                         sink = None
                         self._forget()
@@ -79,8 +94,18 @@ class RequestLog:
         names = [int(p.stem) for p in files(self.folder)]
         # Names must grow even if the clock goes back: readers go by them.
         name = max(time.time_ns(), names[-1] + 1 if names else 0)
-        path = self.folder / f"{name:020d}.ndjson"
+        path = self.folder / f"{name:020d}{_LINES}"
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+    def _convert(self) -> None:
+        """Have what is whole made Parquet."""
+        if self._converting is not None and self._converting.poll() is None:
+            return
+        if sum(p.suffix == _LINES for p in files(self.folder)) > 1:
+            self._converting = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
+                [sys.executable, "-m", "mlform_core.serving.columnar", str(self.folder)],
+                stdin=subprocess.DEVNULL,
+            )
 
     def _forget(self) -> None:
         sizes = [(p, p.stat().st_size) for p in files(self.folder)]
@@ -99,8 +124,10 @@ def _line(entry: Mapping[str, Any]) -> bytes:
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the files of a log, oldest first."""
-    return sorted(p for p in folder.glob("*.ndjson") if p.stem.isdigit())
+    """Return the files of a log, oldest first; of one that is being converted the new one."""
+    found = {p.stem: p for p in folder.glob(f"*{_LINES}") if p.stem.isdigit()}
+    found |= {p.stem: p for p in folder.glob(f"*{SUFFIX}") if p.stem.isdigit()}
+    return [found[stem] for stem in sorted(found)]
 
 
 def entries(
@@ -108,23 +135,52 @@ def entries(
 ) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any]]]:
     """Yield each complete entry after a cursor, with the cursor that comes after it.
 
-    ``None`` stands for a line that is damaged; a last line that is still being written waits.
+    ``None`` stands for a line that is damaged; a last line that is still being written waits. A
+    cursor is that of the lines, whatever has become of them.
     """
-    start, begun = ("", 0) if after is None else (str(after["file"]), int(after["offset"]))
+    start, begun = ("", 0) if after is None else (_stem(after), int(after["offset"]))
     for path in files(folder):
-        if path.name < start:
+        if path.stem < start:
             continue
-        offset = begun if path.name == start else 0
-        with path.open("rb") as source:
-            source.seek(offset)
-            while (line := source.readline()).endswith(b"\n"):
-                offset += len(line)
-                yield _entry(line), {"file": path.name, "offset": offset}
+        offset = begun if path.stem == start else 0
+        for entry, end in _read(path, offset):
+            yield entry, {"file": f"{path.stem}{_LINES}", "offset": end}
+
+
+def _read(path: Path, after: int) -> Iterator[tuple[dict[str, Any] | None, int]]:
+    if path.suffix == SUFFIX:
+        yield from columnar.entries(path, after)
+        return
+    try:
+        source = path.open("rb")
+    except FileNotFoundError:  # it was converted since the folder was looked at, or forgotten
+        if path.with_suffix(SUFFIX).is_file():
+            yield from columnar.entries(path.with_suffix(SUFFIX), after)
+        return
+    with source:
+        yield from _lines(source, after)
+
+
+def lines(path: Path, after: int) -> Iterator[tuple[dict[str, Any] | None, int]]:
+    """Yield each entry of a file of lines after a place in it, and where it ended."""
+    with path.open("rb") as source:
+        yield from _lines(source, after)
+
+
+def _lines(source: IO[bytes], after: int) -> Iterator[tuple[dict[str, Any] | None, int]]:
+    source.seek(after)
+    while (line := source.readline()).endswith(b"\n"):
+        after += len(line)
+        yield _entry(line), after
 
 
 def forgotten(folder: Path, after: Mapping[str, Any] | None) -> bool:
     """Tell whether entries after a cursor may be gone, because its file is."""
-    return after is not None and not (folder / str(after["file"])).is_file()
+    return after is not None and _stem(after) not in {p.stem for p in files(folder)}
+
+
+def _stem(cursor: Mapping[str, Any]) -> str:
+    return str(cursor["file"]).partition(".")[0]
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:

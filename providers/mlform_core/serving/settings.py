@@ -32,6 +32,8 @@ class Serving:
     revision: int
     sample: float
     log_bytes: int
+    redact: list[str]
+    """Inputs whose values the log does not have."""
     max_body: int
     """Bytes."""
     timeout: float

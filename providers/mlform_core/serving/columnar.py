@@ -1,0 +1,138 @@
+"""Whole files of the request log as Parquet: ``python -m mlform_core.serving.columnar FOLDER``.
+
+A file is converted in a process of its own, since that takes all of one core for a while. It has
+a row for each row that was asked for: ``entry`` (where the entry ended in the lines it was made
+of), ``time``, ``id``, ``digest``, ``role`` ("shadow"), ``refused`` (why, of rows that were, with
+their number in ``rows``), ``prediction`` or ``label``, and each input as ``input.NAME``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SUFFIX: Final = ".parquet"
+_INPUT: Final = "input."
+_PREDICTED: Final = ("prediction", "label")
+
+
+def main() -> None:
+    """Convert every file of a log that is whole: all but the newest."""
+    from mlform_core.serving.log import files
+
+    os.nice(10)
+    lines = [p for p in files(Path(sys.argv[1])) if p.suffix != SUFFIX]
+    for path in lines[:-1]:
+        with contextlib.suppress(FileNotFoundError):  # the log forgot it meanwhile
+            convert(path)
+
+
+def convert(path: Path) -> Path:
+    """Put a Parquet file in the place of a file of lines."""
+    import pyarrow.parquet as pq
+
+    from mlform_core.serving.log import lines
+
+    rows = [row for entry, end in lines(path, 0) for row in _rows(entry, end)]
+    names = dict.fromkeys(name for row in rows for name in row)
+    target = path.with_suffix(SUFFIX)
+    fresh = target.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        # Statistics of each row group let a query of some hours skip the others.
+        pq.write_table(_table(rows, list(names)), fresh, compression="zstd", row_group_size=1 << 16)
+        with fresh.open("rb") as written:
+            os.fsync(written.fileno())
+        fresh.chmod(0o600)
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    return target
+
+
+def entries(path: Path, after: int) -> Iterator[tuple[dict[str, Any] | None, int]]:
+    """Yield each entry that ended after a place in the lines, and where it did.
+
+    ``None`` stands for a line that was damaged.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as source:
+        rows = (row for batch in source.iter_batches(1 << 14) for row in batch.to_pylist())
+        for end, group in itertools.groupby(rows, key=lambda row: row["entry"]):
+            if end > after:
+                yield _entry(list(group)), int(end)
+
+
+def _rows(entry: Mapping[str, Any] | None, end: int) -> list[dict[str, Any]]:
+    if entry is None:
+        return [{"entry": end}]
+    one = {
+        "entry": end,
+        "time": round(entry["t"] * 1e6),
+        "id": entry.get("id"),
+        "digest": entry["d"],
+        "role": entry.get("r"),
+    }
+    if "e" in entry:
+        return [{**one, "refused": entry["e"], "rows": entry["n"]}]
+    predicted = entry["p"]
+    kind = _PREDICTED[bool(predicted) and isinstance(predicted[0], str)]
+    inputs = {f"{_INPUT}{name}": values for name, values in entry["i"].items()}
+    columns = {kind: predicted, **inputs}
+    return [{**one, **{n: v[place] for n, v in columns.items()}} for place in range(len(predicted))]
+
+
+def _entry(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    first = rows[0]
+    if first.get("digest") is None:
+        return None
+    found = {"t": first["time"].timestamp(), "id": first["id"], "d": first["digest"]}
+    found |= {"r": first["role"]} if first["role"] else {}
+    if first.get("refused") is not None:
+        return {**found, "e": first["refused"], "n": first["rows"]}
+    kind = next(k for k in _PREDICTED if first.get(k) is not None)
+    inputs = {
+        name.removeprefix(_INPUT): [row[name] for row in rows]
+        for name in first
+        if name.startswith(_INPUT)
+    }
+    return {**found, "i": inputs, "p": [row[kind] for row in rows]}
+
+
+def _table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+
+    kinds = {
+        "entry": pa.int64(),
+        "time": pa.timestamp("us", tz="UTC"),
+        "rows": pa.int64(),
+        **dict.fromkeys(("id", "digest", "role", "refused", "label"), pa.string()),
+    }
+    every = [*kinds, *(n for n in names if n not in kinds)]
+    columns = {name: _array([row.get(name) for row in rows], kinds.get(name)) for name in every}
+    return pa.table(columns)
+
+
+def _array(values: list[Any], kind: pa.DataType | None) -> pa.Array:
+    """Return values as a column: of one type, or as texts where models disagree about it."""
+    import pyarrow as pa
+
+    try:
+        found = pa.array(values, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        found = pa.array([None if v is None else str(v) for v in values], pa.string())
+    return found.cast(pa.float64()) if pa.types.is_null(found.type) else found
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    main()

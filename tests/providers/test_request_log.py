@@ -1,0 +1,146 @@
+"""The request log: lines first, then Parquet; what is redacted is nowhere."""
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.providers.serving_bench import Life, body, bundle, call, handle, table
+
+from mlform.sdk import ResourceError
+from mlform_core.serving import columnar, log
+
+
+def written(folder, entries):
+    sink = log.RequestLog(folder, 1 << 30)
+    for entry in entries:
+        sink.put(entry)
+    sink.close()
+    (path,) = log.files(folder)
+    return path
+
+
+def exact(entries):
+    """Round times as Parquet has them."""
+    return [e and {**e, "t": pytest.approx(e["t"], abs=1e-6)} for e in entries]
+
+
+texts = st.none() | st.text(st.characters(codec="utf-8"), max_size=5)
+numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@st.composite
+def answers(draw, predictions):
+    rows = draw(st.integers(1, 4))
+
+    def column(values):
+        return draw(st.lists(values, min_size=rows, max_size=rows))
+
+    return {
+        "t": draw(st.floats(1e9, 2e9)),
+        "id": draw(st.text(st.characters(codec="utf-8"), max_size=5)),
+        "d": draw(st.sampled_from(["sha256:1", "sha256:2"])),
+        "i": {"x": column(numbers), "flag": column(st.none() | st.booleans()), "s": column(texts)},
+        "p": column(predictions),
+        **draw(st.sampled_from([{}, {"r": "shadow"}])),
+    }
+
+
+refusals = st.builds(
+    lambda t, e, n: {"t": t, "id": None, "d": "sha256:1", "e": e, "n": n},
+    st.floats(1e9, 2e9),
+    st.text(st.characters(codec="utf-8"), max_size=9),
+    st.integers(1, 9),
+)
+scores, labels = answers(st.floats(0, 1)), answers(st.sampled_from(["yes", "no"]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(entries=st.lists(st.one_of(scores, labels, refusals), min_size=1, max_size=9))
+def test_a_file_as_parquet_says_what_its_lines_said(entries, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("log")
+    path = written(folder, entries)
+    before = list(log.entries(folder, None))
+    assert [e for e, _ in before] == exact(entries)
+    assert columnar.convert(path).suffix == ".parquet"
+    assert not path.exists()
+    after = list(log.entries(folder, None))
+    assert [e for e, _ in after] == exact(entries)
+    assert [c for _, c in after] == [c for _, c in before]
+    for place, (_, cursor) in enumerate(before):
+        assert not log.forgotten(folder, cursor)
+        assert [e for e, _ in log.entries(folder, cursor)] == exact(entries[place + 1 :])
+
+
+def test_a_damaged_line_stays_one(tmp_path):
+    path = written(tmp_path, [{"t": 1.0, "d": "x", "i": {"a": [1]}, "p": [0.5]}])
+    with path.open("ab") as sink:
+        sink.write(b"{broken\n")
+    columnar.convert(path)
+    first, second = [e for e, _ in log.entries(tmp_path, None)]
+    assert first["p"] == [0.5]
+    assert second is None
+
+
+def test_a_file_that_is_converted_while_it_is_read(tmp_path, monkeypatch):
+    path = written(tmp_path, [{"t": 1.0, "d": "x", "i": {"a": [1]}, "p": [0.5]}])
+    seen = log.files(tmp_path)
+    columnar.convert(path)
+    monkeypatch.setattr(log, "files", lambda _: seen)
+    assert [e["p"] for e, _ in log.entries(tmp_path, None)] == [[0.5]]
+
+
+def test_whole_files_become_parquet_by_themselves(tmp_path):
+    # Two runs of a server: what the first left is whole when the second begins a file.
+    written(tmp_path, [{"t": 1.0 + n, "d": "x", "i": {"a": [n]}, "p": [0.5]} for n in range(9)])
+    sink = log.RequestLog(tmp_path, 1 << 30)
+    sink.put({"t": 20.0, "d": "x", "i": {"a": [20]}, "p": [0.5]})
+    sink.close()
+    assert [p.suffix for p in log.files(tmp_path)] == [".parquet", ".ndjson"]
+    assert [e["i"]["a"] for e, _ in log.entries(tmp_path, None)] == [*([n] for n in range(9)), [20]]
+    assert {p.stat().st_mode & 0o077 for p in log.files(tmp_path)} == {0}
+
+
+@pytest.fixture
+def life(tmp_path):
+    life = Life(tmp_path)
+    yield life
+    if life.old is not None:
+        life.destroy()
+
+
+def test_rows_of_requests_can_be_queried(life):
+    found = life.apply(bundle(life.ctx))
+    rows = table()[:7]
+    call(f"{found.url}/infer", {**body(rows), "id": "seven"})
+    life.destroy()
+    (path,) = log.files(life.ctx.home / "log")
+    frame = pd.read_parquet(columnar.convert(path))
+    assert frame["input.mean radius"].tolist() == rows["mean radius"].tolist()
+    assert frame["input.size"].tolist() == rows["size"].tolist()
+    assert frame["input.dense"].dtype == bool
+    assert frame["id"].tolist() == ["seven"] * 7
+    assert frame["prediction"].between(0, 1).all()
+    assert str(frame["time"].dtype) == "datetime64[us, UTC]"
+
+
+def test_what_is_redacted_is_written_nowhere(life):
+    artifact = bundle(life.ctx)
+    with pytest.raises(ResourceError, match="sise is no input of the model; it has dense"):
+        life.apply(artifact, log={"redact": ["sise"]})
+    found = life.apply(artifact, log={"redact": ["size"]}, shadow=handle(bundle(life.ctx, 0.1)))
+    assert found.redacted == ["size"]
+    rows = table()[:3].assign(size="a secret")
+    call(f"{found.url}/infer", body(rows))
+    wrong = body(rows)
+    wrong["inputs"][3] |= {"datatype": "BYTES", "data": ["a secret", "a secret", 6]}
+    assert call(f"{found.url}/infer", wrong)[0] == 400
+    wrong["inputs"][0]["data"] = ["a secret", 1, 2]
+    assert "a secret" in call(f"{found.url}/infer", wrong)[1]["error"]
+    life.destroy()
+    entries = life.logged()
+    assert len(entries) == 4
+    assert all("size" not in e["i"] for e in entries if "i" in e)
+    assert sum(e.get("r") == "shadow" for e in entries) == 1
+    assert [e["e"] for e in entries if "e" in e] == ["refused", "refused"]
+    for path in (life.ctx.home / "log").iterdir():
+        assert b"a secret" not in path.read_bytes()
