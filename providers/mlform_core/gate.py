@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +17,8 @@ from mlform.sdk import (
     Context,
     Decision,
     Handle,
+    Inputs,
+    Looking,
     Metadata,
     Operational,
     Resource,
@@ -29,6 +32,7 @@ from mlform_core.gate_rules import (
     Requirement,
     Rules,
     Slices,
+    Waiver,
     check_requirements,
 )
 from mlform_core.tables import SPLIT
@@ -60,6 +64,7 @@ class EvaluationArguments(Arguments):
     fairness: Decision[FairnessRules | None] = None
     threshold: Decision[float] = Field(default=0.5, ge=0, le=1)
     on_fail: Decision[Literal["block", "warn"]] = "block"
+    waive: Decision[list[Waiver]] = Field(default_factory=list)
     allow_pickle: Operational[bool] = False
     """Whether a model stored as a pickle, whose loading runs code from it, may be loaded."""
     owner: Metadata[str] = ""
@@ -84,9 +89,15 @@ class EvaluationArguments(Arguments):
             raise ValueError("the gate requires nothing: write require, slices or fairness")
         return self
 
+    def waivers(self) -> tuple[Waiver, ...]:
+        """Return the waivers that count today."""
+        today = datetime.now(UTC).date()
+        return tuple(w for w in self.waive if w.active(today))
+
     def rules(self) -> Rules:
         """Return what decides, apart from what is measured."""
         return Rules(
+            waive=self.waivers(),
             require=self.require,
             slices=self.slices,
             fairness=self.fairness,
@@ -105,6 +116,8 @@ class EvaluationAttributes(Attributes):
     checks: Volatile[tuple[Check, ...]]
     evidence: Volatile[Artifact]
     """All numbers, as a JSON document."""
+    page: Volatile[Artifact | None] = None
+    """The same to look at, as a web page: ``mlform report`` writes it out."""
     rows: Volatile[int]
     """How many labelled rows the verdict rests on."""
     looks: Volatile[int] = 1
@@ -121,6 +134,10 @@ class Evaluation(
 
     preload = ("numpy", "pandas", "pyarrow.parquet")
     imports = "a verdict is measured here, and one that was not would be a claim"
+
+    def inputs(self, ctx: Looking, new: EvaluationArguments) -> Inputs:
+        """Name the waivers that count: with the day that one ends, the gate decides anew."""
+        return Inputs({str(w): str(w.until) for w in new.waivers()})
 
     def uses(self, new: EvaluationArguments) -> Mapping[str, Collection[str]]:
         """Take the columns that the candidate needs, its target, and the part of each row."""
@@ -152,6 +169,7 @@ class Evaluation(
         """Judge. A failing candidate is a result; only what cannot be judged is an error."""
         from mlform_core.gate_judge import judge
         from mlform_core.gate_measure import Rows, align, measure
+        from mlform_core.gate_page import gate_page
 
         rows = Rows(new.data, new.split)
         rows.check()
@@ -168,7 +186,7 @@ class Evaluation(
         verdict = judge(_case(ctx, new, rows, ours, theirs), new.rules())
         looks = _looks(new, old, candidate.digest)
         _warn_of_looks(ctx, new, looks)
-        evidence = _evidence(new, ours, verdict)
+        evidence = _evidence(new, ours, theirs, verdict)
         data = json.dumps(evidence, sort_keys=True, indent=1, allow_nan=False).encode()
         return EvaluationAttributes(
             passed=verdict.passed,
@@ -176,6 +194,7 @@ class Evaluation(
             summary=_summary(verdict),
             checks=tuple(verdict.checks),
             evidence=ctx.artifacts.put_bytes(data, EVIDENCE),
+            page=ctx.artifacts.put_bytes(gate_page(ctx.address, evidence).encode(), "text/html"),
             rows=ours.outcomes.rows,
             looks=looks,
         )
@@ -261,8 +280,11 @@ def _warn_of_looks(ctx: Context, new: EvaluationArguments, looks: int) -> None:
         )
 
 
-def _evidence(new: EvaluationArguments, ours: Measured, verdict: Judgement) -> dict[str, Any]:
+def _evidence(
+    new: EvaluationArguments, ours: Measured, theirs: Measured | None, verdict: Judgement
+) -> dict[str, Any]:
     from mlform_core.compare import RESAMPLES
+    from mlform_core.gate_curves import curves
 
     return {
         "format": 1,
@@ -281,12 +303,16 @@ def _evidence(new: EvaluationArguments, ours: Measured, verdict: Judgement) -> d
         "slices": verdict.slices,
         "fairness": verdict.fairness,
         "checks": [check.model_dump(mode="json") for check in verdict.checks],
+        "curves": {
+            "candidate": curves(ours.outcomes),
+            "baseline": None if theirs is None else curves(theirs.outcomes),
+        },
     }
 
 
 def _summary(verdict: Judgement) -> str:
     failed = [c.message for c in verdict.checks if c.outcome == "fail"]
-    warned = [c.message for c in verdict.checks if c.outcome == "warn"]
+    warned = [c.message for c in verdict.checks if c.outcome in {"warn", "waived"}]
     counted = [c for c in verdict.checks if c.outcome != "skipped"]
     if failed:
         return "failed: " + "; ".join(failed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from mlform_core.gate_rules import (
     Outcome,
     Requirement,
     Rules,
+    Waiver,
     metrics_of,
     suggestion,
 )
@@ -56,12 +57,21 @@ def judge(case: Case, rules: Rules) -> Judgement:
     if rules.fairness is not None:
         checks, found.fairness = fairness_checks(case, rules.fairness, rules.threshold)
         found.checks += checks
+    found.checks = [_waived(c, rules.waive) for c in found.checks]
     if rules.on_fail == "warn":
         found.checks = [
             c.model_copy(update={"outcome": "warn"}) if c.outcome == "fail" else c
             for c in found.checks
         ]
     return found
+
+
+def _waived(check: Check, waivers: Sequence[Waiver]) -> Check:
+    by = [w for w in waivers if w.covers(check)] if check.outcome == "fail" else []
+    if not by:
+        return check
+    message = f"{check.message}; {by[0]}"
+    return check.model_copy(update={"outcome": "waived", "message": message})
 
 
 def _check_metrics(case: Case, rules: Rules) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -13,7 +14,8 @@ from mlform.sdk import Arguments
 
 Task: TypeAlias = Literal["binary", "multiclass", "regression"]
 Test: TypeAlias = Literal["paired_bootstrap", "delong", "none"]
-Outcome: TypeAlias = Literal["pass", "fail", "warn", "skipped"]
+CheckKind: TypeAlias = Literal["min", "max", "min_gain", "slice", "fairness"]
+Outcome: TypeAlias = Literal["pass", "fail", "warn", "waived", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,34 @@ class FairnessRules(Arguments):
         return {n: bound for n in names if (bound := getattr(self, n)) is not None}
 
 
+class Waiver(Arguments):
+    """Lets a candidate pass although some checks fail: which, who says so, why, until when.
+
+    Without ``slice`` and ``check`` every check of the metric is meant. From the day ``until`` on
+    (in UTC) it counts no more, and the gate decides anew.
+    """
+
+    metric: str
+    slice: str | None = None
+    check: CheckKind | None = None
+    by: str = Field(min_length=1)
+    why: str = Field(min_length=1)
+    until: date
+
+    def active(self, today: date) -> bool:
+        """Tell whether it counts on a day."""
+        return today < self.until
+
+    def covers(self, check: Check) -> bool:
+        """Tell whether it is about a check."""
+        same = self.metric == check.metric and self.check in {None, check.check}
+        return same and self.slice in {None, check.slice}
+
+    def __str__(self) -> str:
+        """Return it in a few words."""
+        return f"waiver of {self.metric} by {self.by} until {self.until}: {self.why}"
+
+
 class Check(BaseModel):
     """One thing a gate looked at, and what came of it.
 
@@ -186,7 +216,7 @@ class Check(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    check: Literal["min", "max", "min_gain", "slice", "fairness"]
+    check: CheckKind
     metric: str
     slice: str | None = None
     estimate: float | None = None
@@ -210,6 +240,8 @@ class Rules(Arguments):
     fairness: FairnessRules | None
     threshold: float
     on_fail: Literal["block", "warn"]
+    waive: tuple[Waiver, ...] = ()
+    """Those that count."""
 
 
 def check_requirements(require: Mapping[str, Requirement]) -> None:

@@ -53,7 +53,7 @@ class Bench:
         }
         name = hashlib.sha256(repr((address, features, fitted.get_params())).encode()).hexdigest()
         folder = self.base / "models" / name
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         path = models.save(fitted, meta, {}, folder, pickle_allowed=False)
         artifact = self.ctx.artifacts.put_file(path, "application/vnd.mlform.model")
         return Handle(address=address, attribute="model", digest=artifact.digest, artifact=artifact)

@@ -14,6 +14,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +69,11 @@ def test_1_everything_is_made_and_the_endpoint_answers(flights: Folder) -> None:
     assert flights.apply() == EVERYTHING
     assert "3 answers" in ask(flights, "2013-01", 3)
     assert served(flights) == flights.output("serves")
+    report = flights.mlform("report", "gate.better").out.strip()
+    assert "gate.better: passed" in Path(report).read_text()
+    missing = flights.mlform("report", "model.late", expect=1).err
+    assert "model.late made no page" in missing
+    assert "These have one: gate.better" in missing
 
 
 def test_2_nothing_to_do_even_if_the_data_were_touched(flights: Folder) -> None:

@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
     "apply": "app:apply",
     "destroy": "app:destroy",
     "show": "recorded:show",
+    "report": "recorded:report",
     "output": "recorded:output",
     "why": "recorded:why",
     "savings": "recorded:savings",

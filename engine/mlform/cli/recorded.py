@@ -45,6 +45,26 @@ def show(
             say("Nothing is recorded.\n")
 
 
+def report(
+    address: Annotated[str, Argument(help="The resource, as gate.quality.")],
+    directory: opt.Directory = opt.HERE,
+    json: opt.Json = False,
+    out: Annotated[
+        Path | None, Option("--out", metavar="FILE", help="Where to write the page.")
+    ] = None,
+) -> None:
+    """Write the page that a gate or the like made of its last verdict, to look at in a browser."""
+    from mlform.commands.reporting import report as write
+
+    session = opt.open_session(directory)
+    with explained(session, as_json=json):
+        path = write(session, address, out)
+        if json:
+            say_json({"address": address, "page": str(path)})
+        else:
+            say(f"{path}\n")
+
+
 def output(
     name: Annotated[str | None, Argument(help="One output.")] = None,
     directory: opt.Directory = opt.HERE,
