@@ -1,10 +1,13 @@
 """A provider whose one monitor does what its ``act`` says, to see what workers make of it."""
 
 import ctypes
+import importlib
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,6 +87,34 @@ class Probe(MonitorResource[Ask, Answer], kind="monitor", type="probe"):
     def say(self, ctx, new, old):
         before = f" after {old.attributes.said}" if old else ""
         return Answer(said=f"{new.text} {self.unit}{before}")
+
+    def says(self, ctx, new, old):
+        sys.stdout.write(f"{new.text}\n")
+        return Answer()
+
+    def leaves(self, ctx, new, old):
+        """Leave something behind, and say which process this is."""
+        match new.text:
+            case "a variable":
+                os.environ["LEFT"] = "1"
+            case "a thread":
+                threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+            case "a child":
+                subprocess.Popen(["/bin/sleep", "600"])
+            case "an open file":
+                self.file = os.open(os.devnull, os.O_RDONLY)
+            case "a handler":
+                signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            case "a number drawn":
+                random.random()  # noqa: S311 - any
+            case "memory":
+                self.kept = bytearray(64 << 20)
+            case "time":
+                time.sleep(0.11)
+            case "an import":
+                sys.modules.pop("colorsys", None)
+                importlib.import_module("colorsys")
+        return Answer(number=os.getpid())
 
     def surroundings(self, ctx, new, old):
         (ctx.workdir / "scratch").write_text("x")

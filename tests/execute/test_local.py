@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -7,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.execute.processes import plain, written
+from tests.execute.processes import alive, plain, until, written
 
 from mlform.demand import Demand
 from mlform.execute import LocalExecutor, LogLine, ProgressNote, new_id
@@ -139,6 +140,49 @@ def test_runs_of_several_threads_do_not_mix(run, task):
     with ThreadPoolExecutor(4) as pool:
         said = list(pool.map(lambda t: run(task("say", t)).value["said"], texts))
     assert said == [f"{t} km" for t in texts]
+
+
+LEFT = ("a variable", "a thread", "a child", "an open file", "a handler", "a number drawn")
+
+
+@pytest.mark.parametrize("left", [*LEFT, "memory", "time"])
+def test_a_process_that_a_call_left_a_trace_in_is_not_used_again(task, left):
+    with LocalExecutor(1, ["tests.execute.lab:Lab"]) as executor:
+        acts = ("nothing", "an import", left, "nothing")
+        results = [executor.run(task("leaves", a), id, threading.Event()) for a in acts]
+    first, second, third, fourth = (r.value["number"] for r in results)
+    assert first == second == third, "what left nothing is used again"
+    assert fourth != third
+
+
+def test_what_cannot_share_a_process_gets_one_of_its_own(task, tmp_path):
+    (tmp_path / "mine.py").write_text("import os\nf = os.getpid\n")
+    with LocalExecutor(1, ["tests.execute.lab:Lab"]) as executor:
+
+        def process(*asked, **changed):
+            return executor.run(task(*asked, **changed), id, threading.Event()).value["number"]
+
+        users = [process("user_code", "mine.py:f") for _ in range(2)]
+        limited = [process("leaves", demand=Demand(cpu=1)) for _ in range(2)]
+        assert executor.run(task("bug"), id, threading.Event()).error
+        assert len({*users, *limited, process("leaves")}) == 5
+
+
+def test_each_call_of_a_process_has_its_own_log(run, task):
+    """Nothing of one call is told as if it were of another."""
+    for text in ("one", "two", "three"):
+        heard = []
+        result = run(task("says", text), heard)
+        assert [m.text for m in heard] == [text]
+        assert result.log.read_text() == f"{text}\n"
+
+
+def test_a_process_that_died_while_it_waited_is_not_given_anything(task):
+    with LocalExecutor(1, ["tests.execute.lab:Lab"]) as executor:
+        first = executor.run(task("leaves"), id, threading.Event()).value["number"]
+        os.kill(int(first), signal.SIGKILL)
+        until(lambda: not alive(int(first)))
+        assert executor.run(task("leaves"), id, threading.Event()).value["number"] != first
 
 
 @pytest.mark.parametrize("seen", [["gpu-a", "gpu-b", "gpu-c"], []])

@@ -130,20 +130,23 @@ class Attempt:
             return None
         return data
 
-    def result(self, how: str, *, killed: bool, seconds: float = 0.0) -> Result:
+    def result(self, how: str, *, killed: bool) -> Result:
         """Read the result; without one it is lost, and ``how`` says how the process ended."""
         data = self.ended()
         if data is None or "lost" in data:
             how = how if data is None else data["lost"]
             lost = f"{how} Its output is in {self.log}."
-            return Result(lost=lost, cancelled=killed, log=self.log, seconds=seconds)
+            return Result(lost=lost, cancelled=killed, log=self.log)
+        return self.as_result(data)
+
+    def as_result(self, data: Mapping[str, Any]) -> Result:
+        """Return what the run wrote as its result."""
         rss = data.get("max_rss")
         if data.get("cancelled"):
-            return Result(cancelled=True, log=self.log, seconds=seconds, max_rss=rss)
+            return Result(cancelled=True, log=self.log, max_rss=rss)
         if "error" in data:
-            error = Failure(**data["error"])
-            return Result(error=error, log=self.log, seconds=seconds, max_rss=rss)
-        return Result(value=data["value"], log=self.log, seconds=seconds, max_rss=rss)
+            return Result(error=Failure(**data["error"]), log=self.log, max_rss=rss)
+        return Result(value=data["value"], log=self.log, max_rss=rss)
 
     def tidy(self) -> None:
         """Take away what only the run needed."""
@@ -159,17 +162,36 @@ def opened(base: Path, name: str = "") -> Attempt:
 
     The folder of one of that ``name`` is taken as it is.
     """
-    folder = base / (name or new_id())
+    folder = Path(os.path.abspath(base / (name or new_id())))  # noqa: PTH100 - links may stay
     try:
         if not folder.is_dir():
-            earlier = sorted(p for p in base.glob("attempt-*") if p.is_dir())
-            for old in earlier[: max(0, len(earlier) - _KEPT + 1)]:
-                shutil.rmtree(old, ignore_errors=True)
-        (folder / "work").mkdir(parents=True, exist_ok=True)
+            _clear(base)
+        for place in (folder, folder / "work"):
+            _make(place)
         (folder / "log.txt").touch()
-        return Attempt(folder.resolve())
+        return Attempt(folder)
     except OSError as error:
         raise NotStartedError(f"Its folder {folder} cannot be made: {error.strerror}.") from None
+
+
+def _clear(base: Path) -> None:
+    """Make room for one more attempt under ``base``."""
+    try:
+        earlier = sorted(name for name in os.listdir(base) if name.startswith("attempt-"))  # noqa: PTH208 - for each step
+    except FileNotFoundError:
+        return
+    for old in earlier[: max(0, len(earlier) - _KEPT + 1)]:
+        shutil.rmtree(base / old, ignore_errors=True)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir()
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
 
 
 def succeeded(folder: Path) -> bool | None:

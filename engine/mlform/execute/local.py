@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
@@ -48,7 +48,8 @@ class LocalExecutor:
     or providers (``"mlform_core:Core"``) whose resource modules are to be imported. Workers use
     one thread for linear algebra (unless the environment says otherwise), a fixed hash seed, and
     process groups of their own, so that Ctrl-C reaches the engine alone. When the engine ends,
-    however it does, they end with it; what they started in a new session does not.
+    however it does, they end with it; what they started in a new session does not. A process whose
+    run was quick and left it as it was is as good as a fresh one, and gets another run.
     """
 
     def __init__(self, workers: int, preload: Sequence[str] = ()) -> None:
@@ -56,7 +57,8 @@ class LocalExecutor:
         self._preload = list(preload)
         self._starting = threading.Lock()
         self._server: _Server | None = None
-        self._lines: set[socket.socket] = set()
+        self._busy: set[_Worker] = set()
+        self._idle: list[_Worker] = []
         self._killed = threading.Event()
         self._devices = Devices()
 
@@ -70,13 +72,15 @@ class LocalExecutor:
         self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
     ) -> Result:
         """Run ``task`` in a process of its own, to its end."""
+        asked = time.monotonic()
         while not self._slots.acquire(timeout=_TICK):
             if stop.is_set():
                 return Result(cancelled=True)
         try:
             if stop.is_set():
                 return Result(cancelled=True)
-            return self._run(task, on_message, stop)
+            waited = time.monotonic() - asked
+            return replace(self._run(task, on_message, stop), waited=waited)
         except NotStartedError as error:
             return Result(error=Failure("No worker process", str(error)))
         finally:
@@ -86,13 +90,14 @@ class LocalExecutor:
         """End everything that runs at once."""
         # No lock: a signal handler calls this, perhaps in the middle of anything above.
         self._killed.set()
-        for line in tuple(self._lines):
-            with contextlib.suppress(OSError):
-                line.send(b"K")
+        for worker in tuple(self._busy):
+            worker.kill()
 
     def close(self) -> None:
         """End the server, and whatever still runs."""
         with self._starting:
+            while self._idle:
+                self._idle.pop().close()
             if self._server is not None:
                 self._server.close()
                 self._server = None
@@ -105,46 +110,51 @@ class LocalExecutor:
         if attempt.ended() is not None:  # it was over when the engine was killed
             return attempt.result("", killed=False)
         demand = task.demand
-        with _lines() as (channel, line, theirs), self._devices.lent(demand.gpu) as devices:
+        with self._devices.lent(demand.gpu) as devices:
+            worker = self._worker(task)
+            self._busy.add(worker)
+            watch = _Watch(worker, attempt, on_message, demand.timeout)
             try:
-                server = self._fork(theirs, task)
-            except OSError as error:
-                raise NotStartedError(f"It could not be started: {error}.") from None
-            finally:
-                for sock in theirs:
-                    sock.close()
-            try:
-                self._lines.add(line)
                 if stop.is_set() and self._killed.is_set():
-                    self.kill_all()
-                # The worker may be dead already; how it died is told on the other line.
-                with contextlib.suppress(OSError):
-                    send(channel, {**attempt.request(task), "devices": devices})
-                watch = _Watch(channel, line, attempt, on_message, demand.timeout)
+                    worker.kill()
+                worker.give({**attempt.request(task), "devices": devices})
                 ended = watch.until_end(stop)
             finally:
-                self._lines.discard(line)
+                self._busy.discard(worker)
+                if watch.over is None:
+                    worker.close()
+                else:
+                    self._idle.append(worker)
         if ended is not None and "refused" in ended:
             raise NotStartedError(f"The system refused it: {ended['refused']}.")
-        result = attempt.result(
-            _how(ended, demand, server), killed=stop.is_set() and self._killed.is_set()
-        )
+        if watch.over is None:
+            how, killed = _how(ended, demand, worker.server), self._killed.is_set()
+            result = attempt.result(how, killed=stop.is_set() and killed)
+        else:
+            result = attempt.as_result(watch.over["result"])
         attempt.tidy()
         if watch.late and not result.value:
             result = replace(timed_out(demand), log=result.log)
         seconds = time.monotonic() - began
         return replace(result, seconds=seconds, max_rss=(ended or {}).get("max_rss"))
 
-    def _fork(self, sockets: Sequence[socket.socket], task: Task) -> _Server:
-        server = self._running_server(task)
+    def _worker(self, task: Task) -> _Worker:
+        """Return a process that nothing was done in, or that is as good as that."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.waits():
+                return worker
+            worker.close()
         try:
-            server.fork(sockets)
-        except OSError:
-            # It is just ending, and has not heard: asking another makes no second worker.
-            server.close()
             server = self._running_server(task)
-            server.fork(sockets)
-        return server
+            try:
+                return server.fork()
+            except OSError:
+                # It is just ending, and has not heard: asking another makes no second worker.
+                server.close()
+                return self._running_server(task).fork()
+        except OSError as error:
+            raise NotStartedError(f"It could not be started: {error}.") from None
 
     def _running_server(self, task: Task) -> _Server:
         with self._starting:
@@ -158,15 +168,49 @@ class LocalExecutor:
             return self._server
 
 
-@contextlib.contextmanager
-def _lines() -> Iterator[tuple[socket.socket, socket.socket, tuple[socket.socket, socket.socket]]]:
-    channel, their_channel = socket.socketpair()
-    line, their_line = socket.socketpair()
-    try:
-        yield channel, line, (their_channel, their_line)
-    finally:
-        for sock in (channel, line, their_channel, their_line):
-            sock.close()
+class _Worker:
+    """A process that the server forked, seen from the engine.
+
+    ``channel`` leads to it; on ``line`` the server tells how it ended, and is told to end it.
+    """
+
+    def __init__(self, server: _Server) -> None:
+        self.server = server
+        self.channel, self._theirs = socket.socketpair()
+        self.line, self._servers = socket.socketpair()
+        self.reader = Reader(self.channel)
+
+    def hand_over(self, control: socket.socket) -> None:
+        """Ask the server for the process."""
+        theirs = self._theirs, self._servers
+        try:
+            socket.send_fds(control, [b"F"], [s.fileno() for s in theirs])
+        except OSError:
+            self.close()
+            raise
+        finally:
+            for sock in theirs:
+                sock.close()
+
+    def give(self, message: Mapping[str, Any]) -> None:
+        """Tell it something."""
+        # It may be dead already; how it died is told on the line.
+        with contextlib.suppress(OSError):
+            send(self.channel, message)
+
+    def kill(self) -> None:
+        """Have it ended, with all that it left running in its group."""
+        with contextlib.suppress(OSError):
+            self.line.send(b"K")
+
+    def waits(self) -> bool:
+        """Tell whether it waits for a task: it has nothing to say and is not over."""
+        return not select.select([self.channel, self.line], [], [], 0)[0]
+
+    def close(self) -> None:
+        """Let go of it. It ends, if it has not."""
+        self.channel.close()
+        self.line.close()
 
 
 class _Server:
@@ -190,10 +234,12 @@ class _Server:
             )
         self.close = weakref.finalize(self, _end, self._control, self._process, self._errors)
 
-    def fork(self, sockets: Sequence[socket.socket]) -> None:
-        """Ask for a worker that gets these."""
+    def fork(self) -> _Worker:
+        """Return a new worker. Raises ``OSError``."""
+        worker = _Worker(self)
         with self._sending:
-            socket.send_fds(self._control, [b"F"], [s.fileno() for s in sockets])
+            worker.hand_over(self._control)
+        return worker
 
     def running(self) -> bool:
         """Tell whether it is still there."""
@@ -228,36 +274,37 @@ class _Watch:
 
     def __init__(
         self,
-        channel: socket.socket,
-        line: socket.socket,
+        worker: _Worker,
         attempt: Attempt,
         on_message: Callable[[Message], None],
         timeout: float | None,
     ) -> None:
-        self.channel, self.line, self.on_message = channel, line, on_message
+        self.worker, self.on_message = worker, on_message
         self.deadline = None if timeout is None else time.monotonic() + timeout
         self.late = False
-        self.reader = Reader(channel)
+        self.over: dict[str, Any] | None = None
+        """The result of a run whose process waits for another."""
         self.tail = Tail(attempt.log)
 
     def until_end(self, stop: threading.Event) -> dict[str, Any] | None:
         """Return what the server says of the end, ``None`` if the server itself ended."""
         poll = select.poll()
-        poll.register(self.channel, select.POLLIN)
-        poll.register(self.line, select.POLLIN)
+        poll.register(self.worker.channel, select.POLLIN)
+        poll.register(self.worker.line, select.POLLIN)
         asked = False
         while True:
             self._check_time()
             if (stop.is_set() or self.late) and not asked:
                 asked = True
-                with contextlib.suppress(OSError):
-                    send(self.channel, {"stop": True})
+                self.worker.give({"stop": True})
             ready = {fd for fd, _ in poll.poll(_TICK * 1000)}
-            ended = self.line.fileno() in ready
-            if (self.channel.fileno() in ready or ended) and not self._hear():
+            ended = self.worker.line.fileno() in ready
+            if (self.worker.channel.fileno() in ready or ended) and not self._hear():
                 with contextlib.suppress(KeyError):
-                    poll.unregister(self.channel)
-            self._log(last=ended)
+                    poll.unregister(self.worker.channel)
+            self._log(last=ended or self.over is not None)
+            if self.over is not None:
+                return self.over
             if ended:
                 return self._status()
 
@@ -266,19 +313,20 @@ class _Watch:
         if self.deadline is None or time.monotonic() < self.deadline:
             return
         if self.late:
-            with contextlib.suppress(OSError):
-                self.line.send(b"K")
+            self.worker.kill()
         self.late, self.deadline = True, time.monotonic() + GRACE
 
     def _hear(self) -> bool:
-        for data in self.reader.messages():
+        for data in self.worker.reader.messages():
             if "progress" in data:
                 self._log()
                 done, total, note = data["progress"]
                 self.on_message(ProgressNote(done, total, note))
             elif "partial" in data:
                 self.on_message(Partial(data["partial"]))
-        return not self.reader.ended
+            elif "result" in data:
+                self.over = data
+        return not self.worker.reader.ended
 
     def _log(self, *, last: bool = False) -> None:
         for line in self.tail.lines(last=last):
@@ -286,7 +334,7 @@ class _Watch:
 
     def _status(self) -> dict[str, Any] | None:
         try:
-            data = self.line.recv(4096)
+            data = self.worker.line.recv(4096)
         except OSError:
             data = b""
         told: dict[str, Any] | None = json.loads(data) if data else None

@@ -7,6 +7,7 @@ A quick edit can keep both; then other code would run than the key was made of.
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib.abc import PathEntryFinder
 from importlib.machinery import FileFinder, SourceFileLoader
 from pathlib import Path
@@ -21,8 +22,9 @@ class _SourceLoader(SourceFileLoader):
         return self.source_to_code(self.get_data(path), path)
 
 
+@cache
 def read_from_source(root: Path) -> None:
-    """Make modules under ``root`` be compiled anew in this process."""
+    """Make modules under ``root`` be compiled anew in this process, from the first time on."""
     finder = FileFinder.path_hook((_SourceLoader, [".py"]))
 
     def hook(entry: str) -> PathEntryFinder:

@@ -117,6 +117,8 @@ class Result:
     timed_out: bool = False
     seconds: float = 0.0
     """From asking for the process to its end."""
+    waited: float = 0.0
+    """Seconds before that, until there was room for it."""
     max_rss: int | None = None
     """The largest resident set of the process, in bytes."""
     log: Path | None = None

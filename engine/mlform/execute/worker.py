@@ -1,4 +1,4 @@
-"""The life of a worker process: one call of one method."""
+"""The life of a worker process: a call of a method, and more of them if each left no trace."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from mlform.demand import size
 from mlform.execute.attempt import write_once
 from mlform.execute.call import call
 from mlform.execute.failure import failure_of
-from mlform.execute.limits import demand_of, limit
+from mlform.execute.limits import demand_of, limit, peak_memory
 from mlform.execute.source import read_from_source
 from mlform.execute.task import Failure
+from mlform.execute.traces import Traces
 from mlform.execute.wire import Reader, send
 from mlform.sdk import CancelledError
+
+_QUICK: Final = 0.1
+"""Seconds that a call may take whose process is used again."""
 
 
 class Channel:
@@ -76,19 +81,36 @@ class Channel:
 
 
 def work(sock: socket.socket) -> NoReturn:
-    """Receive a task, carry it out, write its result, end."""
-    reader = Reader(sock)
-    request = reader.one()
-    if request is None:
-        os._exit(1)
-    folder = Path(request["folder"])
-    redirect(folder / "log.txt")
-    if request["devices"]:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(request["devices"])
-    result = carry_out(request["task"], Channel(sock, stopping=reader.more))
-    write_once(folder, result)
+    """Receive a task, carry it out, write its result; end, or wait for another.
+
+    A process is used again after a call that was quick, came off, had no limits of its own and
+    left nothing behind. For what takes longer a fresh process costs nothing to speak of.
+    """
+    reader, traces = Reader(sock), None
+    while (request := reader.one()) is not None:
+        if "task" not in request:  # to stop what was over by then
+            continue
+        began = time.monotonic()
+        folder = Path(request["folder"])
+        redirect(folder / "log.txt")
+        if request["devices"]:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(request["devices"])
+        task, channel = request["task"], Channel(sock, stopping=reader.more)
+        if traces is None:
+            root = Path(task["context"]["root"])
+            read_from_source(root)
+            traces = Traces(root)
+        result = carry_out(task, channel)
+        write_once(folder, result)
+        quick = time.monotonic() - began < _QUICK
+        demand = demand_of(task)
+        plain = "value" in result and not (demand.cpu or demand.gpu or demand.memory)
+        if not (quick and plain and traces.none()):
+            break
+        with contextlib.suppress(OSError):  # where the engine is gone, nothing more comes
+            send(sock, {"result": result, "max_rss": peak_memory()})
     # Not the ordinary way out: a thread left running by a library must not hold up the result.
-    os._exit(0)
+    os._exit(0 if traces else 1)
 
 
 class Telling(Protocol):
