@@ -21,7 +21,7 @@ from mlform.artifacts import LocalStore
 from mlform.failpoints import failpoint
 from mlform.refresh import pins
 from mlform.sdk import Artifact
-from mlform.state import store as state
+from mlform.state import fencing, journal
 from mlform.state.database import Database
 from mlform.state.store import SqlStore
 
@@ -130,11 +130,11 @@ def record_in_memory() -> None:
 
 def journal_apart() -> None:
     """The record is written in one transaction, its journal entry in another."""
-    append, writing = state.journal.append, Database.writing
+    extend, writing = journal.extend, Database.writing
     late: list[Callable[[Any], object]] = []
 
     def later(_connection: Any, *args: Any) -> None:
-        late.append(lambda connection: append(connection, *args))
+        late.append(lambda connection: extend(connection, *args))
 
     @contextmanager
     def both(self: Database) -> Iterator[Any]:
@@ -144,7 +144,7 @@ def journal_apart() -> None:
             with writing(self) as connection:
                 late.pop(0)(connection)
 
-    state.journal.append = later  # type: ignore[assignment]
+    journal.extend = later
     Database.writing = both  # type: ignore[method-assign]
 
 
@@ -168,14 +168,14 @@ def pins_after_move() -> None:
 def no_fence() -> None:
     """Who lost the lock goes on writing."""
 
-    real = state._advance
+    real = fencing.advance
 
-    def advance(connection: Any, lease: Any, *more: Any) -> int:
+    def advance(connection: Any, lease: Any, *args: Any, **more: Any) -> int:
         holder = copy(lease)
-        object.__setattr__(holder, "fence", state.state_row(connection).fence)
-        return real(connection, holder, *more)
+        object.__setattr__(holder, "fence", fencing.state_row(connection).fence)
+        return real(connection, holder, *args, **more)
 
-    state._advance, state._hold = advance, lambda *_: None  # type: ignore[assignment]
+    fencing.advance, fencing.hold = advance, lambda *_: None
 
 
 KILLED: Final[Mapping[str, Mutant]] = {

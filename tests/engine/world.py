@@ -274,6 +274,9 @@ class Inline:
             named = f'{task.kind} "{task.type}"'
             return Result(error=failure_of(error, Path(task.context["root"]), named))
 
+    def ahead(self) -> int:
+        return 0
+
     def kill_all(self) -> None: ...
 
     def close(self) -> None: ...

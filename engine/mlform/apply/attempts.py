@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event as Flag
-from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlform.address import Address
@@ -68,7 +67,6 @@ class Attempts:
     world: World
     report: Reporter
     stop: Flag
-    writing: Lock
     earlier: dict[Address, Earlier] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -130,25 +128,21 @@ class Attempts:
     def _begin(self, step: Step, detail: Mapping[str, Any], asked: str) -> Trying:
         id_ = new_id()
         told = {"id": id_, "executor": step.demand.executor, "asked": asked}
-        with self.writing:
-            self.world.store.intent(
-                self.world.lease, self.world.run, step.address, {**detail, "attempt": told}
-            )
+        store, lease = self.world.store, self.world.lease
+        store.intent(lease, self.world.run, step.address, {**detail, "attempt": told})
         failpoint("apply.intended")
         return self._trying(step, id_, None)
 
     def _trying(self, step: Step, id_: str, handle: Mapping[str, Any] | None) -> Trying:
         def submitted(handle: Mapping[str, Any]) -> None:
             told = {"attempt": id_, "handle": dict(handle)}
-            with self.writing:
-                self.world.store.submitted(self.world.lease, self.world.run, step.address, told)
+            self.world.store.submitted(self.world.lease, self.world.run, step.address, told)
 
         return Trying(id_, step.demand, handle, submitted)
 
     def _taken_up(self, step: Step, asked: str) -> Trying | None:
         """Return the attempt of an earlier apply, if it is the same work and not lost."""
-        with self.writing:
-            earlier = self.earlier.pop(step.address, None)
+        earlier = self.earlier.pop(step.address, None)
         if earlier is None:
             return None
         came_off = succeeded(self._folder(step.address, earlier))
@@ -192,10 +186,8 @@ class Attempts:
         return self.world.local / "work" / folder_name(str(address)) / earlier.id
 
     def _failed(self, step: Step, error: str) -> None:
-        with self.writing:
-            self.world.store.failed(
-                self.world.lease, self.world.run, step.address, {"error": error[:500]}
-            )
+        told = {"error": error[:500]}
+        self.world.store.failed(self.world.lease, self.world.run, step.address, told)
 
     def _say(self, step: Step, text: str) -> None:
         self.report(Log(step.address, text))

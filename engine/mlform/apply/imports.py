@@ -42,15 +42,14 @@ def take_over(
         "inputs": stepper.records.digests(step.refers_to),
     }
     new = replace(record, needs=step.refers_to, protected=step.protected, receipt=receipt)
-    with stepper.writing:
-        world.hold_for(new)
-        if offer.resource.reusable:
-            for key in {new.key, full_key(new.key, new.decision_key)}:
-                made = Realisation(key, new.digest, new.attributes, receipt)
-                world.store.realise(world.lease, made)
-        world.keep(new, {"action": "import", "id": found.id})
-        stepper.records.put(new)
-        stepper.outcome.imported[step.address] = found.id
+    world.hold_for(new)
+    if offer.resource.reusable:
+        for key in {new.key, full_key(new.key, new.decision_key)}:
+            made = Realisation(key, new.digest, new.attributes, receipt)
+            world.store.realise(world.lease, made)
+    world.keep(new, {"action": "import", "id": found.id})
+    stepper.records.put(new)
+    stepper.outcome.imported[step.address] = found.id
     stepper.report(Imported(step.address, found.id, new.digest))
     return new
 
@@ -68,10 +67,9 @@ def adopt(stepper: Stepper, step: Step, attributes: Mapping[str, Any]) -> None:
         who = {n: world.provenance[n] for n in ("by", "at") if n in world.provenance}
         receipt |= {**world.provenance, "run": world.run, "action": "adopt", "reasons": drift}
         receipt |= {"changed": True, "adopted": {"by": "", "at": "", **who}}
-    with stepper.writing:
-        new = replace(new, receipt=receipt)
-        world.keep(new, {"action": "adopt"})
-        stepper.records.put(new)
-        stepper.outcome.adopted.append(step.address)
+    new = replace(new, receipt=receipt)
+    world.keep(new, {"action": "adopt"})
+    stepper.records.put(new)
+    stepper.outcome.adopted.append(step.address)
     names = tuple(str(r["subject"]) for r in drift)
     stepper.report(Adopted(step.address, names, new.digest))

@@ -58,6 +58,8 @@ class Trying:
     """Hears of the handle before anybody waits."""
     partial: bool = False
     """Whether it told of something that exists, which another attempt would not know."""
+    waited: float = 0.0
+    """Seconds until there was room for it."""
 
 
 class Executing(Protocol):
@@ -136,6 +138,8 @@ def call(
                 trying.partial = True
 
     result = world.executor.run(task, hear, stop)
+    if trying is not None:
+        trying.waited = result.waited
     if result.log is not None:
         clean.folder(result.log.parent)
     try:

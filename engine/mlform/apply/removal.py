@@ -37,10 +37,11 @@ class Remover:
         outcome: Outcome,
         report: Reporter,
         stop: Flag,
-        writing: Lock,
     ) -> None:
         self.world, self.records, self.outcome = world, records, outcome
-        self.report, self.stop, self.writing = report, stop, writing
+        self.report, self.stop = report, stop
+        self._guard = Lock()
+        self._dropping: dict[Address, Lock] = {}
         self.behind: dict[Address, str] = {}
         """Folders of what this run has replaced and not destroyed yet."""
         self.purged: list[Step] = []
@@ -57,10 +58,9 @@ class Remover:
         self.report(Started(step.address, step.action, step.reasons, expected))
         kept = [self._take(step, record)]
         took = time.monotonic() - began
-        with self.writing:
-            self._drop(step, record, step.action, took)
-            if not step.deposed:
-                self.outcome.done[step.address] = step.action
+        self._drop(step, record, step.action, took)
+        if not step.deposed:
+            self.outcome.done[step.address] = step.action
         if step.purge is not None:
             self.purged.append(step)
             if step.action is Action.DESTROY:
@@ -87,14 +87,12 @@ class Remover:
             began = time.monotonic()
             self.destroy(step, record)
             took = time.monotonic() - began
-            with self.writing:
-                self._drop(step, record, Action.DESTROY, took)
+            self._drop(step, record, Action.DESTROY, took)
 
     def destroy(self, step: Step, record: Record) -> str:
         """Call the provider; return what it kept. Raises ``StepFailed``."""
         store, lease, run = self.world.store, self.world.lease, self.world.run
-        with self.writing:
-            store.intent(lease, run, step.address, {"action": Action.DESTROY.value})
+        store.intent(lease, run, step.address, {"action": Action.DESTROY.value})
         failpoint("apply.going")
         try:
             found = call(
@@ -109,8 +107,7 @@ class Remover:
                 step.address,
             )
         except (StepFailed, CancelledError) as error:
-            with self.writing:
-                store.failed(lease, run, step.address, {"error": str(error)[:500]})
+            store.failed(lease, run, step.address, {"error": str(error)[:500]})
             raise
         failpoint("apply.destroyed")
         return str(found.get("kept", ""))
@@ -134,6 +131,12 @@ class Remover:
 
     def _drop(self, step: Step, record: Record, action: Action, seconds: float) -> None:
         """Let a record go; what it left behind itself comes to stand in its place."""
+        with self._guard:
+            alone = self._dropping.setdefault(step.address, Lock())
+        with alone:  # several objects of one address may go at the same time
+            self._drop_alone(step, record, action, seconds)
+
+    def _drop_alone(self, step: Step, record: Record, action: Action, seconds: float) -> None:
         store, lease, run = self.world.store, self.world.lease, self.world.run
         address = step.address
         now, gone = self.records.now[address], home_of(record)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mlform.apply.walk import Room
 from mlform.demand import LOCAL, Capacity
+from mlform.execute import MOST_AHEAD
 from mlform.plan import QUIET, Action, Plan, Step
 
 K = TypeVar("K", bound=Hashable)
@@ -15,10 +16,17 @@ _JOBS = 16
 """How many jobs of one engine go on at once where its block does not say."""
 
 
-def room(plan: Plan, parallelism: int, machine: Capacity, step_of: Callable[[K], Step]) -> Room[K]:
+def room(
+    plan: Plan,
+    parallelism: int,
+    machine: Capacity,
+    step_of: Callable[[K], Step],
+    ahead: Callable[[], int] = lambda: 0,
+) -> Room[K]:
     """Return the room that the steps of a plan share; ``machine`` is what is here.
 
-    What is declared of the local executor stands for what the machine has.
+    What is declared of the local executor stands for what the machine has. ``ahead`` says how
+    many steps more may be made ready, since those before them are over within moments.
     """
     lanes = {LOCAL: parallelism}
     for name, declared in plan.executors.items():
@@ -47,4 +55,11 @@ def room(plan: Plan, parallelism: int, machine: Capacity, step_of: Callable[[K],
             found |= {n: min(a, sizes.get(n, a)) for n, a in asked.items() if a}
         return found
 
-    return Room(sizes, takes, lane, sum(lanes.values()))
+    here_at_once = f"lane {LOCAL}"
+    return Room(
+        sizes,
+        takes,
+        lane,
+        threads=sum(lanes.values()) + MOST_AHEAD,
+        more=lambda name: ahead() if name == here_at_once else 0,
+    )

@@ -136,7 +136,8 @@ def apply(
     run = _Run(plan, recorded, world, report, stop or Flag())
     nodes = {(s.address, s.deposed): s for s in plan.steps}
     needs = _needs(plan, nodes)
-    shared = room(plan, parallelism, capacity(), partial(_step_of, nodes))
+    ahead = world.executor.ahead
+    shared = room(plan, parallelism, capacity(), partial(_step_of, nodes), ahead)
     blocked = walk(needs, lambda n: run.node(n, nodes), room=shared, stop=run.stop)
     failpoint("apply.walked")
     run.sweep()

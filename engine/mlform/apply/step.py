@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from threading import Event as Flag
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.apply.attempts import Attempts, asked_of
@@ -68,9 +67,8 @@ class Stepper:
         self.world, self.records, self.settler = world, records, settler
         self.outcome, self.report, self.stop = outcome, report, stop
         self.results = Results(world.store, world.looker, self._not_reused)
-        self.writing = Lock()
-        self.attempts = Attempts(world, report, stop, self.writing)
-        self.remover = Remover(world, records, outcome, report, stop, self.writing)
+        self.attempts = Attempts(world, report, stop)
+        self.remover = Remover(world, records, outcome, report, stop)
 
     def carry_out(self, step: Step) -> tuple[str, ...]:
         """Do what a step calls for; return why it is held, if it is."""
@@ -164,9 +162,8 @@ class Stepper:
             create_first=step.create_first,
         )
         if kept != record:
-            with self.writing:
-                self.world.keep(kept, {"action": Action.NO_OP.value})
-                self.records.put(kept)
+            self.world.keep(kept, {"action": Action.NO_OP.value})
+            self.records.put(kept)
         return kept
 
     def _as_seen(self, step: Step, record: Record) -> Record:
@@ -217,7 +214,8 @@ class Stepper:
             def made(attributes: dict[str, Any]) -> None:
                 self._unfinished(step, offer, self._record(making, attributes, 0.0), making)
 
-            attributes = self._apply(step, offer, arguments, decision, making, made)
+            attributes, waited = self._apply(step, offer, arguments, decision, making, made)
+            began += waited
         seconds = time.monotonic() - began
         new = self._record(making, attributes, seconds)
         if making.deposed and decision.action is Action.REPLACE:
@@ -227,8 +225,7 @@ class Stepper:
             new = replace(new, receipt={**new.receipt, "tainted": "a result that was not promised"})
         changed = record is None or record.digest != new.digest
         took = spent(step, decision, seconds, differs=None if record is None else changed)
-        with self.writing:
-            self._write(step, offer, new, decision, took)
+        self._write(step, offer, new, decision, took)
         if wrong:
             raise StepFailed(
                 "Provider error",
@@ -248,14 +245,15 @@ class Stepper:
         decision: Decision,
         making: Making,
         made: Callable[[dict[str, Any]], None],
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], float]:
+        """Return the attributes, and how many seconds there was no room for the call."""
         record = making.old
         if decision.action is Action.DECIDE and decision.realisation is not None:
             record = measured(step, arguments, decision.realisation)
         detail = {"action": decision.action.value, "key": decision.key}
         context = lent(self.world, step, _DOING[decision.action], decision.key, making.home)
 
-        def once(trying: Trying) -> dict[str, Any]:
+        def once(trying: Trying) -> tuple[dict[str, Any], float]:
             given = call(
                 self.world,
                 offer,
@@ -275,7 +273,7 @@ class Stepper:
             check_given(step, offer, decision, given, record, self.world.looker.artifacts)
             told = (self.world, offer, step.address, arguments, context, self.report, self.stop)
             keep_promise(step, offer, decision, given, self.results, partial(compared, *told))
-            return given
+            return given, trying.waited
 
         asked = asked_of(offer, decision, arguments, record, making.home)
         return self.attempts.run(step, detail, asked, once)
@@ -312,10 +310,9 @@ class Stepper:
             new = replace(new, receipt={**new.receipt, "tainted": "a run that did not finish"})
         else:
             new = refreshed(offer.resource, making.old, new.attributes)
-        with self.writing:
-            self.world.keep(new, {"action": "unfinished"})
-            failpoint("apply.partly")
-            self.records.put(new)
+        self.world.keep(new, {"action": "unfinished"})
+        failpoint("apply.partly")
+        self.records.put(new)
 
     def home(self, step: Step) -> str:
         """Return the folder of a resource: the one it has, else one that no other has."""

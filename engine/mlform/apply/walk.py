@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from collections.abc import Set as AbstractSet
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from queue import SimpleQueue
 from threading import Event
 from typing import Generic, TypeVar
 
@@ -25,13 +26,17 @@ class Room(Generic[K]):
     takes: Callable[[K], Mapping[str, float]]
     lane: Callable[[K], str]
     threads: int
+    """The most that run at once, whatever there is room for."""
+    more: Callable[[str], float] = lambda _name: 0
+    """How much more there is of something at this moment than its size says."""
     _used: dict[str, float] = field(default_factory=dict)
 
     def full(self, amounts: Mapping[str, float]) -> set[str]:
         """Return what there is too little left of for these amounts."""
-        return {
-            n for n, a in amounts.items() if a + self._used.get(n, 0) > self.sizes.get(n, a) + 1e-9
-        }
+        return {n for n, a in amounts.items() if a + self._used.get(n, 0) > self._size(n, a) + 1e-9}
+
+    def _size(self, name: str, amount: float) -> float:
+        return self.sizes.get(name, amount) + self.more(name)
 
     def take(self, key: K) -> None:
         """Take what a key takes."""
@@ -55,8 +60,16 @@ def walk(
     sorter = TopologicalSorter(needs)
     sorter.prepare()
     blocked: set[K] = set()
-    running: dict[Future[bool], K] = {}
+    running = 0
+    ended: SimpleQueue[tuple[K, bool | BaseException]] = SimpleQueue()
     waiting: dict[str, deque[K]] = {}
+
+    def carry_out(key: K) -> None:
+        try:
+            ended.put((key, run(key)))
+        except BaseException as error:  # noqa: BLE001 - raised by who waits for it
+            ended.put((key, error))
+
     with ThreadPoolExecutor(room.threads, thread_name_prefix="apply") as pool:
         while sorter.is_active():
             for key in sorter.get_ready():
@@ -72,14 +85,15 @@ def walk(
                 waiting.clear()
             for lane, queue in waiting.items():
                 for key in _admitted(lane, queue, room):
-                    running[pool.submit(run, key)] = key
-            if not running:
-                continue
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in [f for f in running if f in finished]:  # in the order they began
-                key = running.pop(future)
+                    pool.submit(carry_out, key)
+                    running += 1
+            if running:
+                key, came_off = ended.get()
+                running -= 1
                 room.give(key)
-                if not future.result():
+                if isinstance(came_off, BaseException):
+                    raise came_off
+                if not came_off:
                     blocked.add(key)
                 sorter.done(key)
     return blocked

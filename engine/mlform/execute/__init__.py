@@ -7,6 +7,7 @@ from mlform.execute.executors import Executors
 from mlform.execute.local import LocalExecutor
 from mlform.execute.machine import capacity
 from mlform.execute.task import (
+    MOST_AHEAD,
     Executor,
     Failure,
     LogLine,
@@ -20,6 +21,7 @@ from mlform.execute.task import (
 )
 
 __all__ = [
+    "MOST_AHEAD",
     "Executor",
     "Executors",
     "Failure",

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
 from typing import Any, Final
@@ -62,11 +62,30 @@ class Attempt:
         """Is there once the run is to end at its next checkpoint."""
         return self.folder / "stop"
 
+    def make(self) -> None:
+        """Make its folder, unless it is there. Raises ``NotStartedError``."""
+        folder = self.folder
+        try:
+            try:
+                folder.mkdir()
+            except FileNotFoundError:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                if not folder.is_dir():
+                    raise
+            else:
+                _clear(folder)
+            (folder / "work").mkdir(exist_ok=True)
+            self.log.touch()
+        except OSError as error:
+            said = f"Its folder {folder} cannot be made: {error.strerror}."
+            raise NotStartedError(said) from None
+
     def request(self, task: Task) -> dict[str, Any]:
         """Return what the process of this attempt is to do."""
         context = {**task.context, "workdir": str(self.folder / "work")}
         # What a task holds is plain data already: nothing of it need be copied.
-        told = {**vars(task), "demand": asdict(task.demand), "context": context}
+        told = {**vars(task), "demand": task.demand.as_data(), "context": context}
         return {"task": told, "folder": str(self.folder)}
 
     def write_request(self, task: Task) -> None:
@@ -162,36 +181,22 @@ def opened(base: Path, name: str = "") -> Attempt:
 
     The folder of one of that ``name`` is taken as it is.
     """
-    folder = Path(os.path.abspath(base / (name or new_id())))  # noqa: PTH100 - links may stay
-    try:
-        if not folder.is_dir():
-            _clear(base)
-        for place in (folder, folder / "work"):
-            _make(place)
-        (folder / "log.txt").touch()
-        return Attempt(folder)
-    except OSError as error:
-        raise NotStartedError(f"Its folder {folder} cannot be made: {error.strerror}.") from None
+    attempt = named(base, name)
+    attempt.make()
+    return attempt
 
 
-def _clear(base: Path) -> None:
-    """Make room for one more attempt under ``base``."""
-    try:
-        earlier = sorted(name for name in os.listdir(base) if name.startswith("attempt-"))  # noqa: PTH208 - for each step
-    except FileNotFoundError:
-        return
-    for old in earlier[: max(0, len(earlier) - _KEPT + 1)]:
+def named(base: Path, name: str = "") -> Attempt:
+    """Return an attempt by its name, or a new one; its folder need not be there."""
+    return Attempt(Path(os.path.abspath(base / (name or new_id()))))  # noqa: PTH100 - links may stay
+
+
+def _clear(fresh: Path) -> None:
+    """Keep so many attempts beside a new one, the last ones."""
+    base = fresh.parent
+    names = sorted(n for n in os.listdir(base) if n.startswith("attempt-"))  # noqa: PTH208 - often
+    for old in [n for n in names if n != fresh.name][: max(0, len(names) - _KEPT)]:
         shutil.rmtree(base / old, ignore_errors=True)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir()
-    except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        if not folder.is_dir():
-            raise
 
 
 def succeeded(folder: Path) -> bool | None:

@@ -42,6 +42,10 @@ class Executors:
         executor.end(Attempt(folder), root, handle)
         return True
 
+    def ahead(self) -> int:
+        """Return how many tasks more the local executor is best given."""
+        return self._all[LOCAL].ahead()
+
     def kill_all(self) -> None:
         """End everything that runs at once."""
         for executor in self._all.values():

@@ -18,16 +18,19 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from mlform.demand import Demand
-from mlform.execute.attempt import Attempt, NotStartedError, how_ended, opened
+from mlform.execute.attempt import Attempt, NotStartedError, how_ended, named
 from mlform.execute.limits import threads
 from mlform.execute.log import Tail
 from mlform.execute.machine import Devices
-from mlform.execute.task import Failure, Message, Partial, ProgressNote, Result, Task
+from mlform.execute.task import MOST_AHEAD, Failure, Message, Partial, ProgressNote, Result, Task
 from mlform.execute.wire import Reader, send
 from mlform.lazy import replace
 
 _TICK: Final = 0.1
 """Seconds between looks at the log and the stop flag; everything else wakes at once."""
+
+_MOMENT: Final = 0.25
+"""Seconds within which what is handed over early is to begin."""
 
 GRACE: Final = 10.0
 """Seconds between asking a run to stop, once its time is up, and ending its process."""
@@ -61,6 +64,8 @@ class LocalExecutor:
         self._idle: list[_Worker] = []
         self._killed = threading.Event()
         self._devices = Devices()
+        self._usual = _MOMENT * 2
+        """Seconds that a run takes, the last ones before all."""
 
     def __enter__(self) -> Self:
         return self
@@ -79,12 +84,18 @@ class LocalExecutor:
         try:
             if stop.is_set():
                 return Result(cancelled=True)
-            waited = time.monotonic() - asked
-            return replace(self._run(task, on_message, stop), waited=waited)
+            began = time.monotonic()
+            result = self._run(task, on_message, stop)
+            self._usual = 0.8 * self._usual + 0.2 * (time.monotonic() - began)
+            return replace(result, waited=began - asked)
         except NotStartedError as error:
             return Result(error=Failure("No worker process", str(error)))
         finally:
             self._slots.release()
+
+    def ahead(self) -> int:
+        """Return how many tasks more than there are workers begin within moments."""
+        return min(int(_MOMENT / self._usual), MOST_AHEAD)
 
     def kill_all(self) -> None:
         """End everything that runs at once."""
@@ -106,9 +117,7 @@ class LocalExecutor:
         self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
     ) -> Result:
         began = time.monotonic()
-        attempt = opened(Path(task.context["workdir"]), task.attempt)
-        if attempt.ended() is not None:  # it was over when the engine was killed
-            return attempt.result("", killed=False)
+        attempt = named(Path(task.context["workdir"]), task.attempt)
         demand = task.demand
         with self._devices.lent(demand.gpu) as devices:
             worker = self._worker(task)
@@ -125,14 +134,16 @@ class LocalExecutor:
                     worker.close()
                 else:
                     self._idle.append(worker)
+        if watch.refused:
+            raise NotStartedError(watch.refused)
         if ended is not None and "refused" in ended:
             raise NotStartedError(f"The system refused it: {ended['refused']}.")
         if watch.over is None:
             how, killed = _how(ended, demand, worker.server), self._killed.is_set()
             result = attempt.result(how, killed=stop.is_set() and killed)
+            attempt.tidy()
         else:
             result = attempt.as_result(watch.over["result"])
-        attempt.tidy()
         if watch.late and not result.value:
             result = replace(timed_out(demand), log=result.log)
         seconds = time.monotonic() - began
@@ -284,6 +295,7 @@ class _Watch:
         self.late = False
         self.over: dict[str, Any] | None = None
         """The result of a run whose process waits for another."""
+        self.refused = ""
         self.tail = Tail(attempt.log)
 
     def until_end(self, stop: threading.Event) -> dict[str, Any] | None:
@@ -324,6 +336,8 @@ class _Watch:
                 self.on_message(ProgressNote(done, total, note))
             elif "partial" in data:
                 self.on_message(Partial(data["partial"]))
+            elif "refused" in data:
+                self.refused = data["refused"]
             elif "result" in data:
                 self.over = data
         return not self.worker.reader.ended

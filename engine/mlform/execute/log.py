@@ -23,8 +23,11 @@ class Lines:
 
     def read(self) -> Iterator[bytes]:
         """Give the lines that are complete by now, without their ends."""
-        # Somebody may clear the folder away; a log is no reason to fail.
-        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+        # It may not be there yet, and somebody may clear it away: a log is no reason to fail.
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            open(self.path, "rb") as file,  # noqa: PTH123 - for each step
+        ):
             if os.fstat(file.fileno()).st_size > self._at:
                 file.seek(self._at)
                 while chunk := file.read(_CHUNK):

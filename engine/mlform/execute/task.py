@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from mlform.demand import Demand
 from mlform.lazy import dataclass, field
+
+MOST_AHEAD: Final = 32
+"""The most tasks that wait for a run to be over: so many intents may stand for what never began."""
 
 Method: TypeAlias = Literal["apply", "destroy", "run", "import", "compare"]
 
@@ -133,6 +136,13 @@ class Executor(Protocol):
 
         ``on_message`` is called in the calling thread. Setting ``stop`` asks the run to end at its
         next checkpoint. Raises no exception for anything that happens in the run.
+        """
+        ...
+
+    def ahead(self) -> int:
+        """Return how many tasks more than can run at once it is best given at this moment.
+
+        None, but where runs are over within moments: then the next had better be there.
         """
         ...
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
 from mlform.demand import size
-from mlform.execute.attempt import write_once
+from mlform.execute.attempt import Attempt, NotStartedError, write_once
 from mlform.execute.call import call
 from mlform.execute.failure import failure_of
 from mlform.execute.limits import demand_of, limit, peak_memory
@@ -91,26 +91,37 @@ def work(sock: socket.socket) -> NoReturn:
         if "task" not in request:  # to stop what was over by then
             continue
         began = time.monotonic()
-        folder = Path(request["folder"])
-        redirect(folder / "log.txt")
+        attempt, task = Attempt(Path(request["folder"])), request["task"]
+        try:
+            attempt.make()
+        except NotStartedError as error:
+            _tell(sock, {"refused": str(error)})
+            break
+        if attempt.ended() is not None:  # it was over when the engine was killed
+            break
+        redirect(attempt.log)
         if request["devices"]:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(request["devices"])
-        task, channel = request["task"], Channel(sock, stopping=reader.more)
         if traces is None:
             root = Path(task["context"]["root"])
             read_from_source(root)
             traces = Traces(root)
-        result = carry_out(task, channel)
-        write_once(folder, result)
+        result = carry_out(task, Channel(sock, stopping=reader.more))
+        write_once(attempt.folder, result)
+        attempt.tidy()
         quick = time.monotonic() - began < _QUICK
         demand = demand_of(task)
         plain = "value" in result and not (demand.cpu or demand.gpu or demand.memory)
         if not (quick and plain and traces.none()):
             break
-        with contextlib.suppress(OSError):  # where the engine is gone, nothing more comes
-            send(sock, {"result": result, "max_rss": peak_memory()})
+        _tell(sock, {"result": result, "max_rss": peak_memory()})
     # Not the ordinary way out: a thread left running by a library must not hold up the result.
-    os._exit(0 if traces else 1)
+    os._exit(0)
+
+
+def _tell(sock: socket.socket, message: Mapping[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # where the engine is gone, nobody hears
+        send(sock, message)
 
 
 class Telling(Protocol):

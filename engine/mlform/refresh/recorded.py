@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from threading import Lock
 from typing import Any, Final
 
 from mlform.address import Address
@@ -19,7 +20,10 @@ _LEAVES: Final = (str, int, float, type(None))
 
 
 class Recorded:
-    """The records of one state; while applying, the applier's one mutable thing."""
+    """The records of one state; while applying, the applier's one mutable thing.
+
+    Records may be put and dropped by several threads.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Recorded:
         self.now = dict(records)
         self.past = past
         self.registry = registry
+        self._guard = Lock()
         self._homes = Counter(h for r in records.values() for h in homes_of(r))
         self._artifacts: dict[str, Mapping[str, Any]] = {}
         for record in records.values():
@@ -38,15 +43,17 @@ class Recorded:
 
     def put(self, record: Record) -> None:
         """Take a new record."""
-        self._leave(record.address)
-        self._homes.update(homes_of(record))
-        self.now[record.address] = record
-        self._index(record.attributes)
+        with self._guard:
+            self._leave(record.address)
+            self._homes.update(homes_of(record))
+            self.now[record.address] = record
+            self._index(record.attributes)
 
     def drop(self, address: Address) -> None:
         """Let a record go."""
-        self._leave(address)
-        self.now.pop(address, None)
+        with self._guard:
+            self._leave(address)
+            self.now.pop(address, None)
 
     def digests(self, addresses: Iterable[Address]) -> dict[str, str]:
         """Return the digest of each of these that is recorded."""

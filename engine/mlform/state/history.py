@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, update
@@ -23,11 +23,13 @@ def line(serial: int, address: str, detail: Mapping[str, Any]) -> tuple[Any, ...
     return (serial, address, *(spent[c.name] for c in _COLUMNS if c.name != "address"))
 
 
-def append(connection: Connection, serial: int, address: str, detail: Mapping[str, Any]) -> None:
-    """Add a line within the transaction of the journal entry that it is made from."""
-    values = line(serial, address, detail)
-    if values is not None:
-        add(connection, HISTORY, values)
+def extend(connection: Connection, told: Iterable[tuple[int, str, Mapping[str, Any]]]) -> None:
+    """Add lines within the transaction of the journal entries that they are made from.
+
+    Each entry is given by its serial, its address and its detail.
+    """
+    found = (line(*entry) for entry in told)
+    add(connection, HISTORY, *(values for values in found if values is not None))
 
 
 def move(connection: Connection, moves: Mapping[str, str]) -> None:

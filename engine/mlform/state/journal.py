@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -48,15 +48,29 @@ def append(
     detail: Mapping[str, Any],
 ) -> None:
     """Add an entry at the end, within the transaction of what it tells of."""
+    extend(connection, [(serial, run, operation, address, detail)])
+
+
+Line: TypeAlias = tuple[int, str, str, str | None, Mapping[str, Any]]
+"""Serial, run, operation, address and detail of an entry to be."""
+
+
+def extend(connection: Connection, lines: Sequence[Line]) -> None:
+    """Add entries at the end, in order, within the transaction of what they tell of."""
+    if not lines:
+        return
     last = connection.execute(_last(workspace_of(connection))).one_or_none()
-    sequence, previous = (
-        (1, lineage_of(connection)) if last is None else (last.sequence + 1, last.sha256)
-    )
-    if cipher_of(connection).active:  # the hash stands in clear: nothing is to be guessed by it
-        detail = {**detail, _SALT: secrets.token_hex(16)}
-    row = (sequence, serial, run, now(), operation, address, text(detail))
-    connection.info[ENTRY] = sha256 = chain(previous, row)
-    add(connection, JOURNAL, [*row, sha256])
+    sequence, previous = (0, lineage_of(connection)) if last is None else tuple(last)
+    active, found = cipher_of(connection).active, []
+    for serial, run, operation, address, told in lines:
+        # The hash stands in clear: nothing is to be guessed by it.
+        detail = {**told, _SALT: secrets.token_hex(16)} if active else told
+        sequence += 1
+        row = (sequence, serial, run, now(), operation, address, text(detail))
+        previous = chain(previous, row)
+        found.append([*row, previous])
+    connection.info[ENTRY] = previous
+    add(connection, JOURNAL, *found)
     failpoint("state.journalled")
 
 

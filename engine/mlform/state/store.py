@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Delete, bindparam, case, delete, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import update
 
 from mlform.address import Address
-from mlform.failpoints import failpoint
-from mlform.state import alarms, history, journal, realisations
+from mlform.state import alarms, fencing, history, journal, realisations
 from mlform.state.audit import audit
-from mlform.state.codec import checked_record, record_data, seal
+from mlform.state.codec import checked_record, record_data
 from mlform.state.codec import text as write
 from mlform.state.database import open_database, patient
 from mlform.state.file import NAME
 from mlform.state.holder import Holder
-from mlform.state.lease import Lease, LostLeaseError, Work
+from mlform.state.lease import Lease, Work
 from mlform.state.lock import Lock
 from mlform.state.model import (
     AlarmEvent,
@@ -36,7 +33,6 @@ from mlform.state.sealed import CLEAR, Cipher
 from mlform.state.tables import (
     RECORDS,
     STATE,
-    add,
     ours,
     outputs_of,
     outputs_values,
@@ -44,8 +40,8 @@ from mlform.state.tables import (
     resealed,
     rows,
     state_row,
-    workspace_of,
 )
+from mlform.state.writes import Write, Writer, replace_records
 
 _BATCH: Final = 500
 
@@ -63,6 +59,7 @@ class SqlStore:
         self._database = open_database(url, workspace, schema)
         self._database.protect(cipher)
         self._lock = Lock(self._database)
+        self._writer = Writer(self._database)
 
     def close(self) -> None:
         """Let go of the database. The store may be used again."""
@@ -148,45 +145,26 @@ class SqlStore:
         with self._database.reading() as connection:
             return [] if connection is None else journal.runs(connection)
 
-    @patient
     def put(self, lease: Lease, run: str, record: Record, detail: Mapping[str, Any]) -> int:
         """Write one record in place of any older one; return the new serial."""
         data = record_data(record)
-        written, name = write(data), str(record.address)
-        row = {"address": name, "data": written, "sha256": seal(name, written)}
-        with self._database.writing() as connection:
-            serial = _advance(connection, lease)
-            _drop(connection, name)
-            add(connection, RECORDS, row)
-            journal.append(connection, serial, run, "done", name, {**detail, "record": data})
-            history.append(connection, serial, name, detail)
-        return serial
+        return self._writer.write(Write(lease, run, "done", data["address"], detail, data))
 
     @patient
     def move(self, lease: Lease, run: str, records: Mapping[Address, Record]) -> int:
         """Write records in place of those at the addresses given, at once; return the serial."""
         with self._database.writing() as connection:
-            serial = _advance(connection, lease)
-            for address in records:
-                _drop(connection, str(address))
+            serial = fencing.advance(connection, lease)
             written = {str(a): record_data(r) for a, r in records.items()}
-            for data in written.values():
-                line, name = write(data), data["address"]
-                row = {"address": name, "data": line, "sha256": seal(name, line)}
-                add(connection, RECORDS, row)
+            gone = dict.fromkeys(written)
+            replace_records(connection, gone | {d["address"]: d for d in written.values()})
             journal.append(connection, serial, run, "moved", None, {"records": written})
             history.move(connection, {a: data["address"] for a, data in written.items()})
         return serial
 
-    @patient
     def forget(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> int:
         """Drop one record; return the new serial."""
-        with self._database.writing() as connection:
-            serial = _advance(connection, lease)
-            _drop(connection, str(address))
-            journal.append(connection, serial, run, "forget", str(address), detail)
-            history.append(connection, serial, str(address), detail)
-        return serial
+        return self._writer.write(Write(lease, run, "forget", str(address), detail, drops=True))
 
     @patient
     def revise(self, lease: Lease, run: str, revision: Revision) -> int:
@@ -196,13 +174,8 @@ class SqlStore:
         }
         detail = {**revision.detail, "records": written}
         with self._database.writing() as connection:
-            serial = _advance(connection, lease, revision.serial)
-            for address, data in written.items():
-                _drop(connection, address)
-                if data is not None:
-                    line = write(data)
-                    row = {"address": address, "data": line, "sha256": seal(address, line)}
-                    add(connection, RECORDS, row)
+            serial = fencing.advance(connection, lease, least=revision.serial)
+            replace_records(connection, written)
             if revision.outputs is not None:
                 detail["outputs"] = dict(revision.outputs)
                 values = outputs_values(connection, write(detail["outputs"]))
@@ -215,10 +188,10 @@ class SqlStore:
         """Write the outputs, if they differ from those recorded."""
         written = write(dict(outputs))
         with self._database.writing() as connection:
-            _hold(connection, lease)
+            fencing.hold(connection, lease)
             if outputs_of(connection, state_row(connection)) == written:
                 return
-            serial = _advance(connection, lease)
+            serial = fencing.advance(connection, lease)
             values = outputs_values(connection, written)
             connection.execute(update(STATE).where(ours(connection, STATE)).values(values))
             journal.append(connection, serial, run, "outputs", None, {"outputs": dict(outputs)})
@@ -260,7 +233,7 @@ class SqlStore:
     @patient
     def _resealed(self, lease: Lease, run: str) -> int:
         with self._database.writing() as connection:
-            _hold(connection, lease)
+            fencing.hold(connection, lease)
             outputs = outputs_of(connection, state_row(connection))
             if outputs is None:
                 raise damaged("The outputs are not what was written.")
@@ -296,15 +269,12 @@ class SqlStore:
                 return {}
             return realisations.selected(connection, keys, self._database.workspace)
 
-    @patient
     def realise(self, lease: Lease, realisation: Realisation, *, select: bool = True) -> None:
         """Remember a result under its key, and select it; else those before it stay selected.
 
         The number of a realisation is its rank: the highest sound one of a key is selected.
         """
-        with self._database.writing() as connection:
-            _hold(connection, lease)
-            realisations.remember(connection, realisation, select=select)
+        self._writer.write(Write(lease, realisation=realisation, select=select))
 
     @patient
     def purged(
@@ -312,7 +282,7 @@ class SqlStore:
     ) -> None:
         """Forget every result of these keys, and journal what is deleted for good."""
         with self._database.writing() as connection:
-            _hold(connection, lease)
+            fencing.hold(connection, lease)
             realisations.drop(connection, keys)
             journal.append(connection, 0, run, "purged", None, detail)
 
@@ -334,7 +304,7 @@ class SqlStore:
     ) -> AlarmEvent | None:
         """Record an alarm. ``None`` if the same alarm is recorded already."""
         with self._database.writing() as connection:
-            _hold(connection, lease)
+            fencing.hold(connection, lease)
             return alarms.raised(connection, run, str(monitor), payload)
 
     @patient
@@ -347,7 +317,7 @@ class SqlStore:
     def consume(self, lease: Lease, run: str, event: str, trigger: str, outcome: str) -> None:
         """Mark an alarm as acted on by a trigger; once is for ever."""
         with self._database.writing() as connection:
-            _hold(connection, lease)
+            fencing.hold(connection, lease)
             alarms.consume(connection, run, event, trigger, outcome)
 
     @patient
@@ -361,49 +331,10 @@ class SqlStore:
     ) -> None:
         """Mark alarms as acted on, and journal what their trigger moved for them."""
         with self._database.writing() as connection:
-            _hold(connection, lease)
+            fencing.hold(connection, lease)
             alarms.pulled(connection, run, str(trigger), events, detail)
 
-    @patient
     def _note(
         self, lease: Lease, run: str, operation: str, address: str | None, detail: Mapping[str, Any]
     ) -> None:
-        with self._database.writing() as connection:
-            _hold(connection, lease)
-            journal.append(connection, 0, run, operation, address, detail)
-
-
-def _drop(connection: Connection, address: str) -> None:
-    connection.execute(_dropping(workspace_of(connection)), {"dropped": address})
-
-
-@lru_cache(maxsize=256)
-def _dropping(workspace: str) -> Delete:
-    here = RECORDS.columns[0] == workspace
-    return delete(RECORDS).where(here, RECORDS.c.address == bindparam("dropped"))
-
-
-def _advance(connection: Connection, lease: Lease, least: int = 0) -> int:
-    """Raise the serial, if the lease still holds: the one check that keeps two writers apart."""
-    query = _advancing(workspace_of(connection), least)
-    serial = connection.execute(query, {"held": lease.fence}).scalar()
-    if serial is None:
-        raise LostLeaseError.of(lease)
-    failpoint("state.advanced")
-    return int(serial)
-
-
-@lru_cache(maxsize=256)
-def _advancing(workspace: str, least: int) -> ReturningUpdate[Any]:
-    higher = STATE.c.serial + 1
-    return (
-        update(STATE)
-        .where(STATE.columns[0] == workspace, STATE.c.fence == bindparam("held"))
-        .values(serial=case((higher < least, least), else_=higher) if least else higher)
-        .returning(STATE.c.serial)
-    )
-
-
-def _hold(connection: Connection, lease: Lease) -> None:
-    if state_row(connection).fence != lease.fence:
-        raise LostLeaseError.of(lease)
+        self._writer.write(Write(lease, run, operation, address, detail))

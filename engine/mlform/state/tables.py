@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Delete,
     Float,
     Index,
     Insert,
@@ -23,6 +24,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
+    delete,
     insert,
     select,
     update,
@@ -295,14 +298,28 @@ def _insert(table: Table) -> Insert:
     return insert(table)
 
 
-def add(connection: Connection, table: Table, row: Sequence[Any] | Mapping[str, Any]) -> None:
-    """Insert a row into the workspace: its columns but the first, in order or by name."""
-    if not isinstance(row, Mapping):
-        row = dict(zip([c.name for c in columns(table)], row, strict=True))
-    row = closed(connection, table, row)
-    values = {table.columns[0].name: workspace_of(connection), **row}
-    # As parameters: values would be taken into the statement one by one, for every row.
-    connection.execute(_insert(table), values)
+def add(connection: Connection, table: Table, *rows: Sequence[Any] | Mapping[str, Any]) -> None:
+    """Insert rows into the workspace: their columns but the first, in order or by name."""
+    names, first = [c.name for c in columns(table)], table.columns[0].name
+    named = (r if isinstance(r, Mapping) else dict(zip(names, r, strict=True)) for r in rows)
+    whose = workspace_of(connection)
+    values = [{first: whose, **closed(connection, table, row)} for row in named]
+    if values:
+        # As parameters: values would be taken into the statement one by one, for every row.
+        connection.execute(_insert(table), values)
+
+
+def drop_records(connection: Connection, addresses: Sequence[str]) -> None:
+    """Delete the records at some addresses, where there are any."""
+    if addresses:
+        gone = [{"dropped": address} for address in addresses]
+        connection.execute(_dropping(workspace_of(connection)), gone)
+
+
+@lru_cache(maxsize=256)
+def _dropping(workspace: str) -> Delete:
+    here = RECORDS.columns[0] == workspace
+    return delete(RECORDS).where(here, RECORDS.c.address == bindparam("dropped"))
 
 
 def state_row(connection: Connection, *, lock: bool = True) -> Row[Any]:
