@@ -46,7 +46,9 @@ class Lent(FakeContext):
 
     @property
     def workdir(self):
-        return Path(self.given["workdir"])
+        folder = Path(self.given["workdir"])
+        folder.mkdir(exist_ok=True)
+        return folder
 
 
 def context(data, channel):

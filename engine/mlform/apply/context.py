@@ -83,7 +83,7 @@ def make(data: Mapping[str, Any], channel: Channel) -> Context:
         doing=data["doing"],
         root=Path(data["root"]),
         home=Path(data["home"]),
-        workdir=Path(data["workdir"]),
+        place=data["workdir"],
         inputs=Inputs(data["parts"], data["rows"]),
         receipt=data["receipt"],
         store=open_store(data["store"]),
@@ -101,7 +101,7 @@ class _Context:
     doing: Doing
     root: Path
     home: Path
-    workdir: Path
+    place: str
     inputs: Inputs
     receipt: Mapping[str, Any]
     store: LocalStore
@@ -113,6 +113,12 @@ class _Context:
     @property
     def artifacts(self) -> Artifacts:
         return self.store
+
+    @property
+    def workdir(self) -> Path:
+        folder = Path(self.place)
+        folder.mkdir(parents=True, exist_ok=True)  # few ask, and a folder costs as much as a call
+        return folder
 
     def file_digest(self, path: Path | str) -> str:
         return self.digests.digest(path)

@@ -69,13 +69,13 @@ class Attempt:
             try:
                 folder.mkdir()
             except FileNotFoundError:
-                folder.mkdir(parents=True)
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(exist_ok=True)
             except FileExistsError:
                 if not folder.is_dir():
                     raise
             else:
                 _clear(folder)
-            (folder / "work").mkdir(exist_ok=True)
             self.log.touch()
         except OSError as error:
             said = f"Its folder {folder} cannot be made: {error.strerror}."
@@ -171,7 +171,9 @@ class Attempt:
         """Take away what only the run needed."""
         work = self.folder / "work"
         try:
-            work.rmdir()  # most leave nothing there, and to look for it costs more
+            work.rmdir()  # most leave nothing there, or never asked for it
+        except FileNotFoundError:
+            pass
         except OSError:
             shutil.rmtree(work, ignore_errors=True)
 

@@ -26,8 +26,8 @@ class Task:
     ``context`` must have ``root`` (the working directory
     of the run) and ``workdir`` (under which each attempt gets its folder); the rest is for
     ``context_factory``, ``"module:function"``, which is called in the worker with the context and
-    a ``Channel`` and returns the ``Context`` for the provider. There, ``workdir`` is the empty
-    folder of this attempt.
+    a ``Channel`` and returns the ``Context`` for the provider. There, ``workdir`` is the
+    folder of this attempt, to be made by whoever asks for it.
     """
 
     provider: str

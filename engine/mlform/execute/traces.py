@@ -19,8 +19,12 @@ from mlform.execute.limits import peak_memory
 
 _LEEWAY: Final = 32 << 20
 """Bytes by which the largest resident set may have grown."""
-_SIGNALS: Final = sorted(signal.valid_signals() - {signal.SIGTERM})
-"""Those but the one that each call handles anew."""
+_SIGNALS: Final = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGHUP", "SIGALRM", "SIGCHLD", "SIGPIPE", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, name)
+]
+"""What libraries handle; SIGTERM each call handles anew."""
 
 
 class Traces:

@@ -23,7 +23,8 @@ from mlform.state.lease import Lease
 from mlform.state.model import Realisation
 from mlform.state.tables import RECORDS, add, drop_records
 
-_LONGEST: Final = 0.01
+_LONGEST: Final = 0.02
+"""Seconds that a write waits for company at most."""
 
 
 @dataclass(frozen=True)
