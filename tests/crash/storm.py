@@ -1,7 +1,8 @@
 """Processes that write one state, killed, stopped and woken at random moments.
 
-Each takes the lock, counts some records up by one, and says each write that came back. One that is
-refused for a while takes the lock by force, as a person would: the holder may only be asleep.
+Each takes the lock, counts some records up by one, several at a time, and says each write that
+came back. One that is refused for a while takes the lock by force, as a person would: the holder
+may only be asleep.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +26,14 @@ from tests.state.conftest import make_record
 from mlform.address import Address
 from mlform.diagnostics import DiagnosedError
 from mlform.state import LockedError, LostLeaseError, lock
+from mlform.state.lease import Lease
+from mlform.state.model import Record
 from mlform.state.store import SqlStore
 
 PROCESSES: Final = 5
 ADDRESSES: Final = 4
+AT_ONCE: Final = 3
+"""How many threads of a process write at the same time."""
 _PATIENT: Final = 0.4
 """Seconds that a process is refused by one lease before it takes the lock by force."""
 _TTL: Final = 0.9
@@ -98,17 +104,24 @@ class Worker:
 
     def _run(self, store: SqlStore, chance: random.Random) -> None:
         run = f"{os.getpid()}-{time.monotonic_ns()}"
-        with store.lock("apply") as lease:
+        with store.lock("apply") as lease, ThreadPoolExecutor(AT_ONCE) as pool:
             (self.folder / _HOLDER).write_text(str(os.getpid()))
             for _ in range(chance.randint(2, 8)):
-                address = Address("training_job", f"n{chance.randrange(ADDRESSES)}")
-                record = store.snapshot().records.get(address)
-                value = 1 if record is None else record.arguments["value"] + 1
-                fact = {"value": value, "fence": lease.fence}
-                store.intent(lease, run, address, fact)
-                self._effect(f"{address.name}-{value}", run)
-                serial = store.put(lease, run, make_record(address.name, value), fact)
-                self._say("wrote", address.name, value, serial)
+                records = store.snapshot().records
+                chosen = chance.sample(range(ADDRESSES), chance.randint(1, AT_ONCE))
+                names = [Address("training_job", f"n{n}") for n in chosen]
+                begun = [(store, lease, run, a, records.get(a)) for a in names]
+                list(pool.map(lambda told: self._step(*told), begun))
+
+    def _step(
+        self, store: SqlStore, lease: Lease, run: str, address: Address, record: Record | None
+    ) -> None:
+        value = 1 if record is None else record.arguments["value"] + 1
+        fact = {"value": value, "fence": lease.fence}
+        store.intent(lease, run, address, fact)
+        self._effect(f"{address.name}-{value}", run)
+        serial = store.put(lease, run, make_record(address.name, value), fact)
+        self._say("wrote", address.name, value, serial)
 
     def _effect(self, key: str, run: str) -> None:
         """Do something outside that can be done once for each key, as executors do."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlform.config.executors import TYPES
 from mlform.diagnostics import Diagnostics
 from mlform.syntax import parse
 
@@ -44,3 +45,11 @@ def test_specs_in_pages_can_be_read(page: Path) -> None:
         diagnostics = Diagnostics()
         parse(spec, page.name, diagnostics)
         assert not diagnostics.errors, spec
+
+
+def test_the_page_on_executors_has_every_option() -> None:
+    text = (ROOT / "docs" / "executors.md").read_text("utf-8")
+    for type_, options in TYPES.items():
+        assert f"| `{type_}` |" in text
+        for name in options:
+            assert re.search(rf"^\| (`\w+`, )*`{name}`", text, re.MULTILINE), name

@@ -1,4 +1,4 @@
-"""Where a stage runs: a fresh process for each attempt, here or as a job of an engine."""
+"""Where a stage runs: a process for each attempt, here or as a job of an engine."""
 
 from mlform.execute.attempt import new_id, succeeded
 from mlform.execute.call import found_data

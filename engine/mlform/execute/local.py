@@ -84,10 +84,9 @@ class LocalExecutor:
         try:
             if stop.is_set():
                 return Result(cancelled=True)
-            began = time.monotonic()
-            result = self._run(task, on_message, stop)
-            self._usual = 0.8 * self._usual + 0.2 * (time.monotonic() - began)
-            return replace(result, waited=began - asked)
+            result = self._run(task, on_message, stop, time.monotonic() - asked)
+            self._usual = 0.8 * self._usual + 0.2 * result.seconds
+            return result
         except NotStartedError as error:
             return Result(error=Failure("No worker process", str(error)))
         finally:
@@ -114,7 +113,11 @@ class LocalExecutor:
                 self._server = None
 
     def _run(
-        self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
+        self,
+        task: Task,
+        on_message: Callable[[Message], None],
+        stop: threading.Event,
+        waited: float,
     ) -> Result:
         began = time.monotonic()
         attempt = named(Path(task.context["workdir"]), task.attempt)
@@ -147,7 +150,8 @@ class LocalExecutor:
         if watch.late and not result.value:
             result = replace(timed_out(demand), log=result.log)
         seconds = time.monotonic() - began
-        return replace(result, seconds=seconds, max_rss=(ended or {}).get("max_rss"))
+        rss = (ended or {}).get("max_rss")
+        return replace(result, seconds=seconds, waited=waited, max_rss=rss)
 
     def _worker(self, task: Task) -> _Worker:
         """Return a process that nothing was done in, or that is as good as that."""
