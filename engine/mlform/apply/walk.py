@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 
 @dataclass
@@ -60,7 +62,7 @@ def walk(
     sorter = TopologicalSorter(needs)
     sorter.prepare()
     blocked: set[K] = set()
-    running = 0
+    running: dict[K, None] = {}
     ended: SimpleQueue[tuple[K, bool | BaseException]] = SimpleQueue()
     waiting: dict[str, deque[K]] = {}
 
@@ -85,18 +87,29 @@ def walk(
                 waiting.clear()
             for lane, queue in waiting.items():
                 for key in _admitted(lane, queue, room):
+                    running[key] = None
                     pool.submit(carry_out, key)
-                    running += 1
-            if running:
-                key, came_off = ended.get()
-                running -= 1
+            if not running:
+                continue
+            over = dict(_all(ended))
+            for key in [k for k in running if k in over]:  # in the order they began
+                del running[key]
                 room.give(key)
+                came_off = over[key]
                 if isinstance(came_off, BaseException):
                     raise came_off
                 if not came_off:
                     blocked.add(key)
                 sorter.done(key)
     return blocked
+
+
+def _all(queue: SimpleQueue[T]) -> Iterator[T]:
+    """Wait for one, and give all that are there by then."""
+    yield queue.get()
+    with suppress(Empty):
+        while True:
+            yield queue.get_nowait()
 
 
 def _admitted(lane: str, queue: deque[K], room: Room[K]) -> list[K]:

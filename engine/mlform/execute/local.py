@@ -85,12 +85,12 @@ class LocalExecutor:
             if stop.is_set():
                 return Result(cancelled=True)
             result = self._run(task, on_message, stop, time.monotonic() - asked)
-            self._usual = 0.8 * self._usual + 0.2 * result.seconds
-            return result
         except NotStartedError as error:
             return Result(error=Failure("No worker process", str(error)))
         finally:
             self._slots.release()
+        self._usual = 0.8 * self._usual + 0.2 * result.seconds
+        return result
 
     def ahead(self) -> int:
         """Return how many tasks more than there are workers begin within moments."""
