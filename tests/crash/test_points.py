@@ -50,8 +50,13 @@ def names() -> Iterator[str]:
                 yield name.value
 
 
+OF_TRIGGERS = {"apply.pulling"}
+"""What a run comes by that a trigger began: this change is a person's."""
+
+
 def test_the_change_comes_by_every_point(passed: list[tuple[str, int]]) -> None:
-    assert {name for name, _ in passed if not name.startswith("provider.")} == set(names())
+    points = {name for name, _ in passed if not name.startswith("provider.")}
+    assert points == set(names()) - OF_TRIGGERS
 
 
 def one_of_each(passed: list[tuple[str, int]]) -> list[tuple[str, int]]:
