@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import shutil
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,11 +18,11 @@ from mlform.sdk import (
     Handle,
     Imported,
     Looking,
-    Resource,
     ResourceError,
+    ServedResource,
     Stored,
 )
-from mlform_core.http_arguments import SHORTEST_TOKEN, HttpArguments, HttpAttributes
+from mlform_core.http_arguments import HttpArguments, HttpAttributes
 
 if TYPE_CHECKING:
     from mlform_core.serving.settings import Serving
@@ -35,7 +36,7 @@ StoredHttp: TypeAlias = Stored[HttpArguments, HttpAttributes]
 ImportedHttp: TypeAlias = Imported[HttpAttributes]
 
 
-class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="http"):
+class Http(ServedResource[HttpArguments, HttpAttributes], kind="deployment", type="http"):
     """A model served over the Open Inference Protocol by a process of this machine.
 
     A new model is loaded and tried beside the old one and takes its place between two requests:
@@ -110,10 +111,29 @@ class Http(Resource[HttpArguments, HttpAttributes], kind="deployment", type="htt
             return ""  # the engine deletes all of the folder
         return f"the request log in {_relative(folder, ctx.root)}" if log.files(folder) else ""
 
+    def foreground(self, folder: Path) -> Sequence[str]:
+        """Serve in the foreground, where no server does in the background."""
+        from mlform_core.serving import settings
+
+        if (pid := settings.holder(folder)) is not None:
+            serving = settings.read(folder)
+            where = f" at {_url(serving)}" if serving is not None else ""
+            detail = f"Process {pid} serves from {folder} already{where}."
+            raise ResourceError("Served already", detail)
+        return [sys.executable, "-m", "mlform_core.serving.server", str(folder)]
+
+    def export(self, home: Path, target: Path) -> Path:
+        """Write a Dockerfile, manifests for Kubernetes, and the folder that the image has."""
+        from mlform_core.serving import container
+
+        container.export(home, target)
+        return target / container.APP
+
 
 def _serving(
     ctx: Context, new: HttpArguments, old: StoredHttp | None, kept: Serving | None
 ) -> Serving:
+    from mlform_core.serving import settings
     from mlform_core.serving.settings import Serving
 
     digest = _model(new.model).digest
@@ -135,7 +155,9 @@ def _serving(
         timeout=new.timeout_s,
         allow_pickle=new.allow_pickle,
         workers=new.workers,
-        tokens=[hashlib.sha256(t.encode()).hexdigest() for t in _tokens(new)],
+        tokens_env="",
+        port_env="",
+        tokens=[settings.digest_of(token) for token in _tokens(new)],
         runtime=f"{new.runtime.kind} {new.runtime.tolerance}",
         steps=new.rollout.shares,
         bake=new.rollout.bake_seconds,
@@ -149,16 +171,11 @@ def _serving(
 
 
 def _tokens(new: HttpArguments) -> list[str]:
-    if new.tokens_env is None:
-        return new.tokens or []
-    given = [t.strip() for t in os.environ.get(new.tokens_env, "").split(",")]
-    if min(map(len, given)) < SHORTEST_TOKEN:
-        detail = (
-            f"The environment variable {new.tokens_env} holds no tokens of at least "
-            f"{SHORTEST_TOKEN} characters, with commas between them."
-        )
-        raise ResourceError("No tokens", detail, argument="tokens_env")
-    return given
+    from mlform_core.serving import settings
+
+    if new.tokens_env is not None:
+        return settings.tokens_in(new.tokens_env)
+    return new.tokens or []
 
 
 def _model(handle: Handle) -> Artifact:

@@ -18,7 +18,6 @@ from mlform.sdk import (
     Volatile,
 )
 
-SHORTEST_TOKEN: Final = 16
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -137,6 +136,8 @@ class HttpArguments(Arguments):
     @field_validator("tokens")
     @classmethod
     def _long(cls, value: list[str] | None) -> list[str] | None:
+        from mlform_core.serving.settings import SHORTEST_TOKEN
+
         if value is not None and (not value or min(map(len, value)) < SHORTEST_TOKEN):
             raise ValueError(f"give tokens of at least {SHORTEST_TOKEN} characters each")
         return value

@@ -40,6 +40,7 @@ COMMANDS: Final[Mapping[str, str | Group]] = {
         "The key that approvals are signed with.",
         {"new": "approving:keys_new", "show": "approving:keys_show"},
     ),
+    "serve": "serving:serve",
     "reapply": "loop:reapply",
     "watch": "loop:watch",
     "update": "loop:update",

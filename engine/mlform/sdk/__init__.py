@@ -36,6 +36,7 @@ from mlform.sdk.resource import (
     MonitorResource,
     Resource,
     ResourceError,
+    ServedResource,
     Stored,
 )
 
@@ -75,6 +76,7 @@ __all__ = [
     "Resource",
     "ResourceError",
     "Secret",
+    "ServedResource",
     "Settings",
     "Stable",
     "Stored",

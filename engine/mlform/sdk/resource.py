@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args
 
 from mlform.lazy import dataclass, field
@@ -226,3 +227,22 @@ class MonitorResource(Resource[A, B]):
     @abstractmethod
     def run(self, ctx: Context, old: Stored[A, B]) -> tuple[B, Sequence[Alarm]]:
         """Look at what came since the last run: the new attributes, and the alarms raised."""
+
+
+class ServedResource(Resource[A, B]):
+    """A resource that serves from its folder, and can do so elsewhere."""
+
+    @abstractmethod
+    def foreground(self, folder: Path) -> Sequence[str]:
+        """Return the command that serves from a folder until it is told to end.
+
+        It is the resource's own (``ctx.home``), or what ``export`` returned. Raises
+        ``ResourceError``.
+        """
+
+    @abstractmethod
+    def export(self, home: Path, target: Path) -> Path:
+        """Write into an empty folder what serves without spec, state and store: an image's files.
+
+        Return the folder to serve from. No secret may be in it. Raises ``ResourceError``.
+        """

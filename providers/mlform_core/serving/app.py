@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import ipaddress
 import random
@@ -24,7 +23,7 @@ from mlform_core.serving.openapi import description
 from mlform_core.serving.pool import OverloadedError, PredictionError
 from mlform_core.serving.protocol import RequestError, alike, answer, metadata
 from mlform_core.serving.revision import Revision
-from mlform_core.serving.settings import Serving
+from mlform_core.serving.settings import Serving, digest_of
 from mlform_core.serving.traffic import Traffic, fresh_key
 
 Scope: TypeAlias = Mapping[str, Any]
@@ -179,7 +178,7 @@ class App:
         if not self.serving.tokens:
             return True
         kind, _, token = _header(scope, b"authorization").partition(" ")
-        known = hashlib.sha256(token.encode()).hexdigest() in self.serving.tokens
+        known = digest_of(token) in self.serving.tokens
         return kind.lower() == "bearer" and (known or self._engines(scope))
 
     def _engines(self, scope: Scope) -> bool:

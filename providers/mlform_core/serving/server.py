@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,14 @@ def _serve(home: Path) -> None:
     serving = settings.read(home)
     if serving is None:
         raise ResourceError("No settings", f"{home} holds no {settings.SETTINGS}.")
+    if serving.tokens_env:
+        given = [settings.digest_of(token) for token in settings.tokens_in(serving.tokens_env)]
+        serving = replace(serving, tokens=given)
+    if port := os.environ.get(serving.port_env) if serving.port_env else None:
+        if not port.isdigit():
+            detail = f"The environment variable {serving.port_env} is {port!r}."
+            raise ResourceError("Not a port", detail, argument="port")
+        serving = replace(serving, port=int(port))
     with _bound(serving) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_answer(home, serving, sock))
 
@@ -69,7 +78,10 @@ async def _answer(home: Path, serving: Serving, sock: socket.socket) -> None:
         signal.signal(number, lambda *_: None)
     gc.collect()
     gc.freeze()
-    settings.write_started(home, sock.getsockname()[1], datetime.now(UTC).isoformat())
+    port = sock.getsockname()[1]
+    settings.write_started(home, port, datetime.now(UTC).isoformat())
+    sys.stdout.write(f"{serving.name} ({serving.digest}) is served at port {port}.\n")
+    sys.stdout.flush()
     try:
         await uvicorn.Server(config).serve(sockets=[sock])
     finally:

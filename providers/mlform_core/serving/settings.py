@@ -12,11 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from mlform.sdk import ResourceError
+
 SETTINGS: Final = "serving.json"
 STARTED: Final = "server.json"
 LOCK: Final = "server.lock"
 BUNDLES: Final = "bundles"
 LOG: Final = "log"
+SHORTEST_TOKEN: Final = 16
 _CLAIM_TRIES: Final = 50
 
 
@@ -43,6 +46,10 @@ class Serving:
     """Processes that predict."""
     tokens: list[str]
     """sha256 of each token that lets a client in; empty: everyone."""
+    tokens_env: str
+    """The environment variable in which the server finds tokens when it starts; "" for none."""
+    port_env: str
+    """The environment variable that has another port, if it is set; "" for none."""
     runtime: str
     """How models run: what was prepared by another word is loaded anew."""
     steps: list[float]
@@ -73,6 +80,23 @@ class Serving:
     def reach(self) -> str:
         """The host to connect to: a server on all interfaces is reached on the loopback."""
         return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - to compare with
+
+
+def digest_of(token: str) -> str:
+    """Return what is kept of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def tokens_in(variable: str) -> list[str]:
+    """Return the tokens in an environment variable. Raises ``ResourceError`` if that has none."""
+    given = [t.strip() for t in os.environ.get(variable, "").split(",")]
+    if min(map(len, given)) < SHORTEST_TOKEN:
+        detail = (
+            f"The environment variable {variable} holds no tokens of at least {SHORTEST_TOKEN} "
+            "characters, with commas between them."
+        )
+        raise ResourceError("No tokens", detail, argument="tokens_env")
+    return given
 
 
 def bundle(home: Path, digest: str) -> Path:
