@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from mlform.sdk import ResourceError
-from mlform_core.serving import metrics
+from mlform_core.serving import binary, metrics
 from mlform_core.serving.log import RequestLog
 from mlform_core.serving.openapi import description
 from mlform_core.serving.pool import OverloadedError, PredictionError
@@ -165,7 +165,7 @@ class App:
         if path == model:
             return Reply(200, metadata(now, name, self.serving.identity))
         if path == "/v2":
-            return Reply(200, {"name": "mlform", "version": "2", "extensions": []})
+            return Reply(200, {"name": "mlform", "version": "2", "extensions": [binary.EXTENSION]})
         if path == "/openapi.json":
             guarded = bool(self.serving.tokens)
             return Reply(200, description(now.schema, name, now.digest, guarded=guarded))
@@ -186,7 +186,19 @@ class App:
         return hmac.compare_digest(given.encode(), f"Bearer {self.serving.token}".encode())
 
     async def _infer(self, scope: Scope, receive: Receive) -> Reply:
-        body = _parsed(await _body(scope, receive, self.serving.max_body))
+        data = await _body(scope, receive, self.serving.max_body)
+        body = _read(data, _header(scope, binary.HEADER.encode()))
+        reply = await self._chosen(scope, body)
+        if reply.status != 200 or (names := binary.wanted(body)) == set():
+            return reply
+        assert not isinstance(reply.body, bytes), "an answer is JSON"
+        data, head = binary.encoded(reply.body, names)
+        return Reply(
+            200, data, {binary.HEADER: str(head), "content-type": "application/octet-stream"}
+        )
+
+    async def _chosen(self, scope: Scope, body: Any) -> Reply:
+        """Answer by the model that has the request."""
         if not self.traffic.split:
             return (await self._by(self.current, body))[0]
         key = _header(scope, _KEY)
@@ -337,6 +349,16 @@ async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
     except TimeoutError:
         raise _TooSlowError from None
     return b"".join(parts)
+
+
+def _read(data: bytes, head: str) -> Any:
+    """Return a request, whether or not its tensors come in binary. Raises ``RequestError``."""
+    if not head:
+        return _parsed(data)
+    if not head.isdigit() or int(head) > len(data):
+        raise RequestError([f"{binary.HEADER} is {head[:20]!r}, of {len(data)} bytes"])
+    size = int(head)
+    return binary.decoded(_parsed(data[:size]), memoryview(data)[size:])
 
 
 def _parsed(data: bytes) -> Any:

@@ -66,7 +66,7 @@ class Onnx:
         """Run the graph."""
         import numpy as np
 
-        given = [_column(columns[f["name"]], f["type"]) for f in self._features]
+        given = [_column(f["name"], columns[f["name"]], f["type"]) for f in self._features]
         if len(self._inputs) == len(given):
             feed = dict(zip(self._inputs, given, strict=True))
         else:
@@ -80,11 +80,16 @@ class Onnx:
         return predicted
 
 
-def _column(values: Sequence[Any], kind: str) -> Any:
+def _column(name: str, values: Sequence[Any], kind: str) -> Any:
     import numpy as np
 
     if kind != "string":
-        return np.array(values, dtype=np.float32).reshape(-1, 1)
+        with np.errstate(over="ignore"):
+            numbers = np.array(values, dtype=np.float32)
+        if np.isinf(numbers).any():
+            place = int(np.isinf(numbers).argmax())
+            raise ValueError(f'"{name}" has {values[place]} at {place}, which is too large')
+        return numbers.reshape(-1, 1)
     # A text that is written like the category of missing ones is another, unknown one.
     texts = [_MISSING_TEXT if v is None else v if v != _MISSING_TEXT else "\0nan" for v in values]
     return np.array(texts, dtype=object).reshape(-1, 1)
