@@ -1,7 +1,8 @@
-"""Carry out random histories and check what must hold of each: ``histories.py SEED N [JOBS]``.
+"""Carry out random histories and check what must hold: ``histories.py SEED N [JOBS [EXTRAS]]``.
 
 The histories are those of ``tests/engine/histories``: random graphs, changes, failures, kills and
-drift. Prints every seed that breaks something with its history made smaller, and the figures.
+drift; ``EXTRAS`` are what is drawn on top (``secret,pin``), all of them unless told, ``none`` for
+none. Prints every seed that breaks something with its history made smaller, and the figures.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.engine.histories.check import BrokenError, check
 from tests.engine.histories.draw import history
+from tests.engine.histories.enrich import EXTRAS
 from tests.engine.histories.model import History
 from tests.engine.histories.shrink import shown, shrunk
 
@@ -36,9 +39,9 @@ def broken(one: History) -> str:
     return ""
 
 
-def carried_out(seed: int) -> tuple[int, Counter[str], str]:
+def carried_out(extras: tuple[str, ...], seed: int) -> tuple[int, Counter[str], str]:
     """Return the seed, what its history held, and what it broke, made smaller."""
-    one = history(seed)
+    one = history(seed, extras=extras)
     counted: Counter[str] = Counter(rounds=len(one.rounds))
     for round_ in one.rounds:
         counted["blocks"] += len(round_.blocks)
@@ -59,6 +62,9 @@ _COUNTED = {"noise", "fail", "lost", "stop", "kill", "target", "exclude", "repla
     "moved",
     "removed",
     "module",
+    "secret",
+    "update",
+    "imports",
 }
 
 
@@ -66,10 +72,12 @@ def main() -> None:
     """Carry out N histories from SEED on."""
     seed, number = int(sys.argv[1]), int(sys.argv[2])
     jobs = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    told = sys.argv[4].split(",") if len(sys.argv) > 4 else EXTRAS
+    carry_out = partial(carried_out, tuple(n for n in told if n != "none"))
     began, total, wrong = time.monotonic(), Counter[str](), 0
     with ProcessPoolExecutor(jobs) as pool:
         for at, (one, counted, found) in enumerate(
-            pool.map(carried_out, range(seed, seed + number), chunksize=4), 1
+            pool.map(carry_out, range(seed, seed + number), chunksize=4), 1
         ):
             total.update(counted)
             if found:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from tests.scenarios.command import Folder, Said
 
-from mlform.cli.main import main
+from mlform.cli.main import command
 
 _BEGINS_PROCESSES = frozenset({"apply", "destroy", "import", "monitor", "reapply"})
 
@@ -33,10 +33,7 @@ class Inside(Folder):
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
-            try:
-                main()
-            except SystemExit as ended:
-                said = Said(int(ended.code or 0), out.getvalue(), err.getvalue())
+            said = Said(command(), out.getvalue(), err.getvalue())
         if expect is not None:
             assert said.code == expect, f"{arguments}: exit {said.code}\n{said.out}\n{said.err}"
         return said

@@ -205,7 +205,7 @@ class Lab:
 
     def command(self, *arguments: str) -> None:
         """Be the command that a user gives in the folder; raises ``SystemExit``."""
-        from mlform.cli.main import main
+        from mlform.cli.main import command
 
         os.chdir(self.root)
         sys.argv = ["mlform", *arguments, f"-var=token={CANARY}"]
@@ -214,7 +214,7 @@ class Lab:
             mock.patch("mlform.execute.LocalExecutor", return_value=Inline()),
             mock.patch("mlform.commands.working.provenance", return_value={"by": "x"}),
         ):
-            main()
+            sys.exit(command())
 
     def effects(self) -> Counter[str]:
         """Return how often each effect happened."""

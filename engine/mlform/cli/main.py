@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
 import sys
+import threading
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from mlform.cli.parsing import Exit, UsageError
@@ -17,7 +20,12 @@ _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> NoReturn:
-    """Run the command line; every option works with one dash or two."""
+    """Run the command line, and end the process with its exit code."""
+    _leave(command())
+
+
+def command() -> int:
+    """Run the command line; every option works with one dash or two. Returns the exit code."""
     try:
         code = _run()
     except KeyboardInterrupt:
@@ -27,7 +35,18 @@ def main() -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     if code == INTERRUPTED:
         sys.stderr.write("Interrupted. What was recorded stands; the next run goes on.\n")
-    sys.exit(code)
+    return code
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once: taking Python apart takes as long as a small plan."""
+    if threading.active_count() > 1:  # Python waits for what still runs
+        sys.exit(code)
+    atexit._run_exitfuncs()  # noqa: SLF001 - there is no other name for it
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _run() -> int:

@@ -10,6 +10,7 @@ from mlform.commands.checking import check
 from mlform.commands.options import PlanOptions
 from mlform.commands.session import Session
 from mlform.diagnostics import DiagnosedError, did_you_mean, stop
+from mlform.syntax.limits import uncollected
 
 if TYPE_CHECKING:
     from mlform.plan import Plan
@@ -29,6 +30,7 @@ def validate(session: Session) -> None:
     assert session.graph is not None, "building the graph finds cycles"
 
 
+@uncollected()
 def plan(session: Session, options: PlanOptions) -> Plan:
     """Plan without the lock: what is planned may be out of date when it is applied."""
     return session.plan(session.snapshot(), options)

@@ -175,11 +175,15 @@ class Session:
         if "configured" in self.__dict__:
             return self.configured[0].settings
         try:
-            return settings(self.sources, self.registry, self._given, self.diagnostics)
+            return self._alone
         except DiagnosedError:
             if self.diagnostics.errors:
                 raise
             return Settings()  # without a spec: a saved plan needs none
+
+    @cached_property
+    def _alone(self) -> Settings:
+        return settings(self.sources, self.registry, self._given, self.diagnostics)
 
     @property
     def approvers(self) -> Sequence[Approver]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from mlform.address import Address
 from mlform.config import ModuleScope, Project, ResourceConfig, scopes
+from mlform.config.lazy import Lazy
 from mlform.config.model import ROOT, ModulePath
 from mlform.diagnostics import Diagnostics
 from mlform.lang import references
@@ -25,13 +27,12 @@ class Scope:
         self.project, self.diagnostics = project, diagnostics
         root = scopes(project, diagnostics)
         self.modules = {path: root.at(path) for path in project.modules}
-        for scope in self.modules.values():
-            scope.roots["prior"] = {kind: {} for kind in KINDS}
+        for path, scope in self.modules.items():
+            scope.roots["prior"] = Lazy(KINDS, partial(self._prior, snapshot, path))
         self._empty()
         for block in project.rests.later:
             if isinstance(block, Address) and block.module in self.modules:
                 self.put(block, UNKNOWN)
-        self._prior(snapshot)
 
     def put(self, address: Address, value: Value) -> None:
         """Say what a resource is worth from now on."""
@@ -68,12 +69,15 @@ class Scope:
                     none: Value = [] if "count" in repeats else None
                     kind[block.name] = {} if "for_each" in repeats else none
 
-    def _prior(self, snapshot: Snapshot) -> None:
+    def _prior(self, snapshot: Snapshot, path: ModulePath, kind: str) -> Value:
+        """Return what the resources of a kind were worth before, in one module instance."""
+        found: dict[str, Value] = {kind: {}}
         for address, resource in self.project.resources.items():
-            offered = resource.offer.resource
-            prior = self.modules[address.module].roots["prior"]
-            assert isinstance(prior, dict)
-            place(prior, address, recorded_handle(snapshot, address, offered) or absent(offered))
+            if address.kind == kind and address.module == path:
+                offered = resource.offer.resource
+                known = recorded_handle(snapshot, address, offered)
+                place(found, address, known or absent(offered))
+        return found[kind]
 
 
 def _addresses(argument: Attribute, path: ModulePath) -> Value:

@@ -2,6 +2,5 @@
 
 from mlform.registry.kinds import KINDS, SERVING
 from mlform.registry.registry import ENGINE, Offer, Registry
-from mlform.registry.trigger import Trigger
 
-__all__ = ["ENGINE", "KINDS", "SERVING", "Offer", "Registry", "Trigger"]
+__all__ = ["ENGINE", "KINDS", "SERVING", "Offer", "Registry"]

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ValidationError
 
 from mlform.diagnostics import did_you_mean, stop
 from mlform.lazy import dataclass, field
-from mlform.registry.trigger import Trigger
 from mlform.sdk import AnyResource, Provider
 from mlform.values import Value, is_known, plain, secrets_in
 
 GROUP = "mlform.providers"
+TRIGGER = "trigger"
 ENGINE = "mlform"
 """What stands for a provider where the engine implements a type itself."""
 
@@ -52,9 +52,6 @@ class Registry:
     _loaded: set[str] = field(default_factory=set)
     _broken: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._offers["trigger", ""] = Offer(Trigger(), ENGINE, None)
-
     def providers(self) -> Mapping[str, str]:
         """Return every provider's name and target, loading none."""
         if self.targets is None:
@@ -70,6 +67,8 @@ class Registry:
         """
         if provider:
             return self._ask(provider, kind, type_)
+        if kind == TRIGGER:
+            self._own()
         if (offer := self._offers.get((kind, type_))) is not None:
             return offer
         # A provider that is called like the type is asked before the others are even imported.
@@ -85,6 +84,7 @@ class Registry:
 
     def offers(self) -> Iterator[Offer]:
         """Return everything on offer, loading every provider."""
+        self._own()
         for name in self.providers():
             self._load(name)
         yield from self._offers.values()
@@ -137,6 +137,13 @@ class Registry:
             found = [(str(e["loc"][0]) if e["loc"] else "", e) for e in error.errors()]
             return [(n, _why(e, fields)) for n, e in found if n not in unknown]
         return []
+
+    def _own(self) -> None:
+        """Offer what the engine implements itself."""
+        if (TRIGGER, "") not in self._offers:
+            from mlform.registry.trigger import Trigger  # noqa: PLC0415 - few specs have one
+
+            self._offers[TRIGGER, ""] = Offer(Trigger(), ENGINE, None)
 
     def _load(self, name: str) -> None:
         if name in self._loaded:

@@ -15,8 +15,8 @@ _LARGE: Final = 1_000_000
 
 
 @contextmanager
-def uncollected(size: int) -> Iterator[None]:
-    """Suspend the cyclic garbage collector: it would walk a growing tree over and over.
+def uncollected(size: int = 0) -> Iterator[None]:
+    """Suspend the cyclic garbage collector: it would walk over what grows, and find nothing.
 
     The tree of a large text (``size`` characters) is also taken out of the collector's sight:
     it has no cycles, and reference counts free it all the same.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.engine.histories.enrich import GUARD
 from tests.engine.histories.model import NUMBER, Block, History, Round, by_name
 from tests.engine.histories.run import (
     TARGET,
@@ -24,6 +25,7 @@ from mlform.address import Address
 from mlform.apply import Outcome
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import QUIET, Action, Step, dump, parse, severity
+from mlform.refresh.pins import LOCK_FILE, Pin, read_pins
 from mlform.refresh.world import TRIGGERS, aliased_classes, lasting
 from mlform.registry import Registry
 from mlform.sdk.fields import FieldClass
@@ -58,31 +60,37 @@ def check(history: History, folder: Path) -> None:
             twin = None
         done = place.apply(round_)
         same(text, done)
+        hidden(place, round_, done)
         for planned in done.plans:
             announced(planned)
+            guarded(planned, round_)
+            taken_over(planned, round_)
             held_back(planned, round_)
             cut_off(planned)
             keyed(planned.after, keys)
         if twin is not None:
             saved_equals_direct(place, Place(twin), round_, done)
         if done.whole:
-            consistent(round_, place.snapshot())
+            consistent(round_, place.snapshot(), read_pins(place.root))
             if round_.refresh:
                 settled(place, round_)
     last = calm(history.rounds[-1])
     written(place, last)
     done = place.apply(last)
+    if done.refused.startswith("Protected from destruction"):
+        hold(_guarded(place.snapshot()), "only what is protected is refused", done.refused)
+        return
     hold(not done.refused and not done.killed, "a calm apply is not refused", done.refused)
     if done.applied and done.applied.outcome and _lost(done.applied.outcome):
         return  # a champion rotted away while its gate fails the candidate: no apply can mend that
     hold(done.whole, "a calm apply is complete", done.applied and done.applied.outcome)
     snapshot = place.snapshot()
-    consistent(last, snapshot)
+    consistent(last, snapshot, read_pins(place.root))
     keyed(snapshot, keys)
     settled(place, last)
     idle(place, last)
     if not any(map(_leaves_a_mark, history.rounds)):
-        as_from_scratch(last, snapshot, Place(folder / "fresh"))
+        as_from_scratch(last, snapshot, place, Place(folder / "fresh"))
 
 
 def _lost(outcome: Outcome) -> bool:
@@ -152,6 +160,44 @@ def announced(planned: Planned) -> None:
         computed = event.action in {Action.REUSE, Action.NO_OP}
         name = str(event.address)
         hold(not (computed and name in called), "reuse computes nothing", name, event.action)
+
+
+def guarded(planned: Planned, round_: Round) -> None:
+    """What is protected is never destroyed, though its block has gone."""
+    blocks = by_name(round_)
+    for event in planned.finished:
+        record = planned.before.records.get(event.address)
+        if record is None or not record.protected:
+            continue
+        block = blocks.get(event.address.name)
+        freed = block is not None and GUARD not in block.life
+        goes = event.action in {Action.DESTROY, Action.REPLACE}
+        hold(freed or not goes, "what is protected is not destroyed", event, record)
+
+
+def _guarded(snapshot: Snapshot) -> bool:
+    return any(r.protected for r in snapshot.records.values())
+
+
+def taken_over(planned: Planned, round_: Round) -> None:
+    """What is imported is not made anew where it is not recorded yet."""
+    imported = {n for n, _ in round_.imports}
+    for event in planned.finished:
+        known = planned.before.records.get(event.address)
+        if event.address.name in imported and event.address.kind == "deployment" and known is None:
+            hold(event.action is not Action.CREATE, "what exists is not made anew", event)
+
+
+def hidden(place: Place, round_: Round, done: Done) -> None:
+    """A secret is in no file of ours, in no plan and in no event."""
+    if not round_.secret:
+        return
+    secret = round_.secret.encode()
+    for path in (place.root / ".mlform").rglob("*"):
+        hold(not path.is_file() or secret not in path.read_bytes(), "a secret stays one", path)
+    for planned in done.plans:
+        hold(round_.secret not in dump(planned.plan), "a secret is in no plan")
+        hold(round_.secret not in repr(planned.events), "a secret is in no event")
 
 
 def held_back(planned: Planned, round_: Round) -> None:
@@ -232,7 +278,7 @@ def keyed(snapshot: Snapshot, keys: dict[str, str]) -> None:
         hold(keys.setdefault(print_, record.key) == record.key, "equal inputs, equal keys", record)
 
 
-def consistent(round_: Round, snapshot: Snapshot) -> None:
+def consistent(round_: Round, snapshot: Snapshot, pins: Mapping[Address, Pin]) -> None:
     """Everything recorded follows from what is recorded of what it takes, by our own reckoning."""
     blocks = by_name(round_)
     for address, record in snapshot.records.items():
@@ -242,7 +288,11 @@ def consistent(round_: Round, snapshot: Snapshot) -> None:
         uses = _uses(block, round_, snapshot)
         if uses is None or _waits(address, snapshot):
             continue
-        _follows(block, record, round_, uses)
+        pin = pins.get(address) if "version" in block.values else None
+        lines = round_.files.get(block.values.get("path", "").strip('"'), ())
+        if pin is not None:
+            lines = tuple(pin.parts[n] for n in sorted(pin.parts, key=int))
+        _follows(block, record, lines, uses)
 
 
 def _waits(address: Address, snapshot: Snapshot) -> bool:
@@ -273,7 +323,7 @@ def _uses(block: Block, round_: Round, snapshot: Snapshot) -> list[int] | None:
     return found
 
 
-def _follows(block: Block, record: Record, round_: Round, uses: list[int]) -> None:
+def _follows(block: Block, record: Record, lines: Sequence[str], uses: list[int]) -> None:
     given, gives = record.arguments, record.attributes
     values = block.values
     match block.type:
@@ -290,11 +340,14 @@ def _follows(block: Block, record: Record, round_: Round, uses: list[int]) -> No
             hold(gives["parity"] == parity, "a job's result is that of its arguments", record)
             hold(given["value"] == int(values["value"]), "a job has its value", record)
         case "lines":
-            lines = round_.files[values["path"].strip('"')]
             hold(gives["rows"] == len(lines), "a dataset has the rows of its file", record, lines)
             enough = len(lines) >= int(values.get("least", "0"))
             hold(gives["enough"] == enough, "a dataset is judged by its threshold", record)
-        case "sum":
+        case "grid":
+            halves = {"even": lines[0::2], "odd": lines[1::2]}
+            cells = {name: [*map(int, some)] for name, some in halves.items()}
+            hold(gives["cells"] == cells, "a grid has the lines of its file", record, lines)
+        case "sum" | "half":
             pass
         case "most":
             hold(str(given["candidate"]) == gives["judged"], "a gate judges its candidate", record)
@@ -359,9 +412,11 @@ def _lasting(snapshot: Snapshot) -> Mapping[str, Any]:
     return found
 
 
-def as_from_scratch(last: Round, snapshot: Snapshot, fresh: Place) -> None:
+def as_from_scratch(last: Round, snapshot: Snapshot, place: Place, fresh: Place) -> None:
     """(a) Incremental equals from scratch, for all that is not held and rests on no history."""
     written(fresh, last)
+    if (place.root / LOCK_FILE).exists():
+        shutil.copy(place.root / LOCK_FILE, fresh.root)
     done = fresh.apply(last)
     hold(done.whole, "from scratch is complete", done.refused)
     scratch = fresh.snapshot()

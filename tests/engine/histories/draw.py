@@ -6,14 +6,18 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from tests.engine.histories.enrich import enriched
 from tests.engine.histories.model import NUMBER, Block, History, Round
 
 _EACH = ('for_each = toset(["a"])', 'for_each = toset(["a", "b"])', 'for_each = toset(["b"])')
 _COUNT = ("count = 0", "count = 1", "count = 2", "count = 3")
 
 
-def history(seed: int, *, most: int = 30) -> History:
-    """Return the history of a seed, its graphs of at most ``most`` blocks."""
+def history(seed: int, *, most: int = 30, extras: tuple[str, ...] = ()) -> History:
+    """Return the history of a seed, its graphs of at most ``most`` blocks, with what comes on top.
+
+    ``extras`` are names in ``enrich.EXTRAS``.
+    """
     rng = Random(seed)  # noqa: S311 - a game, no secret
     size = rng.choice([1, 2, 3, 4, 5, 6, 8, 10, rng.randint(1, most)])
     calm = rng.random() < 0.4
@@ -23,7 +27,7 @@ def history(seed: int, *, most: int = 30) -> History:
         rounds.append(_next(rng, rounds[-1]))
     stormy = [r if calm else _weather(rng, r, rounds[max(0, i - 1)]) for i, r in enumerate(rounds)]
     last = replace(rounds[-1], moved=(), removed=())
-    return History((*stormy, last))
+    return enriched(History((*stormy, last)), seed, extras)
 
 
 def _first(rng: Random, size: int) -> Round:

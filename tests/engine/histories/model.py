@@ -74,6 +74,12 @@ class Round:
     drift: tuple[str, ...] = ()
     """``edit``, ``lose`` (a service), ``rot`` (an artifact)."""
     saved: bool = False
+    secret: str = ""
+    """What `var.secret` is worth, where anything takes it."""
+    update: bool = False
+    """Whether pins are moved before."""
+    imports: tuple[tuple[str, int], ...] = ()
+    """Services that exist, with the number each shows, to be taken over."""
     refresh: bool = True
     parallelism: int = 1
 
@@ -104,6 +110,8 @@ def write(round_: Round, folder: Path) -> None:
         (folder / name).write_text("".join(f"{line}\n" for line in lines))
     added, comment = round_.code
     (folder / "steps.py").write_text(f"# {comment}\ndef build(rows):\n    return rows + {added}\n")
+    for name, shown in round_.imports:
+        (folder / f"{name}.shown").write_text(str(shown))
     (folder / "luck.json").write_text(json.dumps({"noise": round_.noise}))
 
 
@@ -114,6 +122,12 @@ def spec(round_: Round) -> str:
         x = _numbers(round_.taken, round_, "")
         repeat = f"  {round_.module}\n" if round_.module != "once" else ""
         found.append(f'module "m" {{\n  source = "./m"\n{repeat}  x = {x}\n}}\n')
+    if round_.secret:
+        found.append('variable "secret" {\n  sensitive = true\n}\n')
+    found += [
+        f'import {{\n  to = deployment.{name}\n  id = "{name}.shown"\n}}\n'
+        for name, _ in round_.imports
+    ]
     found += [f"moved {{\n  from = {a}\n  to   = {b}\n}}\n" for a, b in round_.moved]
     found += [
         f"removed {{\n  from = {a}\n  lifecycle {{\n    destroy = false\n  }}\n}}\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from mlform.sdk import (
     Artifact,
     Attributes,
     Baseline,
+    Carrier,
     Code,
     Context,
     Decision,
+    Facets,
     Handle,
     Held,
     Inputs,
@@ -30,6 +32,7 @@ from mlform.sdk import (
     Volatile,
     code,
 )
+from mlform.values import digest
 
 LUCK = "luck.json"
 """What no key knows of, in the folder of the spec: ``{"noise": …}``."""
@@ -47,6 +50,7 @@ def noise_of(address: str, root: Path) -> int:
 class LinesArguments(Arguments):
     path: str
     least: Decision[int] = 0
+    version: Metadata[dict[str, str]] = {}
     owner: Metadata[str] = ""
 
 
@@ -92,6 +96,58 @@ class Sum(Resource[SumArguments, SumAttributes], kind="feature_view", type="sum"
     ) -> SumAttributes:
         total = int(code.load(ctx.root, new.transform)(new.source.attributes["rows"]))
         return SumAttributes(total=total, table=ctx.artifacts.put_bytes(f"sum {total}".encode()))
+
+
+class GridArguments(Arguments):
+    path: str
+    version: Metadata[dict[str, str]] = {}
+
+
+class GridAttributes(Attributes):
+    rows: Volatile[int]
+    facets: Facets
+    cells: Carrier[dict[str, list[int]]]
+
+
+class Grid(Resource[GridArguments, GridAttributes], kind="dataset", type="grid", reusable=True):
+    """The lines of a file in two facets: those at even and those at odd places."""
+
+    def inputs(self, ctx: Any, new: GridArguments) -> Inputs:
+        return Lines().inputs(ctx, LinesArguments(path=new.path))
+
+    def apply(
+        self, ctx: Context, new: GridArguments, old: Stored[GridArguments, GridAttributes] | None
+    ) -> GridAttributes:
+        parts = ctx.inputs.parts
+        cells: dict[str, list[int]] = {"even": [], "odd": []}
+        for place in sorted(parts, key=int):
+            cells["odd" if int(place) % 2 else "even"].append(int(parts[place]))
+        digests = {"all": {name: digest(numbers) for name, numbers in cells.items()}}
+        return GridAttributes(rows=len(parts), facets=Facets.of(digests), cells=cells)
+
+
+class HalfArguments(Arguments):
+    source: Handle
+    take: list[str]
+
+
+class HalfAttributes(Attributes):
+    total: int
+
+
+class Half(
+    Resource[HalfArguments, HalfAttributes], kind="feature_view", type="half", reusable=True
+):
+    """The sum of some facets."""
+
+    def uses(self, new: HalfArguments) -> Mapping[str, Collection[str]]:
+        return {new.source.address: new.take}
+
+    def apply(
+        self, ctx: Context, new: HalfArguments, old: Stored[HalfArguments, HalfAttributes] | None
+    ) -> HalfAttributes:
+        cells = new.source.attributes["cells"]
+        return HalfAttributes(total=sum(n for name in new.take for n in cells[name]))
 
 
 class OddArguments(NodeArguments):
@@ -191,4 +247,4 @@ def _artifact(new: ChannelArguments) -> Artifact:
 
 class Strange(Toy):
     def resources(self) -> Sequence[AnyResource]:
-        return [*super().resources(), Lines(), Sum(), Odd(), Beats(), Channel()]
+        return [*super().resources(), Lines(), Grid(), Sum(), Half(), Odd(), Beats(), Channel()]

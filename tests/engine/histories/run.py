@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -18,6 +18,7 @@ from mlform.address import Address
 from mlform.apply import Event, Finished
 from mlform.commands.applying import Applied, apply
 from mlform.commands.options import PlanOptions
+from mlform.commands.reapplying import update
 from mlform.commands.session import Session
 from mlform.commands.tainting import taint
 from mlform.config import Given
@@ -134,6 +135,7 @@ class Place:
 
     root: Path
     package: int = 1
+    secret: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -157,15 +159,19 @@ class Place:
             yield
 
     def session(self) -> Session:
-        session = Session(self.root, Given((), {}), Registry({"strange": TARGET}))
+        given = [("var", f"secret={self.secret}")] if self.secret else []
+        session = Session(self.root, Given(given, {}), Registry({"strange": TARGET}))
         session.__dict__["store"] = self.store
         return session
 
     def snapshot(self) -> Snapshot:
         return self.store.snapshot()
 
+    def _prepare(self, round_: Round) -> None:
+        self.package, self.secret = round_.package, round_.secret
+
     def plan(self, round_: Round, snapshot: Snapshot | None = None) -> Plan:
-        self.package = round_.package
+        self._prepare(round_)
         session = self.session()
         with self.lent(Inline()):
             now = snapshot or session.store.snapshot()
@@ -173,7 +179,7 @@ class Place:
 
     def apply(self, round_: Round) -> Done:
         """Plan and apply, as the command does."""
-        self.package = round_.package
+        self._prepare(round_)
         executor, session = Weathered(round=round_), self.session()
         plans: list[Planned] = []
         events: list[Event] = []
@@ -242,6 +248,10 @@ class Place:
 
     def befall(self, round_: Round) -> None:
         """Let happen what happens before an apply: out there, and what is said of records."""
+        self._prepare(round_)
+        if round_.update:
+            with self.lent(Inline()), suppress(DiagnosedError):
+                update(self.session(), ())
         if round_.taint:
             with self.lent(Inline()):
                 self._taint(round_, self.session())
@@ -278,6 +288,8 @@ def calm(round_: Round) -> Round:
         files=round_.files,
         code=round_.code,
         package=round_.package,
+        secret=round_.secret,
+        imports=round_.imports,
     )
 
 
