@@ -25,6 +25,7 @@ from tests.lang.sampling import VARIABLES, Sampler
 from mlform.diagnostics import Diagnostics
 from mlform.lang import convert, evaluate, parse_type
 from mlform.lang.evaluator import HIDDEN
+from mlform.lang.registry import LIVE
 from mlform.lang.worth import check_names
 from mlform.render.console import console, console_type
 from mlform.syntax import parse_expression
@@ -73,6 +74,7 @@ SCOPE: dict[str, Value] = {
     "local": {**TEMPLATES, "unknown": UNKNOWN},
     "path": {"cwd": str(DATA), "root": "."},
     "var": {name: _variable(name) for name in VARIABLES},
+    LIVE: True,
 }
 LONGEST_KEPT = 300
 _ARITHMETIC = ("Invalid operation", "Error in function call")

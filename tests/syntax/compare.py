@@ -4,6 +4,7 @@
     python -m tests.syntax.compare --store             write the sample that test_found.py reads
 
 One terraform process lays out a folder of files, and another says where the errors in it are.
+What differs on purpose is told apart by the reason it has (docs/language.md); "open" is the rest.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.syntax.generator import Maker
+from tests.syntax.trees import bare, body
 
 from mlform.diagnostics import Diagnostics
 from mlform.syntax import layout, parse
+from mlform.syntax.columns import columns
 
 FOUND = Path(__file__).parent / "found.json"
 KINDS = ("sober", "valid", "sober mutated", "mutated")
@@ -33,11 +36,15 @@ _ERROR = re.compile(r"Error: ([^\n]*)\n\s+on f(\d+)\.tf line")
 
 @dataclass
 class Verdict:
-    """What one side says of a text: how it lays it out, or where its first error is and what."""
+    """What one side says of a text: how it lays it out, or where its first error is and what.
+
+    ``others`` are the places of the errors after the first.
+    """
 
     layout: str | None
-    at: tuple[int, int] | None = None
+    at: tuple[int, int] = (0, 0)
     summary: str = ""
+    others: frozenset[tuple[int, int]] = frozenset()
 
 
 def made(kind: str, seed: int) -> str:
@@ -52,7 +59,7 @@ def ours(text: str) -> Verdict:
     parse(text, "spec.hcl", diagnostics)
     places = [((x.subject.line, x.subject.column), x.summary) for x in diagnostics if x.subject]
     if places:
-        return Verdict(None, *min(places))
+        return Verdict(None, *min(places, key=lambda place: place[0]))
     return Verdict(layout(text, "spec.hcl", Diagnostics()))
 
 
@@ -63,15 +70,17 @@ def terraforms(texts: Mapping[int, str]) -> dict[int, Verdict]:
             Path(folder, f"f{number}.tf").write_bytes(text.encode())
         # What `fmt` finds wrong is the syntax; `validate` finds more, and says the places of all.
         wrong = set(_ERROR.findall(_told(folder, "fmt", "-no-color", ".").stderr))
-        found: dict[int, Verdict] = {}
+        told: dict[int, list[tuple[tuple[int, int], str]]] = collections.defaultdict(list)
         for one in json.loads(_told(folder, "validate", "-json").stdout)["diagnostics"]:
             number, title = one["range"]["filename"][1:-3], one["summary"]
-            if (title, number) not in wrong:
-                continue
-            at = (one["range"]["start"]["line"], one["range"]["start"]["column"])
-            before = found.setdefault(int(number), Verdict(None, at, title))
-            if before.at is not None and at < before.at:
-                found[int(number)] = Verdict(None, at, title)
+            if (title, number) in wrong:
+                start = one["range"]["start"]
+                at = _counted(texts[int(number)], start["line"], start["column"])
+                told[int(number)].append((at, title))
+        found: dict[int, Verdict] = {}
+        for key, places in told.items():
+            at, title = min(places, key=lambda place: place[0])
+            found[key] = Verdict(None, at, title, frozenset(at for at, _ in places))
         assert found.keys() == {int(number) for _, number in wrong}
         for number in texts.keys() - found.keys():
             found[number] = Verdict(Path(folder, f"f{number}.tf").read_bytes().decode())
@@ -90,17 +99,96 @@ def _told(folder: str, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def judged(our: Verdict, their: Verdict) -> str:
+def _counted(text: str, line: int, column: int) -> tuple[int, int]:
+    """Return a place as we count it: HCL's columns are what people see as characters."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    written = lines[line - 1] if line <= len(lines) else ""
+    if written.isascii():
+        return line, column
+    ends = (n for n in range(len(written) + 1) if columns(written[:n]) >= column - 1)
+    at = next(ends, len(written))
+    while at < len(written) and columns(written[: at + 1]) == column - 1:
+        at += 1
+    return line, at + 1
+
+
+def judged(text: str, our: Verdict, their: Verdict) -> str:
     """Return in a few words how two verdicts on a text differ."""
     if (our.layout is None) != (their.layout is None):
         return "one accepts it"
     if our.layout is not None and their.layout is not None:
         # Our layout ends every file with a line break, as `terraform fmt -` does on a pipe.
         same = our.layout.rstrip() == their.layout.rstrip()
-        return "same layout" if same else "another layout"
+        return "same layout" if same else _layouts(our.layout, their.layout)
     if our.at == their.at:
-        return "same position"
-    return "same line" if our.at and their.at and our.at[0] == their.at[0] else "another line"
+        return "same place"
+    return _places(text, our, their)
+
+
+_SPACES = re.compile(r" +")
+_WRAP = re.compile(r'"\$\{~?|~?\}"|[()\s]')
+
+
+def _kept(node: object) -> object:
+    """Return of a tree what Terraform keeps of it: no labels that hold escaped sequences."""
+    match node:
+        case ("Block", str() as kind, tuple() as labels, inner):
+            plain = tuple(label for label in labels if "${" not in label and "%{" not in label)
+            return kind, plain, _kept(inner)
+        case ("Body", attributes, tuple() as blocks):
+            return attributes, tuple(map(_kept, blocks))
+        case _:
+            return node
+
+
+def _layouts(our: str, their: str) -> str:
+    """Return why two layouts differ."""
+    problems = Diagnostics()
+    again = layout(their, "spec.hcl", problems)
+    if problems.errors:
+        return "layout: Terraform's is no sound text"
+    if again.rstrip() == our.rstrip() or _WRAP.sub("", again) == _WRAP.sub("", our):
+        return "layout: Terraform takes a second run"
+    trees = [_kept(bare(body(text))) for text in (our, their)]
+    # It puts others beside the comment that it loses, too.
+    stable = _SPACES.sub(" ", again.rstrip()) == _SPACES.sub(" ", their.rstrip())
+    if stable and trees[0] == trees[1]:
+        return "layout: Terraform loses labels or comments"
+    return "layout: open"
+
+
+_NEVER_CLOSED = {
+    "Unclosed heredoc",
+    "Unclosed string",
+    "Unclosed bracket",
+    "Unclosed comment",
+    "Unclosed template sequence",
+    "Incomplete conditional",
+}
+_TAKEN_APART = re.compile(r"\*\*|<<|=>")
+_FOLLOWS = re.compile("Unexpected .* directive|Unclosed configuration block")
+
+
+def _places(text: str, our: Verdict, their: Verdict) -> str:
+    """Return why two first errors stand at different places."""
+    line = text.removeprefix("\ufeff").split("\n")[our.at[0] - 1][our.at[1] - 1 :]
+    if our.at in their.others:
+        return "place: Terraform tells of another before"
+    begins = our.at < their.at or their.summary.startswith("Un")
+    directive = our.summary == "Invalid template directive" and "end of template" in their.summary
+    if (our.summary in _NEVER_CLOSED or directive) and begins:
+        return "place: where it begins that is never closed"
+    if our.summary in {"Unclosed comment", "Invalid character"}:
+        return "place: the character itself, not the item"
+    if _TAKEN_APART.match(line) and their.at == (our.at[0], our.at[1] + 1):
+        return "place: the operator of other languages, whole"
+    if "index" in their.summary:
+        return "place: what does not fit in the index"
+    if our.summary == "Invalid for expression" and our.at < their.at:
+        return "place: the first of two mistakes in a for"
+    if _FOLLOWS.match(their.summary):
+        return "place: Terraform tells of what follows from it"
+    return "place: open"
 
 
 def compared(kind: str, count: int, seed: int) -> Iterator[tuple[str, Verdict, Verdict]]:
@@ -113,15 +201,15 @@ def compared(kind: str, count: int, seed: int) -> Iterator[tuple[str, Verdict, V
 
 
 def report(count: int, seed: int) -> None:
-    """Print how often verdicts agree, and the texts on which only one side accepts."""
+    """Print how often verdicts agree, and the texts on which they differ for no known reason."""
     for kind in KINDS:
         counts: collections.Counter[str] = collections.Counter()
         for text, our, their in compared(kind, count, seed):
-            how = judged(our, their)
+            how = judged(text, our, their)
             counts[how] += 1
-            if how == "one accepts it":
+            if how == "one accepts it" or how.endswith("open"):
                 show(repr(text), our, their)
-        show(f"{kind}: {dict(counts)}")
+        show(kind, *(f"{number:6}  {how}" for how, number in counts.most_common()))
 
 
 def store() -> None:
@@ -129,21 +217,21 @@ def store() -> None:
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = collections.defaultdict(list)
     for kind in KINDS:
         for text, our, their in compared(kind, 3000, 0):
-            how = judged(our, their)
+            how = judged(text, our, their)
             case: dict[str, Any] = {"verdict": how, "text": text}
             if our.layout is not None:
                 case |= {"layout": our.layout}
-                if how == "another layout":
+                if how != "same layout":
                     case["terraform"] = their.layout
             else:
                 case |= {"at": our.at, "summary": our.summary}
                 if our.at != their.at:
-                    case["terraform"] = [*(their.at or ()), their.summary]
+                    case["terraform"] = [*their.at, their.summary]
             if text.strip("\ufeff \n") and len(text) < 400:
                 groups[kind, how, our.summary, their.summary].append(case)
     sample: dict[str, dict[str, Any]] = {}
     for (kind, how, *_), cases in groups.items():
-        most = {"same layout": 60, "another layout": 12}.get(how, 1)
+        most = 60 if how == "same layout" else 12 if how.startswith("layout") else 1
         shortest = sorted(cases, key=lambda case: len(case["text"]))
         step = max(1, len(shortest) // 3 // most) if how == "same layout" else 1
         for case in shortest[::step][:most]:

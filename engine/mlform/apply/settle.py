@@ -9,6 +9,7 @@ from mlform.address import Address
 from mlform.diagnostics import Diagnostics, stop
 from mlform.lang import ConversionError, convert, evaluate, parse_type
 from mlform.lang.provided import Provided, provided_root
+from mlform.lang.registry import LIVE, LIVELY
 from mlform.lang.worth import worth
 from mlform.plan import Condition, Deferred, Step
 from mlform.plan.typed import Typed
@@ -28,6 +29,7 @@ class Settler:
     def __init__(self, records: Recorded, secrets: Mapping[str, Value]) -> None:
         self.records, self.secrets = records, secrets
         self.provided = Provided(records.registry.providers, records.registry.functions)
+        self.lively: dict[str, Value] = {}
 
     def values(self, step: Step) -> dict[str, Value]:
         """Return every argument's value. Raises ``DiagnosedError`` where there is none."""
@@ -81,7 +83,13 @@ class Settler:
         diagnostics.stop_on_errors()
         value = evaluate(expr, self._scope(argument, roots, bound), diagnostics, source)
         diagnostics.stop_on_errors()
-        return self._as_variable(argument, value)
+        value = self._as_variable(argument, value)
+        if LIVELY(argument.text):
+            # It has one value in a run, whoever asks and however often.
+            named = (argument.at, argument.module, argument.bindings.get("each"))
+            key = repr((*named, argument.bindings.get("count")))
+            value = self.lively.setdefault(key, value)
+        return value
 
     def _scope(
         self, argument: Deferred, roots: Roots, bound: Mapping[str, Value] | None
@@ -96,7 +104,7 @@ class Settler:
             given = scope.get("var", {})
             assert isinstance(given, dict)
             scope["var"] = {**given, **{n: self._secret(n) for n in argument.secrets}}
-        return {**scope, **provided_root(self.provided), **(bound or {})}
+        return {**scope, **provided_root(self.provided), LIVE: True, **(bound or {})}
 
     def _secret(self, name: str) -> Value:
         if name not in self.secrets:

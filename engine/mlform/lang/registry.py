@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -204,9 +205,11 @@ def special(name: str, *, least: int = 1, most: int | None = 1) -> Callable[[_Sp
 LIVE: Final = "\0live"
 """A root, of no name that can be written: ``True`` lets functions give a new result each time.
 
-A plan must come out the same whenever it is made, so there they give an unknown; a console asks
-for one result now.
+A plan must come out the same whenever it is made, so there they give an unknown; a console and an
+apply ask for one result now.
 """
+LIVELY: Final = re.compile(r"\b(?:bcrypt|timestamp|uuid)\s*\(").search
+"""Finds a call of such a function in the text of an expression."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ _OPEN: Final = frozenset({"open", "begin"})
 _CLOSE: Final = frozenset({"close", "end"})
 _TEMPLATE_LEFT: Final = frozenset({"literal", "quote", "heredoc"})
 _TEMPLATE_RIGHT: Final = frozenset({"literal", "unquote", "unheredoc"})
+_ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 _INDEXED: Final = frozenset({"name", "number", "close"})
 _BEFORE_SIGN: Final = frozenset(
     "( [ { = : , ? + - * / % == != < > <= >= && || !".split()  # noqa: SIM905 - one line
@@ -52,7 +53,7 @@ def _laid_out(text: str) -> str:
 
 
 def _idiomatic(body: Body) -> str:
-    """Return the text with bare labels in quotes and without ``"${ }"`` around whole arguments."""
+    """Return the text with labels as they are written best, and no ``"${ }"`` around arguments."""
     text = body.source.text
     edits = sorted(_edits(body, text))
     parts, at = [], 0
@@ -73,8 +74,23 @@ def _edits(body: Body, text: str) -> Iterator[tuple[int, int, str]]:
         for block in inner.blocks:
             waiting.append(block.body)
             for label in block.labels:
-                if text[label.start] != '"':
-                    yield label.start, label.end, f'"{label.text}"'
+                if "${" not in label.text and "%{" not in label.text:
+                    yield label.start, label.end, _label(label.text)
+
+
+def _label(text: str) -> str:
+    """Return a label in quotes, escaped where it must be or cannot be seen."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if char.isprintable():
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) < 2**16 else f"\\U{ord(char):08x}"
 
 
 def _unwrapped(expr: TemplateWrap, text: str) -> str:

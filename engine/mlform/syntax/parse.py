@@ -83,13 +83,15 @@ class FileScanner(ExpressionScanner):
         super().__init__(source)
         self.diagnostics = diagnostics
         self.errors = 0
+        self.last = -1
         self.open: list[int] = []
 
     def note(self, problem: SyntaxProblem) -> None:
         """Note a problem where the user will see it, unless there are too many already."""
-        if self.errors >= MAX_ERRORS:
+        if self.errors >= MAX_ERRORS or problem.start == self.last:
             return
         self.errors += 1
+        self.last = problem.start
         detail = problem.detail
         if self.errors == MAX_ERRORS:
             detail += f" (These are {MAX_ERRORS} errors; what follows was not checked.)"

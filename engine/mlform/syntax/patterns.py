@@ -124,7 +124,7 @@ class Grammar:
         """An attribute, whole if its value is simple, or the header of a block."""
         name = self._name
         return _matcher(
-            rf"({name}){GAP}(?:=(?!=)(?:{GAP}(?:{self._simple}){self._line_end})?+"
+            rf"({name}){GAP}(?:=(?![=>])(?:{GAP}(?:{self._simple}){self._line_end})?+"
             rf'|((?:"{PLAIN}"{GAP}|{name}{GAP})*+)(\{{))'
         )
 

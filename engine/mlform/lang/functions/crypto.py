@@ -8,7 +8,8 @@ import hmac
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Final
+from importlib import import_module
+from typing import Any, Final
 
 from mlform.lang.functions.encoding import from_base64
 from mlform.lang.functions.filesystem import read
@@ -24,6 +25,12 @@ _NAMESPACES: Final = {
     "oid": uuid.NAMESPACE_OID,
     "x500": uuid.NAMESPACE_X500,
 }
+_BCRYPT_COST: Final = 10
+_LEAST_BCRYPT: Final = 4
+"""What is below takes the default instead, as in Terraform."""
+_MOST_BCRYPT: Final = 17
+"""Each more takes twice the time; this one some ten seconds."""
+_LONGEST_PASSWORD: Final = 72
 
 
 def _digest(name: str, content: bytes) -> bytes:
@@ -68,12 +75,21 @@ def uuid_(world: World) -> Value:
     return str(uuid.uuid4()) if world.live else Unknown(STRING)
 
 
-@function("bcrypt", string("str"), rest=whole_number("cost"), result=STRING)
-def bcrypt(_value: str, *cost: int) -> Value:
-    """Return nothing known: the hash has random salt."""
+@function("bcrypt", string("str"), rest=whole_number("cost"), result=STRING, world=True)
+def bcrypt(world: World, password: str, *cost: int) -> Value:
+    """Return a hash of a password; nothing known in a plan, as its salt is random."""
     if len(cost) > 1:
         raise OperationError("a text and at most one cost are taken")
-    return Unknown(STRING)
+    rounds = cost[0] if cost else _BCRYPT_COST
+    if rounds > _MOST_BCRYPT:
+        raise OperationError(f"the cost is at most {_MOST_BCRYPT}, not {rounds}", 1)
+    if len(password.encode()) > _LONGEST_PASSWORD:
+        raise OperationError(f"the text has more than {_LONGEST_PASSWORD} bytes", 0)
+    if not world.live:
+        return Unknown(STRING)
+    library: Any = import_module("bcrypt")
+    salt = library.gensalt(rounds if rounds >= _LEAST_BCRYPT else _BCRYPT_COST, b"2a")
+    return str(library.hashpw(password.encode(), salt).decode())
 
 
 @function("uuidv5", string("namespace"), string("name"), result=STRING)

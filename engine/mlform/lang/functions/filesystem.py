@@ -98,13 +98,19 @@ def fileexists(world: World, path: str) -> Value:
 @function("abspath", string("path"), result=STRING, world=True)
 def abspath(world: World, path: str) -> Value:
     """Return the absolute form of a path, without ``.`` and ``..``."""
-    return normpath((Path.cwd() / world.base / path).as_posix())
+    return _clean((Path.cwd() / world.base / path).as_posix())
+
+
+def _clean(path: str) -> str:
+    """Return a path without ``.``, ``..`` and a second slash, which is none of its own here."""
+    found = normpath(path)
+    return found[1:] if found.startswith("//") else found
 
 
 @function("dirname", string("path"), result=STRING)
 def dirname(path: str) -> Value:
     """Return a path without its last part."""
-    return normpath(all_but_last(path)) if all_but_last(path) else "."
+    return _clean(all_but_last(path)) if all_but_last(path) else "."
 
 
 @function("basename", string("path"), result=STRING)

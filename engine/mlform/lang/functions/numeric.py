@@ -93,7 +93,7 @@ def _power(base: float, exponent: float) -> float:
     times = int(whole_)
     if part > 0.5:
         part, times = part - 1, times + 1
-    found, scale = (math.exp(part * _logarithm(base)) if part else 1.0), 0
+    found, scale = (_exponential(part * _logarithm(base)) if part else 1.0), 0
     square, shift = math.frexp(base)
     while times and abs(shift) <= 2**12:
         if times & 1:
@@ -146,6 +146,34 @@ def _logarithm(value: float) -> float:
     half = 0.5 * f * f
     rest = half - (s * (half + (odd + even)) + exponent * _LN2[1])
     return exponent * _LN2[0] - (rest - f)
+
+
+# Half of the bits of the logarithm of two, and the rest of it.
+_HALVES: Final = (0.69314718055966295651160180568695068359375, 0.2823529056303157712258844817e-12)
+
+
+def _exponential(value: float) -> float:
+    """Return e to a power of less than 700, by Taylor's series of a sixteenth of it.
+
+    After N. Shibata, "Efficient evaluation methods of elementary functions suitable for SIMD
+    computation" (2010), as Go has it on processors that multiply and add in one step.
+    """
+    times = round(value * (1 / math.log(2)))
+    rest = _fused(-times, _HALVES[1], _fused(-times, _HALVES[0], value)) / 16
+    found = 1 / math.factorial(8)
+    for n in range(7, 0, -1):
+        found = _fused(found, rest, 1 / math.factorial(n))
+    found *= rest
+    # Of what is above one the square is taken four times.
+    for _ in range(3):
+        found *= found + 2
+    return math.ldexp(_fused(found + 2, found, 1), times)
+
+
+def _fused(left: float, right: float, added: float) -> float:
+    """Return a product and a sum that are rounded once."""
+    (a, b), (c, d), (e, f) = (v.as_integer_ratio() for v in (left, right, added))
+    return (a * c * f + e * b * d) / (b * d * f)
 
 
 def _float(value: float) -> Value:

@@ -35,6 +35,8 @@ _SPECIAL: Final = re.compile(
 _FOLDABLE: Final = re.compile(
     r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\U00010000-\U0010ffff]*"
 )
+_BREAK: Final = re.compile(r"[\r\n\x85\u2028\u2029]")
+_LONGEST_KEY: Final = 128  # bytes
 
 
 @function("yamlencode", anything("value", null=True, dynamic=True), result=STRING)
@@ -54,15 +56,23 @@ def _lines(value: Any, depth: int) -> list[str]:
     pad = "  " * depth
     if isinstance(value, Mapping):
         for key in sorted(value):
-            found += _entry(f"{pad}{_quote(key)}:", value[key], depth)
+            if _BREAK.search(key) or len(key.encode()) > _LONGEST_KEY:
+                found += _inside(f"{pad}?", key, depth)
+                found += _inside(f"{pad}:", value[key], depth)
+            else:
+                found += _entry(f"{pad}{_quote(key)}:", value[key], depth)
         return found
     for item in value:
-        if isinstance(item, Mapping | list | tuple) and item:
-            first, *rest = _lines(item, depth + 1)
-            found += [f"{pad}- {first.lstrip(' ')}", *rest]
-        else:
-            found += _entry(f"{pad}-", item, depth)
+        found += _inside(f"{pad}-", item, depth)
     return found
+
+
+def _inside(head: str, value: Any, depth: int) -> list[str]:
+    """Return the lines of what begins on the line of its sign."""
+    if isinstance(value, Mapping | list | tuple) and value:
+        first, *rest = _lines(value, depth + 1)
+        return [f"{head} {first.lstrip(' ')}", *rest]
+    return _entry(head, value, depth)
 
 
 def _entry(head: str, value: Any, depth: int) -> list[str]:
