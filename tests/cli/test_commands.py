@@ -139,6 +139,11 @@ def test_outputs(folder: Folder) -> None:
     assert folder.mlform("output", "-json", "rows").data == 2
     assert folder.mlform("output", "-json", "all").data == [2]
     assert folder.mlform("output", "rows").out == "rows = 2\n"
+    assert folder.mlform("output", "-json").data == {
+        "all": {"sensitive": False, "type": ["tuple", ["number"]], "value": [2]},
+        "key": {"sensitive": True, "type": "dynamic", "value": None},
+        "rows": {"sensitive": False, "type": "number", "value": 2},
+    }
     assert "-raw" in folder.mlform("output", "-raw", "all", expect=1).err
     unknown = folder.mlform("output", "-json", "rosw", expect=1)
     assert 'Did you mean "rows"?' in unknown.lines[0]["diagnostics"][0]["detail"]

@@ -110,7 +110,9 @@ def test_values_come_by_option_file_and_environment(folder: Folder) -> None:
 def test_what_is_recorded_can_be_looked_at(folder: Folder) -> None:
     folder.apply()
     assert folder.output("rows") == "2"
-    assert folder.mlform("output", "-json").data == {"rows": 2}
+    assert folder.mlform("output", "-json").data == {
+        "rows": {"sensitive": False, "type": "number", "value": 2}
+    }
     assert 'no output "row"' in folder.mlform("output", "row", expect=1).err
     assert "wants the NAME" in folder.mlform("output", "-raw", expect=1).err
     assert "dataset.d" in folder.mlform("state", "list").out

@@ -146,6 +146,8 @@ def test_who_waits_is_told_for_what(folder: Inside) -> None:
         assert told["lock"]["id"] == lease.id and told["lock"]["operation"] == "apply"
         said = folder.mlform("taint", "-lock-timeout=0.2s", "dataset.d", expect=4)
         assert said.err.startswith("Waiting for the lock.")
+        said = folder.mlform("store", "gc", "-lock-timeout=2s", expect=4)
+        assert said.err.startswith("Waiting for the lock.")
         said = folder.mlform("taint", "-lock-timeout=soon", "dataset.d", expect=1)
         assert "30s" in said.err
         folder.mlform("force-unlock", lease.id)

@@ -127,13 +127,14 @@ def judged(text: str, our: Verdict, their: Verdict) -> str:
 
 _SPACES = re.compile(r" +")
 _WRAP = re.compile(r'"\$\{~?|~?\}"|[()\s]')
+_SIGNS = re.compile("[$%]")
 
 
 def _kept(node: object) -> object:
-    """Return of a tree what Terraform keeps of it: no labels that hold escaped sequences."""
+    """Return of a tree what Terraform keeps of it: no labels with signs of a sequence in them."""
     match node:
         case ("Block", str() as kind, tuple() as labels, inner):
-            plain = tuple(label for label in labels if "${" not in label and "%{" not in label)
+            plain = tuple(label for label in labels if label in "$%" or not _SIGNS.search(label))
             return kind, plain, _kept(inner)
         case ("Body", attributes, tuple() as blocks):
             return attributes, tuple(map(_kept, blocks))
@@ -165,7 +166,7 @@ _NEVER_CLOSED = {
     "Unclosed template sequence",
     "Incomplete conditional",
 }
-_TAKEN_APART = re.compile(r"\*\*|<<|=>")
+_TAKEN_APART = re.compile(r"\*\*|<<|\?\?")
 _FOLLOWS = re.compile("Unexpected .* directive|Unclosed configuration block")
 
 
@@ -182,8 +183,8 @@ def _places(text: str, our: Verdict, their: Verdict) -> str:
         return "place: the character itself, not the item"
     if _TAKEN_APART.match(line) and their.at == (our.at[0], our.at[1] + 1):
         return "place: the operator of other languages, whole"
-    if "index" in their.summary:
-        return "place: what does not fit in the index"
+    if "index" in their.summary or "attribute name" in their.summary or line.startswith("*"):
+        return "place: what does not fit in the index or splat"
     if our.summary == "Invalid for expression" and our.at < their.at:
         return "place: the first of two mistakes in a for"
     if _FOLLOWS.match(their.summary):

@@ -61,6 +61,7 @@ def approve(
     comment: Annotated[str, Option("--comment", help="Why, or on what condition.")] = "",
     key: Key = None,
     auto_approve: opt.AutoApprove = False,
+    lock_timeout: opt.LockTimeout = 0.0,
     json: opt.Json = False,
 ) -> None:
     """Agree, with a signature, to what a plan would do; `apply` then finds that you did."""
@@ -69,7 +70,7 @@ def approve(
     from mlform.diagnostics import stop
     from mlform.render.plan import plan as shown
 
-    session = opt.open_session(directory)
+    session = opt.open_session(directory, lock_timeout=lock_timeout)
     with explained(session, as_json=json):
         made = saved_plan(session, plan)
         if not auto_approve:

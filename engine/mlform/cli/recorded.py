@@ -75,16 +75,18 @@ def output(
     from mlform.commands.queries import outputs
     from mlform.diagnostics import stop
     from mlform.render.events import outputs as shown
+    from mlform.render.events import outputs_data
 
     session = opt.open_session(directory)
     with explained(session, as_json=json):
-        found = outputs(session, name)
+        recorded = outputs(session, name)
+        found = {n: it["value"] for n, it in recorded.items()}
         if raw:
             if name is None or not isinstance(found[name], str | int | float):
                 raise stop("No raw form", "-raw wants the NAME of one output that is text.")
             say(str(found[name]))
         elif json:
-            say_json(found[name] if name else found)
+            say_json(found[name] if name else outputs_data(recorded))
         else:
             say(shown(found) or "No outputs are recorded.\n")
 

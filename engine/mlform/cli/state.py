@@ -202,12 +202,13 @@ def replace_provider(
 def encrypt(
     directory: opt.Directory = opt.HERE,
     values: opt.Values = None,
+    lock_timeout: opt.LockTimeout = 0.0,
     json: opt.Json = False,
 ) -> None:
     """Write all that is recorded anew, encrypted as the spec says now (or not at all)."""
     from mlform.commands.encrypting import encrypt as write
 
-    session = opt.open_session(directory, values)
+    session = opt.open_session(directory, values, lock_timeout)
     with explained(session, as_json=json):
         count, encrypted = write(session)
         if json:

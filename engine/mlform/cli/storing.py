@@ -33,6 +33,7 @@ def gc(
             "--drop", metavar="LINEAGE", help="Let go of what a state that is no more has held."
         ),
     ] = None,
+    lock_timeout: opt.LockTimeout = 0.0,
     json: opt.Json = False,
 ) -> None:
     """Delete the artifacts that nothing holds: no record, no lineage, no state that shares them."""
@@ -41,7 +42,7 @@ def gc(
     from mlform.diagnostics import stop
     from mlform.render.storing import collected, collected_data
 
-    session = opt.open_session(directory)
+    session = opt.open_session(directory, lock_timeout=lock_timeout)
     with explained(session, as_json=json):
         wait = seconds(grace)
         if wait is None:

@@ -63,11 +63,11 @@ def not_recorded(
     return stop("Not in the state", f"{text} {what}.{did_you_mean(text, names)}{recorded}")
 
 
-def outputs(session: Session, name: str | None = None) -> dict[str, Any]:
-    """Return the recorded outputs, or one of them. Sensitive ones stay concealed."""
+def outputs(session: Session, name: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return the recorded outputs, or one of them: ``value``, concealed if it is ``sensitive``."""
     found = session.snapshot().outputs
     if name is not None and name not in found:
         hint = did_you_mean(name, found)
         known = f" Outputs: {', '.join(sorted(found))}." if found else " None is recorded yet."
         raise stop("Unknown output", f'There is no output "{name}".{hint}{known}')
-    return {n: o["value"] for n, o in sorted(found.items()) if name in {None, n}}
+    return {n: o for n, o in sorted(found.items()) if name in {None, n}}

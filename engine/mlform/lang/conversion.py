@@ -62,7 +62,12 @@ def convert(value: Value, type_: Type, path: str = "") -> Value:
         if not convertible(value.type, type_):
             raise ConversionError(path, f"{type_} is required, not {value.type}")
         found = became(value.type, type_)
-        return Null(found) if isinstance(value, Null) else _counted(value, found)
+        if isinstance(value, Null):
+            return Null(found)
+        if value.bounds.null and isinstance(type_, Collection) and type_.element == ANY:
+            # To a list of any type cty gives what may be null no length.
+            return value if found == value.type else Unknown(found)
+        return _counted(value, found)
     match type_:
         case Primitive(name=name):
             return _scalar(value, name, path)

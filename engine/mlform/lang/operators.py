@@ -26,7 +26,16 @@ from mlform.lang.operations import ARITHMETIC, OperationError, equal, scalar, te
 from mlform.lang.unification import apart
 from mlform.syntax import tree
 from mlform.syntax.tree import Expr
-from mlform.types import ANY, BOOL, NUMBER, Collection, Primitive, Type
+from mlform.types import (
+    ANY,
+    BOOL,
+    NUMBER,
+    Collection,
+    ObjectType,
+    Primitive,
+    TupleType,
+    Type,
+)
 from mlform.values import (
     UNKNOWN,
     Handle,
@@ -200,7 +209,8 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
         type_ = _common(ev, expr, sides[0], sides[1])
         if type_ is None or condition is UNKNOWN:
             # What is no condition leaves no mark; so no names of secret attributes either.
-            return UNKNOWN if type_ is None or marked else Unknown(type_)
+            hidden = type_ is None or (marked and _has_names(type_))
+            return UNKNOWN if type_ is None or hidden else Unknown(type_)
         return mark(_either(sides[0], sides[1], type_), marked=marked)
     chosen_expr, other_expr = expr.then, expr.otherwise
     if not condition:
@@ -221,6 +231,19 @@ def conditional(ev: Evaluator, expr: tree.Conditional, bound: Bound) -> Value:
         detail = f"Both results become {type_}, and this one cannot: {error}."
         ev.error(_UNLIKE, detail, chosen_expr, marked=bare(chosen)[1])
         return mark(Unknown(type_), marked=marked)
+
+
+def _has_names(type_: Type) -> bool:
+    """Tell whether a type has attributes, whose names may be secret."""
+    match type_:
+        case ObjectType(attributes=attributes):
+            return bool(attributes)
+        case Collection(element=element):
+            return _has_names(element)
+        case TupleType(elements=elements):
+            return any(map(_has_names, elements))
+        case _:
+            return False
 
 
 def _alike_enough(value: Value, type_: Type) -> None:

@@ -27,7 +27,7 @@ from mlform.render.reasons import reason
 from mlform.render.spent import spent
 from mlform.render.style import Styled
 from mlform.render.values import between, seconds, size, value
-from mlform.values import short
+from mlform.values import handle_in, short
 
 _DONE: Final[dict[Action, str]] = {
     Action.CREATE: "created",
@@ -206,3 +206,36 @@ def outcome_data(it: Outcome) -> dict[str, Any]:
 def outputs(found: dict[str, Any]) -> Styled:
     """Show output values."""
     return [("", f"{name} = {value(data)}\n") for name, data in sorted(found.items())]
+
+
+def outputs_data(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return recorded outputs with their types, as ``terraform output -json`` has them.
+
+    What is recorded is data: of a list it is no more known that it was none of several types.
+    """
+    return {
+        name: {
+            "sensitive": it["sensitive"],
+            "type": "dynamic" if it["sensitive"] else _type(it["value"]),
+            "value": None if it["sensitive"] else it["value"],
+        }
+        for name, it in sorted(found.items())
+    }
+
+
+def _type(data: Any) -> Any:
+    match data:
+        case None:
+            return "dynamic"
+        case bool():
+            return "bool"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return ["tuple", [_type(v) for v in data]]
+        case _ if handle_in(data) is not None:
+            return "dynamic"
+        case _:
+            return ["object", {k: _type(v) for k, v in data.items()}]

@@ -252,12 +252,17 @@ class ExpressionScanner(StepScanner):
             if self.text[self.pos] in GAPS:
                 self.skip_gap()
             if self.text.startswith("...", self.pos):
+                dots = self.pos
                 self.pos += 3
                 expand = True
                 self.skip_gap()
                 if self.text[self.pos] != ")":
-                    self.unexpected(
-                        BAD_CALL, '")" after "..."', "Only the last argument can be expanded."
+                    self.fail(
+                        BAD_CALL,
+                        f'Expected ")" after "...", found {self.found(self.pos)}. Only the last '
+                        "argument can be expanded.",
+                        dots,
+                        dots + 3,
                     )
                 break
             if self.text[self.pos] == ",":
@@ -306,6 +311,9 @@ class ExpressionScanner(StepScanner):
         before = self.text[max(self.pos - 1, 0)]
         at = self.pos - 1 if before + self.text[self.pos] in OPERATOR_HINTS else self.pos
         self.check_operator(at)
+        if self.text[self.pos] == "*":
+            # A splat, but for what stands in it.
+            self.check_character(self.pos + 1)
         hint = ""
         if self.text[self.pos] == "=":
             hint = "An argument is set with a single =."
