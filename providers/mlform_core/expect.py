@@ -94,28 +94,33 @@ def _column(found: Any) -> dict[str, Any]:
 
 def judge(expect: Expectations, found: Mapping[str, Any]) -> None:
     """Raise ``ResourceError`` with every expectation that does not hold, and what was found."""
+    if found_wrong := problems(expect, found):
+        raise ResourceError("Expectations not met", "\n".join(found_wrong), argument="expect")
+
+
+def problems(expect: Expectations, found: Mapping[str, Any]) -> list[str]:
+    """Return every expectation that does not hold, with what was found; from statistics alone."""
     rows, columns = int(found["rows"]), found["columns"]
-    problems = []
+    broken: list[str] = []
     if expect.rows_min is not None and rows < expect.rows_min:
-        problems.append(f"rows: {rows:,} < rows_min {expect.rows_min:,}")
+        broken.append(f"rows: {rows:,} < rows_min {expect.rows_min:,}")
     if expect.rows_max is not None and rows > expect.rows_max:
-        problems.append(f"rows: {rows:,} > rows_max {expect.rows_max:,}")
+        broken.append(f"rows: {rows:,} > rows_max {expect.rows_max:,}")
     named = [*expect.null_rate_max, *expect.range, *expect.in_set, *expect.unique]
     missing = [n for n in dict.fromkeys(named) if n not in columns]
-    problems += [f"{n}: no such column; there are {', '.join(columns)}" for n in missing]
+    broken += [f"{n}: no such column; there are {', '.join(columns)}" for n in missing]
     for name, most in expect.null_rate_max.items():
         if name in columns and rows and columns[name]["nulls"] / rows > most:
             share = columns[name]["nulls"] / rows
-            problems.append(f"{name}: {share:.2%} missing > null_rate_max {most:.2%}")
+            broken.append(f"{name}: {share:.2%} missing > null_rate_max {most:.2%}")
     for name, (least, most_) in expect.range.items():
-        problems += _range(name, columns.get(name, {}), least, most_)
+        broken += _range(name, columns.get(name, {}), least, most_)
     for name, allowed in expect.in_set.items():
-        problems += _in_set(name, columns.get(name, {}), allowed)
+        broken += _in_set(name, columns.get(name, {}), allowed)
     for name in expect.unique:
         if columns.get(name, {}).get("repeats"):
-            problems.append(f"{name}: {columns[name]['repeats']:,} values stand more than once")
-    if problems:
-        raise ResourceError("Expectations not met", "\n".join(problems), argument="expect")
+            broken.append(f"{name}: {columns[name]['repeats']:,} values stand more than once")
+    return broken
 
 
 def _range(

@@ -40,18 +40,32 @@ class Partition:
     @cached_property
     def facts(self) -> Any:
         """Types, rows by part, statistics and digests of the columns, of the very table."""
-        what = {"facts": self.table.digest, "version": _VERSION}
-        made = self.ctx.memo(what, lambda: _encode(facts_of(self.read())))
-        return json.loads(self.ctx.artifacts.read(made.digest))
+        return facts_at(self.ctx, self.table, self.read)
 
     def read(self) -> pa.Table:
         """Return the table."""
         if self._made is not None:
             return self._made
-        import pyarrow.parquet as pq
+        return stored(self.ctx, self.table)
 
-        with pq.ParquetFile(self.ctx.artifacts.path(self.table.digest)) as file:
-            return file.read()
+
+def stored(ctx: Context, table: Artifact) -> pa.Table:
+    """Return a partition as it is kept."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(ctx.artifacts.path(table.digest)) as file:
+        return file.read()
+
+
+def facts_at(
+    ctx: Context, table: Artifact, read: Callable[[], pa.Table] | None = None
+) -> dict[str, Any]:
+    """Return what is kept of a partition beside its table, working it out if nobody has."""
+    what = {"facts": table.digest, "version": _VERSION}
+    found = read or (lambda: stored(ctx, table))
+    made = ctx.memo(what, lambda: _encode(facts_of(found())))
+    facts: dict[str, Any] = json.loads(ctx.artifacts.read(made.digest))
+    return facts
 
 
 def facts_of(table: pa.Table) -> dict[str, Any]:

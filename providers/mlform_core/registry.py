@@ -179,7 +179,8 @@ def _objections(
     name = _short(candidate.digest)
     for gate in new.champion.require:
         judged = gate.attributes.get("candidate")
-        if judged != candidate.digest:
+        # A gate on data, or a check without a model, says nothing of candidates.
+        if judged is not None and judged != candidate.digest:
             other = _short(judged) if isinstance(judged, str) else "none"
             found.append(
                 f"{gate.address} judged another model ({other}, not {name}); "
