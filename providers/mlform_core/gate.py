@@ -136,8 +136,9 @@ class Evaluation(
     imports = "a verdict is measured here, and one that was not would be a claim"
 
     def inputs(self, ctx: Looking, new: EvaluationArguments) -> Inputs:
-        """Name the waivers that count: with the day that one ends, the gate decides anew."""
-        return Inputs({str(w): str(w.until) for w in new.waivers()})
+        """Name the waivers that are over: on the day that one ends, the gate judges anew."""
+        active = new.waivers()
+        return Inputs({str(w): "over" for w in new.waive if w not in active})
 
     def uses(self, new: EvaluationArguments) -> Mapping[str, Collection[str]]:
         """Take the columns that the candidate needs, its target, and the part of each row."""

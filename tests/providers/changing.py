@@ -19,6 +19,7 @@ DATASET: Mapping[str, Changed] = {
     "key": '["id"]',
     "columns": '["id", "g", "t", "x", "y"]',
     "time": '"t"',
+    "window": '{ last = "25d", until = "2024-01-27", column = "t" }',
     "split": SPLIT,
     "schema": '{ x = "int64" }',
     "expect": "{ rows_min = 2 }",

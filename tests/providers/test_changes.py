@@ -41,6 +41,16 @@ def build(frame, other=None, more=0):
 def double(frame, other=None, more=0):
     return frame[["x", "y"]] * 3 + more
 
+def counted(frame, more=0):
+    return {"rows": len(frame) + more}
+
+def counted_again(frame, more=0):
+    return {"rows": len(frame) + more, "columns": frame.shape[1]}
+
+def counted_by(model, frame, more=0):
+    whole = frame.assign(id=0, g="a", t=pd.Timestamp("2024-01-01"))
+    return {"rows": len(frame) + more, "mean": model.predict(whole).mean()}
+
 def fit(job):
     from sklearn.linear_model import Ridge
     X, y = job.read()
@@ -311,9 +321,42 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
             "on_fail": '"warn"',
             "baseline": "training_job.two.model",
             "allow_pickle": "true",
+            "waive": (
+                '[{ metric = "roc_auc", by = "anna", why = "a trial", until = "2999-01-01" }]'
+            ),
             "candidate": "training_job.two.model",
             "data": "dataset.e",
             "split": '"train"',
+            **TOLD,
+        },
+    ),
+    "gate data": (
+        DATA + 'gate "data" "it" {\nARGUMENTS\n}',
+        {"data": "dataset.d", "expect": "{ rows_min = 2 }"},
+        {
+            "expect": "{ rows_min = 3 }",
+            "on_fail": '"warn"',
+            "data": "dataset.e",
+            **TOLD,
+        },
+    ),
+    "gate python": (
+        JUDGED + 'gate "python" "it" {\nARGUMENTS\n}',
+        {"check": '"steps.py:counted"', "data": "dataset.d", "require": "{ rows = { min = 1 } }"},
+        {
+            "require": "{ rows = { min = 2 } }",
+            "columns": '["x", "y"]',
+            "params": "{ more = 1 }",
+            "on_fail": '"warn"',
+            "include": '["note.txt"]',
+            "data": "dataset.e",
+            "split": '"train"',
+            "check": '"steps.py:counted_again"',
+            "candidate": {
+                "candidate": "training_job.one.model",
+                "check": '"steps.py:counted_by"',
+            },
+            "allow_pickle": "true",
             **TOLD,
         },
     ),
