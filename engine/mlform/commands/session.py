@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from mlform.config.store import StoreSettings
     from mlform.graph import Graph
     from mlform.plan import Plan
-    from mlform.plan.estimate import History
-    from mlform.plan.purge import Retention
     from mlform.refresh import Looker, Looking, Observations, Read
     from mlform.refresh.pins import Pin
     from mlform.refresh.results import Results
@@ -218,12 +216,9 @@ class Session:
         said = self._settings.encryption
         if said is None:
             return CLEAR
-        from mlform.state.cipher import AesCipher, Source
+        from mlform.commands.encrypting import cipher_of
 
-        first = said.primary
-        primary = None if first is None else Source(first.passphrase, first.command)
-        fallback = [Source(it.passphrase, it.command) for it in said.fallback]
-        return AesCipher(primary, fallback, enforced=said.enforced)
+        return cipher_of(said)
 
     @cached_property
     def store(self) -> Store:
@@ -293,6 +288,7 @@ class Session:
         from mlform.commands.importing import look as look_at_imports
         from mlform.commands.importing import provisional
         from mlform.commands.outside import Ages, out_of_band, together
+        from mlform.commands.remembering import past, retention
         from mlform.plan import Unplanned
         from mlform.plan.pulled import after, pins_after
         from mlform.refresh.moves import moved_pins, moves, relocated
@@ -328,42 +324,19 @@ class Session:
             again=frozenset(self.targets(options.replace, snapshot)),
             destroy=options.destroy,
             moves=moved,
-            past=partial(self._past, moved, snapshot.serial),
+            past=partial(past, self, moved, snapshot.serial),
             imports=imports,
             refresh="only" if options.refresh_only else looks.mode,
             unseen=tuple(sorted(looks.young)),
             adopt=out.adopt,
             revert=out.revert,
-            retention=self._retention() if options.purge else None,
+            retention=retention(self) if options.purge else None,
             approved=approved(self),
             pulls=options.pulls,
         )
         plan, self.scope = planned(self, snapshot, seen, given, pins)
         self.diagnostics.stop_on_errors()
         return plan
-
-    def _retention(self) -> Retention:
-        from mlform.plan import Purging
-        from mlform.plan.purge import Retention
-
-        assert self.as_of is not None, "deleting asks for the time"
-        how = Purging(self.audit_window, shared=self.shared_store is not None)
-        as_of = datetime.fromisoformat(self.as_of)
-        return Retention(how, self.store.journal, self.store.all_realisations, as_of)
-
-    def _past(
-        self, moved: Mapping[Address, Address], serial: int, addresses: Sequence[str]
-    ) -> History:
-        """Return what earlier steps took, under the addresses that they will have."""
-        from mlform.plan.estimate import LAST, LOOKED_AT, History, by_kind
-
-        if self.place.blank:
-            return History()
-        before = {str(new): str(old) for old, new in moved.items()}
-        found = self.store.history([before.get(a, a) for a in addresses], serial, LAST)
-        spent = {a: found[old] for a in addresses if (old := before.get(a, a)) in found}
-        destroyed = by_kind(self.store.destroyed(serial, LOOKED_AT))
-        return History(spent, self.store.estimated(serial, LAST), destroyed)
 
     def look(self, snapshot: Snapshot, pins: Mapping[Address, Pin], *, read: Read) -> Observations:
         """Look at the world. Raises ``DiagnosedError`` with all that cannot be looked at."""
