@@ -5,7 +5,7 @@ with the request log and metrics on. They are asked in turn by ``wrk`` (over kep
 each answer is compared with the pipeline's own before anything is measured. The environment
 variables MLFLOW, BENTOML and MLSERVER name the Pythons that the peers are installed in.
 
-    python benchmarks/serving.py [--model logistic|forest|boosting] [--seconds 5] [--turns 3]
+    python benchmarks/serving.py [--model logistic|forest|boosting] [--runtime auto|native]
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from mlform.sdk import Handle
 from mlform.sdk.testing import FakeContext
 from mlform_core import models
 from mlform_core.columns import conform
-from mlform_core.http import Http, HttpArguments
+from mlform_core.http import Http
+from mlform_core.http_arguments import HttpArguments, Runtime
 from mlform_core.profiles import profile
 from mlform_core.serving import control
 
@@ -55,7 +56,7 @@ class Target:
 
 
 @contextmanager
-def ours(kind: str, folder: Path, workers: int) -> Iterator[Target]:
+def ours(kind: str, folder: Path, workers: int, runtime: str) -> Iterator[Target]:
     """Serve the pipeline with the deployment type "http"."""
     ctx = FakeContext(folder / "ours", address="deployment.bench")
     frame, _ = pipelines.table()
@@ -71,7 +72,9 @@ def ours(kind: str, folder: Path, workers: int) -> Iterator[Target]:
     handle = Handle(
         address="model.bench", attribute="champion", digest=artifact.digest, artifact=artifact
     )
-    made = Http().apply(ctx, HttpArguments(model=handle, workers=workers), None)
+    made = Http().apply(
+        ctx, HttpArguments(model=handle, workers=workers, runtime=Runtime(kind=runtime)), None
+    )
     inputs = [
         {
             "name": f["name"],
@@ -269,6 +272,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--runtime", default="auto", choices=("auto", "native"))
     given = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not on the PATH.")
@@ -281,7 +285,7 @@ def main() -> None:
                 print(f"{name} is left out: {name.upper()} names no Python.")
                 continue
             serve = (
-                ours(given.model, folder, given.workers)
+                ours(given.model, folder, given.workers, given.runtime)
                 if name == "mlform"
                 else peer(name, given.model, folder)
             )

@@ -46,14 +46,6 @@ def shared(tmp_path_factory):
 
 
 @pytest.fixture
-def life(tmp_path):
-    life = Life(tmp_path)
-    yield life
-    if life.old is not None:
-        life.destroy()
-
-
-@pytest.fixture
 def url(shared):
     return shared.old.attributes.url
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.providers.serving_bench import Life, body, bundle, call, handle, table
+from tests.providers.serving_bench import body, bundle, call, handle, table
 
 from mlform.sdk import ResourceError
 from mlform_core.serving import columnar, log
@@ -98,14 +98,6 @@ def test_whole_files_become_parquet_by_themselves(tmp_path):
     assert [p.suffix for p in log.files(tmp_path)] == [".parquet", ".ndjson"]
     assert [e["i"]["a"] for e, _ in log.entries(tmp_path, None)] == [*([n] for n in range(9)), [20]]
     assert {p.stat().st_mode & 0o077 for p in log.files(tmp_path)} == {0}
-
-
-@pytest.fixture
-def life(tmp_path):
-    life = Life(tmp_path)
-    yield life
-    if life.old is not None:
-        life.destroy()
 
 
 def test_rows_of_requests_can_be_queried(life):

@@ -41,14 +41,6 @@ def guarded(tmp_path_factory):
     life.destroy()
 
 
-@pytest.fixture
-def life(tmp_path):
-    life = Life(tmp_path)
-    yield life
-    if life.old is not None:
-        life.destroy()
-
-
 def ours(token=TOKEN):
     return {"Authorization": f"Bearer {token}"}
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.providers.serving_bench import (
-    Life,
     Load,
     Raising,
     body,
@@ -27,14 +26,6 @@ from mlform.sdk import CancelledError, ResourceError
 from mlform_core.http_arguments import HttpArguments, Rollout
 from mlform_core.serving import control, settings
 from mlform_core.serving.guard import Evidence, Guard
-
-
-@pytest.fixture
-def life(tmp_path):
-    life = Life(tmp_path)
-    yield life
-    if life.old is not None:
-        life.destroy()
 
 
 def canary(**given):

@@ -1,0 +1,14 @@
+"""What several rooms of the tests of providers share."""
+
+import pytest
+
+
+@pytest.fixture
+def life(tmp_path):
+    """A deployment's life; it ends with the test."""
+    from tests.providers.serving_bench import Life
+
+    life = Life(tmp_path)
+    yield life
+    if life.old is not None:
+        life.destroy()
