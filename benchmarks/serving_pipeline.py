@@ -47,10 +47,11 @@ def row() -> dict[str, Any]:
 def fitted(kind: str) -> Any:
     """Return the pipeline, trained: the same wherever this runs."""
     frame, target = table()
+    scaler = [StandardScaler()] if kind == "logistic" else []
     front = ColumnTransformer(
         [
             ("texts", OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(TEXTS)),
-            ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), NUMBERS),
+            ("numbers", make_pipeline(SimpleImputer(), *scaler), NUMBERS),
         ]
     )
     return make_pipeline(front, FINAL[kind]()).fit(frame, target)

@@ -29,6 +29,10 @@ _MOST_ROWS: Final = 4096
 _MOST_WAITING: Final = 2048
 _TRIES: Final = 3
 """Workers that one request may take with it before it is given up."""
+_LINGER: Final = 0.1
+"""The share of a call's time for which a request waits for others."""
+_LONGEST_LINGER: Final = 0.002
+_WORTH_SECONDS: Final = 0.004
 _GRACE_SECONDS: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 _THREADS: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -127,6 +131,9 @@ class Pool:
         self._idle: list[_Link] = []
         self._busy: set[_Link] = set()
         self._scheduled = self._closing = False
+        self._company, self._linger = 1, 0.0
+        """How many went together last, and how long the first of them waits for as many."""
+        self._lingering: asyncio.TimerHandle | None = None
         self._keepers: list[asyncio.Task[None]] = []
         self._drained = asyncio.Event()
 
@@ -160,7 +167,7 @@ class Pool:
             raise OverloadedError
         job = Job(columns, rows, self.loop.create_future())
         self._waiting.append(job)
-        self._schedule()
+        self._arrange()
         return await job.answer
 
     async def close(self) -> None:
@@ -181,6 +188,10 @@ class Pool:
         """Hand out what a worker answered, and give it what waits."""
         self._busy.discard(link)
         self._idle.append(link)
+        taken = self.loop.time() - link.since
+        # A short call is not worth waiting for: timers count in milliseconds.
+        self._company = len(jobs) + len(self._waiting) if taken > _WORTH_SECONDS else 1
+        self._linger = min(_LINGER * taken, _LONGEST_LINGER)
         kind, content = frame[:1], memoryview(frame)[1:]
         if kind == PREDICTED:
             self._hand_out(jobs, content)
@@ -192,7 +203,7 @@ class Pool:
                 refusal = RequestError(said.splitlines(), job.rows)
                 _fail(job, refusal if kind == REFUSED else PredictionError(said))
         if self._waiting:
-            self._dispatch()
+            self._arrange()
         elif not self._busy:
             self._drained.set()
 
@@ -208,8 +219,22 @@ class Pool:
                 job.answer.set_result((values[start:end], width))
             start = end
 
+    def _arrange(self) -> None:
+        """See to it that what waits is dispatched, alone or in company.
+
+        Clients that were answered together come back together: those who wait for one another
+        for a fraction of a call share the next, where they would else wait for a whole one.
+        """
+        if len(self._waiting) >= self._company:
+            self._schedule()
+        elif self._lingering is None:
+            self._lingering = self.loop.call_later(self._linger, self._schedule)
+
     def _schedule(self) -> None:
         """Dispatch once all that has come in by now is read, so that it goes together."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
         if not self._scheduled:
             self._scheduled = True
             self.loop.call_soon(self._dispatch)
