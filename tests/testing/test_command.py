@@ -325,3 +325,20 @@ def test_a_test_has_providers_of_its_own(folder: Folder) -> None:
     folder.mlform("test")
     write(folder, "provider {\n}\n" + run)
     assert "one label" in wrongly(folder)
+
+
+def test_a_run_says_which_provider_blocks_it_takes(folder: Folder) -> None:
+    spec = SPEC.replace(
+        "  path    = var.file\n", "  path     = var.file\n  provider = core.other\n"
+    )
+    (folder.path / "main.mlf.hcl").write_text(spec)
+    run = 'run "it" {\n  command   = plan\n  providers = %s\n}\n'
+    blocks = 'provider "core" {}\nprovider "core" {\n  alias = "mine"\n}\n'
+    write(folder, blocks + run % "{ core.other = core.mine }")
+    folder.mlform("test")
+    write(folder, blocks + run % "{ core = core.mine }")
+    assert "core.other" in wrongly(folder), "what is not named is not there"
+    write(folder, blocks + run % "{ core.other = core.main }")
+    assert 'Did you mean "core.mine"?' in wrongly(folder)
+    write(folder, blocks + run % '"core"')
+    assert "NAME_INSIDE" in wrongly(folder)

@@ -16,7 +16,7 @@ from mlform.config.expand import Recorded, expand, unexpanded
 from mlform.config.model import Call, Module, Project, Settings
 from mlform.config.modules import Fetched, GitSource, SourceError, is_local, local_folder
 from mlform.config.names import Names
-from mlform.config.providers import read_providers, settled
+from mlform.config.providers import provider_names, read_providers, settled
 from mlform.config.resources import Providers, Resources
 from mlform.config.scope import ModuleScope
 from mlform.config.settings import SettingsBlock
@@ -26,7 +26,7 @@ from mlform.config.variables import Variables
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang.provided import Provided
 from mlform.registry import Registry
-from mlform.syntax.tree import Attribute, Block, Body, Literal, ObjectExpr
+from mlform.syntax.tree import Attribute, Block, Body, Literal
 from mlform.values import Value
 
 DEEPEST: Final = 20
@@ -286,7 +286,13 @@ class _Modules:
         inputs = {n: a for n, a in attributes.items() if n not in {*CALL, "version"}}
         self._check_inputs(name, block, inputs, folder)
         module = self.module(folder, where, inside)
-        return Call(name, block, module, inputs, self._providers(attributes.get("providers")))
+        return Call(
+            name,
+            block,
+            module,
+            inputs,
+            provider_names(attributes.get("providers"), self.diagnostics),
+        )
 
     def _place(self, source: str, place: str, inside: tuple[str, ...], at: Attribute) -> str | None:
         if is_local(source):
@@ -326,19 +332,3 @@ class _Modules:
             if variable.default is None and variable.name not in inputs:
                 detail = f'Module "{name}" needs "{variable.name}" ({variable.written}).'
                 self.diagnostics.error("Missing argument", detail, at=block.header_span)
-
-    def _providers(self, attribute: Attribute | None) -> dict[str, str]:
-        if attribute is None:
-            return {}
-        found: dict[str, str] = {}
-        items = attribute.expr.items if isinstance(attribute.expr, ObjectExpr) else None
-        text = attribute.source.text
-        for item in items or ():
-            assert isinstance(item, tuple)
-            key, value = item
-            inner = key.value if isinstance(key, Literal) else text[key[0] : key[1]]
-            found[str(inner)] = text[value[0] : value[1]]
-        if items is None:
-            detail = "`providers` is an object: { NAME_INSIDE = NAME_HERE }."
-            self.diagnostics.error("Invalid provider", detail, at=attribute.value_span)
-        return found

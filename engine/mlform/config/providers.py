@@ -9,7 +9,7 @@ from mlform.config.names import Names
 from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.registry import Registry
-from mlform.syntax.tree import Attribute, Block
+from mlform.syntax.tree import Attribute, Block, Literal, ObjectExpr
 from mlform.values import UNKNOWN, Value
 
 
@@ -57,6 +57,24 @@ def read_providers(
             diagnostics.error("Invalid provider settings", detail, at=at)
             registry.settings.pop(full, None)
     return known
+
+
+def provider_names(attribute: Attribute | None, diagnostics: Diagnostics) -> dict[str, str]:
+    """Return what ``providers`` says of a call or a run: name inside → name here."""
+    if attribute is None:
+        return {}
+    found: dict[str, str] = {}
+    items = attribute.expr.items if isinstance(attribute.expr, ObjectExpr) else None
+    text = attribute.source.text
+    for item in items or ():
+        assert isinstance(item, tuple)
+        key, value = item
+        inner = key.value if isinstance(key, Literal) else text[key[0] : key[1]].strip("()")
+        found[str(inner)] = text[value[0] : value[1]]
+    if items is None:
+        detail = "`providers` is an object: { NAME_INSIDE = NAME_HERE }."
+        diagnostics.error("Invalid provider", detail, at=attribute.value_span)
+    return found
 
 
 def settled(scope: ModuleScope, names: Names, attribute: Attribute) -> Value:

@@ -13,13 +13,28 @@ from mlform.syntax.tree import Attribute, Block, Literal
 def providers(blocks: Iterable[Block], given: Iterable[Block]) -> list[Block]:
     """Return provider blocks, those given instead of others of their name and alias."""
     others = list(given)
-    taken = {_name(block) for block in others}
-    return [*(block for block in blocks if _name(block) not in taken), *others]
+    taken = set(map(full_name, others))
+    return [*(block for block in blocks if full_name(block) not in taken), *others]
 
 
-def _name(block: Block) -> tuple[str, str]:
+def full_name(block: Block) -> str:
+    """Return what a resource calls a provider block: ``provider`` or ``provider.alias``."""
     alias = block.body.attributes.get("alias")
-    return block.labels[0].text if block.labels else "", "" if alias is None else alias.text
+    name = block.labels[0].text if block.labels else ""
+    if alias is None:
+        return name
+    return f"{name}.{alias.expr.value if isinstance(alias.expr, Literal) else alias.text}"
+
+
+def renamed(block: Block, full: str) -> Block:
+    """Return a provider block under another name, with its alias if it has one."""
+    name, _, alias = full.partition(".")
+    kept = {n: a for n, a in block.body.attributes.items() if n != "alias"}
+    if alias:
+        start, end = block.start, block.header_end
+        kept["alias"] = Attribute(start, end, "alias", Literal(start, end, alias), block.source)
+    label = block.labels[0]._replace(text=name)
+    return block._replace(labels=(label,), body=block.body._replace(attributes=kept))
 
 
 def module(it: Module, outputs: Mapping[str, Attribute], diagnostics: Diagnostics) -> Module:

@@ -25,7 +25,7 @@ _LABELS: Final = {
 }
 """Block → how many labels it takes."""
 _BLOCKS: Final = ("variables", "run", "provider", "mock_provider", *_OVERRIDES)
-_RUN: Final = ("command", "expect_failures", "state_key")
+_RUN: Final = ("command", "expect_failures", "providers", "state_key")
 _PLAN: Final = ("refresh", "replace", "target")
 
 
@@ -64,6 +64,8 @@ class Run:
     """The folder of another module to be tested, relative to the root's."""
     overrides: Mapping[str, Attribute | None] = field(default_factory=dict)
     modules: Stubs = field(default_factory=dict)
+    providers: Attribute | None = None
+    """Which provider blocks of the file stand for which of what is tested."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ class _File:
             module=self._module(block),
             overrides=self._overrides(block.body.blocks),
             modules=self._stubs(block.body.blocks),
+            providers=attributes.get("providers"),
         )
 
     def _command(self, attribute: Attribute | None) -> bool:

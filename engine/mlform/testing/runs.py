@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -14,7 +14,9 @@ from mlform.commands.applying import Applied, apply
 from mlform.commands.options import PlanOptions
 from mlform.config import Given
 from mlform.config.conditions import judge
-from mlform.diagnostics import DiagnosedError, Diagnostic, Diagnostics, Severity
+from mlform.config.providers import provider_names
+from mlform.config.stead import full_name, renamed
+from mlform.diagnostics import DiagnosedError, Diagnostic, Diagnostics, Severity, did_you_mean
 from mlform.lang import evaluate
 from mlform.lang.worth import worth
 from mlform.lazy import dataclass, field
@@ -23,7 +25,7 @@ from mlform.refresh.world import known_handle
 from mlform.render.console import console
 from mlform.render.plan import plan as shown
 from mlform.render.style import paint
-from mlform.syntax.tree import Attribute
+from mlform.syntax.tree import Attribute, Block
 from mlform.testing.files import Run, TestFile
 from mlform.testing.mocks import MockedRegistry
 from mlform.testing.trial import Trial
@@ -170,13 +172,32 @@ class _Runner:
                 self.given.items,
                 self.given.environment,
                 known,
-                providers=() if run.module else self.file.providers,
+                providers=self._providers(run),
                 modules={} if run.module else {**self.file.mocks.modules, **run.modules},
             ),
             registry=registry,
             folder=place,
             test_texts={self.file.name: self.file.text},
         )
+
+    def _providers(self, run: Run) -> Sequence[Block]:
+        """Return the provider blocks of the file that count in a run, under their names there."""
+        if run.providers is None:
+            return () if run.module else self.file.providers
+        diagnostics = Diagnostics()
+        here = {full_name(block): block for block in self.file.providers}
+        found: list[Block] = []
+        for inside, name in provider_names(run.providers, diagnostics).items():
+            if name in here:
+                found.append(renamed(here[name], inside))
+            elif name != inside or name not in self.file.mocks.providers:
+                detail = (
+                    f'This file has no provider block "{name}".{did_you_mean(name, here)} '
+                    f"It has {', '.join(here) or 'none'}."
+                )
+                diagnostics.error("Unknown provider", detail, at=run.providers.value_span)
+        diagnostics.stop_on_errors()
+        return found
 
     def _asserts(self, run: Run, trial: Trial) -> list[Diagnostic]:
         """Judge the asserts of a run, and keep its outputs for those after it."""
