@@ -30,8 +30,6 @@ _DIGITS: Final = 154
 _FAR: Final = 5000
 _ROUGH: Final = Context(_DIGITS, Emin=-100_000, Emax=100_000, traps=[InvalidOperation, Overflow])
 _EXACT: Final = Context(MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
-_WRITTEN: Final = frozenset({int, Decimal})
-"""The types of numbers of 512 bits."""
 
 
 class PreciseInt(int):
@@ -82,7 +80,7 @@ def _signed_zero(_float: Float, bits: int) -> Number:
     return zero(bits, below=True)
 
 
-_COUNTS: Final = tuple(map(PreciseInt, range(256)))
+_COUNTS: Final = tuple(map(PreciseInt, range(1025)))
 
 
 def counted(value: int) -> int:
@@ -101,9 +99,22 @@ def zero(bits: int, *, below: bool = False) -> Number:
     return found
 
 
-def precision(*values: Number) -> int:
-    """Return the largest precision of some numbers, in bits."""
-    return max(BITS if type(v) in _WRITTEN else getattr(v, "bits", BITS) for v in values)
+def precision(value: Number) -> int:
+    """Return the precision of a number, in bits."""
+    return value.bits if isinstance(value, PreciseInt | PreciseDecimal) else BITS
+
+
+def _larger(left: Number, right: Number) -> int:
+    """Return the larger precision of two numbers."""
+    first, second = precision(left), precision(right)
+    return max(second, first)
+
+
+def _whole(value: int, bits: int) -> int:
+    """Return a whole number of a precision, which it fits in."""
+    if bits == BITS:
+        return value
+    return counted(value) if bits == COUNT_BITS else PreciseInt.of(value, bits)
 
 
 def from_float(value: float) -> Number:
@@ -182,7 +193,11 @@ def add(left: Number, right: Number) -> Number:
     """Return a sum."""
     if type(left) is int and type(right) is int:
         return canonical(left + right)
-    bits = precision(left, right)
+    bits = _larger(left, right)
+    if isinstance(left, int) and isinstance(right, int):
+        found = left + right
+        if found.bit_length() <= bits:
+            return _whole(found, bits)
     if left == right == 0:
         return zero(bits, below=_below(left) and _below(right))
     if _far(left, right):
@@ -201,9 +216,13 @@ def multiply(left: Number, right: Number) -> Number:
     """Return a product: of 512 bits, or as many as its operands or it itself need."""
     if type(left) is int and type(right) is int and left and right:
         return canonical(left * right)
-    bits = precision(left, right)
+    bits = _larger(left, right)
     if left == 0 or right == 0:
         return zero(bits, below=_below(left) != _below(right))
+    if isinstance(left, int) and isinstance(right, int):
+        found = left * right
+        if found.bit_length() <= bits:
+            return _whole(found, bits)
     if _far(left, right):
         return _roughly(_ROUGH.multiply, left, right)
     (a, i), (b, j) = binary(left), binary(right)
@@ -216,7 +235,7 @@ def divide(left: Number, right: Number) -> Number:
     """Return a quotient. Raises ``ZeroDivisionError``."""
     if right == 0:
         raise ZeroDivisionError
-    bits = precision(left, right)
+    bits = _larger(left, right)
     if left == 0:
         return zero(bits, below=_below(left) != _below(right))
     if _far(left, right):
@@ -238,7 +257,7 @@ def remainder(left: Number, right: Number) -> Number:
             return left if Decimal(left).copy_abs() < Decimal(right).copy_abs() else 0
         return _roughly(_ROUGH.remainder, left, right)
     (a, i), (b, j) = binary(left), binary(right)
-    size, exponent = rounded(abs(a), abs(b), i - j, precision(left, right))
+    size, exponent = rounded(abs(a), abs(b), i - j, _larger(left, right))
     times = size << exponent if exponent >= 0 else size >> -exponent
     times, count = rounded(times, 1, 0, bits)
     taken, power = rounded(times * abs(b), 1, j + count, bits)

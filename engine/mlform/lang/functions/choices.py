@@ -150,9 +150,11 @@ def range_(*limits: Any) -> Value:
         raise OperationError(f"the limit is {verb} the start, and the step leads away from it", 2)
     if abs(limit - start) / abs(step) > 1024:
         raise OperationError("the result would have more than 1,024 numbers")
+    if len(limits) == 1 and isinstance(limit, int):
+        return [counted(i) for i in range(0, limit, step)]
     found: list[Value] = []
-    value = start
-    while (order(value, limit) < 0) is (step > 0) and order(value, limit):
+    value, sign = start, 1 if step > 0 else -1
+    while order(value, limit) * sign < 0:
         found.append(value)
         value = ARITHMETIC["+"](value, step)
     return found
