@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from mlform.lang.graphemes import clusters, normal
+from mlform.lang.numbers import counted as count
 from mlform.types import ANY, BOOL, NUMBER, STRING, Collection, Type
 from mlform.values import (
     NO_NULL,
@@ -121,13 +122,15 @@ def either(left: Value, right: Value, type_: Type) -> Unknown:
     return Unknown(type_, bounds)
 
 
-def counted(value: Value) -> Unknown:
-    """Return how many elements, or characters, there are, where that is open."""
+def counted(value: Value) -> Value:
+    """Return how many elements, or characters, there are, where that may be open."""
     if isinstance(value, Unknown) and value.type == STRING:
         return Unknown(NUMBER, Bounds(null=False, least=len(clusters(value.bounds.prefix))))
     least, most = span(value)
     if isinstance(value, Unknown) and isinstance(value.type, Collection):
         least, most = least or 0, _MOST if most is None else most
+    if isinstance(least, int) and least == most:
+        return count(least)
     return Unknown(NUMBER, Bounds(null=False, least=least, most=most))
 
 
