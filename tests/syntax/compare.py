@@ -167,7 +167,7 @@ _NEVER_CLOSED = {
     "Incomplete conditional",
 }
 _TAKEN_APART = re.compile(r"\*\*|<<|\?\?")
-_FOLLOWS = re.compile("Unexpected .* directive|Unclosed configuration block")
+_FOLLOWS = re.compile("Unexpected .* directive|Unclosed configuration block|Invalid 'for'")
 
 
 def _places(text: str, our: Verdict, their: Verdict) -> str:

@@ -165,6 +165,7 @@ class CollectionScanner(TemplateScanner):
         for more in (comma, "a name", '"in"'):
             name = self.grammar.name(self.text, self.pos)
             if wanted == "a name" and name:
+                self.check_name(*name.span())
                 self.pos = name.end()
             elif wanted == comma and self.text[self.pos] == ",":
                 self.pos += 1
