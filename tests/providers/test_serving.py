@@ -27,7 +27,7 @@ from tests.providers.serving_bench import (
 from mlform.sdk import ResourceError
 from mlform_core import models
 from mlform_core.http_arguments import HttpArguments
-from mlform_core.serving import control, prepared, settings
+from mlform_core.serving import control, convert, prepared, settings
 
 TOKEN = "a token that is long enough"
 
@@ -107,6 +107,13 @@ def test_a_graph_does_not_answer_what_the_model_refuses(life):
     found = opened(life, fitted(unknown="error"))[1]
     assert found.runtime == "native"
     assert found.why == 'the model refuses texts of "size" that it has not seen'
+
+
+def test_without_the_packages_of_graphs_the_model_itself_serves(life, monkeypatch):
+    monkeypatch.setattr(convert, "_NEEDS", ("a_package_that_is_nowhere",))
+    found = opened(life, fitted())[1]
+    assert (found.runtime, found.difference) == ("native", 0)
+    assert found.why == "a_package_that_is_nowhere not installed (pip install 'mlform[onnx]')"
 
 
 def test_a_worker_checks_the_models_answers_before_it_serves(life):
