@@ -398,3 +398,44 @@ def test_files_of_values_and_specs_in_json_are_looked_at(tmp_path: Path) -> None
         assert problem.range.start == at(text, "${")
 
     with_editor(tmp_path, ask)
+
+
+def test_json_is_completed_explained_and_followed(tmp_path: Path) -> None:
+    text = """{
+  "variable": {"file": {"default": "d.csv"}},
+  "dataset": {
+    "file": {
+      "d": {
+        "path": "${var.file}",
+        "split": {
+          "by": "hash",
+          "se"
+        }
+      }
+    }
+  }
+}
+"""
+    name = "main.mlf.json"
+
+    async def ask(editor: Editor) -> None:
+        editor.open(text, name)
+        client, document = editor.client, editor.document(name)
+        found = await client.text_document_completion_async(
+            lsp.CompletionParams(document, at(text, '"se'))
+        )
+        assert isinstance(found, lsp.CompletionList)
+        assert {"seed", "parts"} <= {i.label for i in found.items}
+        assert "by" not in {i.label for i in found.items}
+        whole = text.replace('"hash",\n          "se"', '"hash"')
+        editor.client.text_document_did_close(lsp.DidCloseTextDocumentParams(document))
+        editor.open(whole, name)
+        told = await client.text_document_hover_async(lsp.HoverParams(document, at(whole, '"pat')))
+        assert told is not None and isinstance(told.contents, lsp.MarkupContent)
+        assert "A file, a glob or a folder" in told.contents.value
+        place = await client.text_document_definition_async(
+            lsp.DefinitionParams(document, at(whole, "${var.fi"))
+        )
+        assert place
+
+    with_editor(tmp_path, ask)

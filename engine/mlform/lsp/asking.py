@@ -32,6 +32,8 @@ _TYPE: Final = re.compile(r'^\s*(\w+)\s+"[^"]*$')
 _WORD: Final = re.compile(r"(?:^\s*|[{,]\s*)([\w-]*)$")
 _VALUE: Final = re.compile(r'([\w-]+)\s*[=:]\s*("?)[\w-]*$')
 _IGNORED: Final = re.compile(r"ignore_changes\s*=\s*\[[^\]]*$")
+_KEY: Final = re.compile(r'"([\w-]+)"(?=\s*:)')
+_KEY_BEGUN: Final = re.compile(r'(?:^|[{,])\s*"([\w-]*)$')
 _NAMED: Final = re.compile(r"(?:^[ \t]*|[{,][ \t]*)([\w-]+)(?=[ \t]*[=:{][^=])", re.MULTILINE)
 _RULE: Final = (("condition", "error_message"), ())
 _INSIDE: Final[Mapping[str, tuple[Sequence[str], Sequence[str]]]] = {
@@ -84,7 +86,8 @@ def complete(module: Module, file: str, offset: int) -> list[Item]:
         word = _WORD.match(line)
         return [Item(v.name, "variable", v.description, f"{v.name} = ") for v in left if word]
     if file.endswith(JSON_SUFFIX):
-        return []
+        key = _KEY_BEGUN.search(line)
+        return list(_keys(module, file, offset - len(key[1]) - 1, offset)) if key else []
     if found := _WORD.search(line):
         # A word alone is no argument yet: what is around it is read without it.
         there = _spot(module, file, offset - len(found[1]), offset)
@@ -105,6 +108,18 @@ def complete(module: Module, file: str, offset: int) -> list[Item]:
         *(Item(name, "function", _signature(name), f"{name}(") for name in functions()),
         *(Item(root, "root") for root in (*_ROOTS, *KINDS)),
     ]
+
+
+def _keys(module: Module, file: str, start: int, end: int) -> Iterator[Item]:
+    """Yield what the key of a JSON object can be that is begun between two offsets."""
+    text = module.text(file)
+    before, after = text[:start], text[end:].removeprefix('"')
+    if after.lstrip().startswith("}"):
+        # What follows no other key needs no comma before it.
+        before = re.sub(r",(?=\s*\Z)", " ", before)
+    there = spot(file, before + " " * (len(text) - len(before) - len(after)) + after, start)
+    for item in _statements(module, there):
+        yield Item(item.label, item.kind, item.detail, item.label)
 
 
 def _spot(module: Module, file: str, start: int, end: int) -> Spot:
@@ -281,7 +296,8 @@ def hover(module: Module, file: str, offset: int) -> str:
 
 def _name_at(module: Module, file: str, text: str, offset: int) -> str:
     """Return what is known of the argument or key whose name stands at a place."""
-    for found in _NAMED.finditer(text):
+    pattern = _KEY if file.endswith(JSON_SUFFIX) else _NAMED
+    for found in pattern.finditer(text):
         if found.start(1) <= offset <= found.end(1):
             there = spot(file, text, found.start(1))
             for field in _fields(module, there):

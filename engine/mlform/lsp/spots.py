@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mlform.config.load import BLOCKS
-from mlform.config.sources import parse_file
+from mlform.config.sources import JSON_SUFFIX, parse_file
 from mlform.diagnostics import Diagnostics
 from mlform.lazy import dataclass
 from mlform.syntax.tree import Block, Body, Expr, Literal, ObjectExpr, TupleExpr
@@ -37,6 +37,8 @@ class Spot:
 def spot(name: str, text: str, offset: int) -> Spot:
     """Return where a place is; what was begun there must have been taken out of the text."""
     found = _spot(_parsed(name, text), offset)
+    if name.endswith(JSON_SUFFIX):
+        return found
     begun = _unclosed(text[:offset])
     if len(found.around) < begun.count("{") and not found.path:
         # Braces are missing: everything after the place is left away, and all is closed there.
