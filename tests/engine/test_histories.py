@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from tests.engine.histories.check import check
 from tests.engine.histories.draw import history
+from tests.engine.histories.enrich import EXTRAS
 from tests.engine.histories.model import write
 from tests.engine.histories.run import Place, calm
 
@@ -41,6 +42,13 @@ ROOT = Path(__file__).parents[2]
 def test_what_must_hold_holds_in_random_histories(tmp_path: Path, tens: int) -> None:
     for seed in range(10 * tens, 10 * tens + 10):
         check(history(seed, most=12), tmp_path / str(seed))
+        shutil.rmtree(tmp_path / str(seed))
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_must_hold_holds_with_more_in_a_history(tmp_path: Path, extra: str) -> None:
+    for seed in range(6):
+        check(history(seed, most=8, extras=(extra,)), tmp_path / str(seed))
         shutil.rmtree(tmp_path / str(seed))
 
 

@@ -25,8 +25,9 @@ from tests.syntax.generator import Maker
 from tests.syntax.trees import bare, body
 
 from mlform.diagnostics import Diagnostics
-from mlform.syntax import layout, parse
+from mlform.syntax import parse
 from mlform.syntax.columns import columns
+from mlform.syntax.layout import layout
 
 FOUND = Path(__file__).parent / "found.json"
 KINDS = ("sober", "valid", "sober mutated", "mutated")

@@ -16,7 +16,9 @@ from pathlib import Path
 from mlform.diagnostics import Diagnostics
 from mlform.lang import evaluate
 from mlform.render.console import console, console_type
-from mlform.syntax import layout, parse, parse_expression, parse_json, parse_template
+from mlform.syntax import parse, parse_expression, parse_template
+from mlform.syntax.json import parse_json
+from mlform.syntax.layout import layout
 from mlform.syntax.tree import Expr, Source
 from mlform.values import UNKNOWN, ListValue, Sensitive, Value
 

@@ -11,7 +11,8 @@ import pytest
 from tests.syntax.trees import bare, body, problems
 
 from mlform.diagnostics import Diagnostics
-from mlform.syntax import layout, parse
+from mlform.syntax import parse
+from mlform.syntax.layout import layout
 
 GROUPS: dict[str, list[dict[str, Any]]] = defaultdict(list)
 for case in json.loads((Path(__file__).parent / "cases.json").read_text(encoding="utf-8")):

@@ -12,7 +12,8 @@ from tests.syntax.generator import Maker
 from tests.syntax.trees import bare, body, errors
 
 from mlform.diagnostics import Diagnostics
-from mlform.syntax import layout, parse
+from mlform.syntax import parse
+from mlform.syntax.layout import layout
 
 CASES: dict[str, list[dict[str, Any]]] = defaultdict(list)
 for case in json.loads((Path(__file__).parent / "found.json").read_text(encoding="utf-8")):

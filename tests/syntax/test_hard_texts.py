@@ -6,7 +6,8 @@ import pytest
 from tests.syntax.trees import errors, problems
 
 from mlform.diagnostics import Diagnostics
-from mlform.syntax import layout, parse_expression, parse_template
+from mlform.syntax import parse_expression, parse_template
+from mlform.syntax.layout import layout
 
 N = 20_000
 REPEATED = {

@@ -8,7 +8,7 @@ import pytest
 from tests.syntax.trees import bare, body, nodes, problems
 
 from mlform.diagnostics import Diagnostics
-from mlform.syntax import parse_json
+from mlform.syntax.json import parse_json
 from mlform.syntax.tree import Body, Literal, TemplateWrap
 
 BLOCKS = {"dataset": 1, "link": 2, "locals": 0, "lifecycle": 0}

@@ -6,7 +6,7 @@ import pytest
 from tests.syntax.trees import problems
 
 from mlform.diagnostics import Diagnostics
-from mlform.syntax import layout
+from mlform.syntax.layout import layout
 
 BEFORE = """\
 block   "a"    b{

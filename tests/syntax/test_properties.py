@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from tests.syntax.trees import bare, body, nodes
 
 from mlform.diagnostics import Diagnostics
-from mlform.syntax import layout, parse, parse_expression, parse_json
+from mlform.syntax import parse, parse_expression
+from mlform.syntax.json import parse_json
+from mlform.syntax.layout import layout
 
 WORDS_AND_SIGNS = """
 a b é x.y 0 1.5 1e3 " ${ %{ } { [ ] ( ) = == => : :: ? , . .. ... * [*] + - ! && || ~ $${ \\n \\q

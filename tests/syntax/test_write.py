@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tests.syntax.trees import body
 
 from mlform.diagnostics import Diagnostics
-from mlform.syntax import layout, write_blocks
+from mlform.syntax.layout import layout
 from mlform.syntax.tree import Expr, Literal, ObjectExpr, TupleExpr, Unary
+from mlform.syntax.write import write_blocks
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     [

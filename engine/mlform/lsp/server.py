@@ -27,7 +27,7 @@ from mlform.lsp.symbols import (
 )
 from mlform.lsp.workspace import Module, Parsed
 from mlform.registry import Registry
-from mlform.syntax import layout
+from mlform.syntax.layout import layout
 from mlform.syntax.tree import Source
 
 _KINDS: Final[Mapping[str, lsp.CompletionItemKind]] = {

@@ -378,6 +378,8 @@ def idle(place: Place, round_: Round) -> None:
 def saved_equals_direct(one: Place, two: Place, round_: Round, done: Done) -> None:
     """(e) A plan through a file, or directly: the same comes of it."""
     other = two.apply(Round(**{**vars(round_), "saved": not round_.saved}))
+    if any(it.refused and it.plans for it in (done, other)):
+        return  # what was deferred is refused, in a round that a saved plan does not come to
     hold(
         other.refused.split(":")[0] == done.refused.split(":")[0],
         "both refused or none",
