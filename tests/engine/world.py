@@ -274,6 +274,8 @@ class Inline:
             named = f'{task.kind} "{task.type}"'
             return Result(error=failure_of(error, Path(task.context["root"]), named))
 
+    def start(self) -> None: ...
+
     def ahead(self) -> int:
         return 0
 

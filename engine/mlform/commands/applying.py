@@ -94,27 +94,29 @@ def carry_out(
     """Ask, and carry out a plan made from ``snapshot`` under the lock."""
     from mlform.apply import apply as do
     from mlform.commands.approving import agreed
-    from mlform.commands.working import at_work
+    from mlform.commands.working import at_work, workers
+    from mlform.demand import LOCAL
 
     cut_off = session.store.unfinished()
     unfinished = sorted({e.address for e in cut_off if e.address})
-    if not plan.empty and not approve(plan):
-        return Applied(plan, None, approved=False, unfinished=unfinished)
-    _announce(session, plan, lease, parallelism)
-    session.registry.settings = _settings(session, plan)
-    offers, secrets = _offers(session, plan), _secrets(session, plan)
-    with at_work(
-        session,
-        lease,
-        offers,
-        count=parallelism,
-        secrets=secrets,
-        approved=agreed(session, plan),
-        executors=plan.executors,
-        unfinished=cut_off,
-    ) as (world, stopping):
-        outcome = do(plan, snapshot, world, report, parallelism=parallelism, stop=stopping)
-        pin_new(session)
+    here = any(s.demand.executor == LOCAL for s in plan.changes)
+    # While the plan is shown and read, what the workers need is loaded.
+    with workers(_offers(session, plan), parallelism, at_once=here) as local:
+        if not plan.empty and not approve(plan):
+            return Applied(plan, None, approved=False, unfinished=unfinished)
+        _announce(session, plan, lease, parallelism)
+        session.registry.settings = _settings(session, plan)
+        with at_work(
+            session,
+            lease,
+            local,
+            secrets=_secrets(session, plan),
+            approved=agreed(session, plan),
+            executors=plan.executors,
+            unfinished=cut_off,
+        ) as (world, stopping):
+            outcome = do(plan, snapshot, world, report, parallelism=parallelism, stop=stopping)
+            pin_new(session)
     return Applied(plan, outcome, unfinished=unfinished)
 
 

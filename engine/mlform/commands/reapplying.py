@@ -13,7 +13,7 @@ from mlform.commands.applying import Applied, apply
 from mlform.commands.options import PlanOptions
 from mlform.commands.provenance import new_run, provenance
 from mlform.commands.session import Session
-from mlform.commands.working import at_work
+from mlform.commands.working import at_work, workers
 from mlform.diagnostics import DiagnosedError, did_you_mean, stop
 from mlform.lazy import dataclass, replace
 
@@ -199,7 +199,10 @@ def run_monitors(session: Session, wanted: Sequence[str], report: Reporter) -> l
     with session.lock("monitor run") as lease:
         snapshot = session.store.snapshot()
         chosen = _monitors(session, wanted, snapshot)
-        with at_work(session, lease, [o for _, o in chosen]) as (world, stopping):
+        with (
+            workers([o for _, o in chosen]) as local,
+            at_work(session, lease, local) as (world, stopping),
+        ):
             return [_watch(world, r, o, snapshot, report, stopping) for r, o in chosen]
 
 

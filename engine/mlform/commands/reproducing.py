@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlform.commands.session import Session
-from mlform.commands.working import at_work
+from mlform.commands.working import at_work, workers
 from mlform.diagnostics import DiagnosedError, stop
 from mlform.lazy import dataclass, replace
 from mlform.values import concealed, short
@@ -37,7 +37,7 @@ def reproduce(session: Session, what: str, report: Reporter) -> list[Reproduced]
         past = _past(session.store)
         chosen = _chosen(session, past, what)
         offers = [_offer(session, record) for record in chosen]
-        with at_work(session, lease, offers) as (world, stopping):
+        with workers(offers) as local, at_work(session, lease, local) as (world, stopping):
             again = _Again(session, world, past, report, stopping)
             return [again.made(r, o) for r, o in zip(chosen, offers, strict=True)]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlform.address import Address
     from mlform.apply import World
     from mlform.demand import Declared
-    from mlform.execute import Executor
+    from mlform.execute import Executor, LocalExecutor
     from mlform.registry import Offer
     from mlform.sdk import Approval
     from mlform.state.lease import Lease
@@ -27,13 +27,21 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def workers(offers: Iterable[Offer], count: int = 1) -> Iterator[Executor]:
-    """Give worker processes that have what these types run with loaded, and end them."""
+def workers(
+    offers: Iterable[Offer], count: int = 1, *, at_once: bool = False
+) -> Iterator[LocalExecutor]:
+    """Give worker processes that have what these types run with loaded, and end them.
+
+    ``at_once``: loading begins now, not with the first task.
+    """
+    from mlform.apply.provider import CONTEXT_FACTORY
     from mlform.execute import LocalExecutor
 
     preload = {m for o in offers if o.target for m in (o.target, *o.resource.preload)}
-    executor = LocalExecutor(count, sorted(preload))
+    executor = LocalExecutor(count, [CONTEXT_FACTORY.partition(":")[0], *sorted(preload)])
     try:
+        if preload and at_once:
+            executor.start()
         yield executor
     finally:
         executor.close()
@@ -43,9 +51,8 @@ def workers(offers: Iterable[Offer], count: int = 1) -> Iterator[Executor]:
 def at_work(
     session: Session,
     lease: Lease,
-    offers: Iterable[Offer],
+    local: Executor,
     *,
-    count: int = 1,
     secrets: Mapping[str, Value] | None = None,
     approved: Mapping[Address, Sequence[Approval]] | None = None,
     executors: Mapping[str, Declared] | None = None,
@@ -58,30 +65,29 @@ def at_work(
 
     session.own.mkdir(parents=True, exist_ok=True)
     stopping = threading.Event()
-    with workers(offers, count) as local:
-        executor = Executors(local, executors or {})
+    executor = Executors(local, executors or {})
 
-        def end() -> None:
-            stopping.set()
-            executor.kill_all()
+    def end() -> None:
+        stopping.set()
+        executor.kill_all()
 
-        lease.when_lost(end)
-        with interrupts(stopping, executor):
-            world = World(
-                registry=session.registry,
-                store=session.store,
-                lease=lease,
-                executor=executor,
-                looker=session.looker,
-                local=session.own.resolve(),
-                run=new_run(),
-                provenance=provenance(session.root),
-                secrets=secrets or {},
-                hold=telling(session),
-                approved=approved or {},
-                unfinished=unfinished,
-            )
-            yield world, stopping
+    lease.when_lost(end)
+    with interrupts(stopping, executor):
+        world = World(
+            registry=session.registry,
+            store=session.store,
+            lease=lease,
+            executor=executor,
+            looker=session.looker,
+            local=session.own.resolve(),
+            run=new_run(),
+            provenance=provenance(session.root),
+            secrets=secrets or {},
+            hold=telling(session),
+            approved=approved or {},
+            unfinished=unfinished,
+        )
+        yield world, stopping
     if lease.lost.is_set():
         raise LostLeaseError.of(lease)
 

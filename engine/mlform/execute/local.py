@@ -73,6 +73,11 @@ class LocalExecutor:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def start(self) -> None:
+        """Begin to load what workers need, while there is something else to do."""
+        with contextlib.suppress(OSError):  # told once somebody wants a worker
+            self._running_server()
+
     def run(
         self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
     ) -> Result:
@@ -161,25 +166,25 @@ class LocalExecutor:
                 return worker
             worker.close()
         try:
-            server = self._running_server(task)
+            # What the first task needs, the others mostly need too.
+            needed = task.context_factory.partition(":")[0], task.provider
+            server = self._running_server(*needed)
             try:
                 return server.fork()
             except OSError:
                 # It is just ending, and has not heard: asking another makes no second worker.
                 server.close()
-                return self._running_server(task).fork()
+                return self._running_server(*needed).fork()
         except OSError as error:
             raise NotStartedError(f"It could not be started: {error}.") from None
 
-    def _running_server(self, task: Task) -> _Server:
+    def _running_server(self, *needed: str) -> _Server:
         with self._starting:
             if self._server is not None and not self._server.running():
                 self._server.close()
                 self._server = None
             if self._server is None:
-                # What the first task needs, the others mostly need too.
-                factory = task.context_factory.partition(":")[0]
-                self._server = _Server([*self._preload, factory, task.provider])
+                self._server = _Server([*self._preload, *needed])
             return self._server
 
 
@@ -247,11 +252,14 @@ class _Server:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self.close = weakref.finalize(self, _end, self._control, self._process, self._errors)
+        self._forked = threading.Event()
+        told = self._control, self._process, self._errors, self._forked
+        self.close = weakref.finalize(self, _end, *told)
 
     def fork(self) -> _Worker:
         """Return a new worker. Raises ``OSError``."""
         worker = _Worker(self)
+        self._forked.set()
         with self._sending:
             worker.hand_over(self._control)
         return worker
@@ -272,8 +280,15 @@ class _Server:
         return ""
 
 
-def _end(control: socket.socket, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+def _end(
+    control: socket.socket,
+    process: subprocess.Popen[bytes],
+    errors: IO[bytes],
+    forked: threading.Event,
+) -> None:
     control.close()
+    if not forked.is_set():  # it has nobody to see off, and may be loading still
+        process.kill()
     process.wait()
     errors.close()
 
