@@ -1,5 +1,6 @@
-"""Kill an apply at every point there is, and engines broken on purpose: ``crashes.py [JOBS]``.
+"""Kill an apply at every point there is, and engines broken on purpose: ``crashes.py [JOBS [N]]``.
 
+Each is killed with one step at a time, and with four at once. With N only every Nth hit counts.
 The change, the points and what must hold are those of ``tests/crash``. Prints every violation and
 the figures that ``crashes.md`` has.
 """
@@ -13,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -53,11 +55,15 @@ def main() -> None:
         lab.prepare()
         want = golden(lab, folder / "golden")
         there = points(lab, folder / "points")
-        print(f"{len(there)} hits of {len({n for n, _ in there})} points", flush=True)
+        chosen = there[:: int(sys.argv[2]) if len(sys.argv) > 2 else 1]
+        print(
+            f"{len(chosen)} of {len(there)} hits of {len({n for n, _ in there})} points", flush=True
+        )
         gc.collect()
         gc.freeze()
         with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
-            _kill(pool, lab, want, there)
+            _kill(pool, lab, want, chosen)
+            _kill(pool, replace(lab, parallelism=4), want, chosen)
             for line in pool.map(caught, [(lab, want, name) for name in mutants.KILLED]):
                 print(*line, flush=True)
 
@@ -69,6 +75,7 @@ def _kill(pool: ProcessPoolExecutor, lab: Lab, want: Seen, there: list[tuple[str
         by.setdefault(action, []).append((found, seconds))
         if found.violations or (action == "kill" and not found.died):
             print(action, found, flush=True)
+    print(f"{lab.parallelism} at once", flush=True)
     for action, several in by.items():
         again = Counter(c.again for c, _ in several)
         wrong = sum(bool(c.violations) for c, _ in several)

@@ -170,6 +170,8 @@ class Lab:
     """A folder with the spec, its state, its artifacts, and the world outside."""
 
     root: Path
+    parallelism: int = 1
+    """How many steps at once: with one, the same points are come by in the same order each time."""
 
     def session(self) -> Session:
         given = Given([("var", f"token={CANARY}")], {})
@@ -191,7 +193,7 @@ class Lab:
 
     def copy(self, to: Path) -> Lab:
         shutil.copytree(self.root, to)
-        return Lab(to)
+        return Lab(to, self.parallelism)
 
     def apply(self) -> Applied:
         """Plan and apply as the command does, the provider in this very process."""
@@ -201,7 +203,7 @@ class Lab:
             mock.patch("mlform.execute.LocalExecutor", return_value=Inline()),
             mock.patch("mlform.commands.working.provenance", return_value={"by": "x"}),
         ):
-            return apply(session, lambda _: True, lambda _: None, parallelism=1)
+            return apply(session, lambda _: True, lambda _: None, parallelism=self.parallelism)
 
     def command(self, *arguments: str) -> None:
         """Be the command that a user gives in the folder; raises ``SystemExit``."""
@@ -453,7 +455,7 @@ def crash(
     wrong += on_disk(copy)
     again = 0
     if not wrong:
-        wrong = afterwards(copy, want, cut, said)
+        wrong = afterwards(copy, want, cut, said, most=lab.parallelism)
         more = copy.effects() - Counter(want.effects)
         again = len({json.loads(line)[1] for line in more})
     shutil.rmtree(at)

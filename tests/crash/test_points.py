@@ -73,6 +73,15 @@ def test_killed_at_each_point(
     assert max(c.again for c in found) == 1
 
 
+def test_killed_while_several_steps_write_at_once(lab: Lab, want: Seen, quick: Path) -> None:
+    """Which of them is at a point is chance: of those in flight an effect may happen once more."""
+    several = Lab(lab.root, parallelism=4)
+    where = {"state.advanced": 3, "state.journalled": 7, "state.commit": 5, "state.committed": 9}
+    found = [crash(several, quick / "c", want, *point) for point in where.items()]
+    assert [c for c in found if c.violations] == []
+    assert any(c.died for c in found)
+
+
 @pytest.mark.parametrize("action", ["eio", "enospc", "raise"])
 def test_something_fails_at_a_point(
     lab: Lab, want: Seen, passed: list[tuple[str, int]], quick: Path, action: str
