@@ -7,6 +7,7 @@ import pty
 import select
 import sys
 from pathlib import Path
+from subprocess import Popen
 
 import pyte
 import pytest
@@ -126,6 +127,38 @@ def test_logs_shows_what_a_step_printed(folder: Folder) -> None:
     assert "Did you mean" in wrong.err
     beyond = folder.mlform("logs", "feature_view.breaks", "-attempt=1", expect=1)
     assert "There is no attempt 1: 0 is the last that is kept" in beyond.err
+
+
+def begun(folder: Folder, address: str) -> Popen[str]:
+    """Start an apply of a step, and wait until its turn has come."""
+    running = folder.start("apply", "-auto-approve", f"-target={address}")
+    assert running.stdout is not None
+    assert any(line.startswith(f"{address}: run") for line in running.stdout)
+    return running
+
+
+def test_logs_can_be_followed_until_the_step_is_over(folder: Folder) -> None:
+    running = begun(folder, "feature_view.waits")
+    following = Terminal(folder.path, "logs", "-follow", "feature_view.waits")
+    following.until("the last line so far")
+    (folder.path / "go").write_bytes(b"x")
+    assert following.end()[0] == 0
+    running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert folder.mlform("logs", "-follow", "feature_view.waits", "-tail=1").out == (
+        "the last line so far\n"
+    )
+    wrong = folder.mlform("logs", "-follow", "feature_view.waits", "-list", expect=1)
+    assert "without -attempt and -list" in wrong.err
+
+
+def test_what_was_killed_is_not_followed_for_ever(folder: Folder) -> None:
+    running = begun(folder, "feature_view.waits")
+    following = Terminal(folder.path, "logs", "-follow", "feature_view.waits")
+    following.until("the last line so far")
+    running.kill()
+    running.communicate(timeout=60)
+    assert following.end()[0] == 0
 
 
 def test_machines_are_told_how_much_there_is_to_do_and_what_it_took(folder: Folder) -> None:

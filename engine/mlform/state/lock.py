@@ -58,6 +58,18 @@ class Lock:
             connection.execute(update(STATE).where(held).values(work=work.dump()))
 
     @patient
+    def holder(self) -> Lease | None:
+        """Return who has the lock, ``None`` where nobody has."""
+        with self.database.reading() as connection:
+            state = None if connection is None else state_row(connection, lock=False)
+            if connection is None or state is None or state.holder is None:
+                return None
+            current = Holder.parse(state.holder)
+            if self._over(connection, current, state.expires):
+                return None
+            return current.lease(state.fence, Work.parse(state.work))
+
+    @patient
     def broken(self, lease: str, by: Holder) -> bool:
         """Take the lock from the holder of a lease, by its id; ``False`` if it has it no more.
 

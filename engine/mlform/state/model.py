@@ -187,6 +187,10 @@ class Store(Protocol):
         """
         ...
 
+    def holder(self) -> Lease | None:
+        """Return who has the lock now, ``None`` where nobody has."""
+        ...
+
     def announce(self, lease: Lease, work: Work) -> None:
         """Tell whoever is refused the lock what it is held for."""
 

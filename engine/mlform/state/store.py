@@ -89,6 +89,10 @@ class SqlStore:
         """Take the lock for the length of a ``with`` block."""
         return self._lock.hold(operation, wait, waiting)
 
+    def holder(self) -> Lease | None:
+        """Return who has the lock now, ``None`` where nobody has."""
+        return self._lock.holder()
+
     def announce(self, lease: Lease, work: Work) -> None:
         """Tell whoever is refused the lock what it is held for."""
         self._lock.announce(lease, work)
