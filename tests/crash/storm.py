@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -86,7 +87,8 @@ class Worker:
                 try:
                     self._run(store, chance)
                 except LockedError as error:
-                    refused = self._refused(store, error.holder.id, refused)
+                    with suppress(DiagnosedError):  # the server is away for longer
+                        refused = self._refused(store, error.holder.id, refused)
                     time.sleep(chance.uniform(0.001, 0.03))
                 except LostLeaseError:
                     self._say("fenced")
@@ -204,6 +206,8 @@ class Storm:
                 lock.TTL = _TTL  # type: ignore[misc]
                 self.mutant()
                 worker.work()
+            except BaseException:  # noqa: BLE001 - whatever it is, it is told at the end
+                (self.folder / f"died-{os.getpid()}").write_text(traceback.format_exc())
             finally:
                 os._exit(1)
         return child
@@ -243,7 +247,9 @@ class Storm:
         _, status = os.waitpid(pid, 0)
         del self.running[pid]
         if not os.WIFSIGNALED(status):
-            self.figures.violations.append(f"a process ended by itself: {status}")
+            died = self.folder / f"died-{pid}"
+            why = died.read_text() if died.exists() else f"status {status}"
+            self.figures.violations.append(f"a process ended by itself: {why}")
 
     def _judge(self) -> None:
         """Look at what there is now, and hold it against what was said."""

@@ -76,7 +76,7 @@ def test_killed_at_each_point(
 def test_killed_while_several_steps_write_at_once(lab: Lab, want: Seen, quick: Path) -> None:
     """Which of them is at a point is chance: of those in flight an effect may happen once more."""
     several = Lab(lab.root, parallelism=4)
-    where = {"state.advanced": 3, "state.journalled": 7, "state.commit": 5, "state.committed": 9}
+    where = {"state.advanced": 3, "state.journalled": 7, "state.commit": 5, "provider.before": 7}
     found = [crash(several, quick / "c", want, *point) for point in where.items()]
     assert [c for c in found if c.violations] == []
     assert any(c.died for c in found)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event as Flag
 from threading import Lock
@@ -41,7 +42,9 @@ class Remover:
         self.world, self.records, self.outcome = world, records, outcome
         self.report, self.stop = report, stop
         self._guard = Lock()
-        self._dropping: dict[Address, Lock] = {}
+        self._writing: dict[Address, Lock] = {}
+        self._gone: dict[Address, set[str]] = {}
+        """Folders of what this run has destroyed or forgotten."""
         self.behind: dict[Address, str] = {}
         """Folders of what this run has replaced and not destroyed yet."""
         self.purged: list[Step] = []
@@ -89,6 +92,20 @@ class Remover:
             took = time.monotonic() - began
             self._drop(step, record, Action.DESTROY, took)
 
+    @contextmanager
+    def alone(self, address: Address) -> Iterator[None]:
+        """Write what is recorded at an address: several objects of it may come and go at once."""
+        with self._guard:
+            lock = self._writing.setdefault(address, Lock())
+        with lock:
+            yield
+
+    def still(self, record: Record) -> Record:
+        """Return a record with what it left behind, but for what has gone meanwhile."""
+        gone = self._gone.get(record.address, set())
+        left = tuple(d for d in record.deposed if home_of(d) not in gone)
+        return record if len(left) == len(record.deposed) else replace(record, deposed=left)
+
     def destroy(self, step: Step, record: Record) -> str:
         """Call the provider; return what it kept. Raises ``StepFailed``."""
         store, lease, run = self.world.store, self.world.lease, self.world.run
@@ -131,10 +148,9 @@ class Remover:
 
     def _drop(self, step: Step, record: Record, action: Action, seconds: float) -> None:
         """Let a record go; what it left behind itself comes to stand in its place."""
-        with self._guard:
-            alone = self._dropping.setdefault(step.address, Lock())
-        with alone:  # several objects of one address may go at the same time
+        with self.alone(step.address):
             self._drop_alone(step, record, action, seconds)
+            self._gone.setdefault(step.address, set()).add(home_of(record))
 
     def _drop_alone(self, step: Step, record: Record, action: Action, seconds: float) -> None:
         store, lease, run = self.world.store, self.world.lease, self.world.run

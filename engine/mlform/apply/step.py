@@ -162,8 +162,10 @@ class Stepper:
             create_first=step.create_first,
         )
         if kept != record:
-            self.world.keep(kept, {"action": Action.NO_OP.value})
-            self.records.put(kept)
+            with self.remover.alone(step.address):
+                kept = self.remover.still(kept)
+                self.world.keep(kept, {"action": Action.NO_OP.value})
+                self.records.put(kept)
         return kept
 
     def _as_seen(self, step: Step, record: Record) -> Record:
@@ -310,9 +312,11 @@ class Stepper:
             new = replace(new, receipt={**new.receipt, "tainted": "a run that did not finish"})
         else:
             new = refreshed(offer.resource, making.old, new.attributes)
-        self.world.keep(new, {"action": "unfinished"})
-        failpoint("apply.partly")
-        self.records.put(new)
+        with self.remover.alone(step.address):
+            new = self.remover.still(new)
+            self.world.keep(new, {"action": "unfinished"})
+            failpoint("apply.partly")
+            self.records.put(new)
 
     def home(self, step: Step) -> str:
         """Return the folder of a resource: the one it has, else one that no other has."""
@@ -324,21 +328,22 @@ class Stepper:
     def _write(
         self, step: Step, offer: Offer, new: Record, decision: Decision, took: Spent | None
     ) -> None:
-        store, lease = self.world.store, self.world.lease
         self.world.hold_for(new)
         if decision.action is Action.REUSE:
             still_there(step, new.attributes, self.world.looker.artifacts)
         if offer.resource.reusable and decision.action in {Action.RUN, Action.DECIDE}:
             for key in {new.key, full_key(new.key, new.decision_key)}:
                 made = Realisation(key, new.digest, new.attributes, new.receipt)
-                store.realise(lease, made)
+                self.world.store.realise(self.world.lease, made)
                 failpoint("apply.realised")
                 self.results.publish(made)
                 failpoint("apply.published")
         detail = {"action": decision.action.value, "spent": took and took.as_data()}
-        self.world.keep(new, detail)
-        failpoint("apply.recorded")
-        self.records.put(new)
+        with self.remover.alone(step.address):
+            new = self.remover.still(new)
+            self.world.keep(new, detail)
+            failpoint("apply.recorded")
+            self.records.put(new)
         self.outcome.done[step.address] = decision.action
 
     def _finish(

@@ -7,6 +7,7 @@ lost is asked of the database itself (``txid_status``), before anything is done 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -25,6 +26,9 @@ from mlform.failpoints import failpoint
 from mlform.state.database import Again, Database
 from mlform.state.file import NAME
 from mlform.state.tables import ENTRY, JOURNAL
+
+# What it warns of when a connection breaks is raised as well, and told in words.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 SCHEMA_NAME: Final = "mlform"
 PATIENCE: Final = 120.0

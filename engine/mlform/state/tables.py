@@ -306,7 +306,7 @@ def add(connection: Connection, table: Table, *rows: Sequence[Any] | Mapping[str
     values = [{first: whose, **closed(connection, table, row)} for row in named]
     if values:
         # As parameters: values would be taken into the statement one by one, for every row.
-        connection.execute(_insert(table), values)
+        connection.execute(_insert(table), values if len(values) > 1 else values[0])
 
 
 def drop_records(connection: Connection, addresses: Sequence[str]) -> None:
