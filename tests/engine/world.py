@@ -354,7 +354,8 @@ class World:
                 secrets=session.secrets,
                 hold=telling(session),
             )
-            self.outcome = carry_out(plan, snapshot, world, self.events.append)
+            # One at a time: which of several comes first is chance.
+            self.outcome = carry_out(plan, snapshot, world, self.events.append, parallelism=1)
         return self.ran()
 
     def ran(self) -> dict[str, str]:
