@@ -23,6 +23,7 @@ from mlform.values import (
     SetValue,
     Unknown,
     Value,
+    is_known,
 )
 
 Number: TypeAlias = int | Decimal
@@ -86,7 +87,7 @@ def span(value: Value) -> tuple[Number | None, Number | None]:
             return value, value
         case SetValue():
             # Unknown elements may turn out to be like others.
-            open_ = any(isinstance(v, Unknown) for v in value)
+            open_ = not all(map(is_known, value))
             return (min(1, len(value)) if open_ else len(value)), len(value)
         case list() | tuple() | Mapping():
             return len(value), len(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -22,6 +21,11 @@ from mlform.values import (
 )
 
 _FLOATS: Final = 10**300
+_ESCAPED: Final = {
+    **dict(zip("\a\b\f\n\r\t\v", (rf"\{c}" for c in "abfnrtv"), strict=True)),
+    '"': r"\"",
+    "\\": r"\\",
+}
 
 
 def reveal(value: Value) -> tuple[Any, bool]:
@@ -122,6 +126,16 @@ def _order(value: Value) -> tuple[int, Any]:
             return 3, _written(value)
 
 
+def _visible(char: str) -> str:
+    """Return a character as Go quotes it."""
+    code = ord(char)
+    if char.isprintable():
+        return char
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
 def _written(value: Value) -> str:
     """Write a value as cty does to order what has no order of its own."""
     match value:
@@ -135,8 +149,7 @@ def _written(value: Value) -> str:
             exact = Decimal(value)
             return f"{exact:.9e}" if abs(exact) > _FLOATS else f"{float(exact):.10g}"
         case str():
-            quoted = json.dumps(value, ensure_ascii=False)
-            return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)
+            return '"' + "".join(_ESCAPED.get(c) or _visible(c) for c in value) + '"'
         case MapValue():
             pairs = [f"{_written(k)}:{_written(value[k])};" for k in sorted(value)]
             return "{" + "".join(pairs) + "}"
