@@ -52,6 +52,10 @@ def test_what_must_hold_holds_with_more_in_a_history(tmp_path: Path, extra: str)
         shutil.rmtree(tmp_path / str(seed))
 
 
+def test_what_upstream_came_to_in_a_run_that_was_cut_off_makes_it_run(tmp_path: Path) -> None:
+    check(history(60049, extras=("secret",)), tmp_path)
+
+
 @pytest.mark.parametrize("seed", FOUND)
 def test_what_was_found_stays_mended(tmp_path: Path, seed: int) -> None:
     check(history(seed), tmp_path)

@@ -163,15 +163,21 @@ def announced(planned: Planned) -> None:
 
 
 def guarded(planned: Planned, round_: Round) -> None:
-    """What is protected is never destroyed, though its block has gone."""
+    """What is protected is neither destroyed nor forgotten, though its block has gone.
+
+    Unless its block says otherwise now, it is gone already, or a ``removed`` block lets it go.
+    """
     blocks = by_name(round_)
+    steps = {s.address: s for s in planned.plan.steps}
     for event in planned.finished:
         record = planned.before.records.get(event.address)
         if record is None or not record.protected:
             continue
         block = blocks.get(event.address.name)
-        freed = block is not None and GUARD not in block.life
-        goes = event.action in {Action.DESTROY, Action.REPLACE}
+        freed = block is not None and GUARD not in block.life and event.address.key is None
+        freed = freed or str(event.address.config) in round_.removed
+        freed = freed or any(r.what == "gone" for r in steps[event.address].reasons)
+        goes = event.action in {Action.DESTROY, Action.FORGET, Action.REPLACE}
         hold(freed or not goes, "what is protected is not destroyed", event, record)
 
 
@@ -217,7 +223,10 @@ def _may_replace(step: Step) -> bool:
 
 
 def _moved_before(step: Step, planned: Planned) -> bool:
-    """Tell whether upstream came out different or is another, or other is taken of it."""
+    """Tell whether upstream came out different or is another, or other is taken of it.
+
+    It may have come out different before already, in a run that was cut off behind it.
+    """
     old = planned.before.records.get(step.address)
     if any(r.what == "argument" for r in step.reasons):
         return True
@@ -226,6 +235,8 @@ def _moved_before(step: Step, planned: Planned) -> bool:
     for address in step.refers_to:
         before, after = (s.records.get(address) for s in (planned.before, planned.after))
         if before is None or after is None or before.attributes != after.attributes:
+            return True
+        if old is not None and old.receipt.get("inputs", {}).get(str(address)) != before.digest:
             return True
     return step.parts is None or step.environment is None
 
