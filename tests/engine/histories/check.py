@@ -148,8 +148,9 @@ def announced(planned: Planned) -> None:
             hold(
                 _moved_before(step, planned), "`run?` runs only if something upstream moved", event
             )
-    called = {a for a, _ in planned.calls}
-    for address, method in planned.calls:
+    calls = [(a, m) for a, m in planned.calls if m != "import"]  # a look, made while planning
+    called = {a for a, _ in calls}
+    for address, method in calls:
         step = steps.get(address)
         hold(step is not None and step.action not in QUIET, "only planned steps call", address)
         assert step is not None
@@ -225,10 +226,13 @@ def _may_replace(step: Step) -> bool:
 def _moved_before(step: Step, planned: Planned) -> bool:
     """Tell whether upstream came out different or is another, or other is taken of it.
 
-    It may have come out different before already, in a run that was cut off behind it.
+    It may have come out different before already, in a run that was cut off behind it; and what
+    is taken over was made of nothing here.
     """
     old = planned.before.records.get(step.address)
     if any(r.what == "argument" for r in step.reasons):
+        return True
+    if step.imported is not None:
         return True
     if old is not None and set(old.needs) != set(step.refers_to):
         return True
