@@ -93,10 +93,16 @@ _REFUSED = re.compile(
 )
 # Of an argument that was converted to the type it should have: cty makes a list of a set whose size
 # is open, and gives it the type of the set's elements. Ours is an unknown list of the right type.
-_MISTYPED = re.compile(r"parameter: [\w ]+ required, but received [\w ]+\.")
+_MISTYPED = re.compile(
+    r"(parameter|expected return type [\w.()]+): [\w ]+ required, but received [\w ]+[ .]"
+)
 # Terraform finds no room in a network that begins at the address 0, and counts hosts of an IPv4
 # network that is written as IPv6 in its first bits.
 _NETWORK = re.compile(r'cidr(host|subnets)\("::ffff:|cidrsubnets\("[0-9.:]+/0"')
+# Terraform says that no key is in a set of which one element is not known yet, and is wrong then.
+_SEARCHED = re.compile(r"matchkeys\(.*\bunknown\b")
+# A `try` of what is secret and not known yet stays secret here.
+_KEPT = re.compile(r"try\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())")
 _TRIES = 12
 _TYPE_BREAK = re.compile(r"^    object\(\{\n        zz: number,\n    \}\),\n", re.MULTILINE)
 
@@ -175,6 +181,10 @@ class Terraform:
             return "unsteady"
         if _NETWORK.search(text):
             return "network"
+        if _SEARCHED.search(text):
+            return "searched"
+        if _KEPT.search(text) and mine.text and ("(sensitive" in mine.text or "true" in mine.text):
+            return "kept secret"
         self._ask(text)
         told = self._done("console", "local.asked\n").stderr.decode()
         return "mistyped" if _MISTYPED.search(" ".join(told.split())) else ""

@@ -306,6 +306,7 @@ LIST = Collection("list", STRING)
         ("chunklist(u, 1e30)", LIST, Collection("list", LIST)),
         ("index(u, 1)", STRING, NUMBER),
         ('tolist(toset(["a", u]))', STRING, LIST),
+        ('matchkeys(tolist(["a", "b"]), tolist(["x", "y"]), tolist(["x", u]))', STRING, LIST),
     ],
 )  # fmt: skip
 def test_unknown_arguments_give_unknowns_of_a_type(

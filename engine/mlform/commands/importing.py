@@ -184,7 +184,7 @@ def _read(
     from mlform.apply.provider import StepFailed, call
     from mlform.refresh import ImportFact
     from mlform.refresh.world import told
-    from mlform.sdk import Inputs, ResourceError
+    from mlform.sdk import CancelledError, Inputs, ResourceError
 
     it, resource = reading.it, reading.offer.resource
     given = reading.arguments
@@ -209,6 +209,9 @@ def _read(
             it.id,
             secrets=() if given is None else given.secrets,
         )
+    except CancelledError:
+        _refuse(session, reading, "Interrupted", "Looking at it was stopped.", "")
+        return None
     except (StepFailed, ResourceError) as error:
         at = error.at if isinstance(error, StepFailed) else reading.at.get(error.argument or "", "")
         _refuse(session, reading, error.summary, error.detail, at)

@@ -99,5 +99,7 @@ class _Between:
             sound, beyond = (power, beyond) if low <= high else (sound, power)
         low, high = self._ends(sound)
         over, under = self._parts(sound)
-        nearest = (2 * self.middle * over + under) // (2 * under)
+        nearest, rest = divmod(self.middle * over, under)
+        # What is halfway goes to the even digit.
+        nearest += 2 * rest > under or (2 * rest == under and nearest % 2 == 1)
         return min(high, max(low, nearest)), sound

@@ -65,7 +65,10 @@ def _pinned(rng: Random, rounds: list[Round]) -> list[Round]:
     names, found = _some(rng, rounds, {"dataset"}), []
     for round_ in rounds:
         chosen = [n for n in names if rng.random() < 0.85]
-        told = _changed(round_, chosen, lambda b: _with(b, "version", PINNED))
+        # What is called so may be of another kind in another round.
+        told = _changed(
+            round_, chosen, lambda b: _with(b, "version", PINNED) if b.kind == "dataset" else b
+        )
         found.append(replace(told, update=rng.random() < 0.4))
     return found
 

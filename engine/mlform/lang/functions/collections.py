@@ -314,9 +314,13 @@ def matchkeys(
     if not (whole(found) and whole(names)):
         return Unknown(type_)
     common = unified((type_of(names), type_of(wanted)), "the keys and what is searched for")
-    sought = {identity_of(v) for v in elements(wanted, common)}
+    searched = elements(wanted, common)
+    sought = {identity_of(v) for v in searched if whole(v)}
     pairs = zip(found, elements(names, common), strict=True)
-    return [v for v, k in pairs if identity_of(k) in sought]
+    chosen = [v for v, k in pairs if identity_of(k) in sought]
+    # What is not known yet may be any of the other keys. Terraform says that there are none.
+    open_ = len(chosen) < len(found) and not whole(searched)
+    return Unknown(type_) if open_ else chosen
 
 
 @function("sort", as_list("list", STRING), result=STRINGS, nested=True)
