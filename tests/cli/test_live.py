@@ -149,6 +149,7 @@ def test_logs_can_be_followed_until_the_step_is_over(folder: Folder) -> None:
         "the last line so far\n"
     )
     wrong = folder.mlform("logs", "-follow", "feature_view.waits", "-list", expect=1)
+    assert "Invalid options" in wrong.err
     assert "without -attempt and -list" in wrong.err
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -183,6 +184,7 @@ def test_a_proposal_is_refused_once_its_data_moved_and_let_go_of_at_will(site: P
     assert (folder.path / LOCK).read_text() == lock
     assert "open: no trigger" in folder.mlform("monitor", "alarms").out
     unknown = folder.mlform("reapply", "-dismiss", "trigger.agin", expect=1)
+    assert "Unknown trigger" in unknown.err
     assert 'Did you mean "trigger.again"?' in unknown.err
     assert "trigger.again: 1 let go" in folder.mlform("reapply", "-dismiss", "trigger.again").out
     assert not list((folder.path / ".mlform/proposals").iterdir())
@@ -323,6 +325,7 @@ def test_a_webhook_that_fails_is_warned_of_without_its_address(site: Path, hook:
     (folder.path / "bell.txt").write_text("it drifts\n")
     said = folder.mlform("monitor", "run")
     assert 'The webhook "team" was not told' in said.err
+    assert "Webhook not told" in said.err
     assert "status 404" in said.err
     for path in (p for p in folder.path.rglob("*") if p.is_file()):
         assert b"hush-7f3a" not in path.read_bytes(), path
@@ -377,3 +380,7 @@ def test_a_place_that_is_none_is_refused(site: Path) -> None:
     folder = made(site)
     refused = folder.mlform("watch", "-listen", "everywhere", expect=1)
     assert "-listen is HOST:PORT" in refused.err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = "127.0.0.1:{1}".format(*taken.getsockname())
+        refused = folder.mlform("watch", "-listen", place, expect=1)
+    assert "Cannot listen" in refused.err

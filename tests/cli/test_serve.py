@@ -137,8 +137,12 @@ def test_what_cannot_be_served_is_said(deployed, image):
     said = deployed.mlform("serve", "deployment.My_API", expect=1).err
     assert re.search(r"Process \d+ serves from .* already at http://127.0.0.1:\d+", said)
     said = deployed.mlform("serve", "training_job.line", expect=1).err
+    assert "Nothing to serve" in said
     assert 'training_job.line is a training_job "sklearn", which serves nothing' in said
     said = deployed.mlform("serve", "deployment.other", expect=1).err
     assert "Not in the state" in said
     said = deployed.mlform("serve", "deployment.My_API", "-export", os.fspath(image), expect=1).err
     assert "Folder is not empty" in said
+    (deployed.path / "other").mkdir()
+    (deployed.path / "other" / "served.json").write_text("[]")
+    assert "Not exported" in deployed.mlform("serve", "other", expect=1).err

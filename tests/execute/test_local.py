@@ -135,11 +135,17 @@ def test_user_code_runs_as_it_is_on_disk(run, task, tmp_path):
     assert found == [1, 2, 3]
 
 
-def test_runs_of_several_threads_do_not_mix(run, task):
+def test_runs_of_several_threads_do_not_mix(run, task, tmp_path):
+    def said(text):
+        # A folder is one resource's, which has one attempt at a time.
+        where = {"root": str(tmp_path), "workdir": str(tmp_path / text)}
+        return run(task("say", text, context=where))
+
     texts = [str(n) for n in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        said = list(pool.map(lambda t: run(task("say", t)).value["said"], texts))
-    assert said == [f"{t} km" for t in texts]
+        found = list(pool.map(said, texts))
+    assert [(it.error, it.lost) for it in found] == [(None, "")] * len(texts)
+    assert [it.value["said"] for it in found] == [f"{t} km" for t in texts]
 
 
 LEFT = ("a variable", "a thread", "a child", "an open file", "a handler", "a number drawn")

@@ -74,7 +74,7 @@ def text(rows: list[tuple[object, ...]]) -> str:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "d.csv").write_text(text(ROWS))
     (tmp_path / "e.csv").write_text(text(ROWS[:70]))
-    (tmp_path / "steps.py").write_text(CODE)
+    (tmp_path / "tried_steps.py").write_text(CODE)
     (tmp_path / "note.txt").write_text("read me")
     for part in ("k=1", "k=2"):
         (tmp_path / "in" / part).mkdir(parents=True)
@@ -180,23 +180,23 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
     ),
     "dataset python": (
         'dataset "python" "it" {\nARGUMENTS\n}',
-        {"function": '"steps.py:rows"'},
+        {"function": '"tried_steps.py:rows"'},
         {
             **DATASET,
-            "function": '"steps.py:again"',
+            "function": '"tried_steps.py:again"',
             "params": "{ more = 1 }",
             "include": '["note.txt"]',
-            "token": '"steps.py:token"',
+            "token": '"tried_steps.py:token"',
             "by": '"partition"',
             **PINNED,
         },
     ),
     "feature_view python": (
         DATA + 'feature_view "python" "it" {\nARGUMENTS\n}',
-        {"from": "dataset.d", "transform": '"steps.py:build"'},
+        {"from": "dataset.d", "transform": '"tried_steps.py:build"'},
         {
             "from": "dataset.e",
-            "transform": '"steps.py:double"',
+            "transform": '"tried_steps.py:double"',
             "inputs": "{ other = dataset.d }",
             "columns": '["id", "x", "y"]',
             "input_columns": '{ other = ["id"] }',
@@ -241,16 +241,16 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
                 "estimator": None,
                 "params": None,
             },
-            "entry": {"entry": '"steps.py:fit_rows"', "pipeline": None},
+            "entry": {"entry": '"tried_steps.py:fit_rows"', "pipeline": None},
             "include": '["note.txt"]',
         },
     ),
     "training_job python": (
         DATA + 'training_job "python" "it" {\nARGUMENTS\n}',
-        {**JOB, "entry": '"steps.py:fit"', "exclude": '["g"]'},
+        {**JOB, "entry": '"tried_steps.py:fit"', "exclude": '["g"]'},
         {
             **TABLE,
-            "entry": '"steps.py:fit_more"',
+            "entry": '"tried_steps.py:fit_more"',
             "inputs": "{ other = dataset.d }",
             "include": '["note.txt"]',
             "params": "{ more = 1 }",
@@ -299,7 +299,7 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
                 "trainer": '"python"',
                 "job": "{}",
                 "search": "{ more = { values = [1, 2] } }",
-                "entry": '"steps.py:fit"',
+                "entry": '"tried_steps.py:fit"',
             },
             "include": '["note.txt"]',
         },
@@ -342,7 +342,11 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
     ),
     "gate python": (
         JUDGED + 'gate "python" "it" {\nARGUMENTS\n}',
-        {"check": '"steps.py:counted"', "data": "dataset.d", "require": "{ rows = { min = 1 } }"},
+        {
+            "check": '"tried_steps.py:counted"',
+            "data": "dataset.d",
+            "require": "{ rows = { min = 1 } }",
+        },
         {
             "require": "{ rows = { min = 2 } }",
             "columns": '["x", "y"]',
@@ -351,10 +355,10 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
             "include": '["note.txt"]',
             "data": "dataset.e",
             "split": '"train"',
-            "check": '"steps.py:counted_again"',
+            "check": '"tried_steps.py:counted_again"',
             "candidate": {
                 "candidate": "training_job.one.model",
-                "check": '"steps.py:counted_by"',
+                "check": '"tried_steps.py:counted_by"',
             },
             "allow_pickle": "true",
             **TOLD,

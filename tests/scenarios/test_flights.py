@@ -72,6 +72,7 @@ def test_1_everything_is_made_and_the_endpoint_answers(flights: Folder) -> None:
     report = flights.mlform("report", "gate.better").out.strip()
     assert "gate.better: passed" in Path(report).read_text()
     missing = flights.mlform("report", "model.late", expect=1).err
+    assert "No page" in missing
     assert "model.late made no page" in missing
     assert "These have one: gate.better" in missing
 
