@@ -18,9 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.engine.histories.check import BrokenError, check
+from tests.engine.histories.check import check
 from tests.engine.histories.draw import history
 from tests.engine.histories.enrich import EXTRAS
+from tests.engine.histories.hold import BrokenError
 from tests.engine.histories.model import History
 from tests.engine.histories.shrink import shown, shrunk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -35,6 +35,7 @@ from mlform_core.gate_rules import (
     Waiver,
     check_requirements,
 )
+from mlform_core.gate_verdicts import EVIDENCE, NO_IMPORT, OnFail, TableHandle, forgotten
 from mlform_core.tables import SPLIT
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from mlform_core.gate_judge import Judgement
     from mlform_core.gate_measure import Measured, Rows
 
-EVIDENCE = "application/vnd.mlform.evidence+json"
-_TABLES = {"dataset", "feature_view"}
 _MANY_LOOKS = 5
 
 
@@ -56,26 +55,19 @@ class EvaluationArguments(Arguments):
     """
 
     candidate: Handle
-    data: Handle
+    data: TableHandle
     split: str | None = "holdout"
     baseline: Baseline[Handle | None] = None
     require: Decision[dict[str, Requirement]] = Field(default_factory=dict)
     slices: Decision[Slices | None] = None
     fairness: Decision[FairnessRules | None] = None
     threshold: Decision[float] = Field(default=0.5, ge=0, le=1)
-    on_fail: Decision[Literal["block", "warn"]] = "block"
+    on_fail: Decision[OnFail] = "block"
     waive: Decision[list[Waiver]] = Field(default_factory=list)
     allow_pickle: Operational[bool] = False
     """Whether a model stored as a pickle, whose loading runs code from it, may be loaded."""
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
-
-    @field_validator("data")
-    @classmethod
-    def _table(cls, value: Handle) -> Handle:
-        if value.attribute is not None or value.kind not in _TABLES:
-            raise ValueError("must be a dataset or a feature_view, as in data = dataset.loans")
-        return value
 
     @field_validator("require")
     @classmethod
@@ -133,7 +125,7 @@ class Evaluation(
     """Measures a model on held-out rows, and decides by thresholds, baseline, slices, fairness."""
 
     preload = ("numpy", "pandas", "pyarrow.parquet")
-    imports = "a verdict is measured here, and one that was not would be a claim"
+    imports = NO_IMPORT
 
     def inputs(self, ctx: Looking, new: EvaluationArguments) -> Inputs:
         """Name the waivers that are over: on the day that one ends, the gate judges anew."""
@@ -201,7 +193,7 @@ class Evaluation(
         )
 
     def destroy(self, ctx: Context, old: Stored[EvaluationArguments, EvaluationAttributes]) -> str:
-        return "" if ctx.purge else "the evidence is kept in the artifact store"
+        return forgotten(ctx)
 
 
 def model_of(handle: Handle, argument: str) -> Artifact:

@@ -7,27 +7,28 @@ from typing import TypeAlias
 
 from pydantic import field_validator
 
-from mlform.sdk import Arguments, Artifact, Context, Decision, Handle, Metadata, Resource, Stored
+from mlform.sdk import Arguments, Artifact, Context, Decision, Metadata, Resource, Stored
 from mlform_core.expect import Expectations, merged, problems
-from mlform_core.gate_verdicts import OnFail, Verdict, kept, told
+from mlform_core.gate_verdicts import (
+    NO_IMPORT,
+    OnFail,
+    TableHandle,
+    Verdict,
+    forgotten,
+    kept,
+    told,
+)
 from mlform_core.partitions import facts_at
 
 
 class DataArguments(Arguments):
     """Which table, and what must hold of it: what a dataset takes as ``expect``."""
 
-    data: Handle
+    data: TableHandle
     expect: Decision[Expectations]
     on_fail: Decision[OnFail] = "block"
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
-
-    @field_validator("data")
-    @classmethod
-    def _table(cls, value: Handle) -> Handle:
-        if value.attribute is not None or value.kind not in {"dataset", "feature_view"}:
-            raise ValueError("must be a dataset or a feature_view, as in data = dataset.loans")
-        return value
 
     @field_validator("expect")
     @classmethod
@@ -46,7 +47,7 @@ class Data(Resource[DataArguments, Verdict], kind="gate", type="data", reusable=
     Judged from the statistics that are kept of each partition: no data are read again.
     """
 
-    imports = "a verdict is measured here, and one that was not would be a claim"
+    imports = NO_IMPORT
 
     def apply(self, ctx: Context, new: DataArguments, old: StoredData | None) -> Verdict:
         """Judge. Broken expectations are a result."""
@@ -66,4 +67,4 @@ class Data(Resource[DataArguments, Verdict], kind="gate", type="data", reusable=
         return Verdict(**kept(ctx, evidence, passed=passed, summary=summary))
 
     def destroy(self, ctx: Context, old: StoredData) -> str:
-        return "" if ctx.purge else "the evidence is kept in the artifact store"
+        return forgotten(ctx)

@@ -55,7 +55,7 @@ def _checks(checks: Sequence[Mapping[str, Any]]) -> str:
             escape(c["message"]),
             f"{c['support']:,}",
         ]
-        for c in sorted(checks, key=lambda c: list(_SIGNS).index(c["outcome"]) != 1)
+        for c in sorted(checks, key=lambda c: c["outcome"] != "fail")
     ]
     return table(["outcome", "check", "rows"], rows, numbers=[2])
 
@@ -174,7 +174,7 @@ def _slices(evidence: Mapping[str, Any]) -> list[str]:
             if c["metric"] == metric and c["high"] is not None
         ][:_MOST]
         said = f"Gain in {metric} over the baseline, one-sided bounds; the tick is what may be lost"
-        made.append(figure(forest(drawn, lambda r: r["limit"]), said))
+        made.append(figure(forest(drawn), said))
     names = list(dict.fromkeys(m for s in evidence["slices"] for m in s["metrics"]))
     rows = [
         [

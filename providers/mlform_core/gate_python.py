@@ -27,7 +27,15 @@ from mlform.sdk import (
 )
 from mlform_core.gate import model_of
 from mlform_core.gate_rules import Limit
-from mlform_core.gate_verdicts import OnFail, Verdict, kept, told
+from mlform_core.gate_verdicts import (
+    NO_IMPORT,
+    OnFail,
+    TableHandle,
+    Verdict,
+    forgotten,
+    kept,
+    told,
+)
 from mlform_core.tables import SPLIT
 
 
@@ -42,7 +50,7 @@ class PythonArguments(Arguments):
 
     check: Code
     candidate: Handle | None = None
-    data: Handle | None = None
+    data: TableHandle | None = None
     split: str | None = None
     columns: list[str] | None = None
     """Columns of ``data`` that it takes; all where none are named."""
@@ -53,13 +61,6 @@ class PythonArguments(Arguments):
     allow_pickle: Operational[bool] = False
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
-
-    @field_validator("data")
-    @classmethod
-    def _table(cls, value: Handle | None) -> Handle | None:
-        if value is not None and value.kind not in {"dataset", "feature_view"}:
-            raise ValueError("must be a dataset or a feature_view, as in data = dataset.loans")
-        return value
 
     @field_validator("require")
     @classmethod
@@ -84,7 +85,7 @@ class Python(Resource[PythonArguments, PythonVerdict], kind="gate", type="python
     """Calls a function of the project's own, and holds the numbers it returns to bounds."""
 
     preload = ("numpy", "pandas", "pyarrow.parquet")
-    imports = "a verdict is measured here, and one that was not would be a claim"
+    imports = NO_IMPORT
 
     def inputs(self, ctx: Looking, new: PythonArguments) -> Inputs:
         """Look at the files that the code reads."""
@@ -119,7 +120,7 @@ class Python(Resource[PythonArguments, PythonVerdict], kind="gate", type="python
         return PythonVerdict(**verdict, candidate=candidate, metrics=metrics)
 
     def destroy(self, ctx: Context, old: StoredPython) -> str:
-        return "" if ctx.purge else "the evidence is kept in the artifact store"
+        return forgotten(ctx)
 
 
 def _measured(ctx: Context, new: PythonArguments) -> dict[str, float]:

@@ -5,13 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from mlform.sdk import Artifact, Attributes, Context, Volatile
+from pydantic import AfterValidator
+
+from mlform.sdk import Artifact, Attributes, Context, Handle, Volatile
 from mlform_core.pictures import page, table
 
 EVIDENCE: Final = "application/vnd.mlform.evidence+json"
+NO_IMPORT: Final = "a verdict is measured here, and one that was not would be a claim"
 OnFail: TypeAlias = Literal["block", "warn"]
+
+
+def table_of(value: Handle) -> Handle:
+    """Return the handle of a table. Raises ``ValueError`` on that of anything else."""
+    if value.attribute is not None or value.kind not in {"dataset", "feature_view"}:
+        raise ValueError("must be a dataset or a feature_view, as in data = dataset.loans")
+    return value
+
+
+TableHandle: TypeAlias = Annotated[Handle, AfterValidator(table_of)]
+
+
+def forgotten(ctx: Context) -> str:
+    """Say what is left of a verdict that goes."""
+    return "" if ctx.purge else "the evidence is kept in the artifact store"
 
 
 class Verdict(Attributes):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -12,13 +11,13 @@ from mlform.sdk import (
     Attributes,
     Handle,
     Identity,
+    Length,
     Metadata,
     Operational,
     Secret,
     Volatile,
+    seconds,
 )
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Log(BaseModel):
@@ -56,7 +55,7 @@ class Rollout(BaseModel):
     if nothing speaks against it."""
     steps: list[float] = Field(default_factory=lambda: [5.0, 25.0, 50.0], min_length=1)
     """Percent of the requests, growing. 100 is the end, and need not be said."""
-    bake: str = "60s"
+    bake: Length = "60s"
     """How long each step lasts."""
     on_breach: Literal["rollback"] = "rollback"
     """At a breach the old model has all requests again, at once, and ``apply`` fails."""
@@ -65,13 +64,6 @@ class Rollout(BaseModel):
     watched."""
     slow_ms: float | None = Field(default=None, gt=0)
     """Answers that take longer count against a model, as errors and refusals do."""
-
-    @field_validator("bake")
-    @classmethod
-    def _length(cls, value: str) -> str:
-        if not re.fullmatch(r"\d+[smhd]", value):
-            raise ValueError('a length of time is a number and s, m, h or d: "90s", "1h"')
-        return value
 
     @field_validator("steps")
     @classmethod
@@ -90,7 +82,7 @@ class Rollout(BaseModel):
     @property
     def bake_seconds(self) -> float:
         """How long each step lasts, in seconds."""
-        return float(int(self.bake[:-1]) * _UNITS[self.bake[-1]])
+        return seconds(self.bake)
 
 
 class Variant(BaseModel):

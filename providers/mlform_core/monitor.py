@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mlform.sdk import (
     Alarm,
@@ -15,11 +14,13 @@ from mlform.sdk import (
     Context,
     Decision,
     Handle,
+    Length,
     Metadata,
     MonitorResource,
     ResourceError,
     Stored,
     Volatile,
+    seconds,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ LEAST_ROWS: Final = 200
 """Fewer rows prove nothing: every measure of drift fires by chance."""
 KEPT: Final = 20
 """Windows that are remembered."""
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Window(BaseModel):
@@ -78,20 +78,13 @@ class Rule(BaseModel):
     """Windows in a row."""
     fdr: float = Field(default=0.05, gt=0, lt=1)
     """The chance of a false alarm in a window, all columns together (Holm)."""
-    cooldown: str = "0s"
+    cooldown: Length = "0s"
     """Quiet time after an alarm, by the clock of the requests."""
-
-    @field_validator("cooldown")
-    @classmethod
-    def _length(cls, value: str) -> str:
-        if not re.fullmatch(r"\d+[smhd]", value):
-            raise ValueError('a length of time is a number and s, m, h or d: "90s", "1h"')
-        return value
 
     @property
     def quiet(self) -> float:
         """The cooldown in seconds."""
-        return float(int(self.cooldown[:-1]) * _UNITS[self.cooldown[-1]])
+        return seconds(self.cooldown)
 
 
 class DriftArguments(Arguments):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
@@ -146,17 +146,12 @@ def _open(ends: tuple[float, float]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
-def forest(rows: Sequence[Mapping[str, Any]], limit: Callable[[Any], float | None]) -> str:
+def forest(rows: Sequence[Mapping[str, Any]]) -> str:
     """Draw each row's ``estimate`` with ``low`` and ``high``, one under the other, by ``name``.
 
-    ``limit`` gives the bound that a row must keep, drawn as a tick.
+    ``limit`` is the bound that a row must keep, drawn as a tick; ``bad`` rows are marked.
     """
-    values = [
-        v
-        for r in rows
-        for v in (r["low"], r["high"], r["estimate"], limit(r), 0.0)
-        if v is not None
-    ]
+    values = [0.0, *(r[n] for r in rows for n in ("low", "high", "estimate", "limit"))]
     low, high = _open((min(values), max(values)))
     left, width, step = 220, 640, 24
     tall = step * len(rows) + 30
@@ -178,11 +173,11 @@ def forest(rows: Sequence[Mapping[str, Any]], limit: Callable[[Any], float | Non
             f'<line class="{kind}" x1="{at(row["low"]):.1f}" x2="{at(row["high"]):.1f}" y1="{y}" '
             f'y2="{y}"/><circle class="f{kind}" cx="{at(row["estimate"]):.1f}" cy="{y}" r="3.5"/>'
         )
-        if (bound := limit(row)) is not None:
-            parts.append(
-                f'<line class="axis" x1="{at(bound):.1f}" x2="{at(bound):.1f}" y1="{y - 7}" '
-                f'y2="{y + 7}" stroke-width="3"/>'
-            )
+        bound = f"{at(row['limit']):.1f}"
+        parts.append(
+            f'<line class="axis" x1="{bound}" x2="{bound}" y1="{y - 7}" y2="{y + 7}" '
+            'stroke-width="3"/>'
+        )
     return (
         f'<svg role="img" aria-label="gains of slices" viewBox="0 0 {width} {tall}" '
         f'width="{width}" height="{tall}">{"".join(parts)}</svg>'

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mlform.sdk import Context, Handle, Inputs, Looking, Resource, ResourceError, Stored
+from mlform.sdk import (
+    Context,
+    Handle,
+    Inputs,
+    Length,
+    Looking,
+    Resource,
+    ResourceError,
+    Stored,
+    seconds,
+)
 from mlform_core.tables import SPLIT, with_split
 from mlform_core.views import (
     ViewArguments,
@@ -45,7 +54,6 @@ _MOVING: Final = frozenset(
     """.split()  # noqa: SIM905 - twenty names in quotes are no easier to read
 )
 """What is another value each time it is asked: no result of it could be kept under a key."""
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class AsOf(BaseModel):
@@ -57,20 +65,8 @@ class AsOf(BaseModel):
     """Columns that must be equal, of one name in both tables."""
     time: str | None = None
     """When a row became known; the table's own time without it."""
-    ttl: str | None = None
-    """The greatest age: what is older counts as missing. A number and s, m, h or d."""
-
-    @field_validator("ttl")
-    @classmethod
-    def _length(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"\d+[smhd]", value):
-            raise ValueError('a length of time is a number and s, m, h or d: "90s", "1h"')
-        return value
-
-    @property
-    def seconds(self) -> int | None:
-        """The greatest age in seconds."""
-        return None if self.ttl is None else int(self.ttl[:-1]) * _UNITS[self.ttl[-1]]
+    ttl: Length | None = None
+    """The greatest age: what is older counts as missing."""
 
 
 class SqlViewArguments(ViewArguments):
@@ -255,7 +251,7 @@ def _as_of(new: SqlViewArguments, name: str, join: AsOf) -> str:
     keys = ", ".join(map(_quoted, join.on))
     equal = " AND ".join(f"f.{_quoted(k)} = i.{_quoted(k)}" for k in join.on)
     age = f"date_diff('microsecond', i.{known}, f.{time})"
-    fresh = "" if join.seconds is None else f" WHERE {age} <= {join.seconds * 1_000_000}"
+    fresh = "" if join.ttl is None else f" WHERE {age} <= {round(seconds(join.ttl) * 1e6)}"
     # Of rows of one moment the last in the table counts.
     return f"""
         CREATE TEMP VIEW {_quoted(name)} AS

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from mlform.sdk import Artifact, Context, ResourceError
+from mlform.sdk import Artifact, Context, Length, ResourceError, seconds
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_LENGTH: Final = re.compile(r"([1-9]\d*)([mhdw])")
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Window(BaseModel):
@@ -28,15 +24,15 @@ class Window(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    last: str
+    last: Length
     until: str
     column: str | None = None
 
     @field_validator("last")
     @classmethod
-    def _length(cls, value: str) -> str:
-        if not _LENGTH.fullmatch(value):
-            raise ValueError(f'last: "{value}" is no length: write "12h", "90d" or "8w"')
+    def _some(cls, value: str) -> str:
+        if seconds(value) == 0:
+            raise ValueError("last: no row is in a window of no length")
         return value
 
     @field_validator("until")
@@ -53,9 +49,7 @@ class Window(BaseModel):
         """From when (within) until when (without), in UTC, without a zone as tables have it."""
         end = datetime.fromisoformat(self.until)
         end = end.astimezone(UTC).replace(tzinfo=None) if end.tzinfo else end
-        match = _LENGTH.fullmatch(self.last)
-        assert match is not None, "checked when it was read"
-        return end - timedelta(**{_UNITS[match[2]]: int(match[1])}), end
+        return end - timedelta(seconds=seconds(self.last)), end
 
 
 def times(table: pa.Table, name: str) -> Any:

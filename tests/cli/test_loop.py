@@ -5,92 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
-import queue
 import signal
 import socket
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.scenarios.command import Folder
-
-PROVIDER = """
-import json
-from mlform.sdk import Alarm, Arguments, Attributes, MonitorResource, Provider, Resource, Volatile
-
-
-class BellArguments(Arguments):
-    path: str
-
-
-class BellAttributes(Attributes):
-    heard: Volatile[int] = 0
-
-
-class Bell(MonitorResource[BellArguments, BellAttributes], kind="monitor", type="bell"):
-    def apply(self, ctx, new, old):
-        return BellAttributes()
-
-    def run(self, ctx, old):
-        lines = (ctx.root / old.arguments.path).read_text().splitlines()
-        heard = old.attributes.heard
-        alarms = [
-            Alarm(
-                name="rung", window={"line": n}, findings=[], summary=text.strip("!"),
-                incident=text.endswith("!"),
-            )
-            for n, text in enumerate(lines[heard:], heard)
-        ]
-        return old.attributes.model_copy(update={"heard": len(lines)}), alarms
-
-
-class CountArguments(Arguments):
-    of: int
-    until: str = ""
-
-
-class CountAttributes(Attributes):
-    said: str
-
-
-class Count(
-    Resource[CountArguments, CountAttributes],
-    kind="training_job", type="count", reusable=True,
-):
-    def apply(self, ctx, new, old):
-        return CountAttributes(said=f"{new.of} until {new.until}")
-
-
-class Bells(Provider):
-    def resources(self):
-        return [Bell(), Count()]
-"""
-SPEC = """
-dataset "file" "d" {
-  path    = "d.csv"
-  version = { mode = "pin" }
-}
-training_job "count" "c" {
-  of = dataset.d.rows
-}
-monitor "bell" "b" {
-  path = "bell.txt"
-}
-trigger "again" {
-  on      = [monitor.b.alarm]
-  advance = [dataset.d]
-  mode    = "MODE"
-  MORE
-}
-HOOK
-"""
-LOCK = ".mlform.lock.hcl"
+from tests.cli.bells import LOCK, PROVIDER, Hook, grow, made, ring
 
 
 @pytest.fixture
@@ -103,30 +26,6 @@ def site(tmp_path: Path) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bells\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[mlform.providers]\nbells = bells:Bells\n")
     return found
-
-
-def made(site: Path, mode: str = "auto", more: str = "", hook: str = "", **env: str) -> Folder:
-    spec = site.parent / "spec"
-    spec.mkdir()
-    text = SPEC.replace("MODE", mode).replace("MORE", more).replace("HOOK", hook)
-    (spec / "main.mlf.hcl").write_text(text)
-    (spec / "d.csv").write_text("a,b\n1,x\n")
-    (spec / "bell.txt").write_text("")
-    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
-    folder = Folder(spec, {"PYTHONPATH": path, **env})
-    folder.apply()
-    return folder
-
-
-def ring(folder: Folder, text: str = "it drifts") -> None:
-    with (folder.path / "bell.txt").open("a") as file:
-        file.write(f"{text}\n")
-    folder.mlform("monitor", "run")
-
-
-def grow(folder: Folder) -> None:
-    with (folder.path / "d.csv").open("a") as file:
-        file.write("2,y\n3,z\n")
 
 
 def test_what_is_proposed_moves_nothing_until_it_is_applied(site: Path) -> None:
@@ -204,6 +103,43 @@ def test_what_may_take_longer_than_its_budget_is_only_proposed(site: Path) -> No
     folder.mlform("reapply", "-detailed-exitcode")
 
 
+OTHER = """
+dataset "file" "e" {
+  path    = "e.csv"
+  version = { mode = "pin" }
+}
+trigger "free" {
+  on      = [monitor.b.alarm]
+  advance = [dataset.e]
+}
+"""
+
+
+def test_a_budget_holds_up_its_own_trigger_alone(site: Path) -> None:
+    (site.parent / "spec").mkdir()
+    (site.parent / "spec" / "e.csv").write_text("a\n1\n")
+    folder = made(site, more='budget = { time = "0s" }', hook=OTHER)
+    grow(folder)
+    (folder.path / "e.csv").write_text("a\n1\n2\n")
+    ring(folder)
+    said = folder.mlform("reapply", "-json", "-detailed-exitcode", expect=6)
+    assert said.ran() == {"dataset.e": "run"}
+    assert [x["address"] for x in said.lines if x["type"] == "proposal"] == ["trigger.again"]
+
+
+def test_a_run_that_is_killed_as_it_moves_pins_loses_no_alarm(site: Path) -> None:
+    folder = made(site)
+    grow(folder)
+    ring(folder)
+    folder.environment["MLFORM_FAILPOINTS"] = "apply.pulling:1:kill"
+    folder.mlform("reapply", expect=-signal.SIGKILL)
+    del folder.environment["MLFORM_FAILPOINTS"]
+    assert "open: no trigger" in folder.mlform("monitor", "alarms").out
+    done = folder.mlform("reapply", "-json").ran()
+    assert done == {"dataset.d": "run", "training_job.c": "run"}
+    assert folder.actions() == {}
+
+
 def test_it_rests_and_an_incident_moves_nothing(site: Path) -> None:
     folder = made(site, more='cooldown = "1h"')
     grow(folder)
@@ -235,42 +171,6 @@ def test_a_schedule_moves_the_date_that_others_take(site: Path) -> None:
     wrong = folder.path / "main.mlf.hcl"
     wrong.write_text(wrong.read_text().replace("0 3 4 * *", "0 3 4 *"))
     assert "it has 4 fields" in folder.mlform("validate", expect=1).err
-
-
-class Hook:
-    """A server that takes what is posted."""
-
-    def __init__(self) -> None:
-        self.got: queue.SimpleQueue[tuple[dict[str, str], bytes]] = queue.SimpleQueue()
-        self.statuses: list[int] = []
-        got, statuses = self.got, self.statuses
-
-        class Takes(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status = statuses.pop(0) if statuses else 200
-                if status == 200:
-                    got.put((dict(self.headers.items()), body))
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Takes)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/hush-7f3a"
-
-    def told(self) -> list[dict[str, Any]]:
-        found = []
-        while not self.got.empty():
-            found.append(json.loads(self.got.get()[1]))
-        return found
 
 
 @pytest.fixture

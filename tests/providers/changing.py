@@ -13,6 +13,49 @@ from tests.engine.world import Inline
 from mlform.execute import Result, Task
 from mlform.testing.changes import Changed
 
+CODE = """
+from pathlib import Path
+
+import pandas as pd
+
+def rows(part=None, more=0):
+    frame = pd.read_csv(Path(__file__).with_name("d.csv"))
+    return frame.assign(y=frame["y"] + more)
+
+def again(part=None, more=0):
+    return rows(part, more).iloc[:80]
+
+def token(more=0):
+    return {"one": 1, "two": 2}
+
+def build(frame, other=None, more=0):
+    return frame[["x", "y"]] * 2 + more
+
+def double(frame, other=None, more=0):
+    return frame[["x", "y"]] * 3 + more
+
+def counted(frame, more=0):
+    return {"rows": len(frame) + more}
+
+def counted_again(frame, more=0):
+    return {"rows": len(frame) + more, "columns": frame.shape[1]}
+
+def counted_by(model, frame, more=0):
+    whole = frame.assign(id=0, g="a", t=pd.Timestamp("2024-01-01"))
+    return {"rows": len(frame) + more, "mean": model.predict(whole).mean()}
+
+def fit(job):
+    from sklearn.linear_model import Ridge
+    X, y = job.read()
+    return Ridge().fit(X, y)
+
+def fit_more(job):
+    return fit(job)
+
+def fit_rows(X, y, params, seed):
+    from sklearn.linear_model import Ridge
+    return Ridge().fit(X, y)
+"""
 SPLIT = '{ by = "hash", on = ["id"], parts = { train = 0.6, holdout = 0.4 } }'
 TOLD = {"owner": '"team"', "description": '"what it is"'}
 DATASET: Mapping[str, Changed] = {

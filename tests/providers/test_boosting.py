@@ -9,7 +9,7 @@ import pydantic
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.metrics import roc_auc_score
-from tests.providers.test_training import ctx, flights, table  # noqa: F401 - fixtures
+from tests.providers.training_bench import ctx, flights, table  # noqa: F401 - fixtures
 
 from mlform.sdk import CancelledError, Handle, ResourceError
 from mlform.sdk.testing import check_resource

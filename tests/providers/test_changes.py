@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from tests.providers.changing import DATASET, PINNED, SPLIT, TOLD, Roomy
+from tests.providers.changing import CODE, DATASET, PINNED, SPLIT, TOLD, Roomy
 
 from mlform.refresh.world import aliased_classes
 from mlform.registry import Registry
@@ -20,49 +20,6 @@ from mlform.testing.changes import Changed, check_changes
 ROWS = [
     (i, "ab"[i % 2], f"2024-01-{i % 28 + 1:02} 10:00:00", i % 7, i % 5 + i / 90) for i in range(90)
 ]
-CODE = """
-from pathlib import Path
-
-import pandas as pd
-
-def rows(part=None, more=0):
-    frame = pd.read_csv(Path(__file__).with_name("d.csv"))
-    return frame.assign(y=frame["y"] + more)
-
-def again(part=None, more=0):
-    return rows(part, more).iloc[:80]
-
-def token(more=0):
-    return {"one": 1, "two": 2}
-
-def build(frame, other=None, more=0):
-    return frame[["x", "y"]] * 2 + more
-
-def double(frame, other=None, more=0):
-    return frame[["x", "y"]] * 3 + more
-
-def counted(frame, more=0):
-    return {"rows": len(frame) + more}
-
-def counted_again(frame, more=0):
-    return {"rows": len(frame) + more, "columns": frame.shape[1]}
-
-def counted_by(model, frame, more=0):
-    whole = frame.assign(id=0, g="a", t=pd.Timestamp("2024-01-01"))
-    return {"rows": len(frame) + more, "mean": model.predict(whole).mean()}
-
-def fit(job):
-    from sklearn.linear_model import Ridge
-    X, y = job.read()
-    return Ridge().fit(X, y)
-
-def fit_more(job):
-    return fit(job)
-
-def fit_rows(X, y, params, seed):
-    from sklearn.linear_model import Ridge
-    return Ridge().fit(X, y)
-"""
 
 
 def text(rows: list[tuple[object, ...]]) -> str:

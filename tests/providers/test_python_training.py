@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from tests.providers.test_training import ctx, table  # noqa: F401 - a fixture
+from tests.providers.training_bench import ctx, table  # noqa: F401 - a fixture
 
 from mlform.sdk import CancelledError, ResourceError
 from mlform.sdk.testing import check_resource

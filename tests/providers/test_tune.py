@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pydantic
 import pytest
-from tests.providers.test_training import ctx, table  # noqa: F401 - a fixture
+from tests.providers.training_bench import ctx, table  # noqa: F401 - a fixture
 
 from mlform.sdk import Handle, ResourceError
 from mlform.sdk.testing import check_resource

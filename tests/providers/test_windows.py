@@ -91,7 +91,7 @@ def test_an_empty_window_and_a_column_without_times_are_said(ctx: FakeContext) -
 
 def test_what_is_no_length_or_time_is_refused() -> None:
     for window, why in (
-        ({"last": "1y", "until": "2013-03-01"}, "is no length"),
+        ({"last": "1y", "until": "2013-03-01"}, "is no length of time"),
         ({"last": "1d", "until": "soon"}, "is no time"),
     ):
         with pytest.raises(ValueError, match=why):

@@ -42,8 +42,8 @@ def reapply(
 ) -> None:
     """Let triggers act on alarms and ticks, then plan and apply what follows. For cron and CI."""
     from mlform.cli.app import finish
-    from mlform.commands.looping import reapply as run
     from mlform.commands.reapplying import dismiss as let_go
+    from mlform.commands.reapplying import reapply as run
 
     session = opt.open_session(directory, values, lock_timeout)
     with explained(session, as_json=json, lines=True):
@@ -54,8 +54,7 @@ def reapply(
         with reporter(json=json) as report:
             done = run(session, report, parallelism=parallelism, out=out, as_of=as_of)
         _told(done, json=json)
-    if done.applied.approved:
-        finish(done.applied, session, json=json)
+    finish(done.applied, session, json=json)
     if detailed_exitcode and done.proposals:
         raise Exit(6)
     if detailed_exitcode and done.applied.outcome and done.applied.outcome.done:
@@ -145,7 +144,6 @@ def monitor_run(
     lock_timeout: opt.LockTimeout = 0.0,
 ) -> None:
     """Look at what was served since the last look; raise alarms."""
-    from mlform.commands.notifying import looked, notify
     from mlform.commands.reapplying import run_monitors
     from mlform.render.loop import watched, watched_data
 
@@ -153,7 +151,6 @@ def monitor_run(
     with explained(session, as_json=json):
         with reporter(json=json) as report:
             seen = run_monitors(session, monitor or (), report)
-        notify(session, list(looked(seen)))
         if json:
             say_json([watched_data(w) for w in seen])
         else:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from mlform.cli.parsing import Option
+from mlform.lengths import seconds
 
 if TYPE_CHECKING:
     from mlform.commands.session import Session
@@ -107,10 +107,10 @@ AutoApprove = Annotated[bool, Option("--auto-approve", help="Do not ask.")]
 
 def duration(text: str) -> float:
     """Return how many seconds ``30s`` or ``5m`` is. Raises ``ValueError``."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text)
-    if found is None:
-        raise ValueError(f'"{text}" is no duration: write 30s, 5m or 1h.')
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3_600}[found[2]]
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise ValueError(f'"{text}" {error}.') from None
 
 
 LockTimeout = Annotated[

@@ -22,8 +22,7 @@ CONTENT = "text/plain; version=0.0.4; charset=utf-8"
 class Health:
     """What is known of the rounds so far."""
 
-    def __init__(self, interval: float) -> None:
-        self.interval = interval
+    def __init__(self) -> None:
         self.ready = False
         """Whether the last round came off; before the first it is not known."""
         self.error = "no round is over yet"

@@ -1,4 +1,4 @@
-"""The loop: monitors look, triggers act, others are told; once, or round after round."""
+"""``watch``: monitors look and triggers act, round after round."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from mlform.commands.notifying import Notice, looked, notify, reapplied
-from mlform.commands.reapplying import Reapplied, run_monitors
-from mlform.commands.reapplying import reapply as act
+from mlform.commands.reapplying import reapply, run_monitors
 from mlform.commands.session import Session
-from mlform.diagnostics import DiagnosedError
+from mlform.diagnostics import DiagnosedError, Severity
 from mlform.lazy import dataclass, replace
 from mlform.reconcile.rounds import Round
 
@@ -25,26 +23,6 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 900.0
 """Seconds between rounds at most, however often they failed before."""
-
-
-def reapply(
-    session: Session,
-    report: Reporter,
-    *,
-    parallelism: int = 2,
-    out: Path | None = None,
-    as_of: str | None = None,
-) -> Reapplied:
-    """Let triggers act, and tell webhooks what came of it, errors too."""
-    try:
-        done = act(session, report, parallelism=parallelism, out=out, as_of=as_of)
-    except DiagnosedError as error:
-        first = error.diagnostics.errors[0]
-        text = f"reapply failed: {first.summary}"
-        notify(session, [Notice("failed", "reapply", text, {"detail": first.detail})])
-        raise
-    notify(session, list(reapplied(done)))
-    return done
 
 
 @dataclass(frozen=True)
@@ -72,7 +50,7 @@ def watch(
     """
     from mlform.commands.health import Health, answering
 
-    health = Health(how.interval)
+    health = Health()
     place = nullcontext() if how.listen is None else answering(how.listen, health)
     failures = number = 0
     with _told_to_stop() as stopping, place as where:
@@ -101,7 +79,6 @@ def _round(session: Session, number: int, how: Watch, report: Reporter) -> Round
     try:
         if any(a.kind == "monitor" for a in session.snapshot().records):
             seen = tuple(run_monitors(session, (), report))
-            notify(session, list(looked(seen)))
         done = reapply(session, report, parallelism=how.parallelism, out=how.out)
     except DiagnosedError as problem:
         first = problem.diagnostics.errors[0]
@@ -111,7 +88,9 @@ def _round(session: Session, number: int, how: Watch, report: Reporter) -> Round
     except (LostLeaseError, OSError) as problem:
         error = str(problem)
     seconds = time.monotonic() - began
-    found = Round(number, seconds, seen, error="" if locked else error, locked=locked)
+    warnings = [d for d in session.diagnostics if d.severity is Severity.WARNING]
+    told = tuple(f"{d.summary}: {d.detail}" for d in warnings)
+    found = Round(number, seconds, seen, told, error="" if locked else error, locked=locked)
     if done is None:
         return found
     pulls, proposals = tuple(done.pulls), tuple(done.proposals)

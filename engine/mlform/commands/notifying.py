@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.commands.session import Session
+from mlform.diagnostics import DiagnosedError
 from mlform.lazy import dataclass, field
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ def looked(seen: Sequence[Watched]) -> Iterator[Notice]:
             yield Notice(event, alarm.monitor, text, {"id": alarm.id, **alarm.payload})
         if it.error:
             yield Notice("failed", str(it.monitor), f"{it.monitor} could not look: {it.error}")
+
+
+def failed(error: DiagnosedError) -> Notice:
+    """Return what there is to tell of a reapply that did not come off."""
+    first = error.diagnostics.errors[0]
+    return Notice("failed", "reapply", f"reapply failed: {first.summary}", {"detail": first.detail})
 
 
 def reapplied(done: Reapplied) -> Iterator[Notice]:

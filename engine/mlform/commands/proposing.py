@@ -12,7 +12,7 @@ from mlform.commands.options import PlanOptions
 from mlform.commands.planfile import saved_plan, written
 from mlform.commands.session import Session
 from mlform.diagnostics import DiagnosedError
-from mlform.plan.proposal import PLAN, REPORT, Proposal
+from mlform.reconcile.rounds import PLAN, REPORT, Proposal
 
 if TYPE_CHECKING:
     from mlform.plan import Plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,13 @@ from mlform.diagnostics import DiagnosedError, did_you_mean, stop
 from mlform.lazy import dataclass, replace
 
 if TYPE_CHECKING:
+    from mlform.address import Address
     from mlform.apply import Reporter, World
     from mlform.apply.watch import Watched
     from mlform.plan import Plan
-    from mlform.plan.proposal import Proposal
     from mlform.plan.pulled import Pulled
     from mlform.reconcile import Moved, Pull
+    from mlform.reconcile.rounds import Proposal
     from mlform.registry import Offer
     from mlform.state.model import Record, Snapshot
 
@@ -49,14 +50,28 @@ def reapply(
 
     What a trigger only proposes, or what would take longer than its budget allows, is written to
     ``out`` (by default within the folder for local data) and not applied. ``as_of`` is taken for
-    now, by schedules and by what rests.
+    now, by schedules and by what rests. Webhooks are told what came of it, errors too.
     """
-    from mlform.commands.proposing import drop, propose
+    from mlform.commands.notifying import failed, notify, reapplied
 
     now = datetime.now(UTC)
     if as_of is not None:
         session.date(as_of)
         now = datetime.fromisoformat(as_of)
+    try:
+        done = _reapply(session, report, parallelism, out, now)
+    except DiagnosedError as error:
+        notify(session, [failed(error)])
+        raise
+    notify(session, list(reapplied(done)))
+    return done
+
+
+def _reapply(
+    session: Session, report: Reporter, parallelism: int, out: Path | None, now: datetime
+) -> Reapplied:
+    from mlform.commands.proposing import drop, propose
+
     with session.lock("reapply") as lease:
         pulls = _pulls(session, now)
         run = new_run()
@@ -64,18 +79,31 @@ def reapply(
             for alarm in it.alarms if it.consume and not it.moves else ():
                 session.store.consume(lease, run, alarm.id, str(it.trigger), it.why)
     moving = {it.trigger: _pulled(session, it) for it in pulls if it.moves}
-    later = [it for it in pulls if it.moves and it.propose]
     unasked = [it for it in pulls if it.moves and not it.propose]
-    limit = min((it.limit for it in unasked if it.limit is not None), default=None)
-    chosen = PlanOptions(pulls=tuple(moving[it.trigger] for it in unasked))
-    does = partial(_within, limit=limit, parallelism=parallelism)
-    applied = apply(session, does, report, chosen, parallelism=parallelism, operation="reapply")
-    if not applied.approved:
-        later += unasked
-    done = applied.outcome is not None and applied.outcome.interrupted
-    proposals = [] if done else propose(session, [moving[it.trigger] for it in later], out)
-    drop(session, {it.trigger for it in later})
+    applied = _apply(session, report, parallelism, unasked, moving)
+    if not applied.approved:  # those that have all the time there is go on without the others
+        unasked = [it for it in unasked if it.limit is None]
+        applied = _apply(session, report, parallelism, unasked, moving)
+    acted = {it.trigger for it in unasked}
+    later = [it.trigger for it in pulls if it.moves and it.trigger not in acted]
+    interrupted = applied.outcome is not None and applied.outcome.interrupted
+    proposals = [] if interrupted else propose(session, [moving[a] for a in later], out)
+    drop(session, later)
     return Reapplied(pulls, applied, proposals)
+
+
+def _apply(
+    session: Session,
+    report: Reporter,
+    parallelism: int,
+    pulls: Sequence[Pull],
+    moving: Mapping[Address, Pulled],
+) -> Applied:
+    """Apply what follows from what triggers move, unless it may take longer than any allows."""
+    limit = min((it.limit for it in pulls if it.limit is not None), default=None)
+    chosen = PlanOptions(pulls=tuple(moving[it.trigger] for it in pulls))
+    short = partial(_within, limit=limit, parallelism=parallelism)
+    return apply(session, short, report, chosen, parallelism=parallelism, operation="reapply")
 
 
 def dismiss(session: Session, name: str) -> int:
@@ -195,7 +223,12 @@ def _less(new: Any, old: Any) -> int:
 
 
 def run_monitors(session: Session, wanted: Sequence[str], report: Reporter) -> list[Watched]:
-    """Let the monitors named, or all, look at what came since they last looked."""
+    """Let the monitors named, or all, look at what came since they last looked.
+
+    Webhooks are told of what was seen.
+    """
+    from mlform.commands.notifying import looked, notify
+
     with session.lock("monitor run") as lease:
         snapshot = session.store.snapshot()
         chosen = _monitors(session, wanted, snapshot)
@@ -203,7 +236,9 @@ def run_monitors(session: Session, wanted: Sequence[str], report: Reporter) -> l
             workers([o for _, o in chosen]) as local,
             at_work(session, lease, local) as (world, stopping),
         ):
-            return [_watch(world, r, o, snapshot, report, stopping) for r, o in chosen]
+            seen = [_watch(world, r, o, snapshot, report, stopping) for r, o in chosen]
+    notify(session, list(looked(seen)))
+    return seen
 
 
 def _monitors(

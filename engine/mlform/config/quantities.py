@@ -6,18 +6,19 @@ import re
 from decimal import Decimal
 from typing import Final
 
+from mlform import lengths
 from mlform.values import Value
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?")
 _POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def seconds(value: Value) -> float | None:
     """Return the seconds of ``"30s"``, ``"5m"``, ``"2h"``, ``"1d"``; ``None`` if it is no time."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    return None if match is None else float(match[1]) * _SECONDS[match[2]]
+    try:
+        return lengths.seconds(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def size(value: Value) -> int | None:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
+from mlform.address import Address
 from mlform.apply import Outcome
 from mlform.apply.watch import Watched
 from mlform.lazy import dataclass
-from mlform.plan.proposal import Proposal
+from mlform.plan import Plan
 from mlform.reconcile.triggers import Pull
+
+PLAN: Final = "plan.mlfplan"
+REPORT: Final = "report.md"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What one trigger would have done: the plan, where it lies, whether it is another one now."""
+
+    trigger: Address
+    plan: Plan
+    folder: Path
+    """With the files ``PLAN`` and ``REPORT``."""
+    fresh: bool
 
 
 @dataclass(frozen=True)
@@ -16,6 +34,7 @@ class Round:
     number: int
     seconds: float
     seen: tuple[Watched, ...] = ()
+    warnings: tuple[str, ...] = ()
     pulls: tuple[Pull, ...] = ()
     outcome: Outcome | None = None
     proposals: tuple[Proposal, ...] = ()

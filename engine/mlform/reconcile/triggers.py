@@ -8,8 +8,9 @@ from typing import Any
 
 from mlform.address import Address
 from mlform.lazy import dataclass
+from mlform.lengths import seconds
 from mlform.refresh import Observation, Observations
-from mlform.registry.trigger import last_tick, length, written
+from mlform.registry.trigger import last_tick, written
 from mlform.state.model import AlarmEvent, Record, Snapshot
 
 
@@ -156,7 +157,7 @@ def _pull(
         consume=True,
         tick=tick,
         propose=arguments.get("mode") == "propose",
-        limit=None if limit is None else length(limit),
+        limit=None if limit is None else seconds(limit),
     )
 
 
@@ -171,13 +172,13 @@ def _rests(
     least = int((arguments.get("need") or {}).get("alarms", 1))
     if tick is None and alarms < least:
         return f"{alarms} of {least} alarms that are needed wait"
-    rest = timedelta(seconds=length(arguments.get("cooldown") or "0s"))
+    rest = timedelta(seconds=seconds(arguments.get("cooldown") or "0s"))
     last = max((it.at for it in past), default=None)
     if last is not None and now < last + rest:
         return f"rests until {written(last + rest)} (cooldown {arguments['cooldown']})"
     budget = arguments.get("budget") or {}
     if (runs := budget.get("runs")) is not None:
-        per = timedelta(seconds=length(budget["per"]))
+        per = timedelta(seconds=seconds(budget["per"]))
         within = sorted(it.at for it in past if it.moved and it.at > now - per)
         if len(within) >= runs:
             free = written(within[-runs] + per)

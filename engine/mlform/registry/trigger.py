@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Final, Literal, Self
 
@@ -13,6 +12,7 @@ from mlform.sdk import (
     Arguments,
     Attributes,
     Context,
+    Length,
     Metadata,
     Operational,
     Reference,
@@ -21,17 +21,7 @@ from mlform.sdk import (
     Volatile,
 )
 
-_LENGTH: Final = re.compile(r"(\d+)([smhd])")
 _FIELDS: Final = 5
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
-def length(text: str) -> float:
-    """Return the seconds of a length of time such as ``"90s"``, ``"6h"`` or ``"30d"``."""
-    match = _LENGTH.fullmatch(text)
-    if match is None:
-        raise ValueError('is no length of time: write "90s", "30m", "6h" or "30d"')
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def last_tick(schedule: str, now: datetime) -> datetime:
@@ -71,16 +61,9 @@ class Budget(Arguments):
 
     runs: int | None = Field(default=None, ge=1)
     """So often in the time of ``per``; what is more waits."""
-    per: str = "30d"
-    time: str | None = None
+    per: Length = "30d"
+    time: Length | None = None
     """A plan that may take longer than this, in its worst case by estimate, is only proposed."""
-
-    @field_validator("per", "time")
-    @classmethod
-    def _length(cls, value: str | None) -> str | None:
-        if value is not None:
-            length(value)
-        return value
 
     @model_validator(mode="after")
     def _limits(self) -> Self:
@@ -101,7 +84,7 @@ class TriggerArguments(Arguments):
     advance: list[Reference] = Field(default_factory=list)
     schedule: Operational[str | None] = None
     need: Operational[Need] = Need()
-    cooldown: Operational[str] = "0s"
+    cooldown: Operational[Length] = "0s"
     """How long it rests after it moved something."""
     budget: Operational[Budget | None] = None
     mode: Operational[Literal["auto", "propose"]] = "auto"
@@ -121,12 +104,6 @@ class TriggerArguments(Arguments):
     def _ticks(cls, value: str | None) -> str | None:
         if value is not None:
             last_tick(value, datetime(2024, 3, 1, tzinfo=UTC))
-        return value
-
-    @field_validator("cooldown")
-    @classmethod
-    def _rest(cls, value: str) -> str:
-        length(value)
         return value
 
     @model_validator(mode="after")

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlform.apply.watch import Watched
-from mlform.plan.proposal import PLAN, REPORT, Proposal
 from mlform.reconcile import Moved, Pull
-from mlform.reconcile.rounds import Round
+from mlform.reconcile.rounds import PLAN, REPORT, Proposal, Round
 from mlform.render.style import Styled
 from mlform.render.values import seconds
 from mlform.state.model import AlarmEvent
@@ -74,6 +73,7 @@ def told_round(it: Round) -> Styled:
     if it.error:
         return [*said, ("red", f"{it.error}\n"), ("dim", f"  again in {seconds(it.wait)}\n")]
     said += [("red" if it.failed else "", f"{_in_short(it)}\n")]
+    said += [("yellow", f"  {text}\n") for text in it.warnings]
     seen = [w for w in it.seen if w.alarms or w.error]
     said += watched(seen) if seen else []
     if it.pulls:
@@ -100,6 +100,7 @@ def round_data(it: Round) -> dict[str, Any]:
         "failed": it.failed,
         "locked": it.locked,
         "error": it.error,
+        "warnings": list(it.warnings),
         "monitors": [watched_data(w) for w in it.seen],
         "triggers": [pull_data(p) for p in it.pulls],
         "proposals": [proposal_data(p) for p in it.proposals],

@@ -1,5 +1,6 @@
 """What a provider author imports, all of it. Providers may import nothing else of the engine."""
 
+from mlform.lengths import seconds
 from mlform.sdk import code
 from mlform.sdk.approvals import Approval, Approvals
 from mlform.sdk.comparing import TOLERANCE, Difference, close, differences
@@ -17,6 +18,7 @@ from mlform.sdk.fields import (
     Handle,
     Held,
     Identity,
+    Length,
     Managed,
     Metadata,
     Operational,
@@ -65,6 +67,7 @@ __all__ = [
     "Identity",
     "Imported",
     "Inputs",
+    "Length",
     "Looking",
     "Managed",
     "Metadata",
@@ -86,4 +89,5 @@ __all__ = [
     "close",
     "code",
     "differences",
+    "seconds",
 ]

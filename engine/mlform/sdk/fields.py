@@ -12,9 +12,17 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    model_serializer,
+    model_validator,
+)
 
 from mlform.address import Address
+from mlform.lengths import length
 from mlform.values import digest, handle_in, short
 
 T = TypeVar("T")
@@ -114,6 +122,10 @@ Code: TypeAlias = Annotated[str, Written.CODE]
 Reference: TypeAlias = Annotated[str, Written.ADDRESS]
 """An argument that names a resource or attribute (``dataset.loans``) and takes no value from it:
 the provider gets the address as text, and it makes no edge."""
+
+
+Length: TypeAlias = Annotated[str, AfterValidator(length)]
+"""An argument that is a length of time, ``"90s"`` or ``"30d"``; ``seconds`` says how long it is."""
 
 
 class Arguments(BaseModel):
