@@ -75,8 +75,8 @@ def flights() -> tuple[pd.DataFrame, pd.DataFrame]:
         str(ROOT / "examples" / "flights"),
         str(ROOT / "examples" / "flights" / "features"),
     ]
-    from fetch import read_month, read_planes, read_weather  # noqa: PLC0415
-    from flights import build  # noqa: PLC0415
+    from fetch import read_month, read_planes, read_weather
+    from flights import build
 
     months = [f"2013-{m:02}" for m in range(1, 13)]
     weather, planes = read_weather(), read_planes()

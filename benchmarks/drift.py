@@ -68,8 +68,8 @@ json.dump(found, open(sys.argv[3], "w"), default=float)
 
 def made(folder: Path, rows: int) -> tuple[Path, Path]:
     """Write both files."""
-    import numpy as np  # noqa: PLC0415 - the sides are what is timed
-    import pandas as pd  # noqa: PLC0415
+    import numpy as np
+    import pandas as pd
 
     chance = np.random.default_rng(7)
     paths = folder / "before.parquet", folder / "now.parquet"

@@ -59,11 +59,11 @@ def fitted(kind: str) -> Any:
 
 def save(peer: str, kind: str, folder: Path) -> None:
     """Save the pipeline as one of the peers has it."""
-    import joblib  # noqa: PLC0415
+    import joblib
 
     pipeline = fitted(kind)
     if peer == "mlflow":
-        import mlflow.sklearn  # noqa: PLC0415
+        import mlflow.sklearn
 
         mlflow.sklearn.save_model(
             pipeline,

@@ -41,6 +41,7 @@ def test_what_is_proposed_moves_nothing_until_it_is_applied(site: Path) -> None:
     report = (proposal / "report.md").read_text()
     assert "proposes: advances dataset.d by +2 rows" in report
     assert "it drifts" in report
+    assert f"`mlform apply {proposal.relative_to(folder.path)}/plan.mlfplan` does" in report
     assert "| `training_job.c` | run? |" in report
 
     again = folder.mlform("reapply", "-json").lines
@@ -222,9 +223,9 @@ def test_webhooks_are_told_signed_and_tried_again(site: Path, hook: Hook) -> Non
 def test_a_webhook_that_fails_is_warned_of_without_its_address(site: Path, hook: Hook) -> None:
     folder = made(site, hook=TELLING, MLF_VAR_hook=hook.url)
     hook.statuses[:] = [404]
-    (folder.path / "bell.txt").write_text("it drifts\n")
+    (folder.path / "bell.txt").write_text("it drifts\nand again\n")
     said = folder.mlform("monitor", "run")
-    assert 'The webhook "team" was not told' in said.err
+    assert said.err.count('The webhook "team" was not told of alarm of monitor.b, alarm') == 1
     assert "Webhook not told" in said.err
     assert "status 404" in said.err
     for path in (p for p in folder.path.rglob("*") if p.is_file()):

@@ -86,18 +86,24 @@ def _applied(applied: Applied, triggers: Sequence[str]) -> Iterator[Notice]:
 
 
 def notify(session: Session, notices: Sequence[Notice]) -> None:
-    """Tell every webhook what it wants to hear. One that cannot be told is warned of, no more."""
+    """Tell every webhook what it wants to hear. One that cannot be told is warned of, no more.
+
+    What one could not be told is not followed by more: it would be waited for each time.
+    """
     if not notices or not session.webhooks:
         return
     at = datetime.now(UTC).isoformat(timespec="seconds")
     where = {"workspace": session.workspace, "lineage": session.store.snapshot().lineage}
-    for it in notices:
-        body = {"event": it.event, "subject": it.subject, "text": it.text, "at": at, **where}
-        data = json.dumps({**body, "data": dict(it.data)}, ensure_ascii=False).encode()
-        for hook in session.webhooks:
-            if it.event in hook.events and (why := _post(hook, data)):
-                detail = f'The webhook "{hook.name}" was not told that {it.text} It said: {why}.'
+    for hook in session.webhooks:
+        wanted = [it for it in notices if it.event in hook.events]
+        for told, it in enumerate(wanted):
+            body = {"event": it.event, "subject": it.subject, "text": it.text, "at": at, **where}
+            data = json.dumps({**body, "data": dict(it.data)}, ensure_ascii=False).encode()
+            if why := _post(hook, data):
+                events = ", ".join(f"{n.event} of {n.subject}" for n in wanted[told:])
+                detail = f'The webhook "{hook.name}" was not told of {events}: {why}.'
                 session.diagnostics.warning("Webhook not told", detail)
+                break
 
 
 def _post(hook: Webhook, data: bytes) -> str:

@@ -70,6 +70,8 @@ def _write(session: Session, plan: Plan, pull: Pulled, folder: Path) -> None:
         pins = pins_after(read_pins(session.root), [pull])
         write_file(folder / LOCK_FILE, pins_text(pins).encode())
     alarms = [a for a in session.store.alarms() if a.id in pull.alarms]
-    write_file(folder / REPORT, report(plan, pull, alarms, folder / PLAN).encode())
+    file = folder / PLAN
+    file = file.relative_to(session.root) if file.is_relative_to(session.root) else file
+    write_file(folder / REPORT, report(plan, pull, alarms, file).encode())
     # The last: what is written beside a plan is what belongs to it.
     write_file(folder / PLAN, written(session, plan).encode())
