@@ -149,7 +149,7 @@ def test_who_waits_is_told_for_what(folder: Inside) -> None:
         said = folder.mlform("store", "gc", "-lock-timeout=2s", expect=4)
         assert said.err.startswith("Waiting for the lock.")
         said = folder.mlform("taint", "-lock-timeout=soon", "dataset.d", expect=1)
-        assert "30s" in said.err
+        assert "no length of time" in said.err
         folder.mlform("force-unlock", lease.id)
     assert "unlock" in folder.mlform("state", "history").out
 
