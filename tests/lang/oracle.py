@@ -103,6 +103,11 @@ _NETWORK = re.compile(r'cidr(host|subnets)\("::ffff:|cidrsubnets\("[0-9.:]+/0"')
 _SEARCHED = re.compile(r"matchkeys\(.*\bunknown\b")
 # A `try` of what is secret and not known yet stays secret here.
 _KEPT = re.compile(r"try\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())")
+# Tuples and objects that become alike first, and then a list or map of which all are: the second
+# step is forgotten by Terraform if the first one left nothing to convert.
+_TWICE = re.compile("result value has the wrong type: (element|attribute) types must all match")
+# What they begin or end with, or hash to, is chance.
+_CHANCE = re.compile(r"\b(uuid\(\)|bcrypt\()")
 _TRIES = 12
 _TYPE_BREAK = re.compile(r"^    object\(\{\n        zz: number,\n    \}\),\n", re.MULTILINE)
 
@@ -173,8 +178,10 @@ class Terraform:
             capture_output=True,
         )
 
-    def excuse(self, text: str, mine: Answer) -> str:
-        """Return which known fault of Terraform's own makes it answer otherwise, or nothing."""
+    def excuse(self, text: str, mine: Answer, theirs: Answer) -> str:
+        """Return what makes Terraform answer otherwise: its own fault, or chance; or nothing."""
+        if _CHANCE.search(text) and mine.type == theirs.type:
+            return "chance"
         if any(self.answers([text]) == [mine] for _ in range(_TRIES)):
             # It compares attributes of objects and elements of maps in random order, and says
             # "unknown" if it comes by an unknown one before one that differs.
@@ -187,7 +194,10 @@ class Terraform:
             return "kept secret"
         self._ask(text)
         told = self._done("console", "local.asked\n").stderr.decode()
-        return "mistyped" if _MISTYPED.search(" ".join(told.split())) else ""
+        told = " ".join(told.split())
+        if _TWICE.search(told):
+            return "twice"
+        return "mistyped" if _MISTYPED.search(told) else ""
 
     def answers(self, texts: Sequence[str]) -> list[Answer]:
         """Return Terraform's answers; a text that it cannot take at all is an error."""
@@ -287,7 +297,7 @@ def main() -> None:
                 if mine == theirs:
                     kept.append([text, *(part for part in mine if part is not None)])
                     continue
-                if why := terraform.excuse(text, mine):
+                if why := terraform.excuse(text, mine, theirs):
                     excused[why] += 1
                     continue
                 differ += 1

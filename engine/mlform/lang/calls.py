@@ -61,13 +61,15 @@ def call(ev: Evaluator, expr: Call, bound: Bound) -> Value:
     marked = any(m for _, m, _ in given)
     if ev.faults > before:
         return mark(UNKNOWN, marked=marked)
-    spread = expr.expand and bool(given) and given[-1][1]
+    spread = False
     if expr.expand and given:
         expanded = _expand(ev, given, function)
         if expanded is None:
             return mark(UNKNOWN, marked=marked)
+        # Where nothing is spread, nothing is given by it that could be secret.
+        spread = given[-1][1] and len(expanded) >= len(given)
         given = expanded
-        marked = marked or any(m for _, m, _ in given)
+        marked = spread or any(m for _, m, _ in given)
     problem = function.wrong_count(len(given))
     if problem:
         return ev.error(

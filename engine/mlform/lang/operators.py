@@ -115,7 +115,6 @@ def _joined(ev: Evaluator, parts: Sequence[Expr], bound: Bound) -> Value:
         try:
             pieces.append(text(found))
         except OperationError as error:
-            secret |= is_sensitive(found)
             detail = f"In a template, {error}."
             ev.error("Invalid template interpolation", detail, part, marked=marked)
             before = OPEN_STRING

@@ -238,9 +238,13 @@ def _together(name: str, types: Sequence[Type], parts: Sequence[Type]) -> Type |
     common = unify(parts) if parts else None
     if common is None:
         return None
+    # They become that collection first, and that what all become: what is open on the way takes
+    # anything, but not from a tuple or object whose own parts are apart.
+    first = Collection(name, common)
+    if not all(convertible(t, first) for t in types if not isinstance(t, Collection)):
+        return None
     made = _collected(name, [*inner, common])
-    # What is open takes anything, but not from a tuple or object whose own parts are apart.
-    return made if made is not None and all(convertible(t, made) for t in types) else None
+    return made if made is not None and convertible(first, made) else None
 
 
 def _told(types: Iterable[Type]) -> bool:
