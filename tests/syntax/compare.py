@@ -151,11 +151,13 @@ def _layouts(our: str, their: str) -> str:
         return "layout: Terraform's is no sound text"
     if again.rstrip() == our.rstrip() or _WRAP.sub("", again) == _WRAP.sub("", our):
         return "layout: Terraform takes a second run"
-    trees = [_kept(bare(body(text))) for text in (our, their)]
+    trees = [_kept(bare(body(text))) for text in (our, their, again)]
     # It puts others beside the comment that it loses, too.
     stable = _SPACES.sub(" ", again.rstrip()) == _SPACES.sub(" ", their.rstrip())
     if stable and trees[0] == trees[1]:
         return "layout: Terraform loses labels or comments"
+    if trees[0] == trees[2]:
+        return "layout: Terraform loses labels or comments, and takes a second run"
     return "layout: open"
 
 
@@ -167,7 +169,7 @@ _NEVER_CLOSED = {
     "Unclosed template sequence",
     "Incomplete conditional",
 }
-_TAKEN_APART = re.compile(r"\*\*|<<|\?\?")
+_TAKEN_APART = re.compile(r"\*\*|<<|\?\?|\+\+")
 _FOLLOWS = re.compile("Unexpected .* directive|Unclosed configuration block|Invalid 'for'")
 
 
@@ -177,7 +179,9 @@ def _places(text: str, our: Verdict, their: Verdict) -> str:
     if our.at in their.others:
         return "place: Terraform tells of another before"
     begins = our.at < their.at or their.summary.startswith("Un")
-    directive = our.summary == "Invalid template directive" and "end of template" in their.summary
+    directive = our.summary == "Invalid template directive" and (
+        "end of template" in their.summary or their.summary.startswith("Unclosed")
+    )
     if (our.summary in _NEVER_CLOSED or directive) and begins:
         return "place: where it begins that is never closed"
     if our.summary in {"Unclosed comment", "Invalid character"}:

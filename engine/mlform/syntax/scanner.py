@@ -89,6 +89,9 @@ class Scanner:
         """Give up at the next token, saying what should stand there."""
         self.skip_gap()
         start = self.pos
+        if self.text.startswith(("#", "//"), start):
+            # The text may end with the comment; else the line does, and the comment is shown.
+            start = self.end if self.text.find("\n", start) >= self.end else start
         self.check_character(start)
         more = f" {hint}" if hint else ""
         self.fail(
