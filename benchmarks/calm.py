@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[1]
 SIZES = (200, 500, 1000, 2000, 10_000)
 CHECKS = Checks(inputs=Check(method="psi", alarm=0.1))
 FDR = 0.05
+FLIGHTS_FIRST = ("2013-01", "2013-02", "2013-03")
 WHERE = "import importlib.util as u, os; print(os.path.dirname(u.find_spec('nannyml').origin))"
 PEER = """
 import json, sys, warnings
@@ -69,8 +70,8 @@ def census() -> pd.DataFrame:
     return both.astype(dict.fromkeys(texts, str))
 
 
-def flights() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the flights of the first three months, and those after them."""
+def flights_by_month() -> dict[str, pd.DataFrame]:
+    """Return the flights of each month, with what is known of them before they take off."""
     sys.path[:0] = [
         str(ROOT / "examples" / "flights"),
         str(ROOT / "examples" / "flights" / "features"),
@@ -80,10 +81,14 @@ def flights() -> tuple[pd.DataFrame, pd.DataFrame]:
 
     months = [f"2013-{m:02}" for m in range(1, 13)]
     weather, planes = read_weather(), read_planes()
-    built = [
-        build(read_month(m), weather, planes).drop(columns=["late", "time_hour"]) for m in months
-    ]
-    return pd.concat(built[:3], ignore_index=True), pd.concat(built[3:], ignore_index=True)
+    return {m: build(read_month(m), weather, planes) for m in months}
+
+
+def flights() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the flights of the first three months, and those after them."""
+    months = {m: f.drop(columns=["late", "time_hour"]) for m, f in flights_by_month().items()}
+    first = [months.pop(month) for month in FLIGHTS_FIRST]
+    return pd.concat(first, ignore_index=True), pd.concat(months.values(), ignore_index=True)
 
 
 def rules(reference: pd.DataFrame) -> Rules:

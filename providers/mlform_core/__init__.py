@@ -19,6 +19,7 @@ _TYPES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("model", "registry"): ("mlform_core.registry", "Registry"),
     ("deployment", "http"): ("mlform_core.http", "Http"),
     ("monitor", "drift"): ("mlform_core.monitor", "Drift"),
+    ("monitor", "performance"): ("mlform_core.performance", "Performance"),
     ("training_job", "lightgbm"): ("mlform_core.training.lgbm", "LightGBM"),
     ("training_job", "python"): ("mlform_core.training.python", "Python"),
     ("training_job", "tune"): ("mlform_core.training.tune", "Tune"),

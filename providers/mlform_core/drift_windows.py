@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.sdk import Context, ResourceError
 from mlform_core.models import told
+from mlform_core.monitoring import short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mlform_core.monitor import Check, Checks
 
 PREDICTION: Final = "prediction"
-_DIGITS: Final = 6
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def measure(window: Window, known: Reference, checks: Checks) -> list[dict[str, 
     for check, rule, names in chosen(known, checks):
         for name in names:
             seen = asdict(shift(known.profiles[name], name, frame[name], rule.method))
-            found.append({"check": check, **{n: _short(v) for n, v in seen.items()}})
+            found.append({"check": check, **{n: short(v) for n, v in seen.items()}})
     return found
 
 
@@ -149,7 +148,7 @@ def judge(
             counted.append((found, rule.alarm))
     adjusted = holm([found["p"] for found, _ in counted])
     findings = [
-        {**found, "threshold": alarm, "p_adjusted": _short(p)}
+        {**found, "threshold": alarm, "p_adjusted": short(p)}
         for (found, alarm), p in zip(counted, adjusted, strict=True)
         if found["value"] > alarm and p < chance
     ]
@@ -160,7 +159,7 @@ def incidents(window: Window, known: Reference) -> list[dict[str, Any]]:
     """Return how the data of a window are broken, rather than moved."""
     found: list[dict[str, Any]] = []
     if window.refused > window.rows:
-        share = _short(window.refused / (window.refused + window.rows))
+        share = short(window.refused / (window.refused + window.rows))
         schema = {"check": "schema", "column": None, "value": share, "threshold": 0.5}
         found.append({**schema, "why": window.why})
     if not window.rows:
@@ -190,11 +189,6 @@ def describe(broken: Sequence[Mapping[str, Any]], moved: Sequence[Mapping[str, A
     return f"drift in {worst}{more}"
 
 
-def iso(seconds: float) -> str:
-    """Return a time of the log for people and for the alarm."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-
-
 def _frame(answered: Sequence[Mapping[str, Any]], known: Reference) -> pd.DataFrame:
     """Return logged rows in the types that profiles were made of."""
     import pandas as pd
@@ -208,8 +202,3 @@ def _frame(answered: Sequence[Mapping[str, Any]], known: Reference) -> pd.DataFr
     predicted = [p for entry in answered for p in entry["p"]]
     columns[PREDICTION] = pd.Series(predicted, dtype=object)
     return pd.DataFrame(columns)
-
-
-def _short(value: Any) -> Any:
-    """Round to what is worth keeping; a tiny p keeps its magnitude."""
-    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value

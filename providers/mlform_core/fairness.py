@@ -7,7 +7,7 @@ ratio the smallest over the largest; equalized odds takes the worse of true and 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,11 @@ def groups(
     cells = codes * 4 + (labels == 1) * 2 + decided
     counts = np.bincount(cells, minlength=4 * len(names)).reshape(-1, 2, 2)
     return {name: _rates(counts[i]) for i, name in enumerate(names)}
+
+
+def group(count: Sequence[int]) -> Group:
+    """Return the rates of a group of which these are counted: label (no, yes) × decision."""
+    return _rates(np.asarray(count, dtype=np.intp).reshape(2, 2))
 
 
 def _rates(count: npt.NDArray[np.intp]) -> Group:

@@ -14,6 +14,7 @@ from mlform.sdk import (
     Artifact,
     Attributes,
     Baseline,
+    Carrier,
     Context,
     Decision,
     Handle,
@@ -108,6 +109,8 @@ class EvaluationAttributes(Attributes):
     checks: Volatile[tuple[Check, ...]]
     evidence: Volatile[Artifact]
     """All numbers, as a JSON document."""
+    measured: Carrier[Artifact | None] = None
+    """Labels and predictions of the candidate, row by row: the figures at release of monitors."""
     page: Volatile[Artifact | None] = None
     """The same to look at, as a web page: ``mlform report`` writes it out."""
     rows: Volatile[int]
@@ -188,6 +191,7 @@ class Evaluation(
             checks=tuple(verdict.checks),
             evidence=ctx.artifacts.put_bytes(data, EVIDENCE),
             page=ctx.artifacts.put_bytes(gate_page(ctx.address, evidence).encode(), "text/html"),
+            measured=ours.stored,
             rows=ours.outcomes.rows,
             looks=looks,
         )

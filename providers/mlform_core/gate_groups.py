@@ -79,7 +79,7 @@ def _quartiles(values: npt.NDArray[np.float64]) -> tuple[Codes, list[str]]:
     return codes.astype(np.intp), names
 
 
-def _slices(columns: pd.DataFrame, by: Sequence[str | list[str]]) -> Iterator[tuple[str, Codes]]:
+def slices(columns: pd.DataFrame, by: Sequence[str | list[str]]) -> Iterator[tuple[str, Codes]]:
     """Yield each slice's name and its rows; every row is in one slice of each entry of ``by``."""
     for entry in by:
         names = [""]
@@ -106,7 +106,7 @@ def slice_checks(
     small: list[tuple[str, int]] = []
     record: list[dict[str, Any]] = []
     suspicions: list[tuple[str, _Suspicion]] = []
-    for name, rows in _slices(case.columns, rules.by):
+    for name, rows in slices(case.columns, rules.by):
         if len(rows) < rules.min_support:
             small.append((name, len(rows)))
             continue

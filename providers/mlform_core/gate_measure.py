@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,8 @@ class Measured:
     classes: tuple[Any, ...]
     labelled: npt.NDArray[np.bool_]
     outcomes: Outcomes
+    stored: Artifact | None = None
+    """The same in the artifact store: what ``unpack`` takes."""
 
 
 def measure(
@@ -93,7 +95,7 @@ def measure(
     made = ctx.memo(
         what, lambda: _pack(*_predict(ctx, model, rows, argument, allow_pickle=allow_pickle))
     )
-    return _unpack(ctx.artifacts.read(made.digest))
+    return replace(unpack(ctx.artifacts.read(made.digest)), stored=made)
 
 
 def _predict(
@@ -115,7 +117,7 @@ def _predict(
         classes: list[Any] = []
         labels = pd.to_numeric(frame[target]).to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        classes, labels = _coded(frame[target], meta["classes"])
+        classes, labels = coded(frame[target], meta["classes"])
         predictions = _checked(meta, classes, predictions, rows)
     about = {"task": meta["task"], "target": target, "classes": classes}
     return about, labels, predictions
@@ -137,7 +139,7 @@ def _in_chunks(ctx: Context, model: Model, frame: pd.DataFrame, argument: str) -
     return predictions
 
 
-def _coded(labels: pd.Series[Any], known: Sequence[Any]) -> tuple[list[Any], Floats]:
+def coded(labels: pd.Series[Any], known: Sequence[Any]) -> tuple[list[Any], Floats]:
     """Return the classes, those the model does not know last, and each row's code or NaN."""
     codes, values = pd.factorize(labels)
     present = [v.item() if isinstance(v, np.generic) else v for v in values]
@@ -172,7 +174,8 @@ def _pack(about: dict[str, Any], labels: Floats, predictions: Floats) -> bytes:
     return file.getvalue()
 
 
-def _unpack(data: bytes) -> Measured:
+def unpack(data: bytes) -> Measured:
+    """Return what was measured, as it was stored."""
     file = io.BytesIO(data)
     head, labels, predictions = (
         np.lib.format.read_array(file, allow_pickle=False) for _ in range(3)
@@ -216,4 +219,4 @@ def _recoded(measured: Measured, classes: tuple[Any, ...]) -> Measured:
     predictions[:, place] = before.predictions
     labels = place[before.labels.astype(np.intp)].astype(np.float64)
     outcomes = Outcomes(before.task, labels, predictions)
-    return Measured(measured.target, classes, measured.labelled, outcomes)
+    return replace(measured, classes=classes, outcomes=outcomes)

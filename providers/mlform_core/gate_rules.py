@@ -58,7 +58,8 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
     return f' Did you mean "{near[0]}"?' if near else ""
 
 
-def _known_metrics(names: Iterable[str]) -> None:
+def known_metrics(names: Iterable[str]) -> None:
+    """Raise ``ValueError`` for each that is no metric."""
     problems = [
         f'"{name}" is no metric.{suggestion(name, METRICS)} Known: {", ".join(METRICS)}.'
         for name in names
@@ -120,7 +121,7 @@ class Slices(Arguments):
     @field_validator("max_regress", "min", "max")
     @classmethod
     def _metrics(cls, value: dict[str, float]) -> dict[str, float]:
-        _known_metrics(value)
+        known_metrics(value)
         return value
 
     @field_validator("max_regress")
@@ -246,7 +247,7 @@ class Rules(Arguments):
 
 def check_requirements(require: Mapping[str, Requirement]) -> None:
     """Raise ``ValueError`` if a metric is unknown, or its test is not made for it."""
-    _known_metrics(require)
+    known_metrics(require)
     for name, requirement in require.items():
         if requirement.test == "delong" and name != "roc_auc":
             raise ValueError(f'{name}: test "delong" is for roc_auc; use "paired_bootstrap"')

@@ -31,6 +31,9 @@ class Log(BaseModel):
     """Beyond this the oldest entries go."""
     redact: list[str] = Field(default_factory=list)
     """Inputs whose values are never written; monitors do without them."""
+    keys: list[str] = Field(default_factory=list)
+    """Tensors that say which row is which (an order's number), by which labels that come later
+    find it. A request may have them beside the inputs; the model never sees them."""
 
 
 class Runtime(BaseModel):
@@ -156,6 +159,8 @@ class HttpAttributes(Attributes):
     """The request log, relative to the folder of the spec."""
     redacted: list[str] = Field(default_factory=list)
     """Inputs that the log does not have."""
+    keys: list[str] = Field(default_factory=list)
+    """What the log has of each row to know it by."""
     variants: dict[str, str] = Field(default_factory=dict)
     """The digests of variants by name."""
     shadow: str = ""

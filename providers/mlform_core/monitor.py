@@ -14,14 +14,12 @@ from mlform.sdk import (
     Context,
     Decision,
     Handle,
-    Length,
     Metadata,
     MonitorResource,
-    ResourceError,
     Stored,
     Volatile,
-    seconds,
 )
+from mlform_core.monitoring import KEPT, Rule, deployed, iso, log_folder, streak
 
 if TYPE_CHECKING:
     from mlform_core.drift_windows import Cutter, Reference
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 LEAST_ROWS: Final = 200
 """Fewer rows prove nothing: every measure of drift fires by chance."""
-KEPT: Final = 20
-"""Windows that are remembered."""
 
 
 class Window(BaseModel):
@@ -67,24 +63,6 @@ class Checks(BaseModel):
         if self.predictions is not None and self.predictions.columns is not None:
             raise ValueError("predictions have no columns to choose from")
         return self
-
-
-class Rule(BaseModel):
-    """When what was seen becomes an alarm."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    sustain: int = Field(default=1, ge=1, le=KEPT)
-    """Windows in a row."""
-    fdr: float = Field(default=0.05, gt=0, lt=1)
-    """The chance of a false alarm in a window, all columns together (Holm)."""
-    cooldown: Length = "0s"
-    """Quiet time after an alarm, by the clock of the requests."""
-
-    @property
-    def quiet(self) -> float:
-        """The cooldown in seconds."""
-        return seconds(self.cooldown)
 
 
 class DriftArguments(Arguments):
@@ -135,10 +113,7 @@ class Drift(
         """Take note of which model serves; judge what was seen of it by the rules of now."""
         from mlform_core import drift_windows
 
-        serves = new.target.attributes.get("answers")
-        if not isinstance(serves, str) or "log_dir" not in new.target.attributes:
-            detail = f"{new.target.address} is no deployment: write target = deployment.NAME."
-            raise ResourceError("Not a deployment", detail, argument="target")
+        serves = deployed(new.target)
         without = new.target.attributes.get("redacted") or ()
         known = drift_windows.reference(ctx, serves, without)
         list(drift_windows.chosen(known, new.checks))
@@ -156,7 +131,7 @@ class Drift(
         from mlform_core.serving.log import forgotten
 
         rules, seen = old.arguments, old.attributes
-        folder = ctx.root / str(rules.target.attributes["log_dir"])
+        folder = log_folder(ctx, rules.target)
         if forgotten(folder, seen.watermark):
             ctx.log("part of the request log went before it was looked at: keep more of it")
         without = rules.target.attributes.get("redacted") or ()
@@ -192,7 +167,7 @@ def _look(
 
     statistics = drift_windows.measure(window, known, rules.checks)
     broken = drift_windows.incidents(window, known)
-    span = {"first": drift_windows.iso(window.first), "last": drift_windows.iso(window.last)}
+    span = {"first": iso(window.first), "last": iso(window.last)}
     entry = {
         **span,
         "model": seen.reference,
@@ -203,7 +178,7 @@ def _look(
         **_verdict(statistics, rules),
     }
     quiet = seen.last_alarm is not None and window.last - seen.last_alarm < rules.alarm.quiet
-    sustained = _streak([*seen.windows, entry], seen.reference) >= rules.alarm.sustain
+    sustained = streak([*seen.windows, entry], seen.reference, "drift") >= rules.alarm.sustain
     # Nothing but an incident before it may keep an incident quiet: it stops retraining.
     known_broken = quiet and bool(seen.windows) and seen.windows[-1]["incident"]
     entry["alarmed"] = not known_broken if broken else sustained and not quiet
@@ -221,16 +196,6 @@ def _look(
     )
     update = {"windows": windows, "alarm": summary, "last_alarm": window.last}
     return seen.model_copy(update=update), alarm
-
-
-def _streak(windows: Sequence[Mapping[str, Any]], model: str) -> int:
-    """Count the last windows of a model that moved, since there was an alarm."""
-    found = 0
-    for window in reversed(windows):
-        if window["model"] != model or not window["drift"] or window.get("alarmed"):
-            break
-        found += 1
-    return found
 
 
 def _tell(ctx: Context, cutter: Cutter, done: int) -> None:

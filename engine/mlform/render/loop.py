@@ -179,7 +179,8 @@ def _alarm(alarm: AlarmEvent) -> Styled:
         where = finding.get("column") or finding.get("check")
         value, threshold = finding.get("value"), finding.get("threshold")
         text = f"{value:.3g}" if isinstance(value, int | float) else str(value)
-        said.append(("", f"      {where}: {text} > {threshold}\n"))
+        sign = finding.get("sign", ">")
+        said.append(("", f"      {where}: {text} {sign} {threshold}\n"))
     return said
 
 

@@ -21,7 +21,7 @@ from mlform_core.serving import binary, metrics
 from mlform_core.serving.log import RequestLog
 from mlform_core.serving.openapi import description
 from mlform_core.serving.pool import OverloadedError, PredictionError
-from mlform_core.serving.protocol import RequestError, alike, answer, metadata
+from mlform_core.serving.protocol import RequestError, alike, answer, check_keys, keyed, metadata
 from mlform_core.serving.revision import Revision
 from mlform_core.serving.settings import Serving, digest_of
 from mlform_core.serving.traffic import Traffic, fresh_key
@@ -168,7 +168,9 @@ class App:
             return Reply(200, {"name": "mlform", "version": "2", "extensions": [binary.EXTENSION]})
         if path == "/openapi.json":
             guarded = bool(self.serving.tokens)
-            return Reply(200, description(now.schema, name, now.digest, guarded=guarded))
+            keys = self.serving.keys
+            said = description(now.schema, name, now.digest, keys, guarded=guarded)
+            return Reply(200, said)
         if path == "/metrics":
             return Reply(200, self.metrics.text(), {"content-type": metrics.CONTENT_TYPE})
         return None
@@ -217,8 +219,10 @@ class App:
         """Answer by a revision; and the seconds that it took."""
         begun, rows = time.perf_counter(), 0
         try:
+            body, keys = keyed(body, self.serving.keys, now.schema.names)
             columns, rows = now.schema.columns(body)
-            reply = await self._predicted(now, body, columns, rows)
+            check_keys(keys, rows)
+            reply = await self._predicted(now, body, columns, rows, keys)
         except RequestError as error:
             self._log_refusal(now, error)
             reply = _refusal(error)
@@ -236,7 +240,12 @@ class App:
         return "slow" if slow and taken > slow else None
 
     async def _predicted(
-        self, now: Revision, body: Mapping[str, Any], columns: dict[str, list[Any]], rows: int
+        self,
+        now: Revision,
+        body: Mapping[str, Any],
+        columns: dict[str, list[Any]],
+        rows: int,
+        keys: dict[str, list[Any]],
     ) -> Reply:
         try:
             async with asyncio.timeout(self.serving.timeout):
@@ -250,7 +259,7 @@ class App:
         given = body.get("id")
         request = uuid.uuid4().hex if given is None else str(given)
         response, logged = answer(now, predicted, self.serving.name, request, body)
-        what = {"t": time.time(), "id": request}
+        what = {"t": time.time(), "id": request, **({"k": keys} if keys else {})}
         if sampled := self._sampled():
             kept = self._kept(columns)
             self.log.put({**what, "d": now.digest, "i": kept, "p": logged})

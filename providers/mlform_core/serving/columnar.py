@@ -3,7 +3,8 @@
 A file is converted in a process of its own, since that takes all of one core for a while. It has
 a row for each row that was asked for: ``entry`` (where the entry ended in the lines it was made
 of), ``time``, ``id``, ``digest``, ``role`` ("shadow"), ``refused`` (why, of rows that were, with
-their number in ``rows``), ``prediction`` or ``label``, and each input as ``input.NAME``.
+their number in ``rows``), ``prediction`` or ``label``, each input as ``input.NAME`` and each key as
+``key.NAME``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SUFFIX: Final = ".parquet"
 _INPUT: Final = "input."
+_KEY: Final = "key."
 _PREDICTED: Final = ("prediction", "label")
 
 
@@ -87,7 +89,8 @@ def _rows(entry: Mapping[str, Any] | None, end: int) -> list[dict[str, Any]]:
     predicted = entry["p"]
     kind = _PREDICTED[bool(predicted) and isinstance(predicted[0], str)]
     inputs = {f"{_INPUT}{name}": values for name, values in entry["i"].items()}
-    columns = {kind: predicted, **inputs}
+    keys = {f"{_KEY}{name}": values for name, values in entry.get("k", {}).items()}
+    columns = {kind: predicted, **inputs, **keys}
     return [{**one, **{n: v[place] for n, v in columns.items()}} for place in range(len(predicted))]
 
 
@@ -100,12 +103,15 @@ def _entry(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     if first.get("refused") is not None:
         return {**found, "e": first["refused"], "n": first["rows"]}
     kind = next(k for k in _PREDICTED if first.get(k) is not None)
-    inputs = {
-        name.removeprefix(_INPUT): [row[name] for row in rows]
-        for name in first
-        if name.startswith(_INPUT)
-    }
-    return {**found, "i": inputs, "p": [row[kind] for row in rows]}
+    keys = {n: v for n, v in _under(_KEY, rows).items() if any(one is not None for one in v)}
+    found |= {"k": keys} if keys else {}
+    return {**found, "i": _under(_INPUT, rows), "p": [row[kind] for row in rows]}
+
+
+def _under(prefix: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the values of the columns whose names begin so, by the rest of their names."""
+    names = [name for name in rows[0] if name.startswith(prefix)]
+    return {name.removeprefix(prefix): [row[name] for row in rows] for name in names}
 
 
 def _table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from mlform_core.serving.protocol import DATATYPE, Schema, outputs
@@ -15,8 +15,10 @@ _JSON: Final = {
 }
 
 
-def description(schema: Schema, name: str, digest: str, *, guarded: bool) -> dict[str, Any]:
-    """Describe the routes of a model, with its own inputs and outputs."""
+def description(
+    schema: Schema, name: str, digest: str, keys: Sequence[str] = (), *, guarded: bool
+) -> dict[str, Any]:
+    """Describe the routes of a model, with its own inputs and outputs, and keys that are logged."""
     inputs = [
         _tensor(f["name"], DATATYPE[f["type"]], nullable=f["name"] not in schema.required)
         for f in schema.meta["features"]
@@ -44,7 +46,8 @@ def description(schema: Schema, name: str, digest: str, *, guarded: bool) -> dic
             **refusals,
         },
     }
-    tensors = {"type": "array", "minItems": len(inputs), "items": {"oneOf": inputs}}
+    known = [_tensor(k, "BYTES", nullable=True) for k in keys if k not in schema.names]
+    tensors = {"type": "array", "minItems": len(inputs), "items": {"oneOf": [*inputs, *known]}}
     wanted = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
     schemas = {
         "Request": {

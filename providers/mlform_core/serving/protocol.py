@@ -75,6 +75,41 @@ def outputs(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def keyed(
+    body: Any, keys: Collection[str], inputs: Collection[str]
+) -> tuple[Any, dict[str, list[Any]]]:
+    """Take out of a request the tensors of ``keys`` that are no ``inputs`` of the model.
+
+    Return the rest of it, and their values.
+    """
+    if not keys or not isinstance(body, Mapping) or not isinstance(body.get("inputs"), list):
+        return body, {}
+    rest: list[Any] = []
+    found: dict[str, list[Any]] = {}
+    for tensor in body["inputs"]:
+        name = tensor.get("name") if isinstance(tensor, Mapping) else None
+        if name is not None and name in keys and name not in inputs:
+            found[name] = tensor.get("data")
+        else:
+            rest.append(tensor)
+    return {**body, "inputs": rest}, found
+
+
+def check_keys(keys: Mapping[str, Any], rows: int) -> None:
+    """Raise ``RequestError`` unless each key has a text or a whole number for each row."""
+    allowed = {str, int, _NONE}
+    problems = [
+        f'"{name}" says which row is which: it takes a text or a whole number for each of the '
+        f"{rows} rows, as a list"
+        for name, values in keys.items()
+        if not isinstance(values, list)
+        or len(values) != rows
+        or not allowed.issuperset(map(type, values))
+    ]
+    if problems:
+        raise RequestError(problems, rows)
+
+
 class Schema:
     """What the requests of a model must look like, made ready to tell."""
 

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -64,6 +64,8 @@ class Serving:
     """Digest and share of each model that answers a part of the requests, by name."""
     shadow: str
     """Digest of the model that is asked beside; "" for none."""
+    keys: list[str] = field(default_factory=list)
+    """Tensors that the log has and the model does not."""
 
     @property
     def identity(self) -> str:

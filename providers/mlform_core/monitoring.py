@@ -1,0 +1,78 @@
+"""What all monitors share: when what was seen becomes an alarm, and what they look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mlform.sdk import Context, Handle, Length, ResourceError, seconds
+
+if TYPE_CHECKING:
+    from mlform_core.serving.settings import Serving
+
+KEPT: Final = 20
+"""Windows that are remembered."""
+_DIGITS: Final = 6
+
+
+class Rule(BaseModel):
+    """When what was seen becomes an alarm."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sustain: int = Field(default=1, ge=1, le=KEPT)
+    """Windows in a row."""
+    fdr: float = Field(default=0.05, gt=0, lt=1)
+    """The chance of a false alarm in a window, all that is checked together (Holm)."""
+    cooldown: Length = "0s"
+    """Quiet time after an alarm, by the clock of the requests."""
+
+    @property
+    def quiet(self) -> float:
+        """The cooldown in seconds."""
+        return seconds(self.cooldown)
+
+
+def streak(windows: Sequence[Mapping[str, Any]], model: str, found: str) -> int:
+    """Count the last windows of a model in which something was ``found``, since an alarm."""
+    number = 0
+    for window in reversed([w for w in windows if w["model"] == model]):
+        if not window[found] or window.get("alarmed"):
+            break
+        number += 1
+    return number
+
+
+def deployed(target: Handle) -> str:
+    """Return the digest with which a deployment answers. ``ResourceError`` if it is none."""
+    serves = target.attributes.get("answers")
+    if not isinstance(serves, str) or "log_dir" not in target.attributes:
+        detail = f"{target.address} is no deployment: write target = deployment.NAME."
+        raise ResourceError("Not a deployment", detail, argument="target")
+    return serves
+
+
+def settings_of(ctx: Context, target: Handle) -> Serving | None:
+    """Return what a deployment's server was told, if it is on this machine."""
+    from mlform_core.serving import settings
+
+    return settings.read(log_folder(ctx, target).parent)
+
+
+def log_folder(ctx: Context, target: Handle) -> Path:
+    """Return where a deployment has its request log."""
+    return ctx.root / str(target.attributes["log_dir"])
+
+
+def iso(moment: float) -> str:
+    """Return a time in seconds since 1970 for people and for the alarm."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+
+
+def short(value: Any) -> Any:
+    """Round to what is worth keeping; a tiny p keeps its magnitude."""
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value

@@ -1,0 +1,286 @@
+"""``monitor "performance"``: how good a model is now, by labels that come late or estimated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from mlform.sdk import (
+    Alarm,
+    Arguments,
+    Artifact,
+    Attributes,
+    Context,
+    Decision,
+    Handle,
+    Length,
+    Metadata,
+    MonitorResource,
+    ResourceError,
+    Stored,
+    Volatile,
+    seconds,
+)
+from mlform_core.gate_rules import METRICS, FairnessRules, Slices, known_metrics, suggestion
+from mlform_core.gate_verdicts import TableHandle
+from mlform_core.monitoring import KEPT, Rule, deployed, iso, streak
+
+if TYPE_CHECKING:
+    from mlform_core.performance_windows import Span
+
+LEAST_LABELS: Final = 100
+"""Rows of a window that a figure of one model rests on, at least."""
+
+
+class LabelWindow(BaseModel):
+    """Which requests are looked at together, and when: by rows or by time.
+
+    A window is over when so many rows were answered, or when the time is (``every``, counted
+    from 1970 in UTC). It is judged as soon as ``enough`` of its rows have labels, and at the
+    latest when its last answer is ``wait`` ago: what has no label then is left out. Windows are
+    judged in their order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int | None = Field(default=None, ge=LEAST_LABELS)
+    every: Length | None = None
+    enough: float = Field(default=0.9, gt=0, le=1)
+    wait: Length = "30d"
+
+    @model_validator(mode="after")
+    def _one(self) -> LabelWindow:
+        if (self.rows is None) == (self.every is None):
+            raise ValueError("a window is of rows or of time: write one of rows and every")
+        if self.every is not None and seconds(self.every) == 0:
+            raise ValueError("every: no request is in a window of no length")
+        return self
+
+
+class Bound(BaseModel):
+    """What a metric must keep, beyond chance.
+
+    ``max_regress``: it is not worse than at release by more than this. ``min``, ``max``: of the
+    metric itself.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_regress: float | None = Field(default=None, ge=0)
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Bound:
+        if self.max_regress is None and self.min is None and self.max is None:
+            raise ValueError("nothing is required: write max_regress, min or max")
+        return self
+
+
+class PerformanceArguments(Arguments):
+    """What is measured, by which labels, and what matters.
+
+    ``labels`` is a table with a label for each ``key``; without it, performance is estimated from
+    what the model itself says (``performance_estimate``). A column of ``key`` is a key of the log
+    (``log = { keys = [...] }`` of the deployment), an input of the model, or ``id``, that of
+    requests of one row each. ``label``: the column with what came; the model's target.
+    ``release``: the gate that measured the model before it served.
+    """
+
+    target: Handle
+    labels: TableHandle | None = None
+    key: list[str] = Field(default_factory=lambda: ["id"], min_length=1)
+    label: str | None = None
+    release: Handle | None = None
+    window: LabelWindow
+    require: Decision[dict[str, Bound]] = Field(default_factory=dict)
+    slices: Decision[Slices | None] = None
+    fairness: Decision[FairnessRules | None] = None
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    """A probability of at least this counts as a yes."""
+    alarm: Decision[Rule] = Rule()
+    owner: Metadata[str] = ""
+    description: Metadata[str] = ""
+
+    @field_validator("release")
+    @classmethod
+    def _gate(cls, value: Handle | None) -> Handle | None:
+        if value is not None and (value.kind != "gate" or value.attribute is not None):
+            raise ValueError(f"{value.address} is no gate; write release = gate.NAME")
+        return value
+
+    @field_validator("require")
+    @classmethod
+    def _metrics(cls, value: dict[str, Bound]) -> dict[str, Bound]:
+        known_metrics(value)
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> PerformanceArguments:
+        if not self.require and self.slices is None and self.fairness is None:
+            raise ValueError("nothing is checked: write require, slices or fairness")
+        if self.release is None and any(b.max_regress is not None for b in self.require.values()):
+            raise ValueError("max_regress compares with the gate: write release = gate.NAME")
+        if self.slices is not None and self.slices.max_regress:
+            raise ValueError("slices have no max_regress here: write min or max")
+        if self.labels is None:
+            self._estimable()
+        return self
+
+    def _estimable(self) -> None:
+        if self.fairness is not None:
+            raise ValueError("fairness takes labels: write labels = dataset.NAME")
+        if self.release is None:
+            raise ValueError(
+                "an estimate rests on the calibration that the gate saw: write release = gate.NAME"
+            )
+        named = [*self.require, *(self.slices.metrics() if self.slices else [])]
+        wrong = [n for n in named if "binary" not in METRICS[n].tasks or n == "ece"]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} cannot be estimated without labels")
+
+    def metrics(self) -> list[str]:
+        """Return every metric that is measured on all rows."""
+        return list(self.require)
+
+    def columns(self) -> list[str]:
+        """Return the columns that slices and groups take."""
+        named = [] if self.slices is None else self.slices.columns()
+        more = [] if self.fairness is None else [self.fairness.attribute]
+        return list(dict.fromkeys([*named, *more]))
+
+
+class PerformanceAttributes(Attributes):
+    """What the monitor knows."""
+
+    serves: str
+    """The digest of the model that serves."""
+    alarm: Volatile[str | None] = None
+    """What the last alarm said."""
+    last_alarm: Volatile[float | None] = None
+    """When, in seconds since 1970, by the clock of the requests."""
+    released: Volatile[dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    """By the digest of each model: its figures at release, and how to calibrate it."""
+    watermark: Volatile[dict[str, Any] | None] = None
+    """How far windows of the request log have been judged."""
+    used: Volatile[Artifact | None] = None
+    """Hashes of the rows whose labels were used: none is used twice."""
+    missing: Volatile[int] = 0
+    """Rows of windows that are over and not judged yet that have no label."""
+    windows: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
+    """The last windows: when, how many rows and labels, each figure with its standard error."""
+
+
+StoredPerformance: TypeAlias = Stored[PerformanceArguments, PerformanceAttributes]
+
+
+class Performance(
+    MonitorResource[PerformanceArguments, PerformanceAttributes],
+    kind="monitor",
+    type="performance",
+    keeps_content=True,
+):
+    """Holds what was predicted against what came, window by window, each model by itself.
+
+    A window alarms where a bound is broken beyond chance, ``sustain`` windows in a row of the
+    model that serves.
+    """
+
+    preload = ("pandas", "pyarrow.parquet")
+    imports = "its windows and alarms are those that it looked at itself"
+
+    def apply(
+        self, ctx: Context, new: PerformanceArguments, old: StoredPerformance | None
+    ) -> PerformanceAttributes:
+        """Take note of which model serves and how good it was; judge by the rules of now."""
+        from mlform_core import performance_figures, performance_windows
+
+        serves = deployed(new.target)
+        performance_windows.check(ctx, new, serves)
+        before = PerformanceAttributes(serves=serves) if old is None else old.attributes
+        released = dict(before.released)
+        known = released.pop(serves, None)
+        found = performance_figures.at_release(ctx, new, serves, known)
+        released = dict([*released.items(), (serves, found)][-KEPT:])
+        windows = [{**w, **_verdict(w, new, released)} for w in before.windows]
+        return before.model_copy(
+            update={"serves": serves, "released": released, "windows": windows}
+        )
+
+    def run(
+        self, ctx: Context, old: StoredPerformance
+    ) -> tuple[PerformanceAttributes, Sequence[Alarm]]:
+        """Judge every window that has come to its labels since the last look."""
+        from mlform_core import performance_windows
+
+        rules, seen = old.arguments, old.attributes
+        reader = performance_windows.Reader(ctx, rules, seen.watermark, seen.used, time.time())
+        alarms: list[Alarm] = []
+        for number, span in enumerate(reader.spans()):
+            for model in sorted(span.parts):
+                seen, alarm = _look(ctx, seen, span, model, rules)
+                alarms += [] if alarm is None else [alarm]
+            ctx.progress(number + 1, None, "windows")
+        reader.tell(ctx)
+        update = {"watermark": reader.mark, "used": reader.kept(), "missing": reader.missing}
+        return seen.model_copy(update=update), alarms
+
+    def destroy(self, ctx: Context, old: StoredPerformance) -> str:
+        """Stop looking; alarms stay in the journal."""
+        return "the alarms it raised stay in the journal"
+
+
+def _verdict(
+    window: Mapping[str, Any],
+    rules: PerformanceArguments,
+    released: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    from mlform_core.performance_figures import judge
+
+    findings = judge(window, rules, released.get(window["model"], {}))
+    return {"findings": [f["check"] for f in findings], "worse": bool(findings)}
+
+
+def _look(
+    ctx: Context,
+    seen: PerformanceAttributes,
+    span: Span,
+    model: str,
+    rules: PerformanceArguments,
+) -> tuple[PerformanceAttributes, Alarm | None]:
+    """Judge what one model answered in a window."""
+    from mlform_core import performance_figures
+
+    entry: dict[str, Any] = {
+        "first": iso(span.first),
+        "last": iso(span.last),
+        "model": model,
+        "estimated": rules.labels is None,
+        **performance_figures.measured(ctx, span, model, rules, seen.released.get(model, {})),
+    }
+    entry |= _verdict(entry, rules, seen.released)
+    quiet = seen.last_alarm is not None and span.last - seen.last_alarm < rules.alarm.quiet
+    sustained = streak([*seen.windows, entry], model, "worse") >= rules.alarm.sustain
+    entry["alarmed"] = sustained and not quiet and model == seen.serves
+    windows = [*seen.windows, entry][-KEPT:]
+    if not entry["alarmed"]:
+        return seen.model_copy(update={"windows": windows}), None
+    findings = performance_figures.judge(entry, rules, seen.released.get(model, {}))
+    summary = performance_figures.describe(findings, estimated=rules.labels is None)
+    about = {n: entry[n] for n in ("first", "last", "rows", "labelled", "model")}
+    name = "estimated performance" if rules.labels is None else "performance"
+    alarm = Alarm(name=name, window=about, findings=findings, summary=summary)
+    update = {"windows": windows, "alarm": summary, "last_alarm": span.last}
+    return seen.model_copy(update=update), alarm
+
+
+def unknown_metric(name: str, task: str, known: Sequence[str]) -> ResourceError:
+    """Return the refusal of a metric that is not defined for what a model does."""
+    detail = (
+        f"{name} is not defined for what the log has of a {task} model."
+        f"{suggestion(name, known)} Defined: {', '.join(known)}."
+    )
+    return ResourceError("Metric not defined for the task", detail, argument="require")

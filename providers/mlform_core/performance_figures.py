@@ -1,0 +1,362 @@
+"""The figures of a window with their standard errors, and what is made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, Final
+
+from mlform.sdk import Context, ResourceError
+from mlform_core.drift import holm
+from mlform_core.gate_rules import METRICS
+from mlform_core.monitoring import short
+from mlform_core.performance import LEAST_LABELS
+from mlform_core.performance_windows import known_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlform_core.gate_rules import FairnessRules
+    from mlform_core.metrics import Outcomes
+    from mlform_core.performance import PerformanceArguments
+    from mlform_core.performance_windows import Part, Span
+
+_RATES: Final = {
+    "demographic_parity_ratio": ("selection",),
+    "demographic_parity_difference": ("selection",),
+    "equalized_odds_ratio": ("hits", "alarms"),
+    "equalized_odds_difference": ("hits", "alarms"),
+    "equal_opportunity_difference": ("hits",),
+}
+
+
+def at_release(
+    ctx: Context, rules: PerformanceArguments, serves: str, known: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the figures of a model on what its gate held out, and how to calibrate it.
+
+    What is ``known`` stays: the gate may have judged others since.
+    """
+    from mlform_core.gate_measure import unpack
+    from mlform_core.performance_estimate import calibration
+
+    found: dict[str, Any] = dict(known or {"metrics": {}})
+    wanted = [m for m in rules.metrics() if m not in found["metrics"]]
+    complete = not wanted and (rules.labels is not None or "calibration" in found)
+    if rules.release is None or complete:
+        return found
+    gate = rules.release.attributes
+    if gate.get("candidate") != serves or not gate.get("measured"):
+        ctx.log(
+            f"{rules.release.address} has judged another model since the one that serves was "
+            "released: there is nothing to compare with until the next release"
+        )
+        return found
+    measured = unpack(ctx.artifacts.read(rules.release.artifact_at("measured").digest))
+    if not found["metrics"]:
+        found["rows"] = measured.outcomes.rows
+    for metric in wanted:
+        figure = by_labels(metric, measured.outcomes, rules.threshold, f"{serves} release")
+        found["metrics"] = {**found["metrics"], metric: figure}
+    if rules.labels is None and "calibration" not in found:
+        found["calibration"] = calibration(measured.outcomes)
+    return found
+
+
+def measured(
+    ctx: Context,
+    span: Span,
+    model: str,
+    rules: PerformanceArguments,
+    released: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what a window says of one model, as plain data.
+
+    ``rows``, ``labelled``, ``statistics`` (each with ``metric``, ``slice``, ``value``, ``se``,
+    ``low``, ``high``, ``rows``) and ``groups``, by name the counts of label × decision.
+    """
+    part = span.parts[model]
+    about: dict[str, Any] = {"rows": len(part.keys), "statistics": [], "groups": {}}
+    if rules.labels is None:
+        return {**about, "labelled": 0, **_estimated(part, rules, model, released)}
+    outcomes, columns = _outcomes(ctx, span, part, model, rules)
+    about["labelled"] = outcomes.rows
+    if outcomes.rows < LEAST_LABELS:
+        return about
+    seed = f"{model} {span.first} {span.rows}"
+
+    def figure(metric: str, some: Outcomes, name: str) -> dict[str, Any]:
+        return by_labels(metric, some, rules.threshold, f"{seed} {name}")
+
+    found = [
+        {"metric": metric, "slice": None, **figure(metric, outcomes, "")}
+        for metric in rules.metrics()
+    ]
+    about["statistics"] = found + _sliced(rules, columns, outcomes.where, figure)
+    if rules.fairness is not None:
+        about["groups"] = _groups(outcomes, columns, rules.fairness, rules.threshold)
+    return about
+
+
+def _sliced(
+    rules: PerformanceArguments,
+    columns: pd.DataFrame,
+    where: Callable[[Any], Any],
+    figure: Callable[[str, Any, str], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    from mlform_core.gate_groups import slices
+
+    if rules.slices is None:
+        return []
+    return [
+        {"metric": metric, "slice": name, **figure(metric, where(rows), name)}
+        for name, rows in slices(columns, rules.slices.by)
+        if len(rows) >= rules.slices.min_support
+        for metric in rules.slices.metrics()
+    ]
+
+
+def _estimated(
+    part: Part, rules: PerformanceArguments, model: str, released: Mapping[str, Any]
+) -> dict[str, Any]:
+    import numpy as np
+    import pandas as pd
+
+    from mlform_core.performance_estimate import Believed, estimate
+
+    known = released.get("calibration")
+    if known is None or len(part.predictions) < LEAST_LABELS:
+        return {}
+    believed = Believed.of(np.asarray(part.predictions, dtype=np.float64), known)
+
+    def figure(metric: str, some: Believed, name: str) -> dict[str, Any]:
+        return estimate(metric, some, rules.threshold, f"{model} {len(part.keys)} {name}")
+
+    found = [
+        {"metric": metric, "slice": None, **figure(metric, believed, "")}
+        for metric in rules.metrics()
+    ]
+    columns = pd.DataFrame(part.columns)
+    return {"statistics": found + _sliced(rules, columns, believed.where, figure)}
+
+
+def _outcomes(
+    ctx: Context, span: Span, part: Part, model: str, rules: PerformanceArguments
+) -> tuple[Outcomes, pd.DataFrame]:
+    """Return the rows of a model that have a label, with the columns of slices and groups."""
+    import numpy as np
+    import pandas as pd
+
+    from mlform_core.gate_measure import coded
+    from mlform_core.metrics import Outcomes
+
+    meta = known_model(ctx, model)
+    rows = [(at, span.labels[k]) for at, k in enumerate(part.keys) if k in span.labels]
+    labels = pd.Series([row[""] for _, row in rows], dtype=object)
+    said = [part.predictions[at] for at, _ in rows]
+    columns = pd.DataFrame(
+        {n: [r.get(n, part.columns[n][at]) for at, r in rows] for n in rules.columns()},
+        index=range(len(rows)),
+    ).infer_objects()
+    if meta["task"] == "regression":
+        numbers = pd.to_numeric(labels, errors="coerce").to_numpy(dtype=np.float64)
+        predictions = np.asarray(said, dtype=np.float64)
+    else:
+        classes = list(meta["classes"])
+        numbers = coded(labels, classes)[1]
+        numbers[numbers >= len(classes)] = np.nan
+        if meta["task"] == "binary":
+            predictions = np.asarray(said, dtype=np.float64)
+        else:
+            place = {str(c): i for i, c in enumerate(classes)}
+            predictions = np.eye(len(classes))[[place[s] for s in said]].reshape(len(said), -1)
+    usable = np.isfinite(numbers)
+    if strange := int((~usable).sum()):
+        ctx.log(f"{strange} label(s) are no value of the target that {model[:19]} knows")
+    outcomes = Outcomes(meta["task"], numbers, predictions).where(usable)
+    return outcomes, columns.loc[usable].reset_index(drop=True)
+
+
+def by_labels(metric: str, outcomes: Outcomes, threshold: float, seed: str) -> dict[str, Any]:
+    """Return a metric with its standard error and bounds, by the methods of gates."""
+    from mlform_core import compare
+    from mlform_core.metrics import value
+
+    pair = compare.Pair(metric, outcomes, None, threshold)
+    if metric == "roc_auc":
+        gain = compare.delong(outcomes, None, 0.05)
+    else:
+        (gain,) = compare.paired_bootstrap([pair], 0.05, compare.seed_of(seed, metric))
+    ends = sorted((pair.sign * gain.low, pair.sign * gain.high))
+    return figure(value(metric, outcomes, threshold), gain.se, (ends[0], ends[1]), outcomes.rows)
+
+
+def figure(value: float, se: float, ends: tuple[float, float], rows: int) -> dict[str, Any]:
+    """Return a value with its standard error and 90 % bounds; ``None`` where undefined."""
+    found = {"value": value, "se": se, "low": ends[0], "high": ends[1]}
+    return {n: short(v) if math.isfinite(v) else None for n, v in found.items()} | {"rows": rows}
+
+
+def _groups(
+    outcomes: Outcomes, columns: pd.DataFrame, rules: FairnessRules, threshold: float
+) -> dict[str, Any]:
+    import numpy as np
+
+    from mlform_core.gate_groups import grouped
+
+    codes, names = grouped(columns[rules.attribute])
+    cut = threshold if rules.threshold is None else rules.threshold
+    cells = codes * 4 + (outcomes.labels == 1) * 2 + (outcomes.predictions >= cut)
+    counts = np.bincount(cells, minlength=4 * len(names)).reshape(-1, 4)
+    return {name: counts[i].tolist() for i, name in enumerate(names)}
+
+
+def judge(
+    window: Mapping[str, Any], rules: PerformanceArguments, released: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the bounds that a window breaks beyond chance, the surest first (Holm)."""
+    asked = [*_bounded(window, rules, released), *_unfair(window, rules)]
+    adjusted = holm([found["p"] for found in asked])
+    findings = [
+        {**{n: short(v) for n, v in found.items()}, "p_adjusted": short(p)}
+        for found, p in zip(asked, adjusted, strict=True)
+        if p < rules.alarm.fdr
+    ]
+    return sorted(findings, key=lambda f: (f["p_adjusted"], f["check"]))
+
+
+def _bounded(
+    window: Mapping[str, Any], rules: PerformanceArguments, released: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    found = []
+    for it in window["statistics"]:
+        if it["value"] is None or it["se"] is None:
+            continue
+        metric, part = it["metric"], it["slice"]
+        named = metric if part is None else f"{metric} of {part}"
+        known = released.get("metrics", {}).get(metric) if part is None else None
+        for bound, limit in _limits(rules, metric, part).items():
+            larger = METRICS[metric].larger_is_better
+            value, se, at = it["value"], it["se"], limit
+            more: dict[str, Any] = {}
+            if bound == "max_regress":
+                if known is None or known["value"] is None or known["se"] is None:
+                    continue
+                at = known["value"] - limit if larger else known["value"] + limit
+                se, more = math.hypot(se, known["se"]), {"released": known["value"]}
+            low = larger if bound == "max_regress" else bound == "min"
+            found.append(
+                {
+                    "check": f"{bound} {named}",
+                    "column": named,
+                    "value": value,
+                    "threshold": at,
+                    "sign": "<" if low else ">",
+                    "p": _tail(value - at if low else at - value, se),
+                    **more,
+                }
+            )
+    return found
+
+
+def _limits(rules: PerformanceArguments, metric: str, part: str | None) -> dict[str, float]:
+    if part is None:
+        rule = rules.require.get(metric)
+        return {} if rule is None else rule.model_dump(exclude_none=True)
+    if rules.slices is None:
+        return {}
+    bounds = {"min": rules.slices.min.get(metric), "max": rules.slices.max.get(metric)}
+    return {n: v for n, v in bounds.items() if v is not None}
+
+
+def _tail(beyond: float, se: float) -> float:
+    """Return the chance of being so far beyond a bound that holds (normal)."""
+    if se == 0:
+        return 0.0 if beyond < 0 else 1.0
+    return NormalDist().cdf(beyond / se)
+
+
+def _unfair(window: Mapping[str, Any], rules: PerformanceArguments) -> list[dict[str, Any]]:
+    """Test each bound on fairness over every pair of groups, at once (Bonferroni).
+
+    "The smallest rate is under r times the largest" holds if it does of some pair, so each pair
+    is a test of the difference of two shares; the measures are fairlearn's, as in gates.
+    """
+    from mlform_core import fairness
+
+    rule = rules.fairness
+    if rule is None:
+        return []
+    groups = {n: c for n, c in window["groups"].items() if sum(c) >= rule.min_support}
+    if len(groups) < 2:
+        return []
+    said = fairness.measures({n: fairness.group(c) for n, c in groups.items()})
+    found = []
+    for measure, limit in rule.limits().items():
+        ratio = measure.endswith("ratio")
+        bound = limit.min if ratio else limit.max
+        if bound is None:
+            continue
+        ps = [
+            _pair(groups[one], groups[two], rate, bound, ratio=ratio)
+            for one, two in permutations(groups, 2)
+            for rate in _RATES[measure]
+        ]
+        found.append(
+            {
+                "check": f"{measure} by {rule.attribute}",
+                "column": f"{measure} by {rule.attribute}",
+                "value": said[measure],
+                "threshold": bound,
+                "sign": "<" if ratio else ">",
+                "p": min(1.0, min(ps) * len(ps)),
+            }
+        )
+    return found
+
+
+def _pair(one: Sequence[int], two: Sequence[int], rate: str, bound: float, *, ratio: bool) -> float:
+    """Return the chance of what was seen if the bound holds of a pair of groups."""
+    (a, m), (b, n) = _share(one, rate), _share(two, rate)
+    if not m or not n:
+        return 1.0
+    by = bound if ratio else 1.0
+    beyond = a - by * b if ratio else bound - (a - b)
+    # A row of each kind is added, so that shares of 0 and 1 have a spread too.
+    spread = [(s * k + 1) / (k + 2) for s, k in ((a, m), (b, n))]
+    variances = [s * (1 - s) / k for s, k in zip(spread, (m, n), strict=True)]
+    return _tail(beyond, math.sqrt(variances[0] + by * by * variances[1]))
+
+
+def _share(counts: Sequence[int], rate: str) -> tuple[float, int]:
+    """Return a rate of counts (no/no, no/yes, yes/no, yes/yes), and of how many rows."""
+    passed, alarms, missed, hits = counts
+    over, of = {
+        "selection": (alarms + hits, sum(counts)),
+        "hits": (hits, missed + hits),
+        "alarms": (alarms, passed + alarms),
+    }[rate]
+    return (over / of if of else 0.0), of
+
+
+def describe(findings: Sequence[Mapping[str, Any]], *, estimated: bool) -> str:
+    """Say in a sentence what was found."""
+    said = [
+        f"{f['column']} {f['value']:.3f} {f['sign']} {f['threshold']:.3f}"
+        + (f" ({f['released']:.3f} at release)" if "released" in f else "")
+        for f in findings[:3]
+    ]
+    more = f" and {len(findings) - 3} more" if len(findings) > 3 else ""
+    how = "estimated performance" if estimated else "performance"
+    return f"{how}: {', '.join(said)}{more}"
+
+
+def uncalibrated(error: float, most: float) -> ResourceError:
+    """Return the refusal to estimate from probabilities that mean nothing."""
+    detail = (
+        f"Even calibrated, its probabilities are {error:.3f} from what came on the rows of the "
+        f"gate (expected calibration error; at most {most:g}): an estimate would rest on nothing."
+    )
+    return ResourceError("Model is not calibrated", detail, argument="labels")
