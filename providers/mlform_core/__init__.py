@@ -20,6 +20,7 @@ _TYPES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("deployment", "http"): ("mlform_core.http", "Http"),
     ("monitor", "drift"): ("mlform_core.monitor", "Drift"),
     ("monitor", "performance"): ("mlform_core.performance", "Performance"),
+    ("monitor", "service"): ("mlform_core.service", "Service"),
     ("training_job", "lightgbm"): ("mlform_core.training.lgbm", "LightGBM"),
     ("training_job", "python"): ("mlform_core.training.python", "Python"),
     ("training_job", "tune"): ("mlform_core.training.tune", "Tune"),

@@ -163,8 +163,10 @@ def test_labels_come_late_and_what_is_missing_is_said(watch):
     stored, alarms = watch.run(watch.apply(labels[:850], **now))
     assert (alarms, stored.attributes.windows, stored.attributes.missing) == ([], [], 1150)
     assert watch.ctx.lines == [
-        "2 window(s) wait for labels: 1,150 rows have none yet "
-        "(judged with 90% of them, or after 100000d)"
+        (
+            "2 window(s) wait for labels: 1,150 rows have none yet "
+            "(judged with 90% of them, or after 100000d)"
+        )
     ]
     stored, _ = watch.run(watch.apply(labels[:1300], old=stored, **now))
     assert [w["labelled"] for w in stored.attributes.windows] == [1000]

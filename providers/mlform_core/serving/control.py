@@ -98,6 +98,22 @@ def answers(serving: Serving, port: int, timeout: float = 1.0) -> dict[str, Any]
     return found if ours and found.get("name") == serving.name else None
 
 
+def metrics(serving: Serving, port: int, timeout: float = 10.0) -> str | None:
+    """Return the numbers of our server as Prometheus reads them, ``None`` if it does not answer."""
+    if answers(serving, port, timeout) is None:
+        return None
+    connection = http.client.HTTPConnection(serving.reach, port, timeout=timeout)
+    try:
+        connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {serving.token}"})
+        response = connection.getresponse()
+        text = response.read().decode()
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return text if response.status == http.client.OK else None
+
+
 def digest_at(serving: Serving, port: int, timeout: float = 1.0) -> str | None:
     """Return the digest with which our server answers at a port, ``None`` if it does not."""
     said = answers(serving, port, timeout)

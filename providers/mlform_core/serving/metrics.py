@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -47,6 +47,10 @@ class Metrics:
             ("said",),
             registry=self._registry,
         )
+        started = Gauge(
+            "mlform_started_timestamp_seconds", "When it began to count.", registry=self._registry
+        )
+        started.set_to_current_time()
         self._registry.register(_Now(revisions, log))
         # A look-up by label costs more than the counting.
         self._counted: dict[tuple[int, str], Counter] = {}
@@ -105,6 +109,9 @@ class _Now(Collector):
         batched = CounterMetricFamily(
             "mlform_batched_rows", "Rows in calls of the model.", labels=names
         )
+        busy = CounterMetricFamily(
+            "mlform_worker_busy_seconds", "Seconds that workers have computed.", labels=names
+        )
         for role, revision in self._revisions().items():
             number, pool = revision.label, revision.pool
             info.add_metric((number, role, revision.digest, revision.runtime), 1)
@@ -113,8 +120,9 @@ class _Now(Collector):
             restarts.add_metric((number,), pool.restarts)
             batches.add_metric((number,), pool.batches)
             batched.add_metric((number,), pool.batched)
+            busy.add_metric((number,), pool.busy)
         lost = CounterMetricFamily(
             "mlform_log_lost_entries", "Entries that the request log could not keep."
         )
         lost.add_metric((), self._log.lost)
-        yield from (info, workers, waiting, restarts, batches, batched, lost)
+        yield from (info, workers, waiting, restarts, batches, batched, busy, lost)

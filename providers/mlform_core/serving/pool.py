@@ -125,6 +125,8 @@ class Pool:
         self.loop = asyncio.get_running_loop()
         self.folder, self.timeout, self.restarts = folder, timeout, 0
         self.batches = self.batched = 0
+        self.busy = 0.0
+        """Seconds that all workers together have computed."""
         """Batches predicted, and the rows in them."""
         self._names, self._size, self._pickle = features, size, pickle
         self._waiting: deque[Job] = deque()
@@ -189,6 +191,7 @@ class Pool:
         self._busy.discard(link)
         self._idle.append(link)
         taken = self.loop.time() - link.since
+        self.busy += taken
         # A short call is not worth waiting for: timers count in milliseconds.
         self._company = len(jobs) + len(self._waiting) if taken > _WORTH_SECONDS else 1
         self._linger = min(_LINGER * taken, _LONGEST_LINGER)

@@ -1,0 +1,251 @@
+"""``monitor "service"``: latency, errors, saturation, volume and freshness of a deployment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from mlform.sdk import (
+    Alarm,
+    Arguments,
+    Artifact,
+    Attributes,
+    Context,
+    Decision,
+    Handle,
+    Length,
+    Metadata,
+    MonitorResource,
+    ResourceError,
+    Stored,
+    Volatile,
+    seconds,
+)
+from mlform_core.gate_verdicts import TableHandle
+from mlform_core.monitoring import KEPT, Rule, deployed, settings_of, streak
+
+
+class Most(BaseModel):
+    """A share that is not to be exceeded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max: float = Field(gt=0, lt=1)
+
+
+class Volume(BaseModel):
+    """Requests a minute, at least and at most."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min: float | None = Field(default=None, gt=0)
+    max: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _some(self) -> Volume:
+        if self.min is None and self.max is None:
+            raise ValueError("nothing is asked: write min or max")
+        return self
+
+
+class Freshness(BaseModel):
+    """How old the newest row of ``data`` may be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_age: Length
+
+
+class ServiceChecks(BaseModel):
+    """What is looked at. That the endpoint answers at all is, always.
+
+    ``latency_ms``: quantiles, ``{ p50 = 20, p99 = 100 }``. ``error_rate``: answers 500, 503 and 504
+    of all; ``refusal_rate``: 400 of all. ``saturation``: of the time of all workers what they
+    computed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    latency_ms: dict[str, float] = Field(default_factory=dict)
+    error_rate: Most | None = None
+    refusal_rate: Most | None = None
+    saturation: Most | None = None
+    volume: Volume | None = None
+    freshness: Freshness | None = None
+
+    @field_validator("latency_ms")
+    @classmethod
+    def _quantiles(cls, value: dict[str, float]) -> dict[str, float]:
+        for name, limit in value.items():
+            share = quantile(name)
+            if share is None:
+                raise ValueError(f'"{name}" is no quantile: write p50, p90, p99 or p99.9')
+            if limit <= 0:
+                raise ValueError(f"{name}: {limit:g} is no time")
+        return value
+
+
+def quantile(name: str) -> float | None:
+    """Return the share that lies below a quantile: 0.99 for ``p99``."""
+    digits = name.removeprefix("p")
+    try:
+        share = float(digits) / 100
+    except ValueError:
+        return None
+    return share if name.startswith("p") and 0 < share < 1 else None
+
+
+class Period(BaseModel):
+    """The shortest time that is judged; two looks that are nearer make one window."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every: Length
+
+    @field_validator("every")
+    @classmethod
+    def _some(cls, value: str) -> str:
+        if seconds(value) == 0:
+            raise ValueError("every: no request is in a window of no length")
+        return value
+
+
+class ServiceArguments(Arguments):
+    """Which deployment, and what matters.
+
+    ``data`` is the table whose newest row is to be fresh; ``time`` its column, that of the table
+    unless it is named.
+    """
+
+    target: Handle
+    data: TableHandle | None = None
+    time: str | None = None
+    window: Decision[Period] = Period(every="5m")
+    checks: Decision[ServiceChecks]
+    alarm: Decision[Rule] = Rule()
+    owner: Metadata[str] = ""
+    description: Metadata[str] = ""
+
+    @model_validator(mode="after")
+    def _data(self) -> ServiceArguments:
+        if (self.checks.freshness is None) != (self.data is None):
+            raise ValueError("freshness is that of a table: write data and checks.freshness")
+        return self
+
+
+class ServiceAttributes(Attributes):
+    """What the monitor knows."""
+
+    serves: str
+    """The digest of the model that serves."""
+    alarm: Volatile[str | None] = None
+    """What the last alarm said."""
+    last_alarm: Volatile[float | None] = None
+    """When, in seconds since 1970."""
+    counters: Volatile[dict[str, Any] | None] = None
+    """What the server had counted at the last window's end."""
+    windows: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
+    """The last windows: when, how many requests, each figure, the verdict."""
+
+
+StoredService: TypeAlias = Stored[ServiceArguments, ServiceAttributes]
+
+
+class Service(
+    MonitorResource[ServiceArguments, ServiceAttributes],
+    kind="monitor",
+    type="service",
+    keeps_content=True,
+):
+    """Reads what the server counts, of every request, and judges what came since the last look.
+
+    A window alarms where a limit is broken beyond chance, ``sustain`` windows in a row. One whose
+    endpoint does not answer alarms by itself.
+    """
+
+    imports = "its windows and alarms are those that it looked at itself"
+
+    def apply(
+        self, ctx: Context, new: ServiceArguments, old: StoredService | None
+    ) -> ServiceAttributes:
+        """Take note of what serves; judge what was seen by the rules of now."""
+        from mlform_core.service_counts import judge
+
+        serves = deployed(new.target)
+        _age(ctx, new, time.time())
+        if old is None:
+            return ServiceAttributes(serves=serves)
+        windows = []
+        for window in old.attributes.windows:
+            found = judge(window, new)
+            findings = {"findings": [f["check"] for f in found], "broken": bool(found)}
+            windows.append({**window, **findings})
+        return old.attributes.model_copy(update={"serves": serves, "windows": windows})
+
+    def run(self, ctx: Context, old: StoredService) -> tuple[ServiceAttributes, Sequence[Alarm]]:
+        """Look at what was counted since the last look, if that is long enough ago."""
+        from mlform_core import service_counts
+
+        rules, seen, now = old.arguments, old.attributes, time.time()
+        counted = service_counts.read(settings_of(ctx, rules.target), now)
+        if counted is None:
+            window = service_counts.silent(seen.counters, now)
+        else:
+            before = service_counts.since(seen.counters, counted)
+            if now - before["at"] < seconds(rules.window.every):
+                least = rules.window.every
+                ctx.log(f"{now - before['at']:.0f} s since the last window: one takes {least}")
+                update = {"counters": seen.counters or before}
+                return seen.model_copy(update=update), []
+            window = service_counts.window(before, counted)
+            seen = seen.model_copy(update={"counters": counted})
+        window |= {"age": _age(ctx, rules, now), "model": rules.target.address}
+        return _judged(seen, window, rules, now)
+
+    def destroy(self, ctx: Context, old: StoredService) -> str:
+        """Stop looking; alarms stay in the journal."""
+        return "the alarms it raised stay in the journal"
+
+
+def _judged(
+    seen: ServiceAttributes, window: Mapping[str, Any], rules: ServiceArguments, now: float
+) -> tuple[ServiceAttributes, Sequence[Alarm]]:
+    from mlform_core.service_counts import describe, judge
+
+    found = judge(window, rules)
+    entry = {**window, "findings": [f["check"] for f in found], "broken": bool(found)}
+    quiet = seen.last_alarm is not None and now - seen.last_alarm < rules.alarm.quiet
+    model = str(window["model"])
+    entry["alarmed"] = (
+        streak([*seen.windows, entry], model, "broken") >= rules.alarm.sustain and not quiet
+    )
+    windows = [*seen.windows, entry][-KEPT:]
+    if not entry["alarmed"]:
+        return seen.model_copy(update={"windows": windows}), []
+    summary = describe(found)
+    about = {n: entry[n] for n in ("first", "last", "requests")}
+    alarm = Alarm(name="service", window=about, findings=found, summary=summary)
+    update = {"windows": windows, "alarm": summary, "last_alarm": now}
+    return seen.model_copy(update=update), [alarm]
+
+
+def _age(ctx: Context, rules: ServiceArguments, now: float) -> float | None:
+    """Return how old the newest row is, in seconds; ``None`` if nobody asks, or there is none."""
+    from datetime import UTC
+
+    from mlform_core.windows import span
+
+    if rules.data is None:
+        return None
+    there: Mapping[str, Any] = rules.data.attributes
+    name = rules.time or there.get("time")
+    if not name:
+        detail = f"{rules.data.address} says no time of its rows: write time = a column of it."
+        raise ResourceError("No time", detail, argument="time")
+    parts = map(Artifact.model_validate, there["partitions"].values())
+    spans = [span(ctx, part, str(name)) for part in parts]
+    ends = [found[1].replace(tzinfo=UTC).timestamp() for found in spans if found is not None]
+    return now - max(ends) if ends else None
