@@ -115,6 +115,26 @@ def test_rows_of_requests_can_be_queried(life):
     assert str(frame["time"].dtype) == "datetime64[us, UTC]"
 
 
+def test_keys_are_logged_and_kept_from_the_model(life):
+    found = life.apply(bundle(life.ctx), log={"keys": ["patient"]})
+    asked = body(table()[:2])
+    key = {"name": "patient", "datatype": "BYTES", "shape": [2], "data": ["a-1", None]}
+    with_key = {"inputs": [*asked["inputs"], key]}
+    said = [call(f"{found.url}/infer", b)[1]["outputs"] for b in (asked, with_key)]
+    assert said[0] == said[1]
+    key["data"] = ["a-1"]
+    status, refused = call(f"{found.url}/infer", with_key)
+    assert status == 400
+    assert '"patient" says which row is which' in refused["error"]
+    tensors = call(f"{found.url.partition('/v2')[0]}/openapi.json")[1]["components"]["schemas"]
+    assert "patient" in str(tensors["Request"])
+    life.destroy()
+    assert [e.get("k") for e in life.logged()] == [None, {"patient": ["a-1", None]}, None]
+    (path,) = log.files(life.ctx.home / "log")
+    columnar.convert(path)
+    assert [e.get("k") for e in life.logged()] == [None, {"patient": ["a-1", None]}, None]
+
+
 def test_what_is_redacted_is_written_nowhere(life):
     artifact = bundle(life.ctx)
     with pytest.raises(ResourceError, match="sise is no input of the model; it has dense"):
