@@ -114,6 +114,9 @@ def either(left: Value, right: Value, type_: Type) -> Unknown:
     if any(type(side) in {list, tuple, dict} for side in (left, right)):
         # They are of other types than the result, and cty tells nothing then.
         return Unknown(type_, NO_NULL)
+    if any(isinstance(side, SetValue) and len(set(span(side))) > 1 for side in (left, right)):
+        # Nor of a set that may turn out to have fewer elements.
+        return Unknown(type_, NO_NULL)
     (low, high), (least, most) = span(left), span(right)
     bounds = Bounds(
         null=False,

@@ -18,6 +18,7 @@ from mlform.lang.unification import (
 )
 from mlform.types import ANY, Collection, ObjectType, Primitive, TupleType, Type
 from mlform.values import (
+    Bounds,
     ListValue,
     MapValue,
     Null,
@@ -90,6 +91,8 @@ def _counted(value: Unknown, found: Type) -> Value:
             if not attributes:
                 return MapValue({}, element)
         case Collection(name=name, element=element), TupleType(elements=elements):
+            if not elements and value.bounds.null:
+                return Unknown(found, Bounds(null=True, least=0, most=0))
             # A set of several unknown elements may turn out to have fewer.
             if name == "list":
                 return ListValue([Unknown(element) for _ in elements], element)

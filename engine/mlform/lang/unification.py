@@ -172,6 +172,8 @@ def unify(types: Iterable[Type]) -> Type | None:
     if len(found) <= 1:
         return found[0] if found else ANY
     known = [t for t in found if t != ANY]
+    if {ObjectType, TupleType} <= set(map(type, known)):
+        return None
     if all(isinstance(t, ObjectType | Collection | TupleType) for t in known):
         made = _structural(known, open_=len(known) < len(found))
         if made is not None:

@@ -323,9 +323,11 @@ def matchkeys(
     return Unknown(type_) if open_ else chosen
 
 
-@function("sort", as_list("list", STRING), result=STRINGS, nested=True)
-def sort(value: Sequence[Value]) -> Value:
+@function("sort", Parameter("list", STRINGS, unknown=True), result=STRINGS, nested=True)
+def sort(value: Sequence[Value] | Unknown) -> Value:
     """Sort strings by their code points."""
+    if isinstance(value, Unknown):
+        return [] if value.bounds.most == 0 else Unknown(STRINGS)
     plain, marked = bare(value)
     if not whole(plain):
         return mark([Unknown(STRING)] * len(plain), marked=marked)

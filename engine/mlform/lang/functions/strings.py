@@ -89,9 +89,9 @@ def indent(spaces: int, value: str) -> Value:
     """Put spaces before every line but the first."""
     if spaces < 0:
         raise OperationError(f"the number of spaces is 0 or more, not {spaces}", 0)
+    check_size(len(value) + spaces * value.count("\n"), "characters")
     if spaces > _WIDEST:
         raise OperationError(f"{spaces:,} spaces are more than a text can have", 0)
-    check_size(len(value) + spaces * value.count("\n"), "characters")
     lines = value.split("\n")
     return ("\n" + " " * (spaces if len(lines) > 1 else 0)).join(lines)
 
