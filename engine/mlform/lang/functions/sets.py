@@ -132,7 +132,7 @@ def setproduct(type_: Type, *sets: Any) -> Value:
     if any(isinstance(s, SetValue) and len(p) > 1 and not whole(p) for s, p in counted):
         return mark(Unknown(type_), marked=marked)
     if not all(plain):
-        return mark([], marked=marked)
+        return []
     alike = [
         [converted(v, element) for v in one]
         for one, element in zip(plain, type_.element.elements, strict=True)
