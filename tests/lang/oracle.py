@@ -101,8 +101,8 @@ _MISTYPED = re.compile(
 _NETWORK = re.compile(r'cidr(host|subnets)\("::ffff:|cidrsubnets\("[0-9.:]+/0"')
 # Terraform says that no key is in a set of which one element is not known yet, and is wrong then.
 _SEARCHED = re.compile(r"matchkeys\(.*\bunknown\b")
-# A `try` or `zipmap` of what is secret and not known yet stays secret here.
-_KEPT = re.compile(r"(try|zipmap)\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())")
+# What these make of something secret and something not known yet stays secret here.
+_KEPT = re.compile(r"(try|zipmap|coalesce|coalescelist)\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())")
 # Tuples and objects that become alike first, and then a list or map of which all are: the second
 # step is forgotten by Terraform if the first one left nothing to convert.
 _TWICE = re.compile("result value has the wrong type: (element|attribute) types must all match")
