@@ -176,7 +176,8 @@ _FOLLOWS = re.compile("Unexpected .* directive|Unclosed configuration block|Inva
 def _places(text: str, our: Verdict, their: Verdict) -> str:
     """Return why two first errors stand at different places."""
     line = text.removeprefix("\ufeff").split("\n")[our.at[0] - 1][our.at[1] - 1 :]
-    if our.at in their.others:
+    ends = our.summary in _NEVER_CLOSED and any(at > our.at for at in their.others)
+    if our.at in their.others or (ends and their.at < our.at):
         return "place: Terraform tells of another before"
     begins = our.at < their.at or their.summary.startswith("Un")
     directive = our.summary == "Invalid template directive" and (

@@ -309,6 +309,8 @@ class ExpressionScanner(StepScanner):
     def _no_value(self) -> NoReturn:
         self.skip_gap()
         before = self.text[max(self.pos - 1, 0)]
+        if before + self.text[self.pos] == "!=":
+            self.fail(BAD_VALUE, "Expected a value, found !=.", self.pos - 1, self.pos + 1)
         at = self.pos - 1 if before + self.text[self.pos] in OPERATOR_HINTS else self.pos
         self.check_operator(at)
         if self.text[self.pos] == "*":
