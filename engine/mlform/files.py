@@ -37,6 +37,17 @@ def write_file(path: Path, data: bytes) -> None:
         publish(fresh, path, (path if there else fresh).stat().st_mode & 0o7777)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process at a time in: a file says who, and is free again when that process ends."""
+    import fcntl  # noqa: PLC0415 - few commands wait for others
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def keep(path: Path, data: bytes) -> None:
     """Keep what can be made again, for ``kept`` to find; where it cannot be written it is not."""
     with suppress(OSError):

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from tests.execute import slurm
+from tests.execute import kubernetes, slurm
 from tests.execute.processes import until
 
 from mlform.demand import Declared
@@ -87,6 +87,59 @@ class Slurm:
         self.cluster.idle()
 
     def stop(self):
+        self.cluster.stop()
+
+
+class Kubernetes:
+    """An API server of ours in the shapes of the real one; its node runs commands as processes."""
+
+    name = "kubernetes"
+    missing = staticmethod(kubernetes.missing)
+    environment: dict[str, str] = {}
+    refuses = None
+    leaves_out: set[str] = set()
+
+    def start(self):
+        self.cluster = kubernetes.Cluster()
+        self.proxy = Proxy(self.cluster.port)
+        token = self.cluster.folder / "token"
+        token.write_text(kubernetes.TOKEN)
+        settings = {
+            "address": f"http://127.0.0.1:{self.proxy.port}",
+            "token_file": str(token),
+            "image": "registry.example/stage:1",
+            "python": sys.executable,
+            "claim": "shared",
+            "mount": tempfile.gettempdir(),
+            "secrets": ["stage-secrets"],
+            "node_selector": ["pool=cpu"],
+            "every": 0.1,
+        }
+        self.declared = Declared("kubernetes", settings)
+
+    @contextlib.contextmanager
+    def out_of_reach(self):
+        self.proxy.up.clear()
+        yield
+        self.proxy.up.set()
+
+    def submit_again(self, engine, job):
+        """Submit a job under another name: there is one Job of a name."""
+        return engine.submit(replace(job, id=f"{job.id}-again"))
+
+    def lose_node(self, pid):
+        """Take the node away, with what runs on it."""
+        self.cluster.lose(pid)
+        os.killpg(pid, signal.SIGKILL)
+
+    def lose_daemons(self, pid):
+        """Have the node counted as lost; what it started goes on."""
+        self.cluster.lose(pid)
+
+    def bring_node(self): ...
+
+    def stop(self):
+        self.proxy.stop()
         self.cluster.stop()
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.execute.engines import Process, Ray, Slurm
+from tests.execute.engines import Kubernetes, Process, Ray, Slurm
 from tests.execute.processes import alive, plain, until
 
 from mlform.demand import Demand
@@ -22,7 +22,7 @@ from mlform.execute.engine import State
 SECRET = "canary-8f2e"
 
 
-@pytest.fixture(scope="module", params=[Process, Slurm, Ray], ids=lambda e: e.name)
+@pytest.fixture(scope="module", params=[Process, Slurm, Kubernetes, Ray], ids=lambda e: e.name)
 def engine(request):
     made = request.param()
     if why := getattr(made, "missing", str)():

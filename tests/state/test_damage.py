@@ -86,9 +86,10 @@ def test_a_damaged_journal_entry_and_holder(filled, sql, explained):
     sql("UPDATE journal SET detail = '{' WHERE sequence = 2")
     with explained(DAMAGED, "entry 2"):
         list(filled.journal())
-    sql("UPDATE state SET holder = '{}'")
-    with explained(DAMAGED, "lock"), filled.lock("apply"):
-        pass
+    with filled.lock("apply"):
+        sql("UPDATE leases SET holder = '{}'")
+        with explained(DAMAGED, "lock"), filled.lock("apply"):
+            pass
 
 
 @in_a_file
@@ -174,10 +175,10 @@ def test_a_folder_where_the_file_should_be(tmp_path, explained):
 
 def test_of_a_newer_version(filled, sql, explained):
     filled.close()
-    sql("UPDATE state SET schema_version = 3")
+    sql("UPDATE state SET schema_version = 4")
     sql("ALTER TABLE state DROP COLUMN outputs_sha256")
     for _ in range(2):
-        with explained("State is of a newer version", "format 3", "knows 2", "upgrade"):
+        with explained("State is of a newer version", "format 4", "knows 3", "upgrade"):
             filled.snapshot()
     with explained("State is of a newer version"), filled.lock("apply"):
         pass

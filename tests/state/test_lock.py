@@ -124,8 +124,8 @@ def test_a_broken_lock_fences_its_holder_out(start, store, record):
 def test_who_counts_as_dead(another, store, sql, changed, free):
     """The holder is this very process, but for what is changed."""
     with store.lock("apply"):
-        ((holder,),) = sql("SELECT holder FROM state")
-        sql("UPDATE state SET holder = ?", json.dumps(json.loads(holder) | changed))
+        ((holder,),) = sql("SELECT holder FROM leases")
+        sql("UPDATE leases SET holder = ?", json.dumps(json.loads(holder) | changed))
         other = another()
         if free:
             with other.lock("apply"):
@@ -136,7 +136,7 @@ def test_who_counts_as_dead(another, store, sql, changed, free):
 
 
 def expire(sql):
-    sql("UPDATE state SET expires = 1.0")
+    sql("UPDATE leases SET expires = 1.0")
 
 
 def test_a_lease_that_was_not_renewed_is_taken_over(another, store, sql, record):

@@ -19,7 +19,7 @@ from tests.state.conftest import make_record
 
 from mlform.address import Address
 from mlform.diagnostics import DiagnosedError
-from mlform.state import LockedError, LostLeaseError
+from mlform.state import Extent, LockedError, LostLeaseError
 from mlform.state.place import open_store
 
 
@@ -28,13 +28,14 @@ def say(*words):
     sys.stdout.flush()
 
 
-def hold(store):
-    """Hold the lock until told; then write."""
-    with store.lock("apply") as lease:
+def hold(store, *part):
+    """Hold the lock, or of the part that is given, until told; then write."""
+    extent = Extent(frozenset(part)) if part else None
+    with store.lock("apply", extent=extent) as lease:
         say("held", lease.fence)
         sys.stdin.readline()
         try:
-            say("wrote", store.put(lease, "r", make_record(), {}))
+            say("wrote", store.put(lease, "r", make_record("a" if part else "risk"), {}))
         except LostLeaseError:
             say("lost")
 

@@ -103,7 +103,7 @@ class Attempts:
                 pause = demand.backoff * 2 ** (number - 1)
                 number += 1
                 said = f"{error.summary}: {error.detail}"
-                self._say(
+                self.say(
                     step, f"{said} Attempt {number} of {demand.attempts} begins in {pause:g} s."
                 )
                 if self.stop.wait(pause):
@@ -149,7 +149,7 @@ class Attempts:
         same = earlier.asked == asked and earlier.executor == step.demand.executor
         if same and (came_off or (earlier.executor != LOCAL and came_off is None)):
             what = "came off before" if came_off else "was begun before"
-            self._say(step, f"{earlier.id} {what}: it is gone on with")
+            self.say(step, f"{earlier.id} {what}: it is gone on with")
             return self._trying(step, earlier.id, earlier.handle)
         if came_off is None:
             self._end(step.address, earlier)
@@ -189,7 +189,8 @@ class Attempts:
         told = {"error": error[:500]}
         self.world.store.failed(self.world.lease, self.world.run, step.address, told)
 
-    def _say(self, step: Step, text: str) -> None:
+    def say(self, step: Step, text: str) -> None:
+        """Say a line about a step."""
         self.report(Log(step.address, text))
 
 

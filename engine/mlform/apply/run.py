@@ -361,10 +361,17 @@ class _Run:
                     failed = ("Check failed", f"{name}: {broken[0]}", broken[1])
                     self.outcome.warnings.append(failed)
 
+    def _writes(self, output: str) -> bool:
+        return self.world.lease.covers(f"output.{output}")
+
     def _outputs(self) -> None:
         recorded: dict[str, Any] = {}
         roots = self.settler.resources(self.records.now)
         for name, output in self.plan.outputs.items():
+            if not self._writes(name):
+                if not output.sensitive:
+                    self.outcome.outputs[name] = plain(self.settler.value(output.value, roots))
+                continue
             try:
                 if broken := self.settler.broken(output.before, roots):
                     self._broken_output(name, *broken)
@@ -381,7 +388,7 @@ class _Run:
             else:
                 self.outcome.outputs[name] = shown
             recorded[name] = {"value": shown, "sensitive": output.sensitive}
-        for name in sorted({*self.outputs, *recorded}):
+        for name in filter(self._writes, sorted({*self.outputs, *recorded})):
             if name not in recorded:
                 self.outcome.output_changes[name] = "remove"
             elif self.outputs.get(name) != recorded[name]:

@@ -24,6 +24,7 @@ from mlform.failpoints import failpoint
 from mlform.plan import Action, Condition, Decision, Facts, Step, approvals, decide, severity
 from mlform.plan.decide import adopted, full_key, may_replace, refreshed
 from mlform.plan.estimate import spent
+from mlform.plan.extent import kept
 from mlform.plan.held import failing_gates, missing_handle, never_made
 from mlform.plan.imports import taken_over
 from mlform.plan.predicted import broken
@@ -33,7 +34,7 @@ from mlform.refresh.recorded import Recorded
 from mlform.refresh.results import Results
 from mlform.refresh.world import Wanted, arranged, wanted
 from mlform.registry import ENGINE, Offer
-from mlform.sdk import Doing, Resource
+from mlform.sdk import CancelledError, Doing, Resource
 from mlform.state.model import Realisation, Record, Spent, free_home, home_of
 from mlform.values import Value
 
@@ -88,8 +89,8 @@ class Stepper:
             known = record
         # What could not be looked up while planning is known now.
         step = replace(step, parts=facts.parts, environment=facts.environment)
-        if kept := adopted(offer.resource, facts, known):
-            values |= {n: self.records.revive(v) for n, v in kept.items()}
+        if unchanged := adopted(offer.resource, facts, known):
+            values |= {n: self.records.revive(v) for n, v in unchanged.items()}
             arguments = self._wanted(step, offer, values)
         if blocked := self._blocked(step, offer, values, facts):
             return tuple(blocked)
@@ -97,9 +98,15 @@ class Stepper:
             return take_over(self, step, offer, record, found).held
         decided = partial(self._decide, step, offer, facts, known)
         decision = decided()
-        with self.results.alone(decision.key if decision.action is Action.RUN else None) as waited:
-            if waited:  # another step has just made what this one is to make
+        joins = decision.action is Action.RUN and offer.resource.reusable and not step.again
+        about = {"address": str(step.address), "folder": str(self.world.looker.root)}
+        say = partial(self.attempts.say, step)
+        key = decision.key if joins else None
+        with self.results.alone(key, about, say, self.stop) as waited:
+            if waited:  # another, of this run or not, has just made what this one is to make
                 decision = decided()
+            if waited and self.stop.is_set() and decision.action is Action.RUN:
+                raise CancelledError
             return self._no_more(step, offer, arguments, facts, decision, record, found)
 
     def _decide(self, step: Step, offer: Offer, facts: Facts, known: Record | None) -> Decision:
@@ -153,20 +160,15 @@ class Stepper:
     def keep(self, step: Step) -> Record | None:
         """Record what is so without anything being done: what changed by itself, and settings."""
         record = self.records.now.get(step.address)
-        if record is None:
-            return None
-        kept = replace(
-            self._as_seen(step, record),
-            needs=step.refers_to,
-            protected=step.protected,
-            create_first=step.create_first,
-        )
-        if kept != record:
+        if record is None or not self.world.lease.covers(str(step.address)):
+            return record
+        now = kept(step, self._offer(step).resource, record)
+        if now != record:
             with self.remover.alone(step.address):
-                kept = self.remover.still(kept)
-                self.world.keep(kept, {"action": Action.NO_OP.value})
-                self.records.put(kept)
-        return kept
+                now = self.remover.still(now)
+                self.world.keep(now, {"action": Action.NO_OP.value})
+                self.records.put(now)
+        return now
 
     def _as_seen(self, step: Step, record: Record) -> Record:
         if step.observed is None:

@@ -50,6 +50,13 @@ class Blobs(Protocol):
         """Put a file, unless there is one of this name; tell whether it was put."""
         ...
 
+    def claim(self, name: str, data: bytes) -> bool:
+        """Put content unless there is any, one of several who try at once; tell whether it was put.
+
+        It need not outlast a power cut.
+        """
+        ...
+
     def fetch(self, name: str, target: Path) -> None:
         """Copy the content into a new file here. Raises ``FileNotFoundError``."""
 
@@ -122,6 +129,25 @@ class LocalBlobs:
             publish(fresh, target, 0o444)
         finally:
             fresh.unlink(missing_ok=True)
+        return True
+
+    def claim(self, name: str, data: bytes) -> bool:
+        """Put content unless there is any, one of several who try at once; tell whether it was put.
+
+        It need not outlast a power cut.
+        """
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        try:
+            file = os.open(self.root / name, flags, 0o644)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            make_folder((self.root / name).parent)
+            return self.claim(name, data)
+        try:
+            os.write(file, data)
+        finally:
+            os.close(file)
         return True
 
     def fetch(self, name: str, target: Path) -> None:

@@ -60,7 +60,8 @@ class Holder:
 
     def register(self, about: Mapping[str, Any], digests: Iterable[str]) -> None:
         """Make the state known with all that it holds; the last thing written makes it so."""
-        self.rewrite(digests)
+        # Nothing is deleted: another run of this state may have just begun to hold.
+        self.blobs.write(self._next(), json.dumps(sorted(set(digests))).encode())
         text = json.dumps({"lineage": self.lineage, **about}, indent=1)
         self.blobs.write(f"{_FOLDER}/{self.lineage}/about.json", text.encode())
 

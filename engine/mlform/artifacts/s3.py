@@ -107,6 +107,26 @@ class S3Blobs:
                 self._files.put_file(str(source), self._at(name), mode="overwrite")
         return True
 
+    def claim(self, name: str, data: bytes) -> bool:
+        """Put content unless there is any; tell whether it was put.
+
+        One of several who try at once, where the server knows conditional writes; where it does
+        not, the last of them, which is who reads its own content afterwards.
+        """
+        with self._reaching(absent=False):
+            try:
+                self._files.pipe_file(self._at(name), data, mode="create")
+            except FileExistsError:
+                return False
+            except (NotImplementedError, OSError) as error:
+                if "mplement" not in str(error):
+                    raise
+                if self.stat(name) is not None:
+                    return False
+                self._files.pipe_file(self._at(name), data)
+                return self.read(name) == data
+        return True
+
     def fetch(self, name: str, target: Path) -> None:
         """Copy the content into a new file here. Raises ``FileNotFoundError``."""
         with self._reaching():

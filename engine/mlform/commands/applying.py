@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from mlform.commands.claiming import claimed, claimed_for, ours
 from mlform.commands.current import check_current
 from mlform.commands.options import PlanOptions
 from mlform.commands.session import Session
@@ -42,15 +43,18 @@ def apply(
     parallelism: int = 2,
     operation: str = "apply",
 ) -> Applied:
-    """Plan under the lock, ask, and carry out. A saved plan is refused if what it is from moved."""
-    with session.lock(operation) as lease:
-        snapshot = session.store.snapshot()
-        if saved is not None:
-            session.registry.settings = _settings(session, saved)
-            check_current(session, saved, snapshot)
-            return carry_out(session, saved, snapshot, lease, approve, report, parallelism)
-        plan = session.plan(snapshot, options)
-        applied = carry_out(session, plan, snapshot, lease, approve, report, parallelism)
+    """Plan, take the lock on what is to be written, ask, and carry out.
+
+    A saved plan is refused if what it is from moved.
+    """
+    if saved is not None:
+        session.registry.settings = _settings(session, saved)
+        with claimed_for(session, operation, saved) as it:
+            check_current(session, saved, it.snapshot, it.lease.extent)
+            return carry_out(session, saved, it.snapshot, it.lease, approve, report, parallelism)
+    with claimed(session, operation, lambda now: session.plan(now, options)) as it:
+        lease = it.lease
+        applied = carry_out(session, it.plan, it.snapshot, lease, approve, report, parallelism)
         # What is asked for once is done once: later rounds plan what the first made known.
         options = replace(options or PlanOptions(), replace=(), adopt=(), revert=())
         while _goes_on(applied):
@@ -97,7 +101,7 @@ def carry_out(
     from mlform.commands.working import at_work, workers
     from mlform.demand import LOCAL
 
-    cut_off = session.store.unfinished()
+    cut_off = ours(lease, session.store.unfinished())
     unfinished = sorted({e.address for e in cut_off if e.address})
     here = any(s.demand.executor == LOCAL for s in plan.changes)
     # While the plan is shown and read, what the workers need is loaded.
@@ -188,11 +192,17 @@ def _offers(session: Session, plan: Plan) -> list[Offer]:
 
 def pin_new(session: Session) -> None:
     """Pin each dataset that asks for it and was applied for the first time."""
+    from mlform.files import alone
+
+    if session.keeps_pins:
+        with alone(session.local / "pins.lock"):  # another apply of this folder may be at it
+            _pin_new(session)
+
+
+def _pin_new(session: Session) -> None:
     from mlform.refresh.observe import pin_of
     from mlform.refresh.pins import read_pins, write_pins
 
-    if not session.keeps_pins:
-        return
     pins = read_pins(session.root)
     before = dict(pins)
     for address, record in session.store.snapshot().records.items():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from mlform.address import Address
+from mlform.commands.claiming import between, touching
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
 from mlform.values import short
@@ -12,15 +14,19 @@ from mlform.values import short
 if TYPE_CHECKING:
     from mlform.apply.current import Moved
     from mlform.plan import Plan
-    from mlform.state.model import Snapshot
+    from mlform.state.lease import Extent
+    from mlform.state.model import Entry, Snapshot
 
 _MOST: Final = 12
 
 
-def check_current(session: Session, plan: Plan, snapshot: Snapshot) -> None:
-    """Refuse a plan made from another state, or from inputs that moved since.
+def check_current(
+    session: Session, plan: Plan, snapshot: Snapshot, extent: Extent | None = None
+) -> None:
+    """Refuse a plan made from another state, from records or from inputs that moved since.
 
-    Raises ``DiagnosedError``; nothing was done.
+    What was recorded since of what it neither writes nor rests on is no matter. Raises
+    ``DiagnosedError``; nothing was done.
     """
     if plan.lineage and plan.lineage != snapshot.lineage:
         detail = (
@@ -28,11 +34,18 @@ def check_current(session: Session, plan: Plan, snapshot: Snapshot) -> None:
             "to another folder or workspace."
         )
         raise stop("Plan is for another state", detail)
-    if plan.serial != snapshot.serial:
+    entries = between(session, plan.serial, snapshot)
+    # A plan that there is nothing to do is about everything.
+    moved = touching(None if plan.empty else extent, entries)
+    if moved or snapshot.serial < plan.serial:
         detail = (
             f"The plan was made from serial {plan.serial}; the state is at {snapshot.serial} now."
-            f"{_between(session, plan.serial)} Nothing was done: plan again."
+            f"{_between(moved)} Nothing was done: plan again."
         )
+        raise stop("Plan is out of date", detail)
+    if lines := _outputs(plan, snapshot):
+        moved_ = ", ".join(lines)
+        detail = f"What it was made from has moved: {moved_}. Nothing was done: plan again."
         raise stop("Plan is out of date", detail)
     if lines := _moved(session, plan, snapshot):
         shown = "".join(f"\n  {line}" for line in lines[:_MOST])
@@ -41,9 +54,17 @@ def check_current(session: Session, plan: Plan, snapshot: Snapshot) -> None:
         raise stop("Plan is out of date", detail)
 
 
-def _between(session: Session, serial: int) -> str:
-    """Say what was done to the state after a serial."""
-    entries = session.store.since(serial)
+def _outputs(plan: Plan, snapshot: Snapshot) -> list[str]:
+    """Return the outputs that it would change and that another has changed."""
+    return [
+        f"output.{name}"
+        for name, change in plan.output_changes.items()
+        if (name in snapshot.outputs) != (change.action != "add")
+    ]
+
+
+def _between(entries: Sequence[Entry]) -> str:
+    """Say what was done to the state meanwhile."""
     done = [
         f"{e.address or e.operation} {e.detail.get('action') or e.operation} in {e.run}"
         for e in entries

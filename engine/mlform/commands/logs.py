@@ -59,7 +59,7 @@ class Followed:
     def __init__(self, session: Session, text: str) -> None:
         """Wait for the first attempt where a run has the lock. Raises as ``logged`` does."""
         self.session, self.text = session, text
-        while session.store.holder() is not None and not _attempts(session, text):
+        while session.store.leases() and not _attempts(session, text):
             time.sleep(_LOOK)
         self.attempt = logged(session, text)[-1]
         self._beaten, self._lived = 0, time.monotonic()
@@ -82,8 +82,7 @@ class Followed:
 
     def _goes_on(self) -> bool:
         """Tell whether somebody is at it: the run that began it, or a job that shows it lives."""
-        lease = self.session.store.holder()
-        if lease is not None and self.attempt.at >= lease.since:
+        if any(self.attempt.at >= lease.since for lease in self.session.store.leases()):
             return True
         beaten, now = Attempt(self.attempt.folder).beaten(), time.monotonic()
         if beaten != self._beaten:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from mlform.refresh.pins import Pin
     from mlform.refresh.results import Results
     from mlform.refresh.scope import Scope
-    from mlform.state.lease import Lease
+    from mlform.state.lease import Extent, Lease
     from mlform.state.model import Realisation, Snapshot, Store
     from mlform.state.place import Place
     from mlform.state.sealed import Cipher
@@ -225,12 +226,24 @@ class Session:
         """The state, to be written. To look at it ``snapshot`` is enough, and cheaper."""
         return self.place.store()
 
-    def lock(self, operation: str) -> AbstractContextManager[Lease]:
-        """Take the lock on the state. Raises ``LockedError`` if another keeps it too long."""
+    def lock(
+        self, operation: str, extent: Extent | None = None, deadline: float | None = None
+    ) -> AbstractContextManager[Lease]:
+        """Take the lock on the state, or on a part. Raises ``LockedError`` if it takes too long.
+
+        ``deadline``: until when to wait, by ``time.monotonic``, instead of ``lock_timeout``.
+        """
         from mlform.commands.backends import remember
 
         remember(self.local, self.place)
-        return self.store.lock(operation, self.lock_timeout, self.waiting)
+        return self.store.lock(operation, self._wait(deadline), self.waiting, extent)
+
+    def free(self, deadline: float | None = None) -> Sequence[Lease]:
+        """Return who has parts of the state, once nobody has the whole. Raises ``LockedError``."""
+        return self.store.await_free(self._wait(deadline), self.waiting)
+
+    def _wait(self, deadline: float | None) -> float:
+        return self.lock_timeout if deadline is None else max(0.0, deadline - time.monotonic())
 
     def snapshot(self) -> Snapshot:
         """Return everything recorded now."""

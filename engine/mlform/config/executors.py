@@ -37,8 +37,25 @@ TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         "environment": "texts",
     },
     "ray": {**_JOBS, "address": "url", "token_file": "text"},
+    "kubernetes": {
+        **_JOBS,
+        "image": "text",
+        "address": "url",
+        "namespace": "text",
+        "token_file": "text",
+        "ca_file": "text",
+        "claim": "text",
+        "mount": "text",
+        "secrets": "texts",
+        "service_account": "text",
+        "node_selector": "labels",
+        "priority_class": "text",
+        "gpu_resource": "text",
+    },
 }
 """Type of executor → what its block takes, and of what sort that is."""
+_NEEDED: Final = {"kubernetes": ("image",)}
+"""What a block must say."""
 _SORTS: Final = {
     "number": "a number above 0",
     "count": "a whole number, 0 or more",
@@ -46,6 +63,7 @@ _SORTS: Final = {
     "time": 'a time such as "30s", "10m" or "2h"',
     "text": "a string",
     "texts": "a list of strings",
+    "labels": 'a list of strings such as "pool=gpu"',
     "url": 'an address such as "http://ray-head:8265"',
 }
 
@@ -85,6 +103,7 @@ class ExecutorBlocks:
             value = None if sort is None else self._value(attribute, sort)
             if value is not None:
                 found[attribute.name] = value
+        Reader(self.diagnostics).required(block, *_NEEDED.get(type_, ()))
         self.executors[name] = Declared(type_, found)
 
     def pool(self, block: Block) -> None:
@@ -128,6 +147,16 @@ def _url(value: Value) -> str | None:
     return value if good and isinstance(value, str) else None
 
 
+def _labels(value: Value) -> list[str] | None:
+    found = texts(value)
+    whole = found is not None and all(name and text for name, _, text in map(_parts, found))
+    return list(found) if found is not None and whole else None
+
+
+def _parts(label: str) -> tuple[str, str, str]:
+    return label.partition("=")
+
+
 _READERS: Final[Mapping[str, Callable[[Value], Any]]] = {
     "number": number,
     "count": count,
@@ -135,5 +164,6 @@ _READERS: Final[Mapping[str, Callable[[Value], Any]]] = {
     "time": seconds,
     "text": text,
     "texts": texts,
+    "labels": _labels,
     "url": _url,
 }

@@ -41,6 +41,7 @@ class Names:
         self.module, self.diagnostics, self.caller = module, diagnostics, caller
         self.open: list[str] = [] if caller is None else caller[0].open
         self._seen: dict[tuple[int, frozenset[str]], frozenset[Address]] = {}
+        self._priors: dict[int, frozenset[Address]] = {}
         self._through: dict[tuple[str, str], frozenset[Address]] = {}
         self.children = {
             name: Names(call.module, diagnostics, (self, call))
@@ -79,6 +80,32 @@ class Names:
                 return found  # within a cycle not all of it may be known
             self._seen[seen] = frozenset(found)
         return self._seen[seen]
+
+    def priors(self, attribute: Attribute) -> AbstractSet[Address]:
+        """Return the blocks whose recorded values an expression takes (``prior.KIND.NAME``)."""
+        key = id(attribute.expr)
+        if key not in self._priors:
+            self._priors[key] = frozenset()
+            self._priors[key] = frozenset(
+                block for r in references(attribute.expr) for block in self._prior_in(r, attribute)
+            )
+        return self._priors[key]
+
+    def _prior_in(self, reference: Reference, attribute: Attribute) -> Iterator[Address]:
+        name = str(reference.steps[0]) if reference.steps else ""
+        if reference.root == "prior":
+            if (block := self._prior(reference, attribute.source)) is not None:
+                yield block
+        elif reference.root == "local" and name in self.module.locals:
+            yield from self.priors(self.module.locals[name])
+        elif reference.root == "var" and self.caller is not None:
+            names, call = self.caller
+            if (given := call.inputs.get(name)) is not None:
+                yield from names.priors(given)
+        elif reference.root == "module" and name in self.children:
+            inside = self.children[name]
+            for output in inside.module.outputs.values():
+                yield from inside.priors(output.value)
 
     def addresses(self, attribute: Attribute) -> Iterator[str]:
         """Return what an argument that is written as addresses names, as text."""
@@ -239,15 +266,15 @@ class Names:
             return None
         return block
 
-    def _prior(self, reference: Reference, source: Source) -> None:
+    def _prior(self, reference: Reference, source: Source) -> Address | None:
         if len(reference.steps) < 2 or reference.steps[0] not in KINDS:
             detail = "`prior` is the state this plan starts from: write prior.KIND.NAME.ATTRIBUTE."
             self._error("Unknown reference", detail, reference, source)
-            return
+            return None
         inner = Reference(
             str(reference.steps[0]), reference.steps[1:], reference.start, reference.end
         )
-        self._block(inner, source)
+        return self._block(inner, source)
 
     def _error(
         self,

@@ -61,6 +61,9 @@ def made(name: str, declared: Declared) -> JobExecutor:
     """Return the executor that a block declares."""
     settings = dict(declared.settings)
     ours = {f.name for f in fields(Manners)} & settings.keys()
+    if declared.type == "kubernetes":
+        settings.setdefault("python", "python3")  # ours says nothing in an image
+        ours.add("python")
     manners = Manners(name=name, **{n: settings[n] for n in ours})
     return JobExecutor(_engine(declared.type, settings), manners)
 
@@ -80,6 +83,13 @@ def _engine(type_: str, settings: Mapping[str, Any]) -> Engine:
             from mlform.execute.ray import RayEngine, RaySettings  # noqa: PLC0415
 
             return RayEngine(RaySettings(**_of(RaySettings, settings)))
+        case "kubernetes":
+            from mlform.execute.kubernetes import (  # noqa: PLC0415
+                KubernetesEngine,
+                KubernetesSettings,
+            )
+
+            return KubernetesEngine(KubernetesSettings(**_of(KubernetesSettings, settings)))
         case _:
             raise AssertionError(f"no engine is called {type_}")
 

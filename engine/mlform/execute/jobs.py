@@ -177,6 +177,8 @@ class _Following:
         self.heard = self.began
         self.last = State.PENDING
         self.asked = self.stray = False
+        self.why = ""
+        """What its engine last said of why it is not there yet."""
 
     def run(self) -> Result:
         """Submit the job, if nobody did before, and return what it comes to."""
@@ -241,7 +243,7 @@ class _Following:
             return self._left(status.why) if self._out_of_reach(status.why) else None
         if self.last is State.UNKNOWN:
             self.say(f"{self.manners.name} answers again")
-        self.heard, self.last = time.monotonic(), status.state
+        self.heard, self.last, self.why = time.monotonic(), status.state, status.why
         if status.state is State.RUNNING and self.running is None:
             self.running = time.monotonic()
         if status.state in OVER:
@@ -309,7 +311,8 @@ class _Following:
         if waits and queued is not None and now - self.began > queued:
             detail = (
                 f"It waited longer than the {queued:g} s of {self.manners.name}'s queue_timeout "
-                "and never began. Ask for less, or raise queue_timeout."
+                f"and never began. {self.why}".rstrip()
+                + " Ask for less, or raise queue_timeout."
             )
             return self._cancelled(handle, Result(error=Failure("Never began", detail)))
         # The job ends itself when its time is up; this is for one that cannot.

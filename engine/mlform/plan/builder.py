@@ -192,6 +192,7 @@ class Builder:
             adopted=adopted_,
             determinism=resource.lifecycle.determinism,
             expected=known,
+            prior=() if decision.action in QUIET else self.mentions.prior(resource),
             demand=resource.demand,
         )
 

@@ -179,6 +179,7 @@ def _step(step: Step) -> dict[str, Any]:
         "adopted": None if step.adopted is None else dict(step.adopted),
         "determinism": step.determinism,
         "expected": dict(step.expected),
+        "prior": [str(a) for a in step.prior],
         "purge": None if step.purge is None else purge_data(step.purge),
         "demand": step.demand.as_data(),
     }
@@ -220,6 +221,7 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         adopted=data["adopted"],
         determinism=data["determinism"],
         expected=data["expected"],
+        prior=tuple(Address.parse(a) for a in data.get("prior", ())),
         purge=None if data["purge"] is None else _read_purge(data["purge"]),
         demand=Demand.of(data.get("demand", {})),
     )

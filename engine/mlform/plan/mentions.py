@@ -27,6 +27,13 @@ class Mentions:
         needs = self.graph.needs[resource.address]
         return [a for b in blocks for a in self.project.instances(b, near) if a in needs]
 
+    def prior(self, resource: ResourceConfig) -> tuple[Address, ...]:
+        """Return the instances whose recorded values the arguments take (``prior.KIND.NAME``)."""
+        here = self.names.of(resource.address)
+        blocks = {b for w in resource.arguments.values() for b in here.priors(w)}
+        near = resource.address.module
+        return tuple(a for b in sorted(blocks) for a in self.project.instances(b, near))
+
     def takes(self, resource: ResourceConfig) -> dict[str, tuple[str, ...]]:
         """Return the resources that each argument mentions, of those that mention any."""
         found = {}

@@ -232,6 +232,8 @@ class Step:
     """Attributes as they were seen, recorded first in the place of those that are."""
     expected: Mapping[str, Any] = field(default_factory=dict)
     """The attributes of what it makes, ``OPEN`` where they are known after apply."""
+    prior: tuple[Address, ...] = ()
+    """What it takes the recorded value of without waiting for it (``prior.KIND.NAME``)."""
     purge: Purge | None = None
     """What goes for good with what is destroyed; ``None`` where data are kept."""
     demand: Demand = field(default_factory=Demand)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, Final
 
+from mlform.refresh.claims import Claims
 from mlform.refresh.looker import Looker
 from mlform.refresh.observe import artifacts_in
 from mlform.state.model import Realisation, Store
@@ -27,6 +28,7 @@ class Results:
         self, store: Store, looker: Looker, say: Callable[[str], None] = lambda _text: None
     ) -> None:
         self.store, self.looker, self.say = store, looker, say
+        self.claims = Claims(looker.artifacts.blobs)
         self._guard = Lock()
         self._made: dict[str, Lock] = {}
 
@@ -41,8 +43,13 @@ class Results:
         return shared if shared is not None and self._whole(shared, "shared") else None
 
     def publish(self, realisation: Realisation) -> None:
-        """Tell a shared store of a result: the object first, then what names it."""
+        """Tell a shared store of a result: the object first, then what names it.
+
+        Who was too slow, so that another made it as well and perhaps first, takes nothing back.
+        """
         if not self.looker.shared:
+            return
+        if self.claims.lost(realisation.key) and self._shared(realisation.key) is not None:
             return
         told = {n: realisation.receipt[n] for n in _SHARED if n in realisation.receipt}
         data = {
@@ -61,11 +68,30 @@ class Results:
             self.looker.artifacts.memo_drop(_name(key))
 
     @contextmanager
-    def alone(self, key: str | None) -> Iterator[bool]:
-        """Let one step at a time make the result of a key; true if another was at it just now."""
+    def alone(
+        self,
+        key: str | None,
+        about: Mapping[str, str],
+        say: Callable[[str], None],
+        stop: Event,
+    ) -> Iterator[bool]:
+        """Let one step at a time make the result of a key; true if another was at it just now.
+
+        Those of other runs that use the same artifact store count: ``about`` tells them of this
+        one (``address``, ``folder``), ``say`` hears whom it waits for. Set, ``stop`` ends that.
+        """
         if key is None:
             yield False
             return
+        with self._alone_here(key) as waited:
+            if waited and self.lookup(key) is not None:
+                yield True
+                return
+            with self.claims.made(key, about, say, stop) as joined:
+                yield waited or joined
+
+    @contextmanager
+    def _alone_here(self, key: str) -> Iterator[bool]:
         with self._guard:
             lock = self._made.setdefault(key, Lock())
         waited = not lock.acquire(blocking=False)

@@ -3,7 +3,7 @@
 Only the types are here; the database behind them is ``mlform.state.store``, loaded when needed.
 """
 
-from mlform.state.lease import Lease, LockedError, LostLeaseError, Work
+from mlform.state.lease import Extent, Lease, LockedError, LostLeaseError, Work
 from mlform.state.model import (
     AlarmEvent,
     Entry,
@@ -19,6 +19,7 @@ from mlform.state.model import (
 __all__ = [
     "AlarmEvent",
     "Entry",
+    "Extent",
     "Lease",
     "LockedError",
     "LostLeaseError",

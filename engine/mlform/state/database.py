@@ -8,13 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, Select, insert, literal_column, select
 
 from mlform.diagnostics import did_you_mean, stop
 from mlform.state.codec import seal
 from mlform.state.file import NAME, SCHEMA, check_moved, check_version
+from mlform.state.holder import Holder
+from mlform.state.lease import LockedError
 from mlform.state.sealed import CLEAR, Cipher
 from mlform.state.tables import METADATA, STATE
 
@@ -117,6 +119,13 @@ class Database(ABC):
         METADATA.create_all(connection)
         connection.execute(insert(STATE).values(new_workspace(NAME)))
 
+    def check_unused(self, connection: Connection) -> None:
+        """Raise ``LockedError`` if an older mlform is writing: it would not know the new tables."""
+        held: Select[Any] = select(literal_column("holder").label("holder"), STATE.c.fence)
+        for found in connection.execute(held):
+            if found.holder is not None and (holder := Holder.parse(found.holder)).alive():
+                raise LockedError(holder.lease(found.fence))
+
     def upgraded(self, connection: Connection) -> bool:
         """Bring tables of an older version up to this one; false if they were of this version."""
         found = check_version(self._version(connection))
@@ -163,6 +172,7 @@ def new_workspace(name: str) -> dict[str, object]:
         "lineage": str(uuid.uuid4()),
         "serial": 0,
         "fence": 0,
+        "fences": "",
         "outputs": "{}",
         "outputs_sha256": seal("outputs", "{}"),
     }

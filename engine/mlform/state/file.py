@@ -20,7 +20,7 @@ from mlform.state.sealed import CLEAR, Cipher, Unauthentic, encrypted
 
 NAME: Final = "default"
 """The workspace that there always is."""
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """Version of the tables. A state with a higher one is refused."""
 PATIENCE: Final = 30
 """Seconds to wait for another process's transaction; each takes milliseconds."""
@@ -91,10 +91,12 @@ _STATE: Final = {
     1: "SELECT lineage, serial, outputs, outputs_sha256, NULL FROM state WHERE name = ?",
     2: "SELECT lineage, serial, outputs, outputs_sha256, moved FROM state WHERE name = ?",
 }
+_STATE[3] = _STATE[2]
 _RECORDS: Final = {
     1: "SELECT address, data, sha256 FROM records WHERE 'default' = ?",
     2: "SELECT address, data, sha256 FROM records WHERE workspace = ?",
 }
+_RECORDS[3] = _RECORDS[2]
 """How to read a file of each version, as it is."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlform.lazy import dataclass
 from mlform.processes import boot, started
-from mlform.state.lease import Lease, Work
+from mlform.state.lease import Extent, Lease, Work
 from mlform.state.model import damaged
 
 
@@ -75,11 +75,21 @@ class Holder:
         """Tell whether it took the lock on this machine, since it was started."""
         return self.boot == boot()
 
-    def lease(self, fence: int, work: Work | None = None) -> Lease:
+    def lease(
+        self,
+        fence: int,
+        work: Work | None = None,
+        extent: Extent | None = None,
+        serial: int = 0,
+    ) -> Lease:
         """Return the lease this holder has under a fence."""
         since = datetime.fromisoformat(self.since)
-        who = f"{self.user}@{self.host}"
-        return Lease(self.id, fence, who, self.pid, self.operation, since, work or Work())
+        who, work = f"{self.user}@{self.host}", work or Work()
+        if extent is not None and not work.resources:
+            work = Work.of(sorted(extent.writes), work.until)
+        return Lease(
+            self.id, fence, who, self.pid, self.operation, since, work, extent, int(serial)
+        )
 
 
 def _user() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from threading import Event
 from typing import Any, Final
@@ -60,6 +60,34 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """What of a state a lease is for: names of resources, and ``output.NAME``.
+
+    What one lease writes no other reads or writes; what both only read both may have.
+    """
+
+    writes: frozenset[str]
+    reads: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str | None) -> Extent | None:
+        """Read it back; ``None`` is the whole state, and so is what cannot be read."""
+        try:
+            data = json.loads(text or "null")
+            return cls(frozenset(data["writes"]), frozenset(data["reads"]))
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def dump(self) -> str:
+        """Write it."""
+        return json.dumps({"writes": sorted(self.writes), "reads": sorted(self.reads)})
+
+    def clash(self, other: Extent) -> frozenset[str]:
+        """Return what keeps two leases from being held at the same time."""
+        return self.writes & (other.writes | other.reads) | self.reads & other.writes
+
+
+@dataclass(frozen=True)
 class Lease:
     """The right to write, as of one moment. Every write checks ``fence``."""
 
@@ -71,9 +99,17 @@ class Lease:
     operation: str
     since: datetime
     work: Work = field(default_factory=Work, compare=False)
+    extent: Extent | None = field(default=None, compare=False)
+    """What it is for; ``None``: the whole state."""
+    serial: int = field(default=0, compare=False)
+    """The serial of the state when it was taken."""
     lost: Event = field(default_factory=Event, compare=False, repr=False)
     """Set once it is known that another has taken the lock."""
     _heard: list[Callable[[], None]] = field(default_factory=list, compare=False, repr=False)
+
+    def covers(self, name: str | None) -> bool:
+        """Tell whether what is recorded under a name may be written."""
+        return self.extent is None or name is None or name in self.extent.writes
 
     def when_lost(self, act: Callable[[], None]) -> None:
         """Have something done, once, as soon as the lease is known to be lost."""
@@ -94,12 +130,18 @@ class Lease:
 
 
 class LockedError(Exception):
-    """Someone else holds the lock: who, since when, doing what. Exit code 4."""
+    """Someone else holds the lock: who, since when, doing what. Exit code 4.
 
-    def __init__(self, holder: Lease) -> None:
+    ``clash`` is what both are to write, or the one to write and the other to read; empty where
+    either is for the whole state.
+    """
+
+    def __init__(self, holder: Lease, clash: Collection[str] = ()) -> None:
         since = f"{holder.since:%Y-%m-%d %H:%M:%S %Z}".strip()
+        named, more = sorted(clash)[:_NAMED], max(0, len(clash) - _NAMED)
+        held = f"{', '.join(named)}{f' and {more} more' if more else ''}" or "the state"
         super().__init__(
-            f"{holder.owner} (process {holder.pid}) has held the state since {since} for "
+            f"{holder.owner} (process {holder.pid}) has held {held} since {since} for "
             f'"{holder.operation}", lease {holder.id}.{holder.work}'
         )
         self.holder = holder

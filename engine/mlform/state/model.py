@@ -12,7 +12,7 @@ from urllib.parse import quote
 from mlform.address import Address
 from mlform.diagnostics import stop
 from mlform.lazy import dataclass, field
-from mlform.state.lease import Lease, Work
+from mlform.state.lease import Extent, Lease, Work
 from mlform.values import Handle
 
 
@@ -178,8 +178,9 @@ class Store(Protocol):
         operation: str,
         wait: float = 0.0,
         waiting: Callable[[Lease], None] = lambda _holder: None,
+        extent: Extent | None = None,
     ) -> AbstractContextManager[Lease]:
-        """Take the lock for the length of a ``with`` block.
+        """Take the lock for the length of a ``with`` block: of what is in ``extent``, or of all.
 
         Raises ``LockedError`` if another has it for ``wait`` seconds from now; ``waiting`` hears of
         each who has it meanwhile. A holder whose process is gone (same host), or whose lease was
@@ -187,8 +188,17 @@ class Store(Protocol):
         """
         ...
 
-    def holder(self) -> Lease | None:
-        """Return who has the lock now, ``None`` where nobody has."""
+    def leases(self) -> Sequence[Lease]:
+        """Return who has the lock now, the oldest first: several, where each has a part."""
+        ...
+
+    def await_free(
+        self, wait: float = 0.0, waiting: Callable[[Lease], None] = lambda _holder: None
+    ) -> Sequence[Lease]:
+        """Return who has parts of the lock, once nobody has the whole.
+
+        Raises ``LockedError`` if someone has the whole for ``wait`` seconds from now.
+        """
         ...
 
     def announce(self, lease: Lease, work: Work) -> None:
@@ -236,7 +246,7 @@ class Store(Protocol):
         ...
 
     def put_outputs(self, lease: Lease, run: str, outputs: Mapping[str, Any]) -> None:
-        """Write the outputs, if they differ from those recorded (no new serial if not)."""
+        """Write the outputs that the lease covers, if they differ (no new serial if not)."""
 
     def history(
         self, addresses: Sequence[str], serial: int, most: int

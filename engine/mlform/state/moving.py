@@ -15,10 +15,10 @@ from mlform.state.audit import audit
 from mlform.state.database import Database, open_database, patient
 from mlform.state.file import NAME, SCHEMA
 from mlform.state.place import Place
-from mlform.state.tables import JOURNAL, METADATA, RECORDS, STATE
+from mlform.state.tables import JOURNAL, LEASES, METADATA, RECORDS, STATE
 
 _PAGE: Final = 500
-_OF_THE_PLACE: Final = frozenset({"fence", "holder", "expires", "work", "moved", "schema_version"})
+_OF_THE_PLACE: Final = frozenset({"fence", "fences", "moved", "schema_version"})
 """Columns of a workspace that tell of where it is kept, not of what it holds."""
 
 
@@ -72,6 +72,7 @@ def _copy(old: Database, new: Database, names: list[str]) -> int:
         assert source is not None, "what is locked is there"
         for name in names:
             _check_older(source, target, name, new.name)
+        target.execute(delete(LEASES).where(LEASES.c.workspace.in_(names)))
         sent = {table.name: _send(source, target, table, names) for table in _tables()}
         for table in _tables():
             if _told(_rows(target, table, names)) != sent[table.name]:
@@ -119,7 +120,8 @@ def _last(connection: Connection, name: str) -> Any:
 
 
 def _tables() -> list[Table]:
-    return list(METADATA.tables.values())
+    """Return the tables that tell of what a state holds: who may write it is of the place."""
+    return [table for table in METADATA.tables.values() if table is not LEASES]
 
 
 def _rows(connection: Connection, table: Table, names: list[str]) -> Iterator[dict[str, Any]]:
@@ -153,7 +155,7 @@ def _send(
 
 
 def _arriving(row: dict[str, Any]) -> dict[str, Any]:
-    free = {"holder": None, "expires": None, "work": None, "moved": None}
+    free = {"fences": "", "moved": None}
     return {**row, **free, "schema_version": SCHEMA, "fence": row["fence"] + 1}
 
 

@@ -24,7 +24,7 @@ from sqlalchemy.schema import CreateSchema
 from mlform.diagnostics import DiagnosedError, stop
 from mlform.failpoints import failpoint
 from mlform.state.database import Again, Database
-from mlform.state.file import NAME
+from mlform.state.file import NAME, SCHEMA, check_version
 from mlform.state.tables import ENTRY, JOURNAL
 
 # What it warns of when a connection breaks is raised as well, and told in words.
@@ -95,8 +95,27 @@ class PostgresDatabase(Database):
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
             with connection.begin():
-                yield connection if self._is_state(connection) else None
-                self._here()
+                found = self._version(connection)
+                if not isinstance(found, int) or found >= SCHEMA:
+                    yield connection if self._is_state(connection) else None
+                    self._here()
+                    return
+        with self._as_of_now() as brought_up:
+            yield brought_up
+
+    @contextmanager
+    def _as_of_now(self) -> Iterator[Connection]:
+        """Give older tables as they would be brought up, and leave them as they are."""
+        with self._explained(), self._engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                connection.execute(_BEGIN)
+                self._bring_up(connection, self._version(connection), look=True)
+                self._find(connection)
+                yield connection
+            finally:
+                transaction.rollback()
+            self._here()
 
     def clock(self, connection: Connection) -> float:
         """Return the seconds of the server's clock."""
@@ -152,7 +171,7 @@ class PostgresDatabase(Database):
             self._check_durable(connection)
             found = self._version(connection)
             if found is not None:
-                self.upgraded(connection)
+                self._bring_up(connection, found)
                 self._find(connection)
                 return
             # One at a time: `IF NOT EXISTS` does not hold against another that is at it.
@@ -163,6 +182,18 @@ class PostgresDatabase(Database):
                     connection.execute(CreateSchema(str(self.schema)))
                 self._create(connection)
             self._find(connection)
+
+    def _bring_up(self, connection: Connection, found: object, *, look: bool = False) -> None:
+        """Bring older tables up, one process at a time."""
+        if check_version(found) == SCHEMA:
+            return
+        path = connection.dialect.identifier_preparer.quote(str(self.schema))
+        connection.execute(text(f"SET LOCAL search_path TO {path}"))
+        connection.execute(text("LOCK TABLE state IN ACCESS EXCLUSIVE MODE"))
+        if self._version(connection) != SCHEMA:  # else another has just done it
+            if not look:
+                self.check_unused(connection)
+            self.upgraded(connection)
 
     def _check_durable(self, connection: Connection) -> None:
         query = "SELECT current_setting('fsync'), current_setting('full_page_writes')"

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
 from mlform.diagnostics import stop
@@ -29,9 +29,6 @@ from mlform.state.file import (
     explained,
     lenient,
 )
-from mlform.state.holder import Holder
-from mlform.state.lease import LockedError
-from mlform.state.tables import STATE
 
 _PREFIX: Final = "sqlite:///"
 
@@ -126,16 +123,10 @@ class SqliteDatabase(Database):
             if found is None:
                 self._create(connection)
             elif check_version(found) != SCHEMA:
-                self._check_unused(connection)
+                self.check_unused(connection)
                 self._back_up(found)
                 self.upgraded(connection)
             self._find(connection)
-
-    def _check_unused(self, connection: Connection) -> None:
-        """Raise ``LockedError`` if an older mlform is writing: it would not know the new tables."""
-        for found in connection.execute(select(STATE.c.holder, STATE.c.fence)):
-            if found.holder is not None and (holder := Holder.parse(found.holder)).alive():
-                raise LockedError(holder.lease(found.fence))
 
     def _back_up(self, version: object) -> None:
         """Copy the file as it is beside itself, whole or not at all."""

@@ -17,7 +17,7 @@ from mlform.state.codec import text as write
 from mlform.state.database import open_database, patient
 from mlform.state.file import NAME
 from mlform.state.holder import Holder
-from mlform.state.lease import Lease, Work
+from mlform.state.lease import Extent, Lease, Work
 from mlform.state.lock import Lock
 from mlform.state.model import (
     AlarmEvent,
@@ -85,13 +85,20 @@ class SqlStore:
         operation: str,
         wait: float = 0.0,
         waiting: Callable[[Lease], None] = lambda _holder: None,
+        extent: Extent | None = None,
     ) -> AbstractContextManager[Lease]:
         """Take the lock for the length of a ``with`` block."""
-        return self._lock.hold(operation, wait, waiting)
+        return self._lock.hold(operation, wait, waiting, extent)
 
-    def holder(self) -> Lease | None:
-        """Return who has the lock now, ``None`` where nobody has."""
-        return self._lock.holder()
+    def leases(self) -> Sequence[Lease]:
+        """Return who has the lock now, the oldest first: several, where each has a part."""
+        return self._lock.leases()
+
+    def await_free(
+        self, wait: float = 0.0, waiting: Callable[[Lease], None] = lambda _holder: None
+    ) -> Sequence[Lease]:
+        """Return who has parts of the lock, once nobody has the whole."""
+        return self._lock.await_free(wait, waiting)
 
     def announce(self, lease: Lease, work: Work) -> None:
         """Tell whoever is refused the lock what it is held for."""
@@ -157,6 +164,7 @@ class SqlStore:
     @patient
     def move(self, lease: Lease, run: str, records: Mapping[Address, Record]) -> int:
         """Write records in place of those at the addresses given, at once; return the serial."""
+        fencing.whole(lease)
         with self._database.writing() as connection:
             serial = fencing.advance(connection, lease)
             written = {str(a): record_data(r) for a, r in records.items()}
@@ -173,6 +181,7 @@ class SqlStore:
     @patient
     def revise(self, lease: Lease, run: str, revision: Revision) -> int:
         """Write and drop records by hand, all of them at once; return the new serial."""
+        fencing.whole(lease)
         written = {
             str(a): None if r is None else record_data(r) for a, r in revision.records.items()
         }
@@ -189,16 +198,22 @@ class SqlStore:
 
     @patient
     def put_outputs(self, lease: Lease, run: str, outputs: Mapping[str, Any]) -> None:
-        """Write the outputs, if they differ from those recorded."""
-        written = write(dict(outputs))
+        """Write the outputs that the lease covers, if they differ from those recorded."""
         with self._database.writing() as connection:
             fencing.hold(connection, lease)
-            if outputs_of(connection, state_row(connection)) == written:
+            before = outputs_of(connection, state_row(connection))
+            if before is None and lease.extent is not None:
+                raise damaged("The outputs are not what was written.")
+            recorded = json.loads(before or "{}")
+            others = {n: o for n, o in recorded.items() if not lease.covers(f"output.{n}")}
+            now = {**others, **{n: o for n, o in outputs.items() if n not in others}}
+            written = write(now)
+            if before == written:
                 return
             serial = fencing.advance(connection, lease)
             values = outputs_values(connection, written)
             connection.execute(update(STATE).where(ours(connection, STATE)).values(values))
-            journal.append(connection, serial, run, "outputs", None, {"outputs": dict(outputs)})
+            journal.append(connection, serial, run, "outputs", None, {"outputs": now})
 
     @patient
     def history(
@@ -236,6 +251,7 @@ class SqlStore:
 
     @patient
     def _resealed(self, lease: Lease, run: str) -> int:
+        fencing.whole(lease)
         with self._database.writing() as connection:
             fencing.hold(connection, lease)
             outputs = outputs_of(connection, state_row(connection))
@@ -285,6 +301,7 @@ class SqlStore:
         self, lease: Lease, run: str, keys: Sequence[str], detail: Mapping[str, Any]
     ) -> None:
         """Forget every result of these keys, and journal what is deleted for good."""
+        fencing.whole(lease)
         with self._database.writing() as connection:
             fencing.hold(connection, lease)
             realisations.drop(connection, keys)
@@ -320,6 +337,7 @@ class SqlStore:
     @patient
     def consume(self, lease: Lease, run: str, event: str, trigger: str, outcome: str) -> None:
         """Mark an alarm as acted on by a trigger; once is for ever."""
+        fencing.whole(lease)
         with self._database.writing() as connection:
             fencing.hold(connection, lease)
             alarms.consume(connection, run, event, trigger, outcome)
@@ -334,6 +352,7 @@ class SqlStore:
         detail: Mapping[str, Any],
     ) -> None:
         """Mark alarms as acted on, and journal what their trigger moved for them."""
+        fencing.whole(lease)
         with self._database.writing() as connection:
             fencing.hold(connection, lease)
             alarms.pulled(connection, run, str(trigger), events, detail)

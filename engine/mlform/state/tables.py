@@ -50,14 +50,27 @@ STATE = Table(
     Column("lineage", String, nullable=False),
     Column("serial", BigInteger, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    Column("holder", Text),
-    Column("expires", Float),
-    Column("work", Text),
+    Column("fences", String, nullable=False, server_default=""),
     Column("outputs", Text, nullable=False),
     Column("outputs_sha256", String, nullable=False),
     Column("moved", Text),
 )
-"""One row for each workspace. Version 1 of mlform reads its version here, and refuses it."""
+"""One row for each workspace. Version 1 of mlform reads its version here, and refuses it.
+
+``fence`` is the last that was given, ``fences`` those that hold, each between spaces: what every
+write asks for is in the row that it locks anyway.
+"""
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("workspace", _Name, primary_key=True),
+    Column("fence", BigInteger, primary_key=True, autoincrement=False),
+    Column("holder", Text, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("work", Text),
+    Column("extent", Text),
+)
+"""Who may write, by fence. Only changed under the lock of the workspace's own row."""
 RECORDS = Table(
     "records",
     METADATA,

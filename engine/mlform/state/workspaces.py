@@ -13,7 +13,7 @@ from mlform.state.file import NAME
 from mlform.state.holder import Holder
 from mlform.state.lease import LockedError
 from mlform.state.place import Place
-from mlform.state.tables import METADATA, RECORDS, STATE
+from mlform.state.tables import LEASES, METADATA, RECORDS, STATE
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,10 @@ class Workspaces:
             if row is None:
                 known = list(connection.execute(select(STATE.c.name)).scalars())
                 raise no_workspace(name, known)
-            if row.holder is not None and (holder := Holder.parse(row.holder)).alive():
-                raise LockedError(holder.lease(row.fence))
+            query = select(LEASES).where(LEASES.c.workspace == name)
+            for held in connection.execute(query):
+                if (holder := Holder.parse(held.holder)).alive():
+                    raise LockedError(holder.lease(held.fence))
             query = select(func.count()).where(RECORDS.c.workspace == name)
             records = int(connection.scalar(query) or 0)
             if records and not force:

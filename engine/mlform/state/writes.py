@@ -77,6 +77,7 @@ class Writer:
 
         Raises ``LostLeaseError`` where the lease does not hold any more.
         """
+        fencing.covered(write.lease, write.address)
         mine = _Waiting(write)
         with self._guard:
             self._waiting.append(mine)

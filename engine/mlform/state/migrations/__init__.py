@@ -14,9 +14,12 @@ from alembic.operations import Operations
 from sqlalchemy import Connection
 
 from mlform.state.file import SCHEMA
-from mlform.state.migrations import version_2
+from mlform.state.migrations import version_2, version_3
 
-_STEPS: Final[dict[int, Callable[[Operations], None]]] = {2: version_2.upgrade}
+_STEPS: Final[dict[int, Callable[[Operations], None]]] = {
+    2: version_2.upgrade,
+    3: version_3.upgrade,
+}
 
 
 def migrate(connection: Connection, version: int) -> None:
