@@ -13,6 +13,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from datetime import UTC, datetime
@@ -139,7 +140,8 @@ class Pod:
 
     def start(self):
         given = {e["name"]: e["value"] for e in self.container["env"]}
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.cluster.folder), **given}
+        image = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = {**image, "HOME": str(self.cluster.folder), **given}
         self.phase = "Running"
         with self.log.open("wb") as said:
             self.process = subprocess.Popen(

@@ -43,6 +43,8 @@ _MOUNTED: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _LOST: Final = frozenset({"Evicted", "NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
 """Reasons of a pod that its machine or the cluster ended, not the stage."""
 _CONTAINER: Final = "stage"
+_PULLING: Final = 3600
+"""Seconds that a machine may take to fetch the image: they count in the deadline of a pod."""
 
 
 @dataclass(frozen=True)
@@ -254,8 +256,8 @@ def manifest(job: Job, settings: KubernetesSettings) -> dict[str, Any]:
         container["volumeMounts"] = [{"name": "shared", "mountPath": it.mount or str(job.root)}]
         pod["volumes"] = [{"name": "shared", "persistentVolumeClaim": {"claimName": it.claim}}]
     if demand.timeout is not None:
-        # The job ends itself; this is for one that cannot. That of a Job would count the queue.
-        pod["activeDeadlineSeconds"] = ceil(demand.timeout + 3 * GRACE)
+        # The stage ends itself; this is for one that cannot. That of a Job would count the queue.
+        pod["activeDeadlineSeconds"] = ceil(demand.timeout + 3 * GRACE + _PULLING)
     if it.service_account:
         pod["serviceAccountName"] = it.service_account
     if it.node_selector:
