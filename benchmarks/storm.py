@@ -1,7 +1,7 @@
 """Kill five processes that write one state, at random: ``storm.py sqlite|postgres KILLS [SEED]``.
 
-``server`` kills the database server too, ``no_fence`` lets who lost the lock go on writing (the
-control: it must show violations). What befalls and what must hold is in ``tests/crash/storm.py``.
+``server`` kills the database server too, ``no_fence`` lets who lost the lock go on writing,
+``no_clash`` gives the lock to whoever asks (controls: they must show violations). What befalls and what must hold is in ``tests/crash/storm.py``.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ def killer(server: postgres.Server) -> Callable[[], None]:
     return strike
 
 
-def blown(kind: str, kills: int, seed: int, *, server: bool, no_fence: bool) -> Figures:
+def blown(kind: str, kills: int, seed: int, *, server: bool, mutant: Callable[[], None]) -> Figures:
     """Return what came of one storm."""
-    mutant = mutants.no_fence if no_fence else lambda: None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "storm"
         if kind == "sqlite":
@@ -57,7 +56,9 @@ def main() -> None:
     """Carry out one storm."""
     kind, kills, *more = sys.argv[1:] or ("sqlite", "100")
     seeds = [int(word) for word in more if word.isdecimal()] or [1]
-    found = blown(kind, int(kills), seeds[0], server="server" in more, no_fence="no_fence" in more)
+    known = {"no_fence": mutants.no_fence, "no_clash": mutants.no_clash}
+    mutant = next((known[word] for word in more if word in known), lambda: None)
+    found = blown(kind, int(kills), seeds[0], server="server" in more, mutant=mutant)
     print(*sys.argv[1:], "|", found, flush=True)
     for line in found.violations[:20]:
         print(" ", line)

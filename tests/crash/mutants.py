@@ -20,7 +20,7 @@ from mlform.artifacts import LocalStore
 from mlform.failpoints import failpoint
 from mlform.refresh import pins
 from mlform.sdk import Artifact
-from mlform.state import fencing, journal
+from mlform.state import fencing, journal, lock
 from mlform.state.database import Database
 from mlform.state.store import SqlStore
 
@@ -167,6 +167,11 @@ def pins_after_move() -> None:
 def no_fence() -> None:
     """Who lost the lock goes on writing."""
     fencing._written = lambda _lease: ""
+
+
+def no_clash() -> None:
+    """Who asks for a part of the state gets it, whoever has it."""
+    lock._refuse = lambda *_: None  # noqa: SLF001 - what is asked of each lease that holds
 
 
 KILLED: Final[Mapping[str, Mutant]] = {

@@ -1,8 +1,8 @@
 """Processes that write one state, killed, stopped and woken at random moments.
 
-Each takes the lock, counts some records up by one, several at a time, and says each write that
-came back. One that is refused for a while takes the lock by force, as a person would: the holder
-may only be asleep.
+Each takes the lock, of everything or of a part, counts some records up by one, several at a time,
+and says each write that came back. One that is refused for a while takes the lock by force, as a
+person would: the holder may only be asleep.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.state.conftest import make_record
 
 from mlform.address import Address
 from mlform.diagnostics import DiagnosedError
-from mlform.state import LockedError, LostLeaseError, lock
+from mlform.state import Extent, LockedError, LostLeaseError, lock
 from mlform.state.lease import Lease
 from mlform.state.model import Record
 from mlform.state.store import SqlStore
@@ -40,6 +40,8 @@ _PATIENT: Final = 0.4
 _TTL: Final = 0.9
 """Seconds that a lease lasts from its last beat."""
 _PAUSE: Final = (0.5, 1.2)
+_PARTLY: Final = 0.7
+"""How often the lock is taken of some of the addresses alone."""
 _EFFECTS, _SAID, _HOLDER = "effects", "said", "holder"
 
 
@@ -106,12 +108,18 @@ class Worker:
 
     def _run(self, store: SqlStore, chance: random.Random) -> None:
         run = f"{os.getpid()}-{time.monotonic_ns()}"
-        with store.lock("apply") as lease, ThreadPoolExecutor(AT_ONCE) as pool:
+        ours, extent = [Address("training_job", f"n{n}") for n in range(ADDRESSES)], None
+        if chance.random() < _PARTLY:
+            ours = chance.sample(ours, chance.randint(1, ADDRESSES - 1))
+            extent = Extent(frozenset(map(str, ours)))
+        with (
+            store.lock("apply", extent=extent) as lease,
+            ThreadPoolExecutor(AT_ONCE) as pool,
+        ):
             (self.folder / _HOLDER).write_text(str(os.getpid()))
             for _ in range(chance.randint(2, 8)):
                 records = store.snapshot().records
-                chosen = chance.sample(range(ADDRESSES), chance.randint(1, AT_ONCE))
-                names = [Address("training_job", f"n{n}") for n in chosen]
+                names = chance.sample(ours, chance.randint(1, min(AT_ONCE, len(ours))))
                 begun = [(store, lease, run, a, records.get(a)) for a in names]
                 list(pool.map(lambda told: self._step(*told), begun))
 
@@ -119,7 +127,7 @@ class Worker:
         self, store: SqlStore, lease: Lease, run: str, address: Address, record: Record | None
     ) -> None:
         value = 1 if record is None else record.arguments["value"] + 1
-        fact = {"value": value, "fence": lease.fence}
+        fact = {"value": value, "fence": lease.fence, "whole": lease.extent is None}
         store.intent(lease, run, address, fact)
         self._effect(f"{address.name}-{value}", run)
         serial = store.put(lease, run, make_record(address.name, value), fact)
@@ -300,17 +308,37 @@ def _counted(done: list[Any]) -> list[str]:
 
 
 def _contiguous(journal: list[Any]) -> list[str]:
-    """Return runs that another wrote into, and fences that went down."""
-    wrong, ended, last, fence = [], set(), "", 0
-    for entry in journal:
-        if entry.operation not in {"intent", "done"}:
-            continue
-        if entry.run != last:
-            ended.add(last)
-            if entry.run in ended:
-                wrong.append(f"run {entry.run} goes on after another at {entry.sequence}")
-            last = entry.run
-        if entry.detail["fence"] < fence:
-            wrong.append(f"fence {entry.detail['fence']} after {fence} at {entry.sequence}")
-        fence = max(fence, entry.detail["fence"])
-    return wrong
+    """Return runs that another wrote into, and fences that went down.
+
+    Of each address by itself, and of everything where a run had the lock of it all.
+    """
+    wrong: list[str] = []
+    ended: dict[str, set[str]] = {}
+    last: dict[str, str] = {}
+    fences: dict[str, int] = {}
+    about = [e for e in journal if e.operation in {"intent", "done"}]
+    for entry in about:
+        address, run, fence = str(entry.address), entry.run, entry.detail["fence"]
+        if run != last.get(address):
+            over = ended.setdefault(address, set())
+            over.add(last.get(address, ""))
+            if run in over:
+                wrong.append(f"run {run} goes on after another at {entry.sequence}")
+            last[address] = run
+        if fence < fences.get(address, 0):
+            wrong.append(f"fence {fence} after {fences[address]} at {entry.sequence}")
+        fences[address] = max(fence, fences.get(address, 0))
+    return wrong + _broken_into(about)
+
+
+def _broken_into(about: list[Any]) -> list[str]:
+    """Return the runs that had the whole state and that another wrote into."""
+    places: dict[str, list[int]] = {}
+    for place, entry in enumerate(about):
+        if entry.detail["whole"]:
+            places.setdefault(entry.run, []).append(place)
+    return [
+        f"run {run} had everything, and another wrote meanwhile"
+        for run, them in places.items()
+        if them[-1] - them[0] + 1 != len(them)
+    ]
