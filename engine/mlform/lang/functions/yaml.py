@@ -28,12 +28,12 @@ _ESCAPES: Final = {
     "\u2028": r"\L",
     "\u2029": r"\P",
 }
-# Like libyaml, the encoder does not take what is beyond the basic plane for printable.
+# Like libyaml, the encoder does not take what is beyond the basic plane for printable, nor a tab.
 _SPECIAL: Final = re.compile(
     r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\U00010000-\U0010ffff]'
 )
 _FOLDABLE: Final = re.compile(
-    r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\U00010000-\U0010ffff]*"
+    r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\U00010000-\U0010ffff]*"
 )
 _BREAK: Final = re.compile(r"[\r\n\x85\u2028\u2029]")
 _LONGEST_KEY: Final = 128  # bytes
@@ -86,8 +86,8 @@ def _entry(head: str, value: Any, depth: int) -> list[str]:
 
 
 def _foldable(value: str) -> bool:
-    trailing = any(line.endswith((" ", "\t")) for line in value.split("\n"))
-    return _FOLDABLE.fullmatch(value) is not None and not trailing and value[0] != "\t"
+    trailing = any(line.endswith(" ") for line in value.split("\n"))
+    return _FOLDABLE.fullmatch(value) is not None and not trailing
 
 
 def _style(value: str) -> str:
