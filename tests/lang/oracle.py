@@ -102,7 +102,11 @@ _NETWORK = re.compile(r'cidr(host|subnets)\("::ffff:|cidrsubnets\("[0-9.:]+/0"')
 # Terraform says that no key is in a set of which one element is not known yet, and is wrong then.
 _SEARCHED = re.compile(r"matchkeys\(.*\bunknown\b")
 # What these make of something secret and something not known yet stays secret here.
-_KEPT = re.compile(r"(try|zipmap|coalesce|coalescelist)\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())")
+_KEPT = re.compile(
+    r"(try|zipmap|coalesce|coalescelist)\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())"
+)
+# That there is no such template Terraform says once the variables are known.
+_NO_TEMPLATE = re.compile(r"templatestring\(.*\bunknown\b")
 # Tuples and objects that become alike first, and then a list or map of which all are: the second
 # step is forgotten by Terraform if the first one left nothing to convert.
 _TWICE = re.compile("result value has the wrong type: (element|attribute) types must all match")
@@ -186,6 +190,8 @@ class Terraform:
             # It compares attributes of objects and elements of maps in random order, and says
             # "unknown" if it comes by an unknown one before one that differs.
             return "unsteady"
+        if _NO_TEMPLATE.search(text) and mine == ERROR and "after apply" in (theirs.text or ""):
+            return "no template"
         if _NETWORK.search(text):
             return "network"
         if _SEARCHED.search(text):
