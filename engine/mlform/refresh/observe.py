@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from itertools import count
@@ -16,6 +15,7 @@ from mlform.artifacts import LocalStore
 from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.keys import Closure, CodeError, Lock, astray, closure, environment
+from mlform.refresh.abreast import abreast
 from mlform.refresh.facets import handles_of, overrides_uses
 from mlform.refresh.leaving import Leaving
 from mlform.refresh.looker import Looker
@@ -117,18 +117,17 @@ def refresh(
     looking("", 0, len(outside))
     counting, done = threading.Lock(), count(1)
 
-    def told(resource: ResourceConfig, asked: Asked) -> tuple[Observation, Diagnostics]:
-        found = look(resource, asked)
+    def told(resource: ResourceConfig) -> tuple[Observation, Diagnostics]:
+        found = look(resource, asked[resource.address])
         with counting:
             looking(str(resource.address), next(done), len(outside))
         return found
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="refresh") as pool:
-        looks = pool.map(told, outside, (asked[r.address] for r in outside))
-        results = {r.address: it for r, it in zip(outside, looks, strict=True)}
-        leaving = Leaving(looker, registry, read)
-        gone = leaving.among(snapshot, project) if only is None else []
-        left = dict(zip((r.address for r in gone), pool.map(leaving.look, gone), strict=True))
+    looks = abreast(told, outside, workers)
+    results = {r.address: it for r, it in zip(outside, looks, strict=True)}
+    leaving = Leaving(looker, registry, read)
+    gone = leaving.among(snapshot, project) if only is None else []
+    left = {r.address: it for r, it in zip(gone, abreast(leaving.look, gone, workers), strict=True)}
     observations: dict[Address, Observation] = {}
     for address, resource in chosen.items():
         seen, found = results.get(address) or look(resource, asked[address])

@@ -28,8 +28,14 @@ def _some(rng: Random, rounds: list[Round], kinds: set[str]) -> list[str]:
     return rng.sample(names, min(len(names), rng.randint(1, 3)))
 
 
-def _changed(round_: Round, names: list[str], change: Callable[[Block], Block]) -> Round:
-    chosen = (b.name in names and not b.inside for b in round_.blocks)
+def _changed(
+    round_: Round, names: list[str], change: Callable[[Block], Block], kind: str = ""
+) -> Round:
+    """Change what is called so; of one kind only, where what it gets is for that kind.
+
+    What is called so may be of another kind in another round.
+    """
+    chosen = (b.name in names and not b.inside and kind in ("", b.kind) for b in round_.blocks)
     blocks = tuple(change(b) if it else b for b, it in zip(round_.blocks, chosen, strict=True))
     return replace(round_, blocks=blocks)
 
@@ -54,7 +60,7 @@ def _secret(rng: Random, rounds: list[Round]) -> list[Round]:
     for round_ in rounds:
         if not secret or rng.random() < 0.4:
             secret = f"hush-{rng.randint(100_000, 999_999)}"
-        told = _changed(round_, names, lambda b: _with(b, "token", "var.secret"))
+        told = _changed(round_, names, lambda b: _with(b, "token", "var.secret"), "training_job")
         used = any("token" in b.values for b in told.blocks)
         found.append(replace(told, secret=secret if used else ""))
     return found
@@ -65,10 +71,7 @@ def _pinned(rng: Random, rounds: list[Round]) -> list[Round]:
     names, found = _some(rng, rounds, {"dataset"}), []
     for round_ in rounds:
         chosen = [n for n in names if rng.random() < 0.85]
-        # What is called so may be of another kind in another round.
-        told = _changed(
-            round_, chosen, lambda b: _with(b, "version", PINNED) if b.kind == "dataset" else b
-        )
+        told = _changed(round_, chosen, lambda b: _with(b, "version", PINNED), "dataset")
         found.append(replace(told, update=rng.random() < 0.4))
     return found
 
