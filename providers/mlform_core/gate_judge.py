@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mlform.sdk import ResourceError
+from mlform.sdk import ResourceError, did_you_mean
 from mlform_core import compare
 from mlform_core.compare import Gain, Pair
 from mlform_core.gate_groups import Case, fairness_checks, number, slice_checks
@@ -18,7 +18,6 @@ from mlform_core.gate_rules import (
     Rules,
     Waiver,
     metrics_of,
-    suggestion,
 )
 from mlform_core.metrics import value
 
@@ -82,7 +81,7 @@ def _check_metrics(case: Case, rules: Rules) -> None:
         asked["slices"] = rules.slices.metrics()
     for argument, names in asked.items():
         problems = [
-            f"{name} is not defined for a {task} model.{suggestion(name, known)} "
+            f"{name} is not defined for a {task} model.{did_you_mean(name, known)} "
             f"Defined: {', '.join(known)}."
             for name in names
             if name not in known

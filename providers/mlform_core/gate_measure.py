@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlform.sdk import Artifact, Context, Handle, ResourceError
-from mlform_core.gate_rules import suggestion
+from mlform.sdk import Artifact, Context, Handle, ResourceError, did_you_mean
 from mlform_core.metrics import Floats, Outcomes
 from mlform_core.models import Model, columns_of, load
 from mlform_core.tables import SPLIT, read_table
@@ -41,7 +40,7 @@ class Rows:
             raise ResourceError("Split not found", detail, argument="split")
         if self.split not in splits:
             parts = ", ".join(f'"{name}" ({rows} rows)' for name, rows in splits.items())
-            detail = f'{address} has no part "{self.split}".{suggestion(self.split, splits)}'
+            detail = f'{address} has no part "{self.split}".{did_you_mean(self.split, splits)}'
             raise ResourceError("Split not found", f"{detail} It has {parts}.", argument="split")
         if splits[self.split] == 0:
             detail = f'The part "{self.split}" of {address} has no rows to judge a model on.'
@@ -53,7 +52,7 @@ class Rows:
         missing = [name for name in columns if name not in known]
         if missing:
             detail = "\n".join(
-                f'{self.data.address} has no column "{name}", {why}.{suggestion(name, known)}'
+                f'{self.data.address} has no column "{name}", {why}.{did_you_mean(name, known)}'
                 for name in missing
             )
             raise ResourceError("Column not found", detail, argument=argument)

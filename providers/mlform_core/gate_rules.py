@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mlform.sdk import Arguments
+from mlform.sdk import Arguments, did_you_mean
 
 Task: TypeAlias = Literal["binary", "multiclass", "regression"]
 Test: TypeAlias = Literal["paired_bootstrap", "delong", "none"]
@@ -52,16 +51,10 @@ def metrics_of(task: str) -> list[str]:
     return [name for name, facts in METRICS.items() if task in facts.tasks]
 
 
-def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """Return ``' Did you mean "…"?'``, or nothing if no name is near."""
-    near = difflib.get_close_matches(wrong, list(known), n=1)
-    return f' Did you mean "{near[0]}"?' if near else ""
-
-
 def known_metrics(names: Iterable[str]) -> None:
     """Raise ``ValueError`` for each that is no metric."""
     problems = [
-        f'"{name}" is no metric.{suggestion(name, METRICS)} Known: {", ".join(METRICS)}.'
+        f'"{name}" is no metric.{did_you_mean(name, METRICS)} Known: {", ".join(METRICS)}.'
         for name in names
         if name not in METRICS
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
@@ -166,6 +165,8 @@ def _whole(text: str) -> bool:
 @contextmanager
 def _readable(name: str, format_: Format) -> Iterator[None]:
     """Turn what a reader says of a file that is not of its format into an error for the user."""
+    import zipfile
+
     import pyarrow as pa
 
     try:
@@ -185,6 +186,8 @@ def _unpacked(path: Path) -> Iterator[Any]:
     with path.open("rb") as file:
         magic = file.read(4)
     if magic == b"PK\x03\x04":
+        import zipfile
+
         with opened(path, "It") as archive:
             inside = [n for n in archive.namelist() if not n.endswith("/")]
             if len(inside) != 1:

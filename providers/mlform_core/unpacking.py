@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import stat
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import zipfile
 
 FREE: Final = 256 << 20
 """Bytes that a file may always unpack to."""
@@ -34,6 +36,8 @@ def opened(data: bytes | Path, what: str) -> Iterator[zipfile.ZipFile]:
     that unpack to more than their share; ``zipfile.BadZipFile`` on what is no zip. What a member
     really holds cannot exceed what it says: reading stops there.
     """
+    import zipfile
+
     packed = data.stat().st_size if isinstance(data, Path) else len(data)
     with zipfile.ZipFile(data if isinstance(data, Path) else io.BytesIO(data)) as archive:
         infos = archive.infolist()

@@ -20,8 +20,8 @@ from mlform.sdk import (
     Metadata,
     ResourceError,
     Volatile,
+    did_you_mean,
 )
-from mlform_core.gate_rules import suggestion
 from mlform_core.partitions import Partition, together
 from mlform_core.tables import LAYOUT, PARTITIONS, SPLIT
 
@@ -152,7 +152,7 @@ def check_tables(new: ViewArguments) -> None:
         there = handle.attributes["columns"]
         if missing := [name for name in named or [] if name not in there]:
             lines = [
-                f'There is no column "{name}" in {handle.address}.{suggestion(name, there)}'
+                f'There is no column "{name}" in {handle.address}.{did_you_mean(name, there)}'
                 for name in missing
             ]
             lines.append(f"It has {', '.join(there)}.")

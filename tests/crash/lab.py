@@ -148,7 +148,7 @@ class Acknowledging:
 
 
 def _entry_points(group: str) -> list[Any]:
-    return [SimpleNamespace(name="noted", value=TARGET, dist=None)] if group else []
+    return [SimpleNamespace(name="noted", value=TARGET, version="")] if group else []
 
 
 _ABOUT = frozenset({"intent", "failed", "put", "forget"})

@@ -283,11 +283,10 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
 
 def version(json: opt.Json = False) -> None:
     """Say which mlform this is, and which providers are installed."""
-    from importlib.metadata import version as installed
-
+    from mlform.keys import installed_version
     from mlform.registry import Registry
 
-    number, providers = installed("mlform"), sorted(Registry().providers())
+    number, providers = installed_version("mlform"), sorted(Registry().providers())
     if json:
         say_json({"mlform": number, "providers": providers})
     else:

@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 from mlform.cli.parsing import Exit, UsageError
 from mlform.cli.program import run
+from mlform.cli.unplugged import unplug
 
 ERROR: Final = 1
 INTERRUPTED: Final = 130
@@ -53,6 +54,7 @@ def _run() -> int:
     """Run the command that the arguments name; return its exit code."""
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    unplug()
     # What a command loads, reads and plans stays until it ends: there is no garbage in it to find.
     gc.set_threshold(200_000, 20, 100)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -129,6 +128,8 @@ def _read_all(
     session: Session, wanted: Sequence[Import], snapshot: Snapshot
 ) -> dict[Address, ImportFact]:
     """Look at everything to import, at several at once; after what it takes values from."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from mlform.refresh import unwatched
 
     resources = session.configured[0].resources

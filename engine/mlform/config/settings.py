@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version as installed_version
 from typing import Final
 
 from mlform.config.approvers import Approvers
@@ -17,6 +16,7 @@ from mlform.config.retention import audit_window
 from mlform.config.store import StoreSettings, store_settings
 from mlform.config.webhooks import Webhooks
 from mlform.diagnostics import Diagnostics, did_you_mean
+from mlform.keys import installed_version
 from mlform.lang import evaluate
 from mlform.lazy import replace
 from mlform.registry import KINDS, Registry

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +45,7 @@ def environment(distributions: Iterable[str], lock: Lock | None = None) -> dict[
             locked = " or ".join(lock.versions.get(name, ())) if lock else ""
             found[name] = known.version if known else locked or ABSENT
             waiting += known.requires if known else ()
-    major, minor, _ = platform.python_version_tuple()
+    major, minor = sys.version_info[:2]
     return {"python": f"{major}.{minor}"} | dict(sorted(found.items()))
 
 
@@ -61,6 +60,17 @@ def astray(found: Mapping[str, str], lock: Lock) -> list[str]:
         if meant and version not in meant and _distribution(name, state) is not None:
             said.append(f"{name} {version} (locked: {' or '.join(meant)})")
     return said
+
+
+def installed_version(distribution: str) -> str:
+    """Return the version of a distribution, ``"absent"`` if it is not installed."""
+    found = _distribution(normalised(distribution), _state())
+    return found.version if found else ABSENT
+
+
+def installed_folders() -> Mapping[str, str]:
+    """Return the folder of metadata of each distribution by its normalised name."""
+    return _index(_state())
 
 
 def installed_state() -> str:

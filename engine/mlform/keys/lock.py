@@ -7,7 +7,6 @@ one folder in the order of ``_READERS``: what a tool resolves goes before what i
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +56,8 @@ def normalised(name: str) -> str:
 
 
 def _toml(path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - only where a lock file is new
+
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 

@@ -6,7 +6,6 @@ An own evaluator, so that a key does not depend on whether a library for it is i
 from __future__ import annotations
 
 import os
-import platform
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -47,6 +46,8 @@ def holds(marker: str) -> bool:
 
 @cache
 def _here() -> Mapping[str, str]:
+    import platform  # noqa: PLC0415 - see above
+
     return {
         "extra": "",
         "implementation_name": sys.implementation.name,

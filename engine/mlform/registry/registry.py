@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import entry_points, version
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from mlform.diagnostics import did_you_mean, stop
+from mlform.keys import entry_points, installed_version
 from mlform.lazy import dataclass, field
 from mlform.sdk import AnyResource, Provider
 from mlform.values import Value, is_known, plain, secrets_in
@@ -55,9 +55,9 @@ class Registry:
     def providers(self) -> Mapping[str, str]:
         """Return every provider's name and target, loading none."""
         if self.targets is None:
-            found = entry_points(group=GROUP)
-            self.targets = {e.name: e.value for e in sorted(found, key=lambda e: e.name)}
-            self._versions |= {e.name: e.dist.version for e in found if e.dist is not None}
+            found = entry_points(GROUP)
+            self.targets = {e.name: e.value for e in found}
+            self._versions |= {e.name: e.version for e in found if e.version}
         return self.targets
 
     def find(self, kind: str, type_: str, provider: str = "") -> Offer | None:
@@ -105,7 +105,7 @@ class Registry:
     def version(self, provider: str) -> str:
         """Return the version of the distribution that a provider comes in."""
         self.providers()
-        return self._versions.get(provider) or version(ENGINE)
+        return self._versions.get(provider) or installed_version(ENGINE)
 
     def missing(self, kind: str, type_: str) -> str:
         """Say what to do about a type that nobody offers."""

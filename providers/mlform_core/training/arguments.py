@@ -21,6 +21,7 @@ from mlform.sdk import (
     Stored,
     Volatile,
     code,
+    did_you_mean,
 )
 from mlform_core.training.folds import Folds, check
 
@@ -71,10 +72,10 @@ class TableArguments(Arguments):
     @field_validator("metrics")
     @classmethod
     def _known_metrics(cls, names: list[str] | None) -> list[str] | None:
-        from mlform_core.gate_rules import METRICS, suggestion
+        from mlform_core.gate_rules import METRICS
 
         problems = [
-            f'"{name}" is no metric.{suggestion(name, METRICS)} Known: {", ".join(METRICS)}.'
+            f'"{name}" is no metric.{did_you_mean(name, METRICS)} Known: {", ".join(METRICS)}.'
             for name in names or []
             if name not in METRICS
         ]

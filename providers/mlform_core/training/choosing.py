@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlform.sdk import Context, Handle, ResourceError
-from mlform_core.gate_rules import suggestion
+from mlform.sdk import Context, Handle, ResourceError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -75,7 +74,7 @@ def choose(new: TableArguments) -> Chosen:
 
 def _known(names: Sequence[str], types: dict[str, str], argument: str, address: str) -> None:
     problems = [
-        f'There is no column "{name}" in {address}.{suggestion(name, types)}'
+        f'There is no column "{name}" in {address}.{did_you_mean(name, types)}'
         for name in names
         if name not in types
     ]
@@ -96,7 +95,7 @@ def _parts(new: TableArguments) -> dict[str, str | None]:
         raise ResourceError("Unknown part", detail, argument="split")
     there = ", ".join(f"{part} ({rows:,} rows)" for part, rows in splits.items())
     if new.split not in splits:
-        means = suggestion(new.split, splits)
+        means = did_you_mean(new.split, splits)
         detail = f'{new.data.address} has no part "{new.split}".{means} It has {there}.'
         raise ResourceError("Unknown part", detail, argument="split")
     if splits[new.split] == 0:

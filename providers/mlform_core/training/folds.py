@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mlform.sdk import Context, ResourceError
-from mlform_core.gate_rules import suggestion
+from mlform.sdk import Context, ResourceError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +43,7 @@ def check(folds: Folds | None, chosen: Chosen) -> None:
     """Raise ``ResourceError`` if the column of the folds is not there."""
     there = chosen.data.attributes["columns"]
     if folds is not None and folds.column is not None and folds.column not in there:
-        means = suggestion(folds.column, there)
+        means = did_you_mean(folds.column, there)
         detail = f'There is no column "{folds.column}" in {chosen.data.address}.{means}'
         raise ResourceError("Unknown column", detail, argument="folds")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from mlform.sdk import Code, Context, Inputs, Looking, Resource, ResourceError
+from mlform.sdk import Code, Context, Inputs, Looking, Resource, ResourceError, did_you_mean
 from mlform_core.training.arguments import (
     TRAINER,
     TableArguments,
@@ -111,11 +111,11 @@ class TuneArguments(TableArguments):
     @field_validator("metric")
     @classmethod
     def _known_metric(cls, name: str) -> str:
-        from mlform_core.gate_rules import METRICS, suggestion
+        from mlform_core.gate_rules import METRICS
 
         if name not in METRICS:
             known = ", ".join(METRICS)
-            raise ValueError(f'"{name}" is no metric.{suggestion(name, METRICS)} Known: {known}.')
+            raise ValueError(f'"{name}" is no metric.{did_you_mean(name, METRICS)} Known: {known}.')
         return name
 
     @model_validator(mode="after")
