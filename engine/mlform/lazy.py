@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
-from dataclasses import MISSING, Field, FrozenInstanceError, asdict, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, FrozenInstanceError, asdict, field
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,8 @@ __all__ = ["asdict", "dataclass", "field", "ready", "replace"]
 _making: Final = threading.RLock()
 _pending: Final[dict[Any, Callable[[], None]]] = {}
 """Class → what makes its methods, for each that has none yet."""
+_written: Final[dict[Any, Mapping[str, Any]]] = {}
+"""Class → what was written in it."""
 
 
 def ready() -> None:
@@ -30,38 +33,78 @@ def ready() -> None:
 
 
 class _Fields:
-    """Stands for the fields of a class that nobody has asked for yet."""
-
-    def __init__(self, make: Callable[[], None]) -> None:
-        self._make = make
+    """Stands for the fields as the standard library has them, until somebody asks for those."""
 
     def __get__(self, _object: object, owner: Any) -> Any:
-        self._make()
+        with _making:
+            cls = next(c for c in owner.__mro__ if "__dataclass_fields__" in c.__dict__)
+            if cls.__dict__["__dataclass_fields__"] is self:
+                # A twin says what they are, so that no other thread sees the class half made. It
+                # has a docstring, or the standard library would write it one with its signature.
+                body = _written[cls]
+                said = {**body, "__doc__": body.get("__doc__") or cls.__name__}
+                twin = type(cls)(cls.__name__, cls.__bases__, said)
+                made: Any = dataclasses.dataclass(init=False, repr=False, eq=False)(twin)
+                cls.__dataclass_params__ = made.__dataclass_params__
+                cls.__dataclass_fields__ = made.__dataclass_fields__
         return owner.__dataclass_fields__
 
 
+@cache
+def _fields(cls: Any) -> tuple[Field[Any], ...]:
+    """Return the fields of a class, those of its bases first."""
+    found: dict[str, Field[Any]] = {}
+    for base in reversed(cls.__mro__[1:]):
+        if base in _written:
+            found |= {it.name: it for it in _fields(base)}
+        elif "__dataclass_fields__" in base.__dict__:
+            found |= {it.name: it for it in dataclasses.fields(base)}
+    body = _written[cls]
+    for name, kind in body.get("__annotations__", {}).items():
+        if "ClassVar" in str(kind):
+            continue
+        given = body.get(name, MISSING)
+        it = given if isinstance(given, Field) else field(default=given)
+        it.name, it.kw_only = name, it.kw_only is True
+        found[name] = it
+    return tuple(found.values())
+
+
+if TYPE_CHECKING:
+    from dataclasses import replace
+else:
+
+    def replace(it: Any, /, **changes: Any) -> Any:
+        """Return an object like another, some of its fields changed."""
+        cls = type(it)
+        if cls not in _written:
+            return dataclasses.replace(it, **changes)
+        for one in _fields(cls):
+            if one.init:
+                if one.name not in changes:
+                    changes[one.name] = getattr(it, one.name)
+            elif one.name in changes:
+                raise ValueError(f"field {one.name} is no argument of {cls.__qualname__}")
+        return cls(**changes)
+
+
 def _lazy(cls: Any, *, frozen: bool, eq: bool) -> Any:
-    body = _body(cls)
+    body = _written[cls] = _body(cls)
 
     def make() -> None:
         with _making:
             if cls not in _pending:
                 return
-            # A twin says what the fields are, so that no other thread sees the class half made.
-            # It has a docstring, or the standard library would write it one with its signature.
-            said = {**body, "__doc__": body.get("__doc__") or cls.__name__}
-            twin = type(cls)(cls.__name__, cls.__bases__, said)
-            made: Any = dataclasses.dataclass(init=False, repr=False, eq=False)(twin)
-            for name in ("__dataclass_params__", "__match_args__", "__dataclass_fields__"):
-                setattr(cls, name, getattr(made, name))
-            fields = dataclasses.fields(made)
+            fields = _fields(cls)
+            named = tuple(it.name for it in fields if it.init and not it.kw_only)
+            type.__setattr__(cls, "__match_args__", named)
             if "__repr__" not in body:
                 cls.__repr__ = _repr(fields)
             if eq and "__eq__" not in body:
                 cls.__eq__, hashed = _comparing(fields)
                 if frozen and "__hash__" not in body:
                     cls.__hash__ = hashed
-            cls.__init__ = _init(made, fields, frozen=frozen)
+            cls.__init__ = _init(cls, fields, frozen=frozen)
             del _pending[cls]
 
     _pending[cls] = make
@@ -80,7 +123,7 @@ def _lazy(cls: Any, *, frozen: bool, eq: bool) -> Any:
         cls.__hash__ = None
     if frozen:
         cls.__setattr__, cls.__delattr__ = _refusing(cls)
-    cls.__dataclass_fields__ = _Fields(make)
+    cls.__dataclass_fields__ = _Fields()
     return cls
 
 

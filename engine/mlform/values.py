@@ -152,6 +152,8 @@ _PLAIN: Final = frozenset({str, int, float, bool, Decimal, type(None)})
 """The types of most values: told apart first, as nothing is inside of them."""
 _UNCHANGED: Final = _PLAIN - {Decimal}
 """Those of them that are plain data as they are."""
+_WHOLE: Final = _UNCHANGED - {float}
+"""Those of them that are canonical as they are."""
 
 
 def is_known(value: Value) -> TypeGuard[Known]:
@@ -290,7 +292,7 @@ def tagged(handle: Handle) -> dict[str, Any]:
 
 def handle_in(data: object) -> Handle | None:
     """Return the handle that ``data``, one node of plain data, stands for, or ``None``."""
-    if isinstance(data, Mapping) and data.keys() == {_HANDLE}:
+    if (type(data) is dict or isinstance(data, Mapping)) and len(data) == 1 and _HANDLE in data:
         inner = data[_HANDLE]
         used = inner.get("used")
         return Handle(
@@ -342,10 +344,12 @@ _encode: Final = json.JSONEncoder(
 
 def _numbers(data: object) -> object:
     kind = type(data)
-    if kind is str or kind is int or data is None:
+    if kind in _WHOLE:
         return data
     if kind is dict:
-        return {k: v if type(v) is str else _numbers(v) for k, v in data.items()}  # type: ignore[attr-defined]
+        return {k: v if type(v) in _WHOLE else _numbers(v) for k, v in data.items()}  # type: ignore[attr-defined]
+    if kind is list:
+        return [v if type(v) in _WHOLE else _numbers(v) for v in data]  # type: ignore[attr-defined]
     if isinstance(data, float) and data.is_integer():
         return int(data)
     if isinstance(data, Mapping):

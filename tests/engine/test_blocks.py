@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from tests.engine.world import World
 
@@ -255,6 +257,42 @@ def test_prevent_destroy_may_be_worked_out(world: World) -> None:
 def test_ignore_all_changes(world: World) -> None:
     world.apply(lifecycle("ignore_changes = all"))
     assert world.actions(lifecycle("ignore_changes = all", value="value = 2")) == {}
+
+
+SECRET_NODE = """
+variable "hush" {{
+  type      = {type}
+  sensitive = true
+}}
+training_job "node" "a" {{
+  {argument} = var.hush
+  size       = {size}
+  note       = "{note}"
+  lifecycle {{
+    ignore_changes = [{argument}]
+  }}
+}}
+"""
+
+
+def test_an_ignored_secret_is_given_as_it_is_written(world: World) -> None:
+    """Of what it was only a hash is recorded, and that is nothing to give to a provider."""
+    spec = partial(SECRET_NODE.format, type="string", argument="token")
+    world.apply(spec(size=1, note="a"), hush="one")
+    assert world.plan(spec(size=1, note="a"), hush="two").empty
+    assert world.apply(spec(size=2, note="a"), hush="one") == {"training_job.a": "update"}
+    assert world.apply(spec(size=3, note="a"), hush="two") == {"training_job.a": "update"}
+    assert world.plan(spec(size=3, note="a"), hush="two").empty
+
+
+def test_an_ignored_secret_in_the_key_has_to_be_what_it_was(world: World) -> None:
+    spec = partial(SECRET_NODE.format, type="number", argument="value")
+    world.apply(spec(size=1, note="a"), hush="1")
+    assert world.plan(spec(size=1, note="a"), hush="2").empty
+    assert world.apply(spec(size=2, note="a"), hush="1") == {"training_job.a": "update"}
+    with pytest.raises(DiagnosedError, match="only a hash of it is recorded") as refused:
+        world.plan(spec(size=3, note="a"), hush="2")
+    assert "ignore_changes" in str(refused.value)
 
 
 def test_arguments_written_as_blocks(world: World) -> None:

@@ -85,6 +85,18 @@ def test_they_are_what_the_standard_library_makes(frozen: bool) -> None:
     assert seen(ours) == seen(theirs)
 
 
+def test_an_object_like_another() -> None:
+    ours = made(lazy.dataclass, frozen=True)
+    for it in (ours["Sub"](1, "x", f=2), ours["Same"](1), ours["After"](4), ours["Plain"](3)):
+        for change in ({}, {"a": 9}):
+            like = lazy.replace(it, **change)
+            assert type(like) is type(it)
+            assert repr(like) == repr(dataclasses.replace(it, **change))
+    for wrong in ({"e": 3}, {"nix": 1}):
+        with pytest.raises((ValueError, TypeError)):
+            lazy.replace(ours["Sub"](1), **wrong)
+
+
 def test_equal_objects_have_equal_hashes() -> None:
     base = made(lazy.dataclass, frozen=True)["Base"]
     assert hash(base(1, c=())) == hash(base(1, c=(), d=9.0)) != hash(base(2, c=()))

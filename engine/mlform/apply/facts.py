@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mlform.apply.current import environment_now
 from mlform.apply.provider import StepFailed
+from mlform.lazy import replace
 from mlform.plan import Deferred, Facts, Step
 from mlform.refresh.looker import Looker
 from mlform.refresh.world import Wanted

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlform.apply.events import Adopted, Imported
 from mlform.apply.provider import StepFailed
+from mlform.lazy import replace
 from mlform.plan import Reason, Step
 from mlform.plan.decide import full_key, refreshed
 from mlform.refresh import ImportFact
-from mlform.refresh.observe import artifacts_there
+from mlform.refresh.artifacts import artifacts_there
 from mlform.refresh.world import held_by
 from mlform.registry import Offer
 from mlform.state.model import Realisation, Record

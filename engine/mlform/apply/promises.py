@@ -9,7 +9,7 @@ from mlform.apply.provider import StepFailed
 from mlform.artifacts import LocalStore
 from mlform.plan import Action, Decision, Step
 from mlform.plan.decide import full_key
-from mlform.refresh.observe import artifacts_in
+from mlform.refresh.artifacts import artifacts_in
 from mlform.refresh.results import Results
 from mlform.refresh.world import result_digest
 from mlform.registry import Offer

@@ -12,7 +12,7 @@ from mlform.artifacts.roots import Collecting, roots
 from mlform.lazy import dataclass
 from mlform.plan import Purging, Step
 from mlform.plan.lineage import Hold, Lineage, named, window_start
-from mlform.refresh.observe import artifacts_in
+from mlform.refresh.artifacts import artifacts_in
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.results import Results
 

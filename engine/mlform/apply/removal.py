@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Event as Flag
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.provider import StepFailed, call
 from mlform.apply.purging import clear_folder
 from mlform.failpoints import failpoint
+from mlform.lazy import replace
 from mlform.plan import Action, Step
 from mlform.plan.estimate import removed
 from mlform.plan.orphans import takes_down

@@ -28,8 +28,8 @@ from mlform.plan import Action, Plan, Reason, Step
 from mlform.plan.approvals import WHAT
 from mlform.plan.times import times
 from mlform.refresh import Looker
+from mlform.refresh.artifacts import artifacts_in
 from mlform.refresh.moves import moved_pins, relocated, rename
-from mlform.refresh.observe import artifacts_in
 from mlform.refresh.pins import Pin, read_pins, write_pins
 from mlform.refresh.recorded import Recorded
 from mlform.registry import Registry

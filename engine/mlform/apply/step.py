@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, Final
@@ -21,8 +20,10 @@ from mlform.apply.removal import Remover, lent
 from mlform.apply.settle import Roots, Settler
 from mlform.apply.spared import spared
 from mlform.failpoints import failpoint
+from mlform.lazy import replace
 from mlform.plan import Action, Condition, Decision, Facts, Step, approvals, decide, severity
-from mlform.plan.decide import adopted, full_key, may_replace, refreshed
+from mlform.plan.adopted import given_again
+from mlform.plan.decide import full_key, may_replace, refreshed
 from mlform.plan.estimate import spent
 from mlform.plan.extent import kept
 from mlform.plan.held import failing_gates, missing_handle, never_made
@@ -75,8 +76,7 @@ class Stepper:
         """Do what a step calls for; return why it is held, if it is."""
         offer = self._offer(step)
         record = self.records.now.get(step.address)
-        anew = step.action is Action.REPLACE
-        known = None if anew else record
+        known = None if step.action is Action.REPLACE else record
         if never := never_made(step.refers_to, set(map(str, self.outcome.held)), self.records.now):
             return tuple(never)
         roots = self.settler.resources(step.refers_to)
@@ -89,7 +89,7 @@ class Stepper:
             known = record
         # What could not be looked up while planning is known now.
         step = replace(step, parts=facts.parts, environment=facts.environment)
-        if unchanged := adopted(offer.resource, facts, known):
+        if unchanged := given_again(offer.resource, facts, known):
             values |= {n: self.records.revive(v) for n, v in unchanged.items()}
             arguments = self._wanted(step, offer, values)
         if blocked := self._blocked(step, offer, values, facts):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ from mlform.cli import options as opt
 from mlform.cli.parsing import Argument, Exit, Option
 from mlform.cli.terminal import can_ask, explained, reporter, say, say_json, say_plan
 from mlform.cli.watching import watched
+from mlform.lazy import replace
 
 if TYPE_CHECKING:
     from mlform.commands.applying import Applied

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from mlform.commands.holding import telling
 from mlform.commands.provenance import new_run, provenance
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
+from mlform.lazy import replace
 from mlform.state.differences import Past, Pushed, compared
 from mlform.state.document import Document, dump, parse
 from mlform.state.model import Revision

@@ -19,7 +19,7 @@ def report(session: Session, address: str, out: Path | None = None) -> Path:
     Raises ``DiagnosedError`` where nothing is recorded there, or what is there made no page.
     """
     from mlform.files import write_file
-    from mlform.refresh.observe import artifacts_in
+    from mlform.refresh.artifacts import artifacts_in
     from mlform.state.model import folder_name
 
     records = {str(a): r for a, r in session.snapshot().records.items()}

@@ -217,7 +217,7 @@ class _Again:
             raise stop("Source has moved on", f"{detail} Bring that version back first.")
 
     def _there(self, record: Record) -> bool:
-        from mlform.refresh.observe import artifacts_there
+        from mlform.refresh.artifacts import artifacts_there
 
         return artifacts_there(record.attributes, self.world.looker.artifacts)
 

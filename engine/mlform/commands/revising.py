@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mlform.address import Address
@@ -11,6 +10,7 @@ from mlform.commands.provenance import new_run, provenance
 from mlform.commands.queries import not_recorded
 from mlform.commands.session import Session
 from mlform.diagnostics import did_you_mean, stop
+from mlform.lazy import replace
 from mlform.refresh.moves import moved_pins, placed, rename
 from mlform.refresh.pins import read_pins, write_pins
 from mlform.state.differences import Revised

@@ -135,7 +135,7 @@ def verify(
 
 def recorded(session: Session) -> dict[str, int]:
     """Return the artifacts of what is recorded, with their bytes."""
-    from mlform.refresh.observe import artifacts_in
+    from mlform.refresh.artifacts import artifacts_in
 
     records = session.snapshot().records.values()
     return {a["digest"]: int(a["size"]) for r in records for a in artifacts_in(r.attributes)}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mlform.address import Address
 from mlform.commands.provenance import new_run, provenance
 from mlform.commands.queries import record
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
+from mlform.lazy import replace
 
 
 def taint(session: Session, text: str, *, tainted: bool) -> Address:

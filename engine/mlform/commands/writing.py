@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +12,7 @@ from mlform.commands.importing import Reading, look_without_blocks
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
 from mlform.files import write_file
+from mlform.lazy import replace
 
 if TYPE_CHECKING:
     from mlform.config import Import

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from mlform.address import Address
@@ -12,6 +11,7 @@ from mlform.config.imports import Imports, chain
 from mlform.config.model import ModulePath, Move, Project, Removal
 from mlform.config.names import Names
 from mlform.diagnostics import Diagnostics
+from mlform.lazy import replace
 from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute, Block, Expr, Literal
 

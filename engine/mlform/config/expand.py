@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TypeAlias
 
 from mlform.address import Address, Key
@@ -23,6 +22,7 @@ from mlform.config.repetition import NotYetError, Repetition
 from mlform.config.resources import Resources
 from mlform.config.scope import ModuleScope
 from mlform.diagnostics import Diagnostics
+from mlform.lazy import replace
 from mlform.registry.places import place
 from mlform.syntax.tree import Block
 from mlform.values import UNKNOWN, Unknown, Value

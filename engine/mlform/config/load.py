@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -25,6 +24,7 @@ from mlform.config.torn import sound
 from mlform.config.variables import Variables
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang.provided import Provided
+from mlform.lazy import replace
 from mlform.registry import Registry
 from mlform.syntax.tree import Attribute, Block, Body, Literal
 from mlform.values import Value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from functools import cached_property
 
 from mlform.address import Address
@@ -12,6 +11,7 @@ from mlform.config.blocks import not_references
 from mlform.config.model import Call, Module
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import Reference, references
+from mlform.lazy import replace
 from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute, Source
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from mlform.config.model import Module, Output
 from mlform.diagnostics import Diagnostics, did_you_mean
+from mlform.lazy import replace
 from mlform.syntax.tree import Attribute, Block, Literal
 
 

@@ -7,12 +7,12 @@ whatever ``x`` will be.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final, TypeAlias
 
 from mlform.lang.graphemes import clusters, normal
 from mlform.lang.numbers import counted as count
+from mlform.lazy import replace
 from mlform.types import ANY, BOOL, NUMBER, STRING, Collection, Type
 from mlform.values import (
     NO_NULL,

@@ -12,16 +12,9 @@ from mlform.diagnostics import Diagnostics
 from mlform.graph import Graph
 from mlform.lazy import dataclass, field, replace
 from mlform.plan import approvals
+from mlform.plan.adopted import given_again
 from mlform.plan.conditions import Conditions
-from mlform.plan.decide import (
-    Decision,
-    Facts,
-    adopted,
-    decide,
-    may_replace,
-    refreshed,
-    semantic_action,
-)
+from mlform.plan.decide import Decision, Facts, decide, may_replace, refreshed, semantic_action
 from mlform.plan.deferred import Deferrer
 from mlform.plan.drift import differing
 from mlform.plan.given import Unplanned
@@ -31,7 +24,7 @@ from mlform.plan.mentions import Mentions
 from mlform.plan.model import OPEN, QUIET, Action, Condition, Note, Output, Reason, Step
 from mlform.plan.notes import approval, waiting
 from mlform.plan.predicted import expected
-from mlform.plan.refusals import protect, refuse
+from mlform.plan.refusals import forgotten, protect, refuse
 from mlform.plan.select import made_again
 from mlform.plan.stayed import Stayed
 from mlform.plan.why import traced
@@ -158,6 +151,7 @@ class Builder:
         self._see(resource, decision, record, seen, known)
         self.notes += waiting(address, seen)
         protect(resource, decision, self.diagnostics)
+        forgotten(resource, facts, decision, record, self.diagnostics)
         code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
         takes = {} if decision.action in QUIET else self.mentions.takes(resource)
         needs = tuple(sorted(self.graph.needs[address]))
@@ -212,7 +206,7 @@ class Builder:
         if decision.action is Action.MAYBE:
             elsewhere = any(r.what == "identity" for r in decision.reasons)
             stays = stays and not elsewhere and TRIGGERS not in facts.open
-        if stays and (kept := adopted(offered, facts, record)):
+        if stays and (kept := given_again(offered, facts, record)):
             revived = {n: self.recorded.revive(v) for n, v in kept.items()}
             arguments = wanted(offered, {**values, **revived})
         known = decision, record, seen.attributes, self.diagnostics
@@ -223,7 +217,7 @@ class Builder:
     ) -> Facts:
         """Return the facts with what is taken of inputs once recorded arguments are kept."""
         offered, record = resource.offer.resource, self.snapshot.records.get(resource.address)
-        kept = adopted(offered, facts, record) if overrides_uses(offered) else {}
+        kept = given_again(offered, facts, record) if overrides_uses(offered) else {}
         if not kept:
             return facts
         again = {**values, **{n: self.recorded.revive(v) for n, v in kept.items()}}

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mlform.keys import action_key, changed_code
 from mlform.lazy import dataclass, field, replace
+from mlform.plan.adopted import with_adopted
 from mlform.plan.model import OPEN, Action, Deferred, Reason
 from mlform.plan.moved import moved_facets, moved_judged
 from mlform.refresh.facets import overrides_uses, whole
@@ -319,40 +320,25 @@ def _recorded(record: Record) -> Facts:
     return Facts(record.arguments, {}, record.parts, record.code, record.environment)
 
 
-def adopted(resource: AnyResource, facts: Facts, record: Record | None) -> dict[str, Any]:
-    """Return the arguments that keep their recorded value, whatever is written now.
-
-    Those whose changes the user asked to ignore; those that are not set and that the provider
-    chose; and a baseline that has become the very thing this resource judged and let through:
-    there is nothing to compare it with anew.
-    """
-    if record is None:
-        return {}
-    kept = {n: record.arguments[n] for n in facts.ignored if n in record.arguments}
-    for name in fields_under(resource.arguments, FieldRule.DEFAULTED) & record.arguments.keys():
-        if name not in facts.open and facts.arguments.get(name) is None:
-            kept[name] = record.arguments[name]
-    classes = aliased_classes(resource)
-    for name, field_class in classes.items():
-        if field_class is FieldClass.BASELINE and name in record.arguments:
-            found = {h.digest for h in handles(facts.arguments.get(name))}
-            both = _judged(classes, facts.arguments) & _judged(classes, record.arguments)
-            if found and found <= both:
-                kept[name] = record.arguments[name]
-    return kept
-
-
-def _judged(classes: Mapping[str, FieldClass], arguments: Mapping[str, Any]) -> set[Any]:
-    semantic = (v for n, v in arguments.items() if classes.get(n) is FieldClass.SEMANTIC)
-    return {h.digest for value in semantic for h in handles(value)}
-
-
 def _same(before: Any, after: Any) -> bool:
     if before is after or (type(before) is type(after) and type(before) in {str, int, bool}):
         return bool(before == after)
-    return canonical(identity(before)) == canonical(identity(after)) or (
-        _whole(before) == _whole(after) and _untold(before, after)
+    return (
+        _alike(before, after)
+        or canonical(identity(before)) == canonical(identity(after))
+        or (_whole(before) == _whole(after) and _untold(before, after))
     )
+
+
+def _alike(before: Any, after: Any) -> bool:
+    """Tell quickly whether plain data are the same to the letter; most are."""
+    if type(before) is not type(after):
+        return False
+    if type(before) is dict:
+        return before.keys() == after.keys() and all(_alike(v, after[k]) for k, v in before.items())
+    if type(before) is list:
+        return len(before) == len(after) and all(map(_alike, before, after))
+    return bool(before == after)
 
 
 def _untold(before: Any, after: Any) -> bool:
@@ -363,15 +349,6 @@ def _untold(before: Any, after: Any) -> bool:
 
 def _whole(data: Any) -> str:
     return canonical(identity(whole(data)))
-
-
-def with_adopted(resource: AnyResource, facts: Facts, record: Record | None) -> Facts:
-    """Return the facts with the recorded values that ``adopted`` names put in."""
-    kept = adopted(resource, facts, record)
-    if not kept:
-        return facts
-    open_ = {n: a for n, a in facts.open.items() if n not in kept}
-    return replace(facts, arguments={**facts.arguments, **kept}, open=open_)
 
 
 def _action_key(resource: AnyResource, facts: Facts) -> str:

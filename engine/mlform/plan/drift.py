@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mlform.address import Address
+from mlform.lazy import replace
 from mlform.plan.decide import drifted
 from mlform.plan.model import Action, Drift, Note, Reason, Step
 from mlform.refresh import Observation, Observations

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from mlform.address import Address
+from mlform.lazy import replace
 from mlform.plan.decide import Facts, keys
 from mlform.refresh.model import ImportFact
 from mlform.refresh.world import held_by, result_digest

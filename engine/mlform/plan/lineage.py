@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mlform.address import Address
 from mlform.lazy import dataclass, field
-from mlform.refresh.observe import artifacts_in
+from mlform.refresh.artifacts import artifacts_in
 from mlform.registry import SERVING
 from mlform.state.model import Entry
 from mlform.values import handles

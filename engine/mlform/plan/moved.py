@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
+from mlform.lazy import replace
 from mlform.plan.model import Reason
 from mlform.values import Handle, Used, canonical, handles, tagged
 

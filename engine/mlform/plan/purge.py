@@ -12,7 +12,7 @@ from mlform.lazy import dataclass, replace
 from mlform.plan.decide import full_key
 from mlform.plan.lineage import Hold, Lineage, Version, named, window_start
 from mlform.plan.model import Action, Purge, Purging, Step
-from mlform.refresh.observe import artifacts_in
+from mlform.refresh.artifacts import artifacts_in
 from mlform.registry import ENGINE
 from mlform.state.model import Entry, Realisation, Snapshot
 

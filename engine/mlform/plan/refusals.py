@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from mlform.config import ResourceConfig
 from mlform.diagnostics import Diagnostics
-from mlform.plan.decide import Decision
-from mlform.plan.model import Action
+from mlform.plan.adopted import given_again
+from mlform.plan.decide import Decision, Facts
+from mlform.plan.model import QUIET, Action
 from mlform.refresh.world import Wanted
+from mlform.state.model import Record
+from mlform.values import concealed
 
 
 def protect(resource: ResourceConfig, decision: Decision, diagnostics: Diagnostics) -> None:
@@ -18,6 +21,29 @@ def protect(resource: ResourceConfig, decision: Decision, diagnostics: Diagnosti
         )
         at, of = resource.span, resource.address
         diagnostics.error("Protected from destruction", detail, at=at, of=of)
+
+
+def forgotten(
+    resource: ResourceConfig,
+    facts: Facts,
+    decision: Decision,
+    record: Record | None,
+    diagnostics: Diagnostics,
+) -> None:
+    """Refuse to make something with a secret of which only a hash is recorded."""
+    if decision.action in QUIET or decision.action is Action.REPLACE:
+        return
+    offered = resource.offer.resource
+    kept = given_again(offered, facts, record)
+    for name in sorted(n for n, v in kept.items() if concealed(v)):
+        detail = (
+            f"{resource.address} has work to do, and lifecycle.ignore_changes keeps {name} as it "
+            "was. That is secret, so only a hash of it is recorded, and what is written is another "
+            f"value. Write the value it had, or take {name} out of ignore_changes."
+        )
+        at = resource.arguments[name].value_span if name in resource.arguments else resource.span
+        of = resource.address
+        diagnostics.error("Ignored secret is not known", detail, at=at, within=resource.span, of=of)
 
 
 def refuse(resource: ResourceConfig, arguments: Wanted, diagnostics: Diagnostics) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from types import NoneType
 from typing import Any, Final
 
+from mlform.lazy import replace
 from mlform.sdk import AnyResource, Arguments, Facets, Resource, ResourceError
 from mlform.sdk.fields import Handle as Given
 from mlform.values import Handle, Sensitive, Used, Value, digest, handle_in, short, tagged
 
 _GIVEN: Final = Given.model_fields.keys()
+_LEAVES: Final = frozenset({str, int, float, bool, NoneType})
 
 
 def overrides_uses(resource: AnyResource) -> bool:
@@ -74,6 +76,8 @@ def taken(resource: AnyResource, model: Arguments, found: list[Handle]) -> dict[
 
 
 def _given(value: Any) -> Iterator[Given]:
+    if type(value) in _LEAVES:
+        return
     if isinstance(value, Given):
         if value.attribute is None:
             yield value
@@ -126,6 +130,8 @@ def completed(data: Any, used: Mapping[str, Used], found: list[Handle]) -> Any:
 
 
 def _mapped(data: Any, change: Any) -> Any:
+    if type(data) in _LEAVES:
+        return data
     if handle := handle_in(data):
         return change(handle)
     if isinstance(data, Mapping):

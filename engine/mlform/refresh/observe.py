@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from itertools import count
-from types import NoneType
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from mlform.address import Address
-from mlform.artifacts import LocalStore
 from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.keys import Closure, CodeError, Lock, astray, closure, environment
+from mlform.lazy import replace
 from mlform.refresh.abreast import abreast
+from mlform.refresh.artifacts import artifacts_there
 from mlform.refresh.facets import handles_of, overrides_uses
 from mlform.refresh.leaving import Leaving
 from mlform.refresh.looker import Looker
@@ -36,7 +35,6 @@ from mlform.registry import Registry
 from mlform.sdk import (
     AnyResource,
     Arguments,
-    Artifact,
     Inputs,
     Resource,
     ResourceError,
@@ -371,28 +369,3 @@ def _read(
     if result_digest(offered, data) == record.digest:
         return seen if data == record.attributes else replace(seen, beside=data)
     return replace(seen, attributes=data)
-
-
-def artifacts_there(data: Any, artifacts: LocalStore) -> bool:
-    """Tell whether every artifact that attributes name is in the store."""
-    return all(artifact["digest"] in artifacts for artifact in artifacts_in(data))
-
-
-def artifacts_in(data: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield every artifact that attributes name."""
-    waiting = [data]
-    while waiting:
-        it = waiting.pop()
-        if isinstance(it, _LEAVES):
-            continue
-        if isinstance(it, Mapping):
-            if it.keys() == _ARTIFACT:
-                yield it
-            else:
-                waiting += reversed(list(it.values()))
-        elif isinstance(it, list | tuple):
-            waiting += reversed(it)
-
-
-_LEAVES: Final = (str, int, float, NoneType)
-_ARTIFACT: Final = Artifact.model_fields.keys()

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from threading import Lock
-from typing import Any, Final
+from typing import Any
 
 from mlform.address import Address
+from mlform.lazy import replace
+from mlform.refresh.artifacts import artifacts_in
 from mlform.refresh.world import known_handle, lasting
 from mlform.registry import Registry
-from mlform.sdk.fields import Artifact
 from mlform.state.model import Record, homes_of
 from mlform.values import Handle, Value, handle_in
-
-_ARTIFACT: Final = Artifact.model_fields.keys()
-_LEAVES: Final = (str, int, float, type(None))
 
 
 class Recorded:
@@ -112,14 +109,4 @@ class Recorded:
             self._homes.subtract(homes_of(before))
 
     def _index(self, data: Any) -> None:
-        waiting = [data]
-        while waiting:
-            it = waiting.pop()
-            if isinstance(it, _LEAVES):
-                continue
-            if isinstance(it, Mapping):
-                if it.keys() == _ARTIFACT:
-                    self._artifacts[it["digest"]] = it
-                waiting += it.values()
-            elif isinstance(it, list | tuple):
-                waiting += it
+        self._artifacts |= {it["digest"]: it for it in artifacts_in(data)}

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from threading import Event, Lock
 from typing import Any, Final
 
+from mlform.refresh.artifacts import artifacts_in
 from mlform.refresh.claims import Claims
 from mlform.refresh.looker import Looker
-from mlform.refresh.observe import artifacts_in
 from mlform.state.model import Realisation, Store
 from mlform.values import short
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from mlform.address import Address
+from mlform.lazy import replace
 from mlform.plan import Action, Facts, decide
 from mlform.plan.decide import keys
 from mlform.refresh.world import aliased_classes, result_digest

@@ -1,0 +1,35 @@
+"""The artifacts that attributes name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import NoneType
+from typing import Any, Final
+
+from mlform.artifacts import LocalStore
+from mlform.sdk.fields import Artifact
+
+_ARTIFACT: Final = Artifact.model_fields.keys()
+_LEAVES: Final = frozenset({str, int, float, bool, NoneType})
+
+
+def artifacts_in(data: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every artifact that attributes name, in order."""
+    waiting = [data]
+    while waiting:
+        it = waiting.pop()
+        if isinstance(it, Mapping):
+            if it.keys() == _ARTIFACT:
+                yield it
+                continue
+            inner = [v for v in it.values() if type(v) not in _LEAVES]
+        elif isinstance(it, list | tuple):
+            inner = [v for v in it if type(v) not in _LEAVES]
+        else:
+            continue
+        waiting += reversed(inner)
+
+
+def artifacts_there(data: Any, artifacts: LocalStore) -> bool:
+    """Tell whether every artifact that attributes name is in the store."""
+    return all(artifact["digest"] in artifacts for artifact in artifacts_in(data))
