@@ -8,7 +8,6 @@ none. Workers, where code of users runs, are other processes, with plugins as ev
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any, Final
 
@@ -32,6 +31,8 @@ class _None(ModuleType):
         """Whatever else is asked of it, in some other version, is that of the module itself."""
         if name.startswith("__"):
             raise AttributeError(name)
+        from importlib.util import find_spec, module_from_spec
+
         del sys.modules[_LOADER]
         try:
             spec = find_spec(_LOADER)

@@ -199,7 +199,7 @@ def _differences(resource: AnyResource, facts: Facts, record: Record) -> list[Re
         moved = moved_facets(before, after, at) if what == "argument" else []
         reasons += moved or [Reason(what, name, before, after, at)]
     reasons += [*_trigger_reasons(facts, record), *_code_reasons(facts, record)]
-    if facts.environment is not None:
+    if facts.environment is not None and facts.environment != record.environment:
         for name in sorted({*facts.environment, *record.environment}):
             before, after = record.environment.get(name), facts.environment.get(name)
             if before != after:

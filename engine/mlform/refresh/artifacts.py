@@ -18,7 +18,7 @@ def artifacts_in(data: Any) -> Iterator[Mapping[str, Any]]:
     waiting = [data]
     while waiting:
         it = waiting.pop()
-        if isinstance(it, Mapping):
+        if type(it) is dict or isinstance(it, Mapping):
             if it.keys() == _ARTIFACT:
                 yield it
                 continue
