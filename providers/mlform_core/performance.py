@@ -22,9 +22,10 @@ from mlform.sdk import (
     ResourceError,
     Stored,
     Volatile,
+    did_you_mean,
     seconds,
 )
-from mlform_core.gate_rules import METRICS, FairnessRules, Slices, known_metrics, suggestion
+from mlform_core.gate_rules import METRICS, FairnessRules, Slices, known_metrics
 from mlform_core.gate_verdicts import TableHandle
 from mlform_core.monitoring import KEPT, Rule, deployed, iso, streak
 
@@ -281,6 +282,6 @@ def unknown_metric(name: str, task: str, known: Sequence[str]) -> ResourceError:
     """Return the refusal of a metric that is not defined for what a model does."""
     detail = (
         f"{name} is not defined for what the log has of a {task} model."
-        f"{suggestion(name, known)} Defined: {', '.join(known)}."
+        f"{did_you_mean(name, known)} Defined: {', '.join(known)}."
     )
     return ResourceError("Metric not defined for the task", detail, argument="require")

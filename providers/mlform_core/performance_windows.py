@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from mlform.sdk import Artifact, Context, ResourceError, seconds
-from mlform_core.gate_rules import metrics_of, suggestion
+from mlform.sdk import Artifact, Context, ResourceError, did_you_mean, seconds
+from mlform_core.gate_rules import metrics_of
 from mlform_core.models import told
 from mlform_core.monitoring import log_folder
 
@@ -90,7 +90,7 @@ def check(ctx: Context, rules: PerformanceArguments, serves: str) -> None:
     for name in rules.columns():
         if name not in logged | beside:
             where = "the request log has" if rules.labels is None else "log and labels have"
-            detail = f"{where} no column {name}.{suggestion(name, logged | beside)}"
+            detail = f"{where} no column {name}.{did_you_mean(name, logged | beside)}"
             raise ResourceError("Unknown column", detail[0].upper() + detail[1:], argument="slices")
 
 
@@ -100,7 +100,7 @@ def _check_labels(rules: PerformanceArguments, label: str, logged: set[str]) -> 
     there: Mapping[str, str] = rules.labels.attributes["columns"]
     for name, argument in ((label, "label"), *((k, "key") for k in rules.key)):
         if name not in there:
-            detail = f"{rules.labels.address} has no column {name}.{suggestion(name, there)}"
+            detail = f"{rules.labels.address} has no column {name}.{did_you_mean(name, there)}"
             raise ResourceError("Unknown column", detail, argument=argument)
     for name in rules.key:
         if name != ID and name not in logged:
