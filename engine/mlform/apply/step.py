@@ -96,12 +96,10 @@ class Stepper:
             return tuple(blocked)
         if found and record and found.alone:
             return take_over(self, step, offer, record, found).held
-        decided = partial(self._decide, step, offer, facts, known)
-        decision = decided()
+        decision = (decided := partial(self._decide, step, offer, facts, known))()
         joins = decision.action is Action.RUN and offer.resource.reusable and not step.again
         about = {"address": str(step.address), "folder": str(self.world.looker.root)}
-        say = partial(self.attempts.say, step)
-        key = decision.key if joins else None
+        key, say = decision.key if joins else None, partial(self.attempts.say, step)
         with self.results.alone(key, about, say, self.stop) as waited:
             if waited:  # another, of this run or not, has just made what this one is to make
                 decision = decided()
