@@ -1,7 +1,8 @@
 """Kill five processes that write one state, at random: ``storm.py sqlite|postgres KILLS [SEED]``.
 
 ``server`` kills the database server too, ``no_fence`` lets who lost the lock go on writing,
-``no_clash`` gives the lock to whoever asks (controls: they must show violations). What befalls and what must hold is in ``tests/crash/storm.py``.
+``no_clash`` gives the lock to whoever asks (controls: they must show violations). What befalls and
+what must hold is in ``tests/crash/storm.py``.
 """
 
 from __future__ import annotations

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.cli.inside import Inside
+from tests.postgres import Server
 
 SPEC = """\
 variable "passphrase" {
@@ -106,6 +110,32 @@ def test_nothing_recorded_stands_in_clear_and_all_of_it_works(encrypted: Inside)
     assert encrypted.actions() == {}
     assert there(encrypted, "canary") == []
     assert encrypted.mlform("audit", "verify", "-json").data["valid"] is True
+
+
+def test_on_a_server_and_back(encrypted: Inside, postgres: Server) -> None:
+    """Moved to PostgreSQL with encryption on, worked with there, and moved back."""
+    schema = f"sealed_{os.getpid()}_{time.monotonic_ns()}"
+    backend = f'backend "postgres" {{\n url = "{postgres.url}"\n schema = "{schema}"\n }}\n'
+    before = encrypted.mlform("show", "-json").data
+    configure(encrypted, PASSPHRASE.replace("encryption {", f"{backend} encryption {{"))
+    assert "Moved 1 workspace(s)" in encrypted.mlform("init", "-migrate-state").out
+    assert encrypted.mlform("show", "-json").data == before
+    (encrypted.path / "d.csv").write_text("a,b\n1,x\n2,y\n3,z\n")
+    encrypted.mlform("plan", "-out=p.plan")
+    encrypted.apply("p.plan")
+    encrypted.mlform("plan", "-detailed-exitcode")
+    encrypted.mlform("audit", "verify")
+    query = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
+    with psycopg.connect(postgres.url) as connection:
+        names = [row[0] for row in connection.execute(query, [schema])]
+        rows = [list(connection.execute(f'SELECT * FROM {schema}."{n}"')) for n in names]  # noqa: S608
+    assert "leases" in names and "canary" not in repr(rows)
+    configure(encrypted)
+    said = encrypted.mlform("init", "-migrate-state").out
+    assert "Moved 1 workspace(s)" in said
+    encrypted.mlform("plan", "-detailed-exitcode")
+    encrypted.mlform("audit", "verify")
+    assert there(encrypted, "canary") == []
 
 
 def test_without_the_key_nothing_is_read_or_written(encrypted: Inside) -> None:

@@ -137,6 +137,29 @@ def test_a_state_moves_to_a_server_and_work_goes_on(folder: Inside, postgres: Se
     assert "Nothing to move" in said, "-from names the usual schema, which has no state"
 
 
+def test_a_saved_plan_finds_its_state_without_the_spec(
+    folder: Inside, tmp_path: Path, postgres: Server
+) -> None:
+    schema = f"saved_{os.getpid()}_{time.monotonic_ns()}"
+    backend = f'backend "postgres" {{\n url = var.url\n schema = "{schema}"\n }}'
+    write(folder.path, f'{backend}\nstore {{\n path = "{tmp_path / "shared"}"\n }}')
+    url = postgres.url.replace("postgres@", "postgres:s3cr3t@") + "?sslpassword=s3cr3t"
+    folder.environment["MLF_VAR_url"] = url
+    folder.mlform("plan", "-out=p.plan")
+    assert "s3cr3t" not in (folder.path / "p.plan").read_text()
+    bare = Inside(tmp_path / "bare")
+    bare.path.mkdir()
+    for name in ("p.plan", "f.py", "d.csv"):
+        (folder.path / name).rename(bare.path / name)
+    bare.apply("p.plan")
+    assert not (bare.path / ".mlform" / "state.db").exists()
+    assert not (bare.path / ".mlform" / "store").exists()
+    for name in ("f.py", "d.csv"):
+        (bare.path / name).rename(folder.path / name)
+    folder.mlform("plan", "-detailed-exitcode")
+    assert "dataset.d" in folder.mlform("state", "list").out
+
+
 def test_who_waits_is_told_for_what(folder: Inside) -> None:
     with Session(folder.path).lock("apply") as lease:
         said = folder.mlform("taint", "dataset.d", expect=4)

@@ -171,7 +171,7 @@ def no_fence() -> None:
 
 def no_clash() -> None:
     """Who asks for a part of the state gets it, whoever has it."""
-    lock._refuse = lambda *_: None  # noqa: SLF001 - what is asked of each lease that holds
+    lock._refuse = lambda *_: None
 
 
 KILLED: Final[Mapping[str, Mutant]] = {

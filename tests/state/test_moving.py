@@ -1,15 +1,21 @@
 """A state moves between backends with all its past; stopped at any moment, nothing is lost."""
 
+from dataclasses import replace
+
 import pytest
 from tests.state.conftest import SCHEMAS, make_record
 
 from mlform.address import Address
 from mlform.failpoints import arm
 from mlform.state import LockedError, moving
+from mlform.state.cipher import AesCipher, Source
 from mlform.state.place import Place
+from mlform.state.tables import METADATA
 from mlform.state.workspaces import Workspaces
 
 A = Address("training_job", "a")
+KEY, OTHER = Source("a passphrase, long enough"), Source("another passphrase, long")
+CANARY = "canary-on-the-move"
 
 
 @pytest.fixture
@@ -74,6 +80,38 @@ def test_all_of_it_arrives_and_goes_back(crowded, elsewhere, explained):
     moving.move(elsewhere, place)
     assert told(place) == after and told(prod) == before_prod
     assert after["wrong"] == []
+
+
+def test_an_encrypted_state_moves_as_it_is_and_back(place, elsewhere, explained, sql):
+    """What is encrypted is so on the way, and there; without the key it cannot be checked there."""
+    here, there = (replace(p, cipher=AesCipher(KEY)) for p in (place, elsewhere))
+    store = here.store()
+    with store.lock("apply") as lease:
+        for name in ("a", "b"):
+            made = make_record(name, attributes={"t": CANARY})
+            store.put(lease, "r", made, {"action": "create", "why": CANARY})
+        store.put_outputs(lease, "r", {"o": {"value": CANARY, "sensitive": False}})
+    store.close()
+    before = told(here)
+    assert before["wrong"] == []
+    for target in (elsewhere, replace(elsewhere, cipher=AesCipher(OTHER))):
+        with explained("Wrong encryption key" if target.cipher.active else "State is encrypted"):
+            moving.move(here, target)
+    moving.move(here, there)
+    assert told(there) == before
+    with explained("State has moved"):
+        here.store().snapshot()
+    elsewhere_store = there.store()
+    with elsewhere_store.lock("apply") as lease:
+        elsewhere_store.put(lease, "r2", make_record("later"), {})
+    elsewhere_store.close()
+    after = told(there)
+    moving.move(there, here)
+    assert told(here) == after and after["wrong"] == []
+    for file in (place.file or elsewhere.file).parent.glob("*"):
+        assert not file.is_file() or CANARY.encode() not in file.read_bytes()
+    if place.file is None:
+        assert not any(CANARY in repr(sql(f"SELECT * FROM {n}")) for n in METADATA.tables)  # noqa: S608 - names of our own
 
 
 @pytest.mark.parametrize("point", ["state.commit", "state.committed"])

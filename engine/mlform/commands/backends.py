@@ -25,7 +25,7 @@ def settle(local: Path, place: Place) -> None:
 
     That is so where the one configured has no state, and the one used until now has.
     """
-    before, now = _remembered(local), _named(local, place)
+    before, now = _remembered(local), named(local, place)
     if before is None or before == now:
         return
     if place.snapshot().lineage or not _holds(replace(_place(local, before), cipher=place.cipher)):
@@ -40,7 +40,7 @@ def settle(local: Path, place: Place) -> None:
 
 def remember(local: Path, place: Place) -> None:
     """Note which backend the folder's state is in."""
-    now = _named(local, place)
+    now = named(local, place)
     if _remembered(local) == now:
         return
     local.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def migrate(session: Session, source: str | None) -> Moved:
     return moved
 
 
-def _named(local: Path, place: Place) -> dict[str, str | None]:
+def named(local: Path, place: Place) -> dict[str, str | None]:
     """Return what to note of a place: no password, and no folder that may be called otherwise."""
     if place.file is None:
         return {"url": without_password(place.url), "schema": place.schema}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mlform.commands.session import Session
+from mlform.config import Settings
 from mlform.diagnostics import stop
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ def written(session: Session, plan: Plan) -> str:
     """Return the text of a plan's file."""
     from mlform.plan import dump
 
-    text = dump(plan)
+    text = dump(plan, _where(session))
     if not session.cipher.active:
         return text
     sealed = session.cipher.seal(text, (plan.lineage, "plan"), plan.lineage)
@@ -30,6 +32,7 @@ def written(session: Session, plan: Plan) -> str:
 def saved_plan(session: Session, path: Path) -> Plan:
     """Read a saved plan. Raises ``DiagnosedError`` where there is none, or no key for it."""
     from mlform.plan import parse
+    from mlform.plan.codec import where_of
     from mlform.state.sealed import Unauthentic
 
     if not path.is_file():
@@ -46,4 +49,30 @@ def saved_plan(session: Session, path: Path) -> Plan:
             raise stop("Invalid plan file", f"{path} is damaged. Plan anew.") from None
     else:
         session.cipher.open(text, ("", "plan"))
-    return parse(text, str(path))
+    plan = parse(text, str(path))
+    session.without_spec = _settings(where_of(text))
+    return plan
+
+
+def _where(session: Session) -> Mapping[str, Any]:
+    """Say where state and artifacts lie, for whoever has no spec. Without any password."""
+    from mlform.commands.backends import named
+
+    shared = session.shared_store
+    store = None if shared is None else {n: v for n, v in vars(shared).items() if v}
+    return {"state": named(session.local, session.place), "store": store}
+
+
+def _settings(where: Mapping[str, Any]) -> Settings:
+    """Return the settings of a plan's spec, as far as the plan says them."""
+    from mlform.config.store import StoreSettings
+    from mlform.state.place import SQLITE
+
+    state, store = where.get("state") or {}, where.get("store")
+    shared = None if store is None else StoreSettings(**store)
+    url = str(state.get("url", ""))
+    if not url or url.startswith(SQLITE):
+        path = url.removeprefix(SQLITE) or Settings.backend_path
+        return Settings(backend_path=path, store=shared)
+    schema = state.get("schema")
+    return Settings("postgres", backend_url=url, backend_schema=schema, store=shared)

@@ -53,6 +53,8 @@ class Session:
     """What everything is worth by the last plan made."""
     looking: Looking | None = None
     """Hears how far looking at the world is."""
+    without_spec: Settings = field(default_factory=Settings)
+    """What counts where there is no spec: a saved plan needs none, and says the most of it."""
     lock_timeout: float = 0.0
     """How many seconds to wait for a lock that another has."""
     waiting: Callable[[Lease], None] = lambda _holder: None
@@ -178,7 +180,7 @@ class Session:
         except DiagnosedError:
             if self.diagnostics.errors:
                 raise
-            return Settings()  # without a spec: a saved plan needs none
+            return self.without_spec
 
     @cached_property
     def _alone(self) -> Settings:

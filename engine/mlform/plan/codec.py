@@ -37,8 +37,8 @@ _DEFERRED = "$deferred"
 _TYPED = "$typed"
 
 
-def dump(plan: Plan) -> str:
-    """Write a plan as JSON."""
+def dump(plan: Plan, where: Mapping[str, Any] | None = None) -> str:
+    """Write a plan as JSON. ``where`` says where its state and artifacts lie; see ``where_of``."""
     data = {
         "format": FORMAT,
         "lineage": plan.lineage,
@@ -77,6 +77,7 @@ def dump(plan: Plan) -> str:
         "notes": [{"what": n.what, "address": n.address, "text": n.text} for n in plan.notes],
         "purging": None if plan.purging is None else dict(vars(plan.purging)),
     }
+    data |= {} if where is None else {"where": dict(where)}
     return json.dumps({**data, "sha256": _seal(data)}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -102,6 +103,12 @@ def parse(text: str, name: str = "the plan") -> Plan:
     except (KeyError, TypeError, ValueError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise stop("Invalid plan file", f"{name} is damaged: {why}. Plan anew.") from None
+
+
+def where_of(text: str) -> Mapping[str, Any]:
+    """Return what a plan that can be parsed says of where its state and artifacts lie."""
+    found: Mapping[str, Any] = json.loads(text).get("where") or {}
+    return found
 
 
 def _seal(data: Mapping[str, Any]) -> str:
