@@ -304,7 +304,8 @@ def _baked(ctx: Context, serving: Serving, kept: Serving) -> None:
             f"{serving.digest} had {outcome['breach']}. {answers['digest']} answers all requests "
             "again."
         )
-        raise ResourceError("Canary rolled back", detail, argument="model")
+        rejects = serving.digest if outcome.get("worse") else ""
+        raise ResourceError("Canary rolled back", detail, argument="model", rejects=rejects)
 
 
 def _restarted(home: Path, serving: Serving, kept: Serving | None) -> int:

@@ -89,8 +89,14 @@ def predict(estimator: Any, task: str, conformed: pd.DataFrame) -> npt.NDArray[n
 
 
 def about(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a model says of itself to those who plan with it: the columns it needs."""
-    return {"features": [f["name"] for f in meta["features"]], "target": meta["target"]}
+    """Return what a model says of itself to those who plan with it: its signature."""
+    return {
+        "features": [f["name"] for f in meta["features"]],
+        "types": {f["name"]: f["type"] for f in meta["features"]},
+        "target": meta["target"],
+        "task": meta["task"],
+        "classes": meta["classes"],
+    }
 
 
 def columns_of(model: Artifact) -> set[str] | None:

@@ -1,15 +1,18 @@
-"""``model "registry"``: versions of a model, and which of them is the champion."""
+"""``model "registry"``: versions of a model, and which of them each channel has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
 
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
+    model_validator,
 )
 
 from mlform.sdk import (
@@ -18,31 +21,49 @@ from mlform.sdk import (
     Arguments,
     Artifact,
     Attributes,
+    ChannelledResource,
     Context,
     Handle,
     Held,
     Imported,
+    Looking,
     Metadata,
-    Resource,
+    Operational,
+    Order,
+    ResourceError,
+    Slots,
+    Standing,
     Stored,
     Volatile,
 )
+from mlform_core.contracts import Contract
 from mlform_core.gate import model_of
+from mlform_core.registry_channels import CHAMPION, KEPT, Channels, said_by
+
+FILE: Final = "channels.json"
+"""In the resource's own folder: what each channel has, for other programs to read."""
 
 
 class PromotionRules(Arguments):
-    """What a candidate needs to become champion: these gates passed, and so many approvals."""
+    """What a candidate needs to get into a channel: these gates passed, and so many approvals."""
 
     require: list[Handle] = Field(default_factory=list)
     approvals: int = Field(default=0, ge=0)
     roles: list[str] = Field(default_factory=list)
     """Each of these must be a role of someone who approves."""
+    from_: str | None = Field(default=None, alias="from")
+    """The channel that must have it first."""
+    promote: Literal["auto", "manual"] = "auto"
+    """``manual``: it waits for `mlform promote`, once nothing speaks against it."""
+    contract: Contract | None = None
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out roles that nobody asks for: a model recorded before there were any is equal."""
+        """Leave out what nobody asks for: a model recorded before there was any is equal."""
         data: dict[str, Any] = write(self)
-        return data if self.roles else {n: v for n, v in data.items() if n != "roles"}
+        unsaid: dict[str, Any] = {"roles": [], "promote": "auto", "contract": None}
+        unsaid |= {"from": None, "from_": None}
+        return {n: v for n, v in data.items() if n not in unsaid or v != unsaid[n]}
 
     @field_validator("require")
     @classmethod
@@ -58,33 +79,74 @@ class RegistryArguments(Arguments):
 
     candidate: Handle
     champion: PromotionRules = PromotionRules()
+    channels: dict[str, PromotionRules] | None = None
+    keep: Operational[int | None] = Field(default=None, ge=1)
+    """How many earlier versions of each channel can be gone back to; 5."""
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
 
+    @property
+    def rules(self) -> dict[str, PromotionRules]:
+        """The rules of every channel."""
+        return {CHAMPION: self.champion, **(self.channels or {})}
+
+    @model_validator(mode="after")
+    def _known(self) -> RegistryArguments:
+        for name in self.channels or {}:
+            if name in {CHAMPION, "candidate"} or not name.isidentifier():
+                raise ValueError(
+                    f'channels: "{name}" cannot be the name of a channel: {CHAMPION} has a block '
+                    "of its own, a candidate is what asks, and others are named as attributes are"
+                )
+        for name, rules in self.rules.items():
+            if rules.from_ is not None and rules.from_ not in self.rules:
+                known = ", ".join(self.rules)
+                raise ValueError(f'{name}: there is no channel "{rules.from_}"; there are: {known}')
+        for name in self.rules:
+            passed, at = {name}, self.rules[name].from_
+            while at is not None:
+                if at in passed:
+                    raise ValueError(f"{name}: channels wait for each other by their `from`")
+                passed.add(at)
+                at = self.rules[at].from_
+        return self
+
 
 class RegistryAttributes(Attributes):
-    """The candidate, the champion, and the numbers of all versions seen."""
+    """The candidate, what each channel has, and the numbers of all versions seen."""
 
     candidate: Artifact
     version: int
     """The candidate's number: 1, 2, …; the same model keeps the number it had."""
     champion: Artifact | None
     champion_version: int | None
+    channels: Slots[Artifact | None] = Field(default_factory=dict)
+    """What each further channel has."""
     versions: dict[str, int]
     """Digest → number."""
     promotions: Volatile[tuple[dict[str, Any], ...]] = ()
-    """Each change of champion, oldest first."""
+    """Each change of a channel, oldest first."""
+    kept: Volatile[dict[str, Artifact]] = Field(default_factory=dict)
+    """What channels can go back to, by digest."""
+    assigned: Volatile[dict[str, str]] = Field(default_factory=dict)
+    """What each channel was given last: digests. Where it has another one, someone else did that"""
+    quarantined: Volatile[dict[str, dict[str, str]]] = Field(default_factory=dict)
+    """Digests that no channel may have, each with who says so, when and why."""
+    passed_over: Volatile[dict[str, dict[str, str]]] = Field(default_factory=dict)
+    """Channel → the candidate that a person took it from, or kept it from."""
+    objections: Volatile[dict[str, list[str]]] = Field(default_factory=dict)
+    """Channel → what speaks against the candidate."""
     held: Held[tuple[str, ...]] = ()
 
 
 class Registry(
-    Resource[RegistryArguments, RegistryAttributes],
+    ChannelledResource[RegistryArguments, RegistryAttributes],
     kind="model",
     type="registry",
     weighs_gates=True,
     keeps_content=True,
 ):
-    """Numbers candidates, and moves ``champion`` to one that its gates let through."""
+    """Numbers candidates, and moves channels to one that their gates let through."""
 
     def apply(
         self,
@@ -92,44 +154,86 @@ class Registry(
         new: RegistryArguments,
         old: Stored[RegistryArguments, RegistryAttributes] | None,
     ) -> RegistryAttributes:
-        """Give the candidate a number, and promote it if nothing speaks against it."""
-        before = None if old is None else old.attributes
-        candidate = model_of(new.candidate, "candidate")
-        versions = dict(before.versions) if before else {}
-        version = versions.setdefault(candidate.digest, max(versions.values(), default=0) + 1)
-        champion = before.champion if before else None
-        promotions = before.promotions if before else ()
-        objections = _objections(new, candidate, champion, ctx.approvals)
-        if not objections:
-            if champion is None or champion.digest != candidate.digest:
-                replaced = None if champion is None else versions[champion.digest]
-                gates = sorted(gate.address for gate in new.champion.require)
-                approvers = sorted({it.by for it in ctx.approvals})
-                promotions = (
-                    *promotions,
-                    {
-                        "version": version,
-                        "digest": candidate.digest,
-                        "replaces": replaced,
-                        "gates": gates,
-                        **({"approved_by": approvers} if approvers else {}),
-                    },
+        """Give the candidate a number, and put it where nothing speaks against it."""
+        found = _judged(new, None if old is None else old.attributes, ctx.approvals)
+        self.publish(ctx, found)
+        return found
+
+    def predict(
+        self, new: RegistryArguments, old: Stored[RegistryArguments, RegistryAttributes] | None
+    ) -> Mapping[str, Any]:
+        """Say which channels will have it, where no person is asked first."""
+        if self.approvals(new).missing(()):
+            return {}
+        found = _judged(new, None if old is None else old.attributes, ())
+        names = ("candidate", "version", "champion", "champion_version", "channels", "held")
+        return {name: getattr(found, name) for name in names}
+
+    def read(
+        self, ctx: Looking, old: Stored[RegistryArguments, RegistryAttributes]
+    ) -> RegistryAttributes | None:
+        """Look into the file of channels: who moved one there moved it by hand."""
+        before = old.attributes
+        there = _published(ctx)
+        known = {**before.kept, before.candidate.digest: before.candidate}
+        changed = {n: d for n, d in there.items() if n in _has(before) and d != _has(before)[n]}
+        for name, digest in changed.items():
+            if digest is not None and digest not in known:
+                detail = (
+                    f"{FILE} of {ctx.address} says that {name} has {digest}, which is no version "
+                    "that is kept. Put back what it said, or delete the file."
                 )
-            champion = candidate
-        champion_version = None if champion is None else versions[champion.digest]
-        return RegistryAttributes(
-            candidate=candidate,
-            version=version,
-            champion=champion,
-            champion_version=champion_version,
-            versions=versions,
-            promotions=promotions,
-            held=tuple(_explain(version, champion_version, why) for why in objections),
+                raise ResourceError("Unknown model in a channel", detail)
+        if not changed:
+            return before
+        has = {n: d and known[d] for n, d in {**_has(before), **changed}.items()}
+        champion = has.pop(CHAMPION, None)
+        return before.model_copy(
+            update={
+                "champion": champion or None,
+                "champion_version": before.versions[champion.digest] if champion else None,
+                "channels": has,
+            }
         )
 
+    def order(
+        self,
+        ctx: Looking,
+        old: Stored[RegistryArguments, RegistryAttributes],
+        order: Order,
+    ) -> RegistryAttributes:
+        """Move a channel, or put a version into quarantine, as someone wants it now."""
+        before = old.attributes
+        channels = _channels(old.arguments.rules, before.candidate, before)
+        for name, digest in _has(before).items():
+            if digest is not None and channels.assigned.get(name) != digest:
+                channels.adopt(name, digest)
+        channels.obey(order, old.arguments.keep or KEPT)
+        return _attributes(channels)
+
+    def publish(self, ctx: Looking, attributes: RegistryAttributes) -> None:
+        """Write which version each channel has into a file beside the state, for others to read."""
+        said = {n: {"version": s.version, "digest": s.digest} for n, s in _standing(attributes)}
+        text = json.dumps(said, indent=2, sort_keys=True) + "\n"
+        ctx.home.mkdir(parents=True, exist_ok=True)
+        fresh = ctx.home / f"{FILE}.{os.getpid()}"
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(ctx.home / FILE)
+
+    def standing(self, attributes: RegistryAttributes) -> Mapping[str, Standing]:
+        return dict(_standing(attributes))
+
+    def quarantined(self, attributes: RegistryAttributes) -> Mapping[str, str]:
+        return {
+            digest: f"version {attributes.versions[digest]} is quarantined by {said_by(said)}"
+            for digest, said in attributes.quarantined.items()
+        }
+
     def approvals(self, new: RegistryArguments) -> Approvals:
-        """Ask for the approvals that promoting takes."""
-        return Approvals(new.champion.approvals, tuple(new.champion.roles))
+        """Ask for the approvals that promoting takes: the most that any channel asks for."""
+        rules = new.rules.values()
+        roles = dict.fromkeys(role for it in rules for role in it.roles)
+        return Approvals(max(it.approvals for it in rules), tuple(roles))
 
     def import_(
         self,
@@ -152,7 +256,9 @@ class Registry(
             champion=model,
             champion_version=1,
             versions={model.digest: 1},
-            promotions=({**promotion, "imported": id},),
+            promotions=({**promotion, "channel": CHAMPION, "imported": id},),
+            kept={model.digest: model},
+            assigned={CHAMPION: model.digest},
         )
         if new is None:
             here = Handle(address=ctx.address, attribute="candidate", digest=model.digest)
@@ -168,39 +274,78 @@ class Registry(
         return "" if ctx.purge else "model versions and evidence are kept in the artifact store"
 
 
-def _objections(
-    new: RegistryArguments,
-    candidate: Artifact,
-    champion: Artifact | None = None,
-    approvals: Sequence[Approval] = (),
-) -> list[str]:
-    """Return what stands against making ``candidate`` champion, which may be it already."""
-    found = []
-    name = _short(candidate.digest)
-    for gate in new.champion.require:
-        judged = gate.attributes.get("candidate")
-        # A gate on data, or a check without a model, says nothing of candidates.
-        if judged is not None and judged != candidate.digest:
-            other = _short(judged) if isinstance(judged, str) else "none"
-            found.append(
-                f"{gate.address} judged another model ({other}, not {name}); "
-                "give gate and registry the same candidate"
-            )
-        elif gate.attributes.get("passed") is not True:
-            found.append(f"{gate.address} did not pass for {name}")
-    promoted = champion is not None and champion.digest == candidate.digest
-    asks = Approvals(new.champion.approvals, tuple(new.champion.roles))
-    if not found and not promoted and (lacking := asks.missing(approvals)):
-        found.append(f"waits for {lacking} (`mlform approve`)")
-    return found
+def _judged(
+    new: RegistryArguments, before: RegistryAttributes | None, approvals: Sequence[Approval]
+) -> RegistryAttributes:
+    channels = _channels(new.rules, model_of(new.candidate, "candidate"), before)
+    channels.judge(approvals)
+    channels.forget(new.keep or KEPT)
+    return _attributes(channels)
 
 
-def _explain(version: int, champion: int | None, why: str) -> str:
-    if version == champion:
-        return f"version {version} stays champion, though {why}"
-    stays = "there is no champion yet" if champion is None else f"version {champion} stays champion"
-    return f"version {version} is not promoted: {why}; {stays}"
+def _channels(
+    rules: Mapping[str, PromotionRules], candidate: Artifact, before: RegistryAttributes | None
+) -> Channels:
+    """Take up the channels as they were assigned, whatever was made of them from outside."""
+    if before is None:
+        return Channels(rules, candidate)
+    known = [before.candidate, *([before.champion] if before.champion else [])]
+    return Channels(
+        rules,
+        candidate,
+        versions=before.versions,
+        kept={**{it.digest: it for it in known}, **before.kept},
+        assigned=before.assigned or {n: d for n, d in _has(before).items() if d is not None},
+        quarantined=before.quarantined,
+        passed_over=before.passed_over,
+        objections=before.objections,
+        moves=before.promotions,
+    )
 
 
-def _short(digest: str) -> str:
-    return digest.removeprefix("sha256:")[:12]
+def _attributes(channels: Channels) -> RegistryAttributes:
+    candidate = channels.candidate
+    return RegistryAttributes(
+        candidate=candidate,
+        version=channels.versions[candidate.digest],
+        champion=channels.model_of(CHAMPION),
+        champion_version=channels.version_of(CHAMPION),
+        channels={n: channels.model_of(n) for n in channels.rules if n != CHAMPION},
+        versions=channels.versions,
+        promotions=tuple(channels.moves),
+        kept=channels.kept,
+        assigned=channels.assigned,
+        quarantined=channels.quarantined,
+        passed_over=channels.passed_over,
+        objections={n: found for n, found in channels.objections.items() if found},
+        held=channels.held(),
+    )
+
+
+def _has(it: RegistryAttributes) -> dict[str, str | None]:
+    """Return the digest that each channel has."""
+    champion = None if it.champion is None else it.champion.digest
+    others = {n: None if found is None else found.digest for n, found in it.channels.items()}
+    return {CHAMPION: champion, **others}
+
+
+def _standing(it: RegistryAttributes) -> Iterator[tuple[str, Standing]]:
+    for name, digest in _has(it).items():
+        if digest is not None:
+            yield name, Standing(it.versions[digest], digest)
+
+
+def _published(ctx: Looking) -> dict[str, str | None]:
+    """Return what the file of channels says; nothing where there is none.
+
+    Raises ``ResourceError`` where it says nothing that can be understood.
+    """
+    path = ctx.home / FILE
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return {str(n): None if it is None else str(it["digest"]) for n, it in said.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        detail = f"{path} cannot be read ({error}). Mend it, or delete it: it is written anew."
+        raise ResourceError("Channels cannot be read", detail) from None

@@ -14,7 +14,9 @@ from tests.scenarios.command import Folder, Said
 
 from mlform.cli.main import command
 
-_BEGINS_PROCESSES = frozenset({"apply", "destroy", "import", "monitor", "reapply"})
+_BEGINS_PROCESSES = frozenset(
+    {"apply", "destroy", "import", "monitor", "quarantine", "reapply", "rollback"}
+)
 
 
 class Inside(Folder):

@@ -326,6 +326,8 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
         {"candidate": "training_job.one.model"},
         {
             "champion": "{ require = [gate.g] }",
+            "channels": '{ sealed = { from = "champion", promote = "manual" } }',
+            "keep": "2",
             "candidate": {"candidate": "training_job.two.model", "champion": None},
             **TOLD,
         },

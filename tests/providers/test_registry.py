@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from mlform.sdk import Artifact, Handle, ResourceError, Stored
+from mlform.sdk import Artifact, Handle, Order, ResourceError, Stored
 from mlform.sdk.testing import FakeContext, check_resource
 from mlform_core.bundles import pack
 from mlform_core.models import MEDIA_TYPE
@@ -56,10 +56,11 @@ def bundled(path: Path) -> Artifact:
 @pytest.fixture
 def life(tmp_path: Path):
     class Life:
+        ctx = FakeContext(tmp_path)
         old: Stored[RegistryArguments, RegistryAttributes] | None = None
 
         def apply(self, new: RegistryArguments) -> RegistryAttributes:
-            found = Registry().apply(FakeContext(tmp_path), new, self.old)
+            found = Registry().apply(self.ctx, new, self.old)
             self.old = Stored(new, found)
             return found
 
@@ -71,7 +72,13 @@ def test_without_gates_the_candidate_is_champion_at_once(life):
     assert found.champion == found.candidate == model("a")
     assert (found.version, found.champion_version, found.held) == (1, 1, ())
     assert found.promotions == (
-        {"version": 1, "digest": model("a").digest, "replaces": None, "gates": []},
+        {
+            "version": 1,
+            "digest": model("a").digest,
+            "replaces": None,
+            "channel": "champion",
+            "gates": [],
+        },
     )
 
 
@@ -191,3 +198,140 @@ def test_a_file_that_is_no_bundle_is_not_imported(tmp_path):
     (tmp_path / "model.pkl").write_bytes(b"no zip")
     with pytest.raises(ResourceError, match="Import another file as a training_job first"):
         Registry().import_(FakeContext(tmp_path), "model.pkl", None)
+
+
+def channelled(name: str, *gates: Handle, **channels: dict[str, object]) -> RegistryArguments:
+    said = {"candidate": handle(name), "champion": {"require": list(gates)}, "channels": channels}
+    return RegistryArguments.model_validate(said)
+
+
+def has(found: RegistryAttributes) -> dict[str, int]:
+    return {name: it.version for name, it in Registry().standing(found).items()}
+
+
+def test_a_channel_takes_what_the_channel_before_it_has(life):
+    chain = {"production": {"from": "staging"}, "staging": {"require": [gate("a", passed=True)]}}
+    assert has(life.apply(channelled("a", **chain))) == {
+        "champion": 1,
+        "production": 1,
+        "staging": 1,
+    }
+    chain["staging"]["require"] = [gate("b", passed=False)]
+    found = life.apply(channelled("b", **chain))
+    assert has(found) == {"champion": 2, "production": 1, "staging": 1}
+    assert [text.split("; ")[0].split(": ", 1)[1] for text in found.held] == [
+        "staging has version 1",
+        f"gate.quality did not pass for {model('b').digest[7:19]}",
+    ]
+    assert life.apply(channelled("b")).channels == {}, "a channel that is not declared is no more"
+
+
+@pytest.mark.parametrize(
+    ("channels", "why"),
+    [
+        ({"champion": {}}, "cannot be the name of a channel"),
+        ({"a": {"from": "b"}}, 'there is no channel "b"; there are: champion, a'),
+        ({"a": {"from": "b"}, "b": {"from": "a"}}, "wait for each other"),
+    ],
+)
+def test_channels_that_make_no_sense_are_refused(channels, why):
+    with pytest.raises(ValidationError, match=why):
+        channelled("a", **channels)
+
+
+def ordered(life, what: str, **more: str) -> RegistryAttributes:
+    order = Order(what, by="anna", at="2026-01-02T10:00:00+00:00", **more)  # type: ignore[arg-type]
+    found = Registry().order(life.ctx, life.old, order)
+    life.old = Stored(life.old.arguments, found)
+    return found
+
+
+def test_going_back_skips_what_is_quarantined_and_lifting_promotes_nothing(life):
+    for name in "abc":
+        life.apply(arguments(name))
+    assert has(ordered(life, "rollback", channel="champion", why="slow")) == {"champion": 2}
+    found = ordered(life, "rollback", channel="champion")
+    assert has(found) == {"champion": 1}
+    assert found.held == (
+        "version 3 is quarantined by anna on 2026-01-02: slow; version 1 stays champion",
+    )
+    assert set(Registry().quarantined(found)) == {model("b").digest, model("c").digest}
+    with pytest.raises(ResourceError, match="had none before that is kept and not quarantined"):
+        ordered(life, "rollback", channel="champion")
+    assert has(life.apply(arguments("c"))) == {"champion": 1}, "trained again it is the same model"
+    assert has(ordered(life, "lift", version="3")) == {"champion": 1}
+    with pytest.raises(ResourceError, match="Version 2 is quarantined by anna"):
+        ordered(life, "promote", channel="champion", version="2")
+    assert has(ordered(life, "promote", channel="champion", version="v3")) == {"champion": 3}
+    assert [m.get("how") for m in life.old.attributes.promotions][-3:] == [
+        "rollback",
+        "rollback",
+        "promote",
+    ]
+
+
+def test_a_person_may_put_an_older_version_back_and_the_candidate_does_not_return(life):
+    for name in "ab":
+        life.apply(arguments(name))
+    found = ordered(life, "promote", channel="champion", version=model("a").digest[:20], why="law")
+    assert has(found) == {"champion": 1}
+    found = life.apply(arguments("b", gate("b", passed=True)))
+    assert has(found) == {"champion": 1}
+    assert "another was, by anna on 2026-01-02: law" in found.held[0]
+    assert has(life.apply(arguments("c"))) == {"champion": 3}
+
+
+def test_what_may_wait_for_a_person_waits(life):
+    manual = {"sealed": {"promote": "manual", "require": [gate("a", passed=False)]}}
+    life.apply(channelled("a", **manual))
+    with pytest.raises(ResourceError, match=r"gate\.quality did not pass"):
+        ordered(life, "promote", channel="sealed", version="1")
+    manual["sealed"]["require"] = [gate("a", passed=True)]
+    found = life.apply(channelled("a", **manual))
+    assert found.held == ("version 1 waits for `mlform promote` to sealed; sealed has nothing yet",)
+    assert has(ordered(life, "promote", channel="sealed", version="1"))["sealed"] == 1
+
+
+def test_as_many_versions_are_kept_as_can_be_gone_back_to(life):
+    for name in "abcd":
+        life.apply(arguments(name).model_copy(update={"keep": 1}))
+    assert set(life.old.attributes.kept) == {model("c").digest, model("d").digest}
+    with pytest.raises(ResourceError, match="can go back to: 3"):
+        ordered(life, "rollback", channel="champion", version="1")
+
+
+def test_a_contract_names_each_difference_and_holds_the_model(life):
+    def told(name: str, size: int = 10, **about: object) -> Handle:
+        said = {"task": "binary", "classes": [0, 1], "target": "late", **about}
+        artifact = model(name).model_copy(update={"size": size, "about": said})
+        return handle(name).model_copy(update={"artifact": artifact})
+
+    def asked(it: Handle, **contract: object) -> RegistryArguments:
+        measured = gate("a", passed=True)
+        costs = {**measured.attributes, "costs": {"p99_ms": 40.0}, "candidate": it.digest}
+        rules = {"require": [measured.model_copy(update={"attributes": costs})]}
+        return RegistryArguments.model_validate(
+            {"candidate": it, "champion": {**rules, "contract": contract}}
+        )
+
+    first = told("a", features=["x", "n"], types={"x": "float64", "n": "int64"})
+    assert life.apply(asked(first)).held == ()
+    wider = {"x": "int64", "n": "float64", "z": "string"}
+    second = told("b", features=list(wider), types=wider, task="regression", classes=None)
+    new = asked(second)
+    predicted = Registry().predict(new, life.old)
+    found = life.apply(new)
+    assert predicted["held"] == found.held, "the plan says what apply comes to"
+    assert [text.split("contract: ")[1].split(";")[0] for text in found.held] == [
+        "it takes x as int64, and the model before took float64",
+        "it needs the column z (string), which is none that the model before took",
+        "its task is regression, not binary",
+    ]
+    assert has(life.apply(asked(second, signature="any"))) == {"champion": 2}
+    for rules, why in [
+        ({"inputs": {"x": "float64"}}, "it needs the column n (int64), which is none that callers"),
+        ({"max_mb": 1e-6}, "it has 1e-05 MB, and 1e-06 are allowed"),
+        ({"p99_ms": 25}, "gate.quality measured 40 ms for p99_ms, and 25 are allowed"),
+    ]:
+        held = life.apply(asked(first, signature="any", **rules)).held
+        assert why in held[0]

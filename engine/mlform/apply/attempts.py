@@ -215,4 +215,4 @@ def _counted(error: StepFailed, number: int) -> StepFailed:
     if number == 1:
         return error
     detail = f"{error.detail} It was tried {number} times."
-    return StepFailed(error.summary, detail, error.at, cause=error.cause)
+    return StepFailed(error.summary, detail, error.at, cause=error.cause, rejects=error.rejects)

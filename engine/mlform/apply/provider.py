@@ -37,7 +37,14 @@ class StepFailed(Exception):  # noqa: N818 - it is told as an event, not as an e
     """A step did not come off; the message is for the user."""
 
     def __init__(
-        self, summary: str, detail: str, at: str = "", *, cause: str = "error", open_: bool = False
+        self,
+        summary: str,
+        detail: str,
+        at: str = "",
+        *,
+        cause: str = "error",
+        open_: bool = False,
+        rejects: str = "",
     ) -> None:
         super().__init__(f"{summary}: {detail}")
         self.summary, self.detail, self.at = summary, detail, at
@@ -45,6 +52,8 @@ class StepFailed(Exception):  # noqa: N818 - it is told as an event, not as an e
         """One of ``RETRIED``."""
         self.open = open_
         """Whether what was begun may still be going on."""
+        self.rejects = rejects
+        """The digest of a version that proved bad."""
 
 
 @dataclass
@@ -146,7 +155,9 @@ def call(
         return _outcome(offer, method, result, at or {})
     except StepFailed as error:
         said = clean(error.summary), clean(error.detail), error.at
-        raise StepFailed(*said, cause=error.cause, open_=error.open) from None
+        raise StepFailed(
+            *said, cause=error.cause, open_=error.open, rejects=error.rejects
+        ) from None
 
 
 def compared(
@@ -181,7 +192,8 @@ def _outcome(offer: Offer, method: str, result: Result, at: Mapping[str, str]) -
         error = result.error
         detail = error.detail if not error.trace else f"{error.detail}\n{error.trace}"
         cause = "timeout" if result.timed_out else "transient" if error.transient else "error"
-        raise StepFailed(error.summary, detail, at.get(error.argument or "", ""), cause=cause)
+        where = at.get(error.argument or "", "")
+        raise StepFailed(error.summary, detail, where, cause=cause, rejects=error.rejects)
     assert result.value is not None, "a result is a value, an error, or lost"
     if method == "apply":
         return _checked(offer, result.value)

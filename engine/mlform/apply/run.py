@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from mlform.address import Address
 from mlform.apply.events import Begun, Failed, Held, Interrupted, Reporter, Skipped
 from mlform.apply.imports import adopt
+from mlform.apply.orders import reject
 from mlform.apply.pulling import pulled
 from mlform.apply.purging import Purged, sweep
 from mlform.apply.room import room
@@ -240,6 +241,8 @@ class _Run:
             self.report(Interrupted(step.address))
         except StepFailed as error:
             self._fail(step, error.summary, error.detail, error.at)
+            if error.rejects:
+                reject(self.stepper, step, error.rejects, error.detail)
         except DiagnosedError as error:
             first = error.diagnostics.errors[0]
             self._fail(step, first.summary, first.detail, str(first.subject or ""))

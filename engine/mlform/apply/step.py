@@ -26,7 +26,7 @@ from mlform.plan.adopted import given_again
 from mlform.plan.decide import full_key, may_replace, refreshed
 from mlform.plan.estimate import spent
 from mlform.plan.extent import kept
-from mlform.plan.held import failing_gates, missing_handle, never_made
+from mlform.plan.held import blocked, never_made
 from mlform.plan.imports import taken_over
 from mlform.plan.predicted import broken
 from mlform.plan.why import traced
@@ -92,8 +92,8 @@ class Stepper:
         if unchanged := given_again(offer.resource, facts, known):
             values |= {n: self.records.revive(v) for n, v in unchanged.items()}
             arguments = self._wanted(step, offer, values)
-        if blocked := self._blocked(step, offer, values, facts):
-            return tuple(blocked)
+        if stops := self._blocked(step, offer, values, facts):
+            return tuple(stops)
         if found and record and found.alone:
             return take_over(self, step, offer, record, found).held
         decision = (decided := partial(self._decide, step, offer, facts, known))()
@@ -290,7 +290,8 @@ class Stepper:
             deposed = () if record is None else record.deposed
             # What is gone out there is made from nothing; bytes lost from the store are no reason
             # to forget what is recorded beside them (which model is champion).
-            outside = type(making.offer.resource).read is not Resource.read
+            resource = making.offer.resource
+            outside = type(resource).read is not Resource.read and not resource.keeps_content
             lost = record is None or (step.gone and outside)
             old = None if record is None or lost else self._as_seen(step, record)
             return replace(making, home=home, last=record, old=old, deposed=deposed)
@@ -383,9 +384,8 @@ class Stepper:
         self, step: Step, offer: Offer, values: Mapping[str, Value], facts: Facts
     ) -> list[str]:
         held = {str(a): r for a, r in self.outcome.held.copy().items()}
-        return failing_gates(offer.resource, values) or missing_handle(
-            offer.resource, facts, step.refers_to, held
-        )
+        recorded = self.records.now, self.world.registry
+        return blocked(offer.resource, values, facts, step.refers_to, held, *recorded)
 
     def _held_upstream(self, step: Step) -> bool:
         return any(a in self.outcome.held for a in step.refers_to)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mlform.commands.claiming import claimed, claimed_for, ours
 from mlform.commands.current import check_current
 from mlform.commands.options import PlanOptions
+from mlform.commands.planfile import digest_of
 from mlform.commands.session import Session
 from mlform.lazy import dataclass, field, replace
 from mlform.values import concealed, is_sensitive
@@ -51,7 +52,8 @@ def apply(
         session.registry.settings = _settings(session, saved)
         with claimed_for(session, operation, saved) as it:
             check_current(session, saved, it.snapshot, it.lease.extent)
-            return carry_out(session, saved, it.snapshot, it.lease, approve, report, parallelism)
+            given = it.snapshot, it.lease, approve, report, parallelism
+            return carry_out(session, saved, *given, {"plan": digest_of(saved)})
     with claimed(session, operation, lambda now: session.plan(now, options)) as it:
         lease = it.lease
         applied = carry_out(session, it.plan, it.snapshot, lease, approve, report, parallelism)
@@ -94,8 +96,12 @@ def carry_out(
     approve: Callable[[Plan], bool],
     report: Reporter,
     parallelism: int,
+    told: Mapping[str, str] | None = None,
 ) -> Applied:
-    """Ask, and carry out a plan made from ``snapshot`` under the lock."""
+    """Ask, and carry out a plan made from ``snapshot`` under the lock.
+
+    ``told`` goes into the receipts of what is made, beside who and when.
+    """
     from mlform.apply import apply as do
     from mlform.commands.approving import agreed
     from mlform.commands.working import at_work, workers
@@ -118,6 +124,7 @@ def carry_out(
             approved=agreed(session, plan),
             executors=plan.executors,
             unfinished=cut_off,
+            told=told,
         ) as (world, stopping):
             outcome = do(plan, snapshot, world, report, parallelism=parallelism, stop=stopping)
             pin_new(session)

@@ -38,6 +38,8 @@ class PlanOptions:
     """What triggers move before anything else."""
     generate: Path | None = None
     """Where to write blocks for imports that have none."""
+    alone: bool = False
+    """Targets without what they need: that is taken as it is recorded."""
 
 
 def named(texts: Sequence[str], known: Collection[Address]) -> list[Address]:

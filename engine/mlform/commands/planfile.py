@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,13 @@ def written(session: Session, plan: Plan) -> str:
     sealed = session.cipher.seal(text, (plan.lineage, "plan"), plan.lineage)
     data = {"format": json.loads(text)["format"], "lineage": plan.lineage, _ENCRYPTED: sealed}
     return json.dumps(data, indent=1) + "\n"
+
+
+def digest_of(plan: Plan) -> str:
+    """Return the digest of the text that a plan is saved as."""
+    from mlform.plan import dump
+
+    return f"sha256:{hashlib.sha256(dump(plan).encode()).hexdigest()}"
 
 
 def saved_plan(session: Session, path: Path) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -325,7 +325,9 @@ class Session:
         imports = look_at_imports(self, snapshot, options)
         seen = provisional(self, snapshot, imports)
         looks = Ages.of(options.refresh, project.settings.max_age, self.looker.looks, imports)
-        observations = self.look(seen, pins, read=looks)
+        targets = self.targets(options.targets, snapshot)
+        only = targets if options.alone else None
+        observations = self.look(seen, pins, read=looks, only=only)
         if imports:  # what they were looked at with is not what the plan starts from
             observations = {a: replace(o, asked=None) for a, o in observations.items()}
         out = out_of_band(self, options, snapshot, observations)
@@ -334,7 +336,8 @@ class Session:
             lookup=self.lookup,
             lock=lock_digest(pins),
             as_of=self.as_of,
-            targets=tuple(self.targets(options.targets, snapshot)),
+            targets=tuple(targets),
+            alone=options.alone,
             exclude=tuple(self.targets(options.exclude, snapshot)),
             again=frozenset(self.targets(options.replace, snapshot)),
             destroy=options.destroy,
@@ -353,7 +356,14 @@ class Session:
         self.diagnostics.stop_on_errors()
         return plan
 
-    def look(self, snapshot: Snapshot, pins: Mapping[Address, Pin], *, read: Read) -> Observations:
+    def look(
+        self,
+        snapshot: Snapshot,
+        pins: Mapping[Address, Pin],
+        *,
+        read: Read,
+        only: Collection[Address] | None = None,
+    ) -> Observations:
         """Look at the world. Raises ``DiagnosedError`` with all that cannot be looked at."""
         from mlform.refresh import refresh, unwatched
 
@@ -366,6 +376,7 @@ class Session:
             pins,
             self.diagnostics,
             read=read,
+            only=only,
             looking=self.looking or unwatched,
         )
         if self.local.is_dir():

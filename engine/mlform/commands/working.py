@@ -57,6 +57,7 @@ def at_work(
     approved: Mapping[Address, Sequence[Approval]] | None = None,
     executors: Mapping[str, Declared] | None = None,
     unfinished: Sequence[Entry] = (),
+    told: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[World, threading.Event]]:
     """Give what one run carries out its work with, and the flag that Ctrl-C sets."""
     from mlform.apply import World
@@ -81,7 +82,7 @@ def at_work(
             looker=session.looker,
             local=session.own.resolve(),
             run=new_run(),
-            provenance=provenance(session.root),
+            provenance={**provenance(session.root), **(told or {})},
             secrets=secrets or {},
             hold=telling(session),
             approved=approved or {},

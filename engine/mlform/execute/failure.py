@@ -21,7 +21,14 @@ def failure_of(error: BaseException, root: Path, name: str) -> Failure:
     """Describe what the run of ``name`` raised; user code is what lies under ``root``."""
     kind = type(error).__name__
     if isinstance(error, ResourceError):
-        return Failure(error.summary, error.detail, error.argument, kind, transient=error.transient)
+        return Failure(
+            error.summary,
+            error.detail,
+            error.argument,
+            kind,
+            transient=error.transient,
+            rejects=error.rejects,
+        )
     if isinstance(error, ProviderError):
         return Failure("Provider error", str(error), None, kind)
     trace, in_user_code = _trace(error, root)

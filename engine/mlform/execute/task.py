@@ -97,6 +97,8 @@ class Failure:
     trace: str = ""
     transient: bool = False
     """It may come off if it is tried again."""
+    rejects: str = ""
+    """The digest of a version that proved bad."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from mlform.plan.select import chosen, left_out
 from mlform.refresh.model import as_data
 from mlform.refresh.moves import removed
 from mlform.refresh.scope import Scope
+from mlform.refresh.world import pending_handle, recorded_handle
 from mlform.registry import Registry
 from mlform.state.model import Realisation, Snapshot
 from mlform.values import digest, plain
@@ -55,12 +56,16 @@ def walk(
     With it, the results that are taken again.
     """
     builder = Builder(project, names, graph, snapshot, registry, given, diagnostics)
-    within = chosen(graph, given.targets, given.exclude)
+    within = chosen(graph, given.targets, given.exclude, alone=given.alone)
     steps: list[Step] = []
     if given.refresh == "only":
         steps = recordings(snapshot, given.observations, registry, within)
     elif not given.destroy:
         order = (project.resources[a] for a in graph.order if a in within)
+        if given.alone:
+            for address in graph.order:
+                if address not in within:
+                    _taken(builder, address)
         steps = [builder.step(r) for r in order if not builder.defers(r)]
         builder.defer_blocks()
     if given.refresh != "only":
@@ -117,6 +122,15 @@ def walk(
         pulls=given.pulls,
     )
     return plan, builder.scope, builder.reused
+
+
+def _taken(builder: Builder, address: Address) -> None:
+    """Take a resource as it is recorded, whatever would become of it."""
+    offered = builder.project.resources[address].offer.resource
+    known = recorded_handle(builder.snapshot, address, offered)
+    if known is None:
+        builder.pending.add(str(address))
+    builder.scope.put(address, known or pending_handle(address, offered, {}))
 
 
 def _names(demands: Sequence[Demand], executor: str) -> bool:

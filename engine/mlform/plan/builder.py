@@ -18,11 +18,11 @@ from mlform.plan.decide import Decision, Facts, decide, may_replace, refreshed, 
 from mlform.plan.deferred import Deferrer
 from mlform.plan.drift import differing
 from mlform.plan.given import Unplanned
-from mlform.plan.held import failing_gates, missing_handle, never_made
+from mlform.plan.held import blocked, never_made
 from mlform.plan.imports import taken_over
 from mlform.plan.mentions import Mentions
 from mlform.plan.model import OPEN, QUIET, Action, Condition, Note, Output, Reason, Step
-from mlform.plan.notes import approval, waiting
+from mlform.plan.notes import approval, foreseen, waiting
 from mlform.plan.predicted import expected
 from mlform.plan.refusals import forgotten, protect, refuse
 from mlform.plan.select import made_again
@@ -149,7 +149,7 @@ class Builder:
         decision = self._approved(resource, decision, record, arguments, given, facts)
         known = self._expected(resource, values, arguments, facts, decision, record, seen)
         self._see(resource, decision, record, seen, known)
-        self.notes += waiting(address, seen)
+        self.notes += [*waiting(address, seen), *foreseen(address, offered, known)]
         protect(resource, decision, self.diagnostics)
         forgotten(resource, facts, decision, record, self.diagnostics)
         code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}
@@ -306,11 +306,10 @@ class Builder:
     ) -> Decision:
         offered = resource.offer.resource
         upstream = sorted(self.graph.needs[resource.address])
-        blocked = failing_gates(offered, values)
-        blocked = blocked or missing_handle(offered, facts, upstream, self.held)
-        blocked = blocked or never_made(upstream, self.held, self.snapshot.records)
-        if blocked:
-            return Decision(Action.HELD, tuple(Reason("held", text) for text in blocked))
+        records = self.snapshot.records
+        stops = blocked(offered, values, facts, upstream, self.held, records, self.registry)
+        if stops := stops or never_made(upstream, self.held, records):
+            return Decision(Action.HELD, tuple(Reason("held", text) for text in stops))
         decision = decide(offered, facts, record, self.given.lookup)
         again = made_again(record, self.given.again) if facts.present else None
         if again is not None:

@@ -25,6 +25,8 @@ class Unplanned:
     lock: str = ""
     as_of: str | None = None
     targets: tuple[Address, ...] = ()
+    alone: bool = False
+    """Targets without what they need: that is taken as it is recorded."""
     exclude: tuple[Address, ...] = ()
     """Left out, with all that needs them."""
     again: frozenset[Address] = frozenset()

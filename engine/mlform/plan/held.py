@@ -7,18 +7,66 @@ from collections.abc import Container, Iterable, Mapping
 from mlform.address import Address
 from mlform.plan.decide import Facts
 from mlform.refresh.facets import handles_of
-from mlform.sdk import AnyResource
+from mlform.registry import Registry
+from mlform.sdk import AnyResource, ChannelledResource
+from mlform.state.model import Record
 from mlform.values import Handle, Value
 
 GATE = "gate"
+MODEL = "model"
+DEPLOYMENT = "deployment"
 
 
-def failing_gates(resource: AnyResource, values: Mapping[str, Value]) -> list[str]:
+def blocked(
+    resource: AnyResource,
+    values: Mapping[str, Value],
+    facts: Facts,
+    upstream: Iterable[Address],
+    held: Mapping[str, tuple[str, ...]],
+    records: Mapping[Address, Record],
+    registry: Registry,
+) -> list[str]:
+    """Return the reasons to hold a whole step, of the first kind that there are any of."""
+    return (
+        _failing_gates(resource, values)
+        or _quarantined(resource, values, records, registry)
+        or _missing_handle(resource, facts, upstream, held)
+    )
+
+
+def _failing_gates(resource: AnyResource, values: Mapping[str, Value]) -> list[str]:
     """Return the reasons to hold the whole step: gates among its arguments that failed."""
     if resource.weighs_gates:
         return []
     failed = [h for h in handles_of(values) if _failed(h)]
     return [f"{h.address} did not pass" for h in failed]
+
+
+def _quarantined(
+    resource: AnyResource,
+    values: Mapping[str, Value],
+    records: Mapping[Address, Record],
+    registry: Registry,
+) -> list[str]:
+    """Return the reasons to hold what would serve a version that is quarantined."""
+    if resource.kind != DEPLOYMENT:
+        return []
+    wanted = {str(h.digest) for h in handles_of(values)}
+    return [why for digest, why in _barred(records, registry).items() if digest in wanted]
+
+
+def _barred(records: Mapping[Address, Record], registry: Registry) -> dict[str, str]:
+    """Return the digests that are quarantined anywhere, each with who says so, and why."""
+    found: dict[str, str] = {}
+    for address, record in records.items():
+        if address.kind != MODEL:
+            continue
+        offer = registry.find(address.kind, record.type)
+        if offer is not None and isinstance(offer.resource, ChannelledResource):
+            attributes = offer.resource.attributes.model_validate(dict(record.attributes))
+            said = offer.resource.quarantined(attributes)
+            found |= {digest: f"{address}: {why}" for digest, why in said.items()}
+    return found
 
 
 def _failed(handle: Handle) -> bool:
@@ -35,7 +83,7 @@ def never_made(
     ]
 
 
-def missing_handle(
+def _missing_handle(
     resource: AnyResource,
     facts: Facts,
     upstream: Iterable[Address],

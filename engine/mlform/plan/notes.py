@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mlform.address import Address
 from mlform.plan.model import Note
 from mlform.refresh import Observation
+from mlform.refresh.world import held_by
+from mlform.sdk import AnyResource
 
 
 def waiting(address: Address, seen: Observation) -> list[Note]:
@@ -32,6 +35,12 @@ def approval(address: Address, lacking: object) -> Note:
         f"approve FILE -for {address}`, and apply it"
     )
     return Note("approval", str(address), text)
+
+
+def foreseen(address: Address, resource: AnyResource, known: Mapping[str, Any]) -> list[Note]:
+    """Say what a step will leave undone, where that is certain already."""
+    told = {n: v for n, v in known.items() if isinstance(v, list | tuple)}
+    return [Note("will be held", str(address), text) for text in held_by(resource, told)]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,9 +11,18 @@ from mlform.state.model import Record
 
 
 def chosen(
-    graph: Graph, targets: Collection[Address], exclude: Collection[Address]
+    graph: Graph,
+    targets: Collection[Address],
+    exclude: Collection[Address],
+    *,
+    alone: bool = False,
 ) -> set[Address]:
-    """Return the declared resources to plan: targets with what they need, but nothing excluded."""
+    """Return the declared resources to plan: targets with what they need, but nothing excluded.
+
+    ``alone``: without what they need.
+    """
+    if alone:
+        return {a for a in targets if a in graph.needs}
     found = graph.upstream(targets) if targets else set(graph.needs)
     return found - graph.downstream(exclude)
 

@@ -101,7 +101,11 @@ def held_by(resource: AnyResource, attributes: Mapping[str, Any]) -> tuple[str, 
 def known_handle(address: Address, resource: AnyResource, attributes: Mapping[str, Any]) -> Handle:
     """Return the handle of a resource whose attributes are known."""
     text, covered = str(address), lasting(resource, attributes)
-    values = {name: _artifact(text, name, value) for name, value in attributes.items()}
+    slots = fields_under(resource.attributes, FieldRule.SLOTS)
+    values = {
+        name: _slots(text, name, value) if name in slots else _artifact(text, name, value)
+        for name, value in attributes.items()
+    }
     return Handle(text, None, _counted(resource, covered), values, covered)
 
 
@@ -124,13 +128,21 @@ def pending_handle(address: Address, resource: AnyResource, predicted: Mapping[s
         artifact = "Artifact" in str(info.annotation)
         alone = artifact and "dict" not in str(info.annotation)
         values[name] = Handle(str(address), name, UNKNOWN) if alone else UNKNOWN
-    known = {n: _artifact(str(address), n, v) for n, v in predicted.items()}
+    slots = fields_under(resource.attributes, FieldRule.SLOTS)
+    known = {
+        n: _slots(str(address), n, v) if n in slots else _artifact(str(address), n, v)
+        for n, v in predicted.items()
+    }
     return Handle(str(address), None, UNKNOWN, {**values, **known})
 
 
 def absent(resource: AnyResource) -> dict[str, Value]:
     """Return what ``prior.KIND.NAME`` is worth where nothing is recorded: all null."""
     return dict.fromkeys(resource.attributes.model_fields, None)
+
+
+def _slots(address: str, name: str, value: Mapping[str, Any]) -> Value:
+    return {n: _artifact(address, f"{name}.{n}", v) for n, v in value.items()}
 
 
 def _artifact(address: str, name: str, value: Any) -> Value:

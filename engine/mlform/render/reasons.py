@@ -59,13 +59,8 @@ def reason(it: Reason) -> str:
         return _FIXED[it.what]
     where = f"   ({it.at})" if it.at else ""
     match it.what:
-        case "again":
-            again = "the new result takes the place of the old"
-            if it.subject == "tainted":
-                return f"tainted by {it.after}: {again}"
-            return f"asked for with -replace: {again}"
-        case "approved":
-            return f"approved by {it.subject}"
+        case "again" | "approved" | "order":
+            return _of_people(it)
         case "tick":
             return f"its schedule came to {it.after} (before: {it.before or 'none'})"
         case "reproduced":
@@ -90,6 +85,18 @@ def reason(it: Reason) -> str:
             return f'type "{it.before}" → "{it.after}"'
         case _:
             return _change(it, where)
+
+
+def _of_people(it: Reason) -> str:
+    """Say what someone decided."""
+    if it.what == "approved":
+        return f"approved by {it.subject}"
+    if it.what == "order":
+        return it.subject + (f" ({it.after})" if it.after else "")
+    again = "the new result takes the place of the old"
+    if it.subject == "tainted":
+        return f"tainted by {it.after}: {again}"
+    return f"asked for with -replace: {again}"
 
 
 def _change(it: Reason, where: str) -> str:

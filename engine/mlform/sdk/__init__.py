@@ -4,6 +4,7 @@ from mlform.diagnostics import did_you_mean
 from mlform.lengths import seconds
 from mlform.sdk import code
 from mlform.sdk.approvals import Approval, Approvals
+from mlform.sdk.channels import ChannelledResource, Order, Standing
 from mlform.sdk.comparing import TOLERANCE, Difference, close, differences
 from mlform.sdk.context import Artifacts, CancelledError, Context, Doing, Looking
 from mlform.sdk.fields import (
@@ -26,6 +27,7 @@ from mlform.sdk.fields import (
     ProviderDefault,
     Reference,
     Secret,
+    Slots,
     Stable,
     Unordered,
     Volatile,
@@ -57,6 +59,7 @@ __all__ = [
     "Baseline",
     "CancelledError",
     "Carrier",
+    "ChannelledResource",
     "Code",
     "Context",
     "Decision",
@@ -74,6 +77,7 @@ __all__ = [
     "Metadata",
     "MonitorResource",
     "Operational",
+    "Order",
     "Provider",
     "ProviderDefault",
     "Reference",
@@ -82,7 +86,9 @@ __all__ = [
     "Secret",
     "ServedResource",
     "Settings",
+    "Slots",
     "Stable",
+    "Standing",
     "Stored",
     "Unordered",
     "Volatile",

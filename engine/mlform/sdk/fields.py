@@ -52,6 +52,7 @@ class FieldRule(StrEnum):
     ACTUAL = "actual"
     MANAGED = "managed"
     STABLE = "stable"
+    SLOTS = "slots"
 
 
 class Written(StrEnum):
@@ -115,6 +116,10 @@ what ``read`` finds is taken over, those who use it see it, and it is no drift."
 Stable: TypeAlias = Annotated[T, FieldRule.STABLE]
 """An attribute that stays what it is as long as the object stands (its id): it is known while an
 update is planned, so that what takes it is not touched."""
+
+Slots: TypeAlias = Annotated[dict[str, T], FieldRule.SLOTS]
+"""An attribute of artifacts by name, each of which others refer to as they do to an attribute that
+is an artifact: ``model.risk.channels.production``."""
 
 Code: TypeAlias = Annotated[str, Written.CODE]
 """An argument ``"path.py:function"``: the key has the closure of that code in its place."""

@@ -72,7 +72,8 @@ class ResourceError(Exception):
     """Raise it for a failure the user can mend; name the argument at fault where there is one.
 
     ``transient``: it may come off by itself if it is tried again (a service that was busy); a
-    stage with ``retry`` is.
+    stage with ``retry`` is. ``rejects``: the digest of a version that proved bad (a canary that was
+    rolled back): the channel that it came from is taken back, and the version quarantined.
     """
 
     def __init__(
@@ -82,13 +83,15 @@ class ResourceError(Exception):
         *,
         argument: str | None = None,
         transient: bool = False,
+        rejects: str = "",
     ) -> None:
         super().__init__(f"{summary}: {detail}")
         self.summary, self.detail, self.argument = summary, detail, argument
-        self.transient = transient
+        self.transient, self.rejects = transient, rejects
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_resource_error, (self.summary, self.detail, self.argument, self.transient))
+        said = (self.summary, self.detail, self.argument)
+        return (_resource_error, (*said, self.transient, self.rejects))
 
 
 def _resource_error(
@@ -96,8 +99,9 @@ def _resource_error(
     detail: str,
     argument: str | None,
     transient: bool = False,  # noqa: FBT001, FBT002
+    rejects: str = "",
 ) -> ResourceError:
-    return ResourceError(summary, detail, argument=argument, transient=transient)
+    return ResourceError(summary, detail, argument=argument, transient=transient, rejects=rejects)
 
 
 class Resource(ABC, Generic[A, B]):

@@ -37,6 +37,8 @@ class Trial:
         self.guard = Guard(wanted.alpha)
         self.share = 0.0
         self.breach: str | None = None
+        self.worse = False
+        """Whether what it did is the breach, and not that it was called off."""
         self.over = asyncio.Event()
         """Set at a breach."""
 
@@ -46,6 +48,7 @@ class Trial:
             canary = choice.revision is self.revision
             self.breach = self.guard.see(choice.share, canary=canary, signal=signal, key=key)
             if self.breach is not None:
+                self.worse = True
                 self.share = 0.0  # the old model has all requests again, from now on
                 self.over.set()
 
@@ -191,7 +194,7 @@ class Traffic:
         if why is not None:
             self.trial = None
             self._leave(trial.revision)
-        self.outcome = {**told, "breach": why}
+        self.outcome = {**told, "breach": why, "worse": trial.worse}
 
     async def _beside(
         self, wanted: Serving

@@ -1,0 +1,228 @@
+"""``promote``, ``rollback``, ``quarantine``, ``history``: what channels have, moved by people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from mlform.address import Address
+from mlform.commands.options import PlanOptions
+from mlform.commands.provenance import new_run, provenance
+from mlform.commands.queries import not_recorded, parsed
+from mlform.commands.session import Session
+from mlform.diagnostics import stop
+from mlform.lazy import dataclass, field
+from mlform.state.channels import Asked, Move, Turn
+from mlform.values import handle_in
+
+if TYPE_CHECKING:
+    from mlform.apply import Outcome, Reporter
+    from mlform.commands.applying import Applied
+    from mlform.sdk import ChannelledResource, Standing
+    from mlform.sdk.channels import Ordered
+    from mlform.state.model import Entry, Record, Snapshot
+
+FIRST: Final = "champion"
+"""The channel that is meant where none is named."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of an order."""
+
+    asked: Asked
+    approved: bool = True
+    applied: Applied | None = None
+    """Of the deployments; ``None`` where there were none to roll."""
+    warnings: Sequence[str] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What came of the deployments."""
+        return None if self.applied is None else self.applied.outcome
+
+
+def order(
+    session: Session,
+    text: str,
+    what: Ordered,
+    approve: Callable[[Asked], bool],
+    report: Reporter,
+    *,
+    channel: str | None = None,
+    version: str = "",
+    why: str = "",
+    roll: bool = True,
+) -> Done:
+    """Carry out an order, and with ``roll`` bring the deployments of moved channels along.
+
+    Nothing upstream of them is looked at or run: they are rolled to what is recorded. Raises
+    ``DiagnosedError``.
+    """
+    from mlform.apply.orders import obeyed, published, said
+    from mlform.commands.applying import carry_out
+    from mlform.sdk import Order, ResourceError
+
+    with session.lock(what) as lease:
+        snapshot = session.store.snapshot()
+        record, found = _meant(session, snapshot, text)
+        named = channel or found or (FIRST if what in {"promote", "rollback"} else "")
+        resource = _channelled(session, record)
+        who = provenance(session.root)
+        given = Order(what, who["by"], who["at"], named, version, why)
+        run = new_run()
+        looking = session.looker.at(record.address, record)
+        try:
+            new = obeyed(record, resource, looking, given, run)
+        except ResourceError as error:
+            raise stop(error.summary, f"{record.address}: {error.detail}") from error
+        moves = list(_moves(_standing(resource, record), _standing(resource, new)))
+        names = {m.channel for m in moves}
+        served = _taking(snapshot, record.address, names) if roll else []
+        number = None if not version else _number(new, version)
+        asked = Asked(record.address, given, number, moves, served)
+        if not approve(asked):
+            return Done(asked, approved=False)
+        session.store.put(lease, run, new, said(given))
+        wrong = published(new, resource, looking)
+        warnings = [wrong] if wrong else []
+        if not served:
+            return Done(asked, warnings=warnings)
+        snapshot = session.store.snapshot()
+        options = PlanOptions(tuple(map(str, served)), alone=True)
+        plan = session.plan(snapshot, options)
+        applied = carry_out(session, plan, snapshot, lease, lambda _plan: True, report, 1)
+    return Done(asked, applied=applied, warnings=warnings)
+
+
+def history(session: Session, text: str, channel: str | None = None) -> list[Turn]:
+    """Return every move of the channels of a model, or of one, oldest first."""
+    from mlform.state.codec import parse_record
+
+    snapshot = session.snapshot()
+    record, found = _meant(session, snapshot, text)
+    resource, wanted = _channelled(session, record), channel or found
+    turns: list[Turn] = []
+    before: Mapping[str, Standing] = {}
+    for entry in session.store.journal():
+        data = _recorded(entry.detail, str(record.address), entry.address)
+        made = None if data is None else parse_record(data)
+        if made is not None and made.type == record.type:
+            now = _standing(resource, made)
+            turns += [_turn(move, entry, made) for move in _moves(before, now)]
+            before = now
+    return [t for t in turns if wanted in {None, t.move.channel}]
+
+
+def _turn(move: Move, entry: Entry, made: Record) -> Turn:
+    how = str(entry.detail.get("action") or entry.operation)
+    by_hand = how in _BY_HAND
+    told: Mapping[str, Any] = entry.detail if entry.detail.get("by") else made.receipt
+    return Turn(
+        move,
+        entry.at,
+        by=str(told.get("by", "")),
+        how=how if by_hand else "apply",
+        why=str(entry.detail.get("why", "")),
+        run=entry.run,
+        plan="" if by_hand else str(made.receipt.get("plan", "")),
+        commit="" if by_hand else str(made.receipt.get("commit", "")),
+    )
+
+
+_BY_HAND: Final = frozenset({"promote", "rollback", "quarantine", "adopt", "import"})
+
+
+def _recorded(
+    detail: Mapping[str, Any], name: str, address: str | None
+) -> Mapping[str, Any] | None:
+    """Return the record that a journal entry wrote of a resource, if it did."""
+    if "record" in detail and address == name:
+        found: Mapping[str, Any] = detail["record"]
+        return found
+    inside: Mapping[str, Any] = detail.get("records") or {}
+    return next((it for it in inside.values() if it and it["address"] == name), None)
+
+
+def _meant(session: Session, snapshot: Snapshot, text: str) -> tuple[Record, str | None]:
+    """Return the record of a model, and the channel, that an address means.
+
+    A deployment means the channel that it serves.
+    """
+    records = snapshot.records
+    address = parsed(text)
+    if address not in records:
+        raise not_recorded(text, records)
+    record = records[address]
+    if address.kind != _SERVING:
+        return record, None
+    taken = _taken(record)
+    for of, channel in taken:
+        giver = records.get(of)
+        if giver is not None and _channelled_or_none(session, giver) is not None:
+            return giver, channel
+    served = ", ".join(f"{of}.{name}" for of, name in taken) or "nothing"
+    detail = (
+        f"{address} serves {served}: no channel, so there is no version before. Put a model "
+        '"registry" between, and have it serve model.NAME.champion.'
+    )
+    raise stop("Nothing to roll back", detail)
+
+
+_SERVING: Final = "deployment"
+
+
+def _taken(record: Record) -> list[tuple[Address, str]]:
+    """Return the resources that a deployment takes its model from, each with what of it."""
+    handle = handle_in(record.arguments.get("model"))
+    if handle is None:
+        return []
+    name = (handle.attribute or FIRST).removeprefix("channels.")
+    return [(Address.parse(handle.address), name)]
+
+
+def _taking(snapshot: Snapshot, address: Address, channels: set[str]) -> list[Address]:
+    """Return the deployments that serve one of these channels."""
+    return sorted(
+        a
+        for a, r in snapshot.records.items()
+        if a.kind == _SERVING and any(of == address and n in channels for of, n in _taken(r))
+    )
+
+
+def _channelled(session: Session, record: Record) -> ChannelledResource[Any, Any]:
+    found = _channelled_or_none(session, record)
+    if found is None:
+        detail = f'{record.address} is a {record.address.kind} "{record.type}": it has no channels.'
+        raise stop("No channels", detail)
+    return found
+
+
+def _channelled_or_none(session: Session, record: Record) -> ChannelledResource[Any, Any] | None:
+    from mlform.sdk import ChannelledResource
+
+    offer = session.registry.find(record.address.kind, record.type)
+    if offer is None:
+        raise stop(
+            "Unknown resource type", session.registry.missing(record.address.kind, record.type)
+        )
+    return offer.resource if isinstance(offer.resource, ChannelledResource) else None
+
+
+def _standing(resource: ChannelledResource[Any, Any], record: Record) -> Mapping[str, Standing]:
+    return resource.standing(resource.attributes.model_validate(dict(record.attributes)))
+
+
+def _moves(before: Mapping[str, Standing], after: Mapping[str, Standing]) -> Iterator[Move]:
+    for name in sorted({*before, *after}, key=lambda n: (n != FIRST, n)):
+        if before.get(name) != after.get(name):
+            yield Move(name, before.get(name), after.get(name))
+
+
+def _number(record: Record, text: str) -> int | None:
+    versions: Mapping[str, int] = record.attributes.get("versions") or {}
+    bare = text.removeprefix("v").removeprefix("sha256:")
+    found = (
+        n for d, n in versions.items() if bare in {str(n), d.removeprefix("sha256:")[: len(bare)]}
+    )
+    return next(found, None)
