@@ -13,7 +13,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from mlform_core.gate_rules import METRICS
+from mlform_core.gate_rules import facts_of
 from mlform_core.metrics import Floats, Outcomes, Score, prepare, value
 
 RESAMPLES = 1000
@@ -47,7 +47,7 @@ class Pair:
     @property
     def sign(self) -> int:
         """1 if larger is better, else -1."""
-        return 1 if METRICS[self.metric].larger_is_better else -1
+        return 1 if facts_of(self.metric).larger_is_better else -1
 
     @property
     def estimate(self) -> float:
@@ -76,7 +76,7 @@ def paired_bootstrap(
     """Bootstrap the rows once for all ``pairs`` (over the same rows) and return their gains.
 
     Efron's percentile bounds from 1,000 resamples; each is a vector of row counts, so nothing is
-    sorted or copied again.
+    sorted or copied again. Rows of one group are drawn together, where there are groups.
     """
     todo = [pair for pair in pairs if not pair.identical]
     replicates = iter(_replicates(todo, seed, checkpoint)) if todo else iter(())
@@ -92,13 +92,16 @@ def _replicates(pairs: Sequence[Pair], seed: int, checkpoint: Callable[[], None]
     rows = pairs[0].candidate.rows
     scores = [_signed(pair) for pair in pairs]
     random = np.random.default_rng(seed)
+    codes = pairs[0].candidate.groups
+    units = rows if codes is None else int(codes.max(initial=-1)) + 1
     size = max(1, min(RESAMPLES, _CHUNK // max(rows, 1)))
     found: list[list[Floats]] = [[] for _ in pairs]
     for start in range(0, RESAMPLES, size):
         checkpoint()
         weights = np.empty((min(size, RESAMPLES - start), rows))
         for row in weights:
-            row[:] = np.bincount(random.integers(0, rows, rows), minlength=rows)
+            counts = np.bincount(random.integers(0, units, units), minlength=units)
+            row[:] = counts if codes is None else counts[codes]
         for into, score in zip(found, scores, strict=True):
             into.append(score(weights))
     return [np.concatenate(parts) for parts in found]

@@ -27,6 +27,7 @@ from mlform.sdk import (
     Stored,
     Volatile,
 )
+from mlform_core.gate_conditions import Costs, Forecast, Robustness, Search
 from mlform_core.gate_rules import (
     Check,
     FairnessRules,
@@ -62,6 +63,12 @@ class EvaluationArguments(Arguments):
     require: Decision[dict[str, Requirement]] = Field(default_factory=dict)
     slices: Decision[Slices | None] = None
     fairness: Decision[FairnessRules | None] = None
+    group: Decision[str | list[str] | None] = None
+    """Rows of one group are drawn together, and ranked among themselves."""
+    forecast: Decision[Forecast | None] = None
+    search: Decision[Search | None] = None
+    robustness: Decision[Robustness | None] = None
+    costs: Decision[Costs | None] = None
     threshold: Decision[float] = Field(default=0.5, ge=0, le=1)
     on_fail: Decision[OnFail] = "block"
     waive: Decision[list[Waiver]] = Field(default_factory=list)
@@ -78,9 +85,35 @@ class EvaluationArguments(Arguments):
 
     @model_validator(mode="after")
     def _requires_something(self) -> EvaluationArguments:
-        if not self.require and self.slices is None and self.fairness is None:
-            raise ValueError("the gate requires nothing: write require, slices or fairness")
+        others = (self.slices, self.fairness, self.search, self.robustness, self.costs)
+        if not self.require and all(it is None for it in others):
+            raise ValueError(
+                "the gate requires nothing: write require, slices, search, fairness, robustness "
+                "or costs"
+            )
+        gains = {n: r for n, r in self.require.items() if r.min_gain is not None}
+        wrong = [n for n, r in gains.items() if r.test == "delong"]
+        if self.grouped and wrong:
+            raise ValueError(
+                f'require.{wrong[0]}: test "delong" takes rows for independent, and group says '
+                'that they are not: use "paired_bootstrap"'
+            )
         return self
+
+    @property
+    def grouped(self) -> list[str]:
+        """The columns that tell groups apart."""
+        return [self.group] if isinstance(self.group, str) else self.group or []
+
+    def grouping(self) -> dict[str, list[str]]:
+        """Return the columns that each argument takes, beside what models need."""
+        return {
+            "slices": [] if self.slices is None else self.slices.columns(),
+            "fairness": [] if self.fairness is None else [self.fairness.attribute],
+            "group": self.grouped,
+            "forecast": [] if self.forecast is None else self.forecast.columns(),
+            "search": [] if self.search is None else self.search.columns or [],
+        }
 
     def waivers(self) -> tuple[Waiver, ...]:
         """Return the waivers that count today."""
@@ -115,6 +148,8 @@ class EvaluationAttributes(Attributes):
     """The same to look at, as a web page: ``mlform report`` writes it out."""
     rows: Volatile[int]
     """How many labelled rows the verdict rests on."""
+    costs: dict[str, float] = Field(default_factory=dict)
+    """What the model costs, of what is bounded: ``size_mb``, ``p50_ms``, ``p99_ms``, …"""
     looks: Volatile[int] = 1
     """How many candidates in a row this gate has judged on these very rows."""
 
@@ -145,9 +180,7 @@ class Evaluation(
 
     def judges(self, new: EvaluationArguments) -> Mapping[str, Collection[str]]:
         """Take what tells rows apart, slices and groups, and what only the baseline needs."""
-        columns = set() if new.slices is None else set(new.slices.columns())
-        if new.fairness is not None:
-            columns.add(new.fairness.attribute)
+        columns = {name for names in new.grouping().values() for name in names}
         if new.baseline is not None:
             columns |= needed(new.baseline) or set()
         return {new.data.address: columns}
@@ -163,6 +196,7 @@ class Evaluation(
         old: Stored[EvaluationArguments, EvaluationAttributes] | None,
     ) -> EvaluationAttributes:
         """Judge. A failing candidate is a result; only what cannot be judged is an error."""
+        from mlform_core.gate_beyond import Beyond
         from mlform_core.gate_judge import judge
         from mlform_core.gate_measure import Rows, align, measure
         from mlform_core.gate_page import gate_page
@@ -179,10 +213,12 @@ class Evaluation(
         elif baseline is not None:
             theirs = measure(ctx, baseline, rows, "baseline", allow_pickle=new.allow_pickle)
             ours, theirs = align(ours, theirs)
-        verdict = judge(_case(ctx, new, rows, ours, theirs), new.rules())
+        case = _case(ctx, new, rows, ours, theirs)
+        beyond = Beyond(ctx, new, rows, candidate, case)
+        verdict = judge(case, new.rules(), beyond.checks)
         looks = _looks(new, old, candidate.digest)
         _warn_of_looks(ctx, new, looks)
-        evidence = _evidence(new, ours, theirs, verdict)
+        evidence = _evidence(new, ours, theirs, verdict) | beyond.record
         data = json.dumps(evidence, sort_keys=True, indent=1, allow_nan=False).encode()
         return EvaluationAttributes(
             passed=verdict.passed,
@@ -193,6 +229,7 @@ class Evaluation(
             page=ctx.artifacts.put_bytes(gate_page(ctx.address, evidence).encode(), "text/html"),
             measured=ours.stored,
             rows=ours.outcomes.rows,
+            costs=beyond.costs,
             looks=looks,
         )
 
@@ -223,10 +260,9 @@ def needed(handle: Handle) -> set[str] | None:
 
 
 def _check_columns(new: EvaluationArguments, rows: Rows) -> None:
-    if new.slices is not None:
-        rows.has(new.slices.columns(), "slices", "which slices.by names")
-    if new.fairness is not None:
-        rows.has([new.fairness.attribute], "fairness", "which fairness.attribute names")
+    whose = {"slices": "slices.by", "fairness": "fairness.attribute", "search": "search.columns"}
+    for argument, columns in new.grouping().items():
+        rows.has(columns, argument, f"which {whose.get(argument, argument)} names")
 
 
 def _case(
@@ -234,20 +270,22 @@ def _case(
 ) -> Case:
     import pandas as pd
 
+    from mlform_core.gate_beyond import lying
     from mlform_core.gate_groups import Case
 
-    columns = [] if new.slices is None else new.slices.columns()
-    if new.fairness is not None:
-        columns = list(dict.fromkeys([*columns, new.fairness.attribute]))
+    columns = list(dict.fromkeys(name for names in new.grouping().values() for name in names))
     frame = rows.read(ctx, columns) if columns else pd.DataFrame(index=range(len(ours.labelled)))
     if ours.outcomes.rows == 0:
         detail = f'No row of {new.data.address} has a value of the target "{ours.target}".'
         raise ResourceError("No labels", detail, argument="data")
     against = "" if new.baseline is None else model_of(new.baseline, "baseline").digest
+    kept = frame.loc[ours.labelled].reset_index(drop=True)
+    placed = lying(ctx, new, rows, kept, ours.target)
     return Case(
-        candidate=ours.outcomes,
-        baseline=None if theirs is None else theirs.outcomes,
-        columns=frame.loc[ours.labelled].reset_index(drop=True),
+        candidate=placed(ours.outcomes),
+        baseline=None if theirs is None else placed(theirs.outcomes),
+        columns=kept,
+        labelled=ours.labelled,
         seed=f"{model_of(new.candidate, 'candidate').digest} {against} {new.data.digest}",
         checkpoint=ctx.checkpoint,
     )

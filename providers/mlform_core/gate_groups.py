@@ -37,6 +37,8 @@ class Case:
     columns: pd.DataFrame
     seed: str
     checkpoint: Callable[[], None]
+    labelled: npt.NDArray[np.bool_] | None = None
+    """Which of all rows of the part these are."""
 
 
 @dataclass(frozen=True)
@@ -148,17 +150,22 @@ def _suspicions(
         for bound, limits in (("min", rules.min), ("max", rules.max)):
             if (limit_or := limits.get(pair.metric)) is not None:
                 asked.append((bound, limit_or, pair.sign * limit_or, alone))
-    resampled = [p for _, _, _, p in asked if p.metric != "roc_auc"]
+    resampled = [p for _, _, _, p in asked if not _by_formula(p)]
     gains = iter(compare.paired_bootstrap(resampled, rules.alpha, seed, checkpoint))
     found = []
     for bound, limit, signed, pair in asked:
         gain = (
             compare.delong(pair.candidate, pair.baseline, rules.alpha)
-            if pair.metric == "roc_auc"
+            if _by_formula(pair)
             else next(gains)
         )
         found.append(_Suspicion(bound, limit, pair, gain, compare.p_below(gain, signed)))
     return found
+
+
+def _by_formula(pair: Pair) -> bool:
+    """Tell whether rows that are independent are compared by area."""
+    return pair.metric == "roc_auc" and pair.candidate.groups is None
 
 
 def _judged(name: str, found: _Suspicion, p: float, alpha: float) -> Check:

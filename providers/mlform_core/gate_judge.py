@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from mlform_core.gate_rules import (
     Requirement,
     Rules,
     Waiver,
+    facts_of,
     metrics_of,
 )
 from mlform_core.metrics import value
@@ -40,11 +41,14 @@ class Judgement:
         return all(check.outcome != "fail" for check in self.checks)
 
 
-def judge(case: Case, rules: Rules) -> Judgement:
-    """Apply ``rules``. Raises ``ResourceError`` where a rule makes no sense for the model."""
+def judge(case: Case, rules: Rules, more: Callable[[], Iterable[Check]] = tuple) -> Judgement:
+    """Apply ``rules``. Raises ``ResourceError`` where a rule makes no sense for the model.
+
+    ``more`` gives the checks of what is judged elsewhere.
+    """
     _check_metrics(case, rules)
     found = Judgement()
-    for name in metrics_of(case.candidate.task):
+    for name in _shown(case, rules):
         found.metrics[name] = {"candidate": number(value(name, case.candidate, rules.threshold))}
         if case.baseline is not None:
             theirs = value(name, case.baseline, rules.threshold)
@@ -56,6 +60,7 @@ def judge(case: Case, rules: Rules) -> Judgement:
     if rules.fairness is not None:
         checks, found.fairness = fairness_checks(case, rules.fairness, rules.threshold)
         found.checks += checks
+    found.checks += more()
     found.checks = [_waived(c, rules.waive) for c in found.checks]
     if rules.on_fail == "warn":
         found.checks = [
@@ -63,6 +68,12 @@ def judge(case: Case, rules: Rules) -> Judgement:
             for c in found.checks
         ]
     return found
+
+
+def _shown(case: Case, rules: Rules) -> list[str]:
+    """Return the metrics to measure: those of the task, and those asked for that need more."""
+    asked = [*rules.require, *([] if rules.slices is None else rules.slices.metrics())]
+    return list(dict.fromkeys([*metrics_of(case.candidate.task), *asked]))
 
 
 def _waived(check: Check, waivers: Sequence[Waiver]) -> Check:
@@ -84,14 +95,25 @@ def _check_metrics(case: Case, rules: Rules) -> None:
             f"{name} is not defined for a {task} model.{did_you_mean(name, known)} "
             f"Defined: {', '.join(known)}."
             for name in names
-            if name not in known
+            if task not in facts_of(name).tasks
         ]
+        problems += [text for name in names if (text := _lacks(case, name))]
         if problems:
             detail = "\n".join(problems)
             raise ResourceError("Metric not defined for the task", detail, argument=argument)
     if rules.fairness is not None and task != "binary":
         detail = f"Fairness is measured on yes/no decisions; this is a {task} model."
         raise ResourceError("Fairness not defined for the task", detail, argument="fairness")
+
+
+def _lacks(case: Case, name: str) -> str:
+    """Say what a metric needs that the gate does not say."""
+    needs = facts_of(name).needs
+    if needs == "group" and case.candidate.groups is None:
+        return f"{name} ranks rows within groups: write group = the column that tells these apart."
+    if needs == "forecast" and case.candidate.scale is None:
+        return f"{name} needs to know how the series lie in the table: write forecast = {{ … }}."
+    return ""
 
 
 def _required(

@@ -80,38 +80,68 @@ class Measured:
 
 
 def measure(
-    ctx: Context, model: Artifact, rows: Rows, argument: str, *, allow_pickle: bool
+    ctx: Context,
+    model: Artifact,
+    rows: Rows,
+    argument: str,
+    *,
+    allow_pickle: bool,
+    trouble: tuple[str, float] | None = None,
 ) -> Measured:
-    """Return what ``model`` predicts on ``rows``, computing it only if nobody has before."""
+    """Return what ``model`` predicts on ``rows``, computing it only if nobody has before.
+
+    ``trouble``: what the inputs are disturbed by, and how much.
+    """
     columns = columns_of(model)
     data = rows.data.digest if columns is None else rows.data.digest_of(columns | {SPLIT})
-    what = {
+    what: dict[str, Any] = {
         "measure": model.digest,
         "data": data,
         "split": rows.split,
         "version": VERSION,
     }
-    made = ctx.memo(
-        what, lambda: _pack(*_predict(ctx, model, rows, argument, allow_pickle=allow_pickle))
-    )
+    if trouble is not None:
+        what["trouble"] = list(trouble)
+
+    def make() -> bytes:
+        return _pack(*_predict(ctx, model, rows, argument, trouble, allow_pickle=allow_pickle))
+
+    made = ctx.memo(what, make)
     return replace(unpack(ctx.artifacts.read(made.digest)), stored=made)
 
 
-def _predict(
-    ctx: Context, artifact: Artifact, rows: Rows, argument: str, *, allow_pickle: bool
-) -> tuple[dict[str, Any], Floats, Floats]:
+def opened(ctx: Context, artifact: Artifact, argument: str, *, allow_pickle: bool) -> Model:
+    """Load a model. Raises ``ResourceError``."""
     try:
         path = ctx.artifacts.path(artifact.digest)
     except KeyError:
         detail = f"The model {artifact.digest} is no longer in the artifact store."
         raise ResourceError("Model not found", detail, argument=argument) from None
-    model = load(path, allow_pickle=allow_pickle)
+    return load(path, allow_pickle=allow_pickle)
+
+
+def _predict(
+    ctx: Context,
+    artifact: Artifact,
+    rows: Rows,
+    argument: str,
+    trouble: tuple[str, float] | None,
+    *,
+    allow_pickle: bool,
+) -> tuple[dict[str, Any], Floats, Floats]:
+    model = opened(ctx, artifact, argument, allow_pickle=allow_pickle)
     meta = dict(model.meta)
     target, features = str(meta["target"]), [str(f["name"]) for f in meta["features"]]
     rows.has([target], "data", "the target of the model")
     rows.has(features, argument, "which the model needs")
     frame = rows.read(ctx, list(dict.fromkeys([*features, target])))
-    predictions = _in_chunks(ctx, model, frame[features], argument)
+    given = frame[features]
+    if trouble is not None:
+        from mlform_core.gate_robustness import disturbed
+
+        types = {str(f["name"]): str(f["type"]) for f in meta["features"]}
+        given = disturbed(given, types, *trouble)
+    predictions = _in_chunks(ctx, model, given, argument)
     if meta["task"] == "regression":
         classes: list[Any] = []
         labels = pd.to_numeric(frame[target]).to_numpy(dtype=np.float64, na_value=np.nan)

@@ -33,7 +33,10 @@ def gate_page(address: str, evidence: Mapping[str, Any]) -> str:
         _metrics(evidence["metrics"]),
         *_pictures(evidence),
         *_slices(evidence),
+        *_searched(evidence.get("search")),
         *_fairness(evidence["fairness"]),
+        *_disturbed(evidence.get("robustness")),
+        *_costs(evidence.get("costs")),
     ]
     return page(f"{address}: {verdict}", body)
 
@@ -190,6 +193,44 @@ def _slices(evidence: Mapping[str, Any]) -> list[str]:
 def _both(found: Mapping[str, float | None]) -> str:
     ours, theirs = _number(found.get("candidate")), _number(found.get("baseline"))
     return f"{ours} <span class=dim>({theirs})</span>" if theirs else ours
+
+
+def _searched(found: Mapping[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    made = ["<h2>Weak slices</h2>"]
+    for key, said in (
+        ("lost", f"Where the candidate lost {found['loss']} against the baseline"),
+        ("weakest", f"Where its {found['loss']} is above the {_number(found['overall'])} of all"),
+    ):
+        if key in found:
+            rows = [
+                [escape(s["slice"]), f"{s['rows']:,}", _number(s["mean"]), f"{s['p']:.2g}"]
+                for s in found[key]
+            ]
+            made.append(f"<p>{escape(said)}, with evidence among {found['tried']:,} slices:</p>")
+            head = ["slice", "rows", "mean", "p"]
+            made.append(table(head, rows, range(1, 4)) if rows else "<p>None.</p>")
+    return made
+
+
+def _disturbed(found: Mapping[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    rows = [
+        [escape(how), f"{it['amount']:g}", escape(metric), _number(lost)]
+        for how, it in found.items()
+        for metric, lost in it.get("loses", {it.get("refused", ""): None}).items()
+    ]
+    return ["<h2>Robustness</h2>", table(["inputs", "amount", "metric", "loses"], rows, [1, 3])]
+
+
+def _costs(found: Mapping[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    rows = [[escape(n), _number(v)] for n, v in found.items() if n != "machine"]
+    said = f"<p class=dim>Measured on {escape(found['machine'])}, one row after the other.</p>"
+    return ["<h2>Costs</h2>", said, table(["", ""], rows, [1])]
 
 
 def _fairness(found: Mapping[str, Any] | None) -> list[str]:

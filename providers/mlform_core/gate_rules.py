@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +14,10 @@ from mlform.sdk import Arguments, did_you_mean
 
 Task: TypeAlias = Literal["binary", "multiclass", "regression"]
 Test: TypeAlias = Literal["paired_bootstrap", "delong", "none"]
-CheckKind: TypeAlias = Literal["min", "max", "min_gain", "slice", "fairness"]
+CheckKind: TypeAlias = Literal[
+    "min", "max", "min_gain", "slice", "fairness", "search", "robustness", "cost"
+]
+Need: TypeAlias = Literal["group", "forecast", "level"]
 Outcome: TypeAlias = Literal["pass", "fail", "warn", "waived", "skipped"]
 
 
@@ -23,10 +27,12 @@ class MetricFacts:
 
     tasks: frozenset[str]
     larger_is_better: bool = True
+    needs: Need | None = None
+    """What it needs beside labels and predictions: a ``group``, a ``forecast``, a ``level``."""
 
 
-def _of(*tasks: Task, larger: bool = True) -> MetricFacts:
-    return MetricFacts(frozenset(tasks), larger)
+def _of(*tasks: Task, larger: bool = True, needs: Need | None = None) -> MetricFacts:
+    return MetricFacts(frozenset(tasks), larger, needs)
 
 
 METRICS: Final[Mapping[str, MetricFacts]] = {
@@ -43,23 +49,55 @@ METRICS: Final[Mapping[str, MetricFacts]] = {
     "rmse": _of("regression", larger=False),
     "mae": _of("regression", larger=False),
     "r2": _of("regression"),
+    "smape": _of("regression", larger=False),
+    "mase": _of("regression", larger=False, needs="forecast"),
+    "pinball": _of("regression", larger=False, needs="level"),
+    "coverage": _of("regression", needs="level"),
+    "ndcg": _of("binary", "regression", needs="group"),
+    "map": _of("binary", "regression", needs="group"),
+    "mrr": _of("binary", "regression", needs="group"),
 }
+"""A name may carry a number: ``ndcg@10`` of the first ten, ``pinball@0.9`` of a quantile."""
+
+
+def named(metric: str) -> tuple[str, float | None]:
+    """Return the name of a metric and the number that it carries, if any."""
+    name, at, number = metric.partition("@")
+    return name, float(number) if at else None
+
+
+def facts_of(metric: str) -> MetricFacts:
+    """Return what is known of a metric that may carry a number. Raises ``KeyError``."""
+    return METRICS[metric.partition("@")[0]]
 
 
 def metrics_of(task: str) -> list[str]:
-    """Return the metrics defined for ``task``."""
-    return [name for name, facts in METRICS.items() if task in facts.tasks]
+    """Return the metrics defined for ``task`` that need nothing but labels and predictions."""
+    return [n for n, facts in METRICS.items() if task in facts.tasks and facts.needs is None]
 
 
 def known_metrics(names: Iterable[str]) -> None:
-    """Raise ``ValueError`` for each that is no metric."""
-    problems = [
-        f'"{name}" is no metric.{did_you_mean(name, METRICS)} Known: {", ".join(METRICS)}.'
-        for name in names
-        if name not in METRICS
-    ]
+    """Raise ``ValueError`` where a name is none of a metric, or carries a wrong number."""
+    problems = [text for name in names if (text := _problem(name))]
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def _problem(metric: str) -> str:
+    name, at, number = metric.partition("@")
+    if name not in METRICS:
+        return f'"{name}" is no metric.{did_you_mean(name, METRICS)} Known: {", ".join(METRICS)}.'
+    needs = METRICS[name].needs
+    if needs == "group" and at and not (number.isdecimal() and int(number) > 0):
+        return f'"{metric}": write how many of the first count, as in "{name}@10"'
+    if needs == "level" and not (_LEVEL.fullmatch(number) and 0 < float(number) < 1):
+        return f'"{metric}": write of which quantile, as in "{name}@0.9"'
+    if at and needs not in {"group", "level"}:
+        return f'"{metric}": {name} takes no number'
+    return ""
+
+
+_LEVEL: Final = re.compile(r"0?\.\d+")
 
 
 class Requirement(Arguments):
@@ -129,7 +167,7 @@ class Slices(Arguments):
     def _bounds_face_the_better(self) -> Slices:
         for bound, larger in (("min", True), ("max", False)):
             for name in getattr(self, bound):
-                if METRICS[name].larger_is_better != larger:
+                if facts_of(name).larger_is_better != larger:
                     other = "max" if larger else "min"
                     raise ValueError(f"{bound}: bound {name} of a slice with {other}")
         return self
@@ -242,5 +280,7 @@ def check_requirements(require: Mapping[str, Requirement]) -> None:
     """Raise ``ValueError`` if a metric is unknown, or its test is not made for it."""
     known_metrics(require)
     for name, requirement in require.items():
+        if requirement.min_gain is not None and named(name)[0] == "coverage":
+            raise ValueError(f"{name}: there is no better or worse, only near: write min and max")
         if requirement.test == "delong" and name != "roc_auc":
             raise ValueError(f'{name}: test "delong" is for roc_auc; use "paired_bootstrap"')

@@ -15,9 +15,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mlform_core.gate_rules import METRICS, Task
+from mlform_core.gate_rules import METRICS, Task, named
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+Groups: TypeAlias = npt.NDArray[np.intp]
 Score: TypeAlias = Callable[[Floats], Floats]
 """Weights (replicates × rows) → the metric for each replicate; NaN where it is not defined."""
 
@@ -35,6 +36,10 @@ class Outcomes:
     task: Task
     labels: Floats
     predictions: Floats
+    groups: Groups | None = None
+    """Which rows belong together: 0, 1, …, without a gap."""
+    scale: Floats | None = None
+    """The mean absolute error of a naive forecast of each row's series; NaN where it has none."""
 
     @property
     def rows(self) -> int:
@@ -43,7 +48,14 @@ class Outcomes:
 
     def where(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Outcomes:
         """Return some of the rows."""
-        return Outcomes(self.task, self.labels[rows], self.predictions[rows])
+        groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)
+        return Outcomes(
+            self.task,
+            self.labels[rows],
+            self.predictions[rows],
+            None if groups is None else groups[1].astype(np.intp),
+            None if self.scale is None else self.scale[rows],
+        )
 
 
 def prepare(metric: str, outcomes: Outcomes, threshold: float = 0.5) -> Score:
@@ -52,9 +64,12 @@ def prepare(metric: str, outcomes: Outcomes, threshold: float = 0.5) -> Score:
     ``threshold``: a probability of at least this is decided for class 1 (binary accuracy,
     precision, recall, f1). Raises ``ValueError`` if the metric is not defined for the task.
     """
-    if metric not in METRICS or outcomes.task not in METRICS[metric].tasks:
+    name, number = named(metric)
+    if name not in METRICS or outcomes.task not in METRICS[name].tasks:
         raise ValueError(f"{metric} is not defined for {outcomes.task}")
     y, p = outcomes.labels, outcomes.predictions
+    if METRICS[name].needs is not None:
+        return _prepared(name, number, outcomes)
     if metric in _RANKED:
         return _RANKED[metric](y, p)
     if outcomes.task == "regression":
@@ -64,6 +79,34 @@ def prepare(metric: str, outcomes: Outcomes, threshold: float = 0.5) -> Score:
     if metric in _PROBABILITY:
         return _PROBABILITY[metric](y, p)
     return _decided(metric, y, (p >= threshold).astype(np.float64))
+
+
+def _prepared(name: str, number: float | None, outcomes: Outcomes) -> Score:
+    """Return a metric that needs more than labels and predictions. Raises ``ValueError``."""
+    from mlform_core import metrics_ranking
+
+    y, p = outcomes.labels, outcomes.predictions
+    if name in metrics_ranking.METRICS:
+        if outcomes.groups is None:
+            raise ValueError(f"{name} ranks within groups, and there are none")
+        most = None if number is None else int(number)
+        each = metrics_ranking.METRICS[name](y, p, outcomes.groups, most)
+        return metrics_ranking.mean_of(each, outcomes.groups)
+    if name == "mase":
+        if outcomes.scale is None:
+            raise ValueError("mase needs to know how the series lie in the table")
+        return _weighted_mean(np.abs(y - p) / outcomes.scale)
+    assert number is not None, "a quantile is named"
+    if name == "coverage":
+        return _mean((y <= p).astype(np.float64))
+    return _mean(np.maximum(number * (y - p), (number - 1) * (y - p)))
+
+
+def _weighted_mean(losses: Floats) -> Score:
+    """Return the mean over the rows whose loss is known."""
+    known = np.isfinite(losses)
+    filled, counted = np.where(known, losses, 0.0), known.astype(np.float64)
+    return _sums([filled, counted], lambda s: _divide(s[:, 1], s[:, 2]))
 
 
 def value(metric: str, outcomes: Outcomes, threshold: float = 0.5) -> float:
@@ -156,6 +199,12 @@ def _mae(y: Floats, p: Floats) -> Score:
     return _mean(np.abs(y - p))
 
 
+def _smape(y: Floats, p: Floats) -> Score:
+    """Return the mean of 2 |y - p| / (|y| + |p|), 0 where both are: between 0 and 2."""
+    whole = np.abs(y) + np.abs(p)
+    return _mean(_divide(2 * np.abs(y - p), whole, empty=0.0))
+
+
 def _r2(y: Floats, p: Floats) -> Score:
     # Centred first: the difference of raw sums of squares would cancel.
     centred = y - y.mean()
@@ -234,4 +283,4 @@ _MULTICLASS: dict[str, _Prepare] = {
     "log_loss": _multiclass_log_loss,
     "macro_f1": _macro_f1,
 }
-_REGRESSION: dict[str, _Prepare] = {"rmse": _rmse, "mae": _mae, "r2": _r2}
+_REGRESSION: dict[str, _Prepare] = {"rmse": _rmse, "mae": _mae, "r2": _r2, "smape": _smape}

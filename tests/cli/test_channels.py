@@ -50,7 +50,7 @@ deployment "http" "api" {
   rollout = {
     kind  = var.careful ? "canary" : "all_at_once"
     steps = [60]
-    bake  = "1h"
+    bake  = "90s"
   }
   runtime = { kind = "native" }
 }
@@ -80,10 +80,13 @@ def attributes(folder: Inside, address: str = "model.m") -> dict[str, object]:
 
 def ask(folder: Inside) -> str:
     """Return the digest of the model that answers one request."""
-    url = f"{attributes(folder, 'deployment.api')['url']}/infer"
+    return answer(str(attributes(folder, "deployment.api")["url"]))
+
+
+def answer(url: str) -> str:
     tensor = {"name": "x", "datatype": "FP64", "shape": [1], "data": [0.4]}
     body = json.dumps({"inputs": [tensor]}).encode()
-    with urllib.request.urlopen(url, body, timeout=20) as said:
+    with urllib.request.urlopen(f"{url}/infer", body, timeout=20) as said:
         return str(json.load(said)["model_version"])
 
 
@@ -91,11 +94,12 @@ def ask(folder: Inside) -> str:
 def clients(folder: Inside) -> Iterator[list[str]]:
     """Ask without a pause until the end; give what went wrong."""
     over, wrong = threading.Event(), []
+    url = str(attributes(folder, "deployment.api")["url"])
 
     def go() -> None:
         while not over.is_set():
             try:
-                ask(folder)
+                answer(url)
             except (urllib.error.URLError, OSError) as error:
                 wrong.append(str(error))
 

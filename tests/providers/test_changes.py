@@ -275,6 +275,11 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
             "fairness": (
                 '{ attribute = "g", demographic_parity_ratio = { min = 0.1 }, min_support = 5 }'
             ),
+            "group": '["g"]',
+            "forecast": '{ time = "t", series = ["g"] }',
+            "search": '{ columns = ["g"], min_support = 30 }',
+            "robustness": "{ noise = 0.1, max_loss = { accuracy = 1 } }",
+            "costs": "{ size_mb = 100 }",
             "on_fail": '"warn"',
             "baseline": "training_job.two.model",
             "allow_pickle": "true",

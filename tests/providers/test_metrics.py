@@ -88,10 +88,50 @@ def test_regression_metrics_are_sklearns(rows):
         "rmse": reference.root_mean_squared_error(y, p, sample_weight=w),
         "mae": reference.mean_absolute_error(y, p, sample_weight=w),
         "r2": reference.r2_score(y, p, sample_weight=w),
+        "pinball@0.9": reference.mean_pinball_loss(y, p, sample_weight=w, alpha=0.9),
+        "coverage@0.5": np.average(y <= p, weights=w),
+        "smape": np.average(2 * abs(y - p) / np.maximum(abs(y) + abs(p), 1e-300), weights=w),
     }
-    assert set(expected) == set(metrics_of("regression"))
+    assert {*expected} - {"pinball@0.9", "coverage@0.5"} == set(metrics_of("regression"))
     for name, known in expected.items():
         assert weighted(name, outcomes, w) == pytest.approx(known, rel=1e-9, abs=1e-9), name
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), few), min_size=1, max_size=40))
+def test_rankings_are_sklearns_within_each_group(rows):
+    of, y, p = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    groups = np.unique(of, return_inverse=True)[1].astype(np.intp)
+    relevant = [g for i in range(groups.max() + 1) if (y[g := groups == i] > 0).any()]
+    for most in (None, 2):
+        name = "ndcg" if most is None else f"ndcg@{most}"
+        known = [
+            reference.ndcg_score([y[g]], [p[g]], k=most) if g.sum() > 1 else 1.0 for g in relevant
+        ]
+        expected = np.mean(known) if known else np.nan
+        found = value(name, Outcomes("regression", y, p, groups))
+        assert found == pytest.approx(expected, nan_ok=True)
+    # Without equal predictions all agree on what the average precision is.
+    apart = np.random.default_rng(1).permutation(len(y)) + 0.0
+    grouped = Outcomes("regression", y, apart, groups)
+    known = [reference.average_precision_score(y[g] > 0, apart[g]) for g in relevant]
+    firsts = [1 / (1 + int(np.argmax(y[g][np.argsort(-apart[g])] > 0))) for g in relevant]
+    for name, each in (("map", known), ("mrr", firsts)):
+        expected = np.mean(each) if each else np.nan
+        assert value(name, grouped) == pytest.approx(expected, nan_ok=True)
+
+
+def test_rows_of_a_group_are_drawn_together():
+    random = np.random.default_rng(5)
+    groups = np.repeat(np.arange(60), 20).astype(np.intp)
+    y = np.abs(random.normal(size=60))[groups] + random.normal(size=1200) * 0.1
+    alone = Outcomes("regression", y, np.zeros(1200))
+    together = Outcomes("regression", y, np.zeros(1200), groups)
+    narrow, wide = (
+        paired_bootstrap([Pair("mae", it, None)], 0.05, seed=1)[0] for it in (alone, together)
+    )
+    assert narrow.estimate == wide.estimate
+    assert wide.se > 3 * narrow.se, "equal errors are no evidence of their own"
 
 
 def test_r2_keeps_its_digits_far_from_zero():

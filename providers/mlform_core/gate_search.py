@@ -1,0 +1,169 @@
+"""Slices that nobody named, and in which a model is weak: all are tried, and all count.
+
+A search that looks at many slices finds a bad one by chance. Every slice that was tried is in the
+correction (Holm), so that a search on a candidate no worse anywhere finds anything at most as
+often as ``alpha`` says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mlform_core.compare import holm
+from mlform_core.gate_conditions import Search
+from mlform_core.gate_groups import Codes, grouped
+from mlform_core.gate_rules import Check
+from mlform_core.metrics import Floats, Outcomes
+
+_MOST_CELLS: Final = 2_000_000
+
+
+@dataclass(frozen=True)
+class Found:
+    """One slice: its rows, and how its mean is above the bound."""
+
+    columns: tuple[str, ...]
+    cell: tuple[str, ...]
+    rows: int
+    mean: float
+    z: float
+    p: float
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return ", ".join(f"{c}={v}" for c, v in zip(self.columns, self.cell, strict=True))
+
+    def within(self, other: Found) -> bool:
+        """Tell whether all of it lies in another."""
+        mine = dict(zip(self.columns, self.cell, strict=True))
+        theirs = zip(other.columns, other.cell, strict=True)
+        return self != other and all(mine.get(c) == v for c, v in theirs)
+
+
+def losses(outcomes: Outcomes) -> Floats:
+    """Return the loss of each row: log loss, or the squared error."""
+    y, p = outcomes.labels, outcomes.predictions
+    if outcomes.task == "regression":
+        return np.asarray((y - p) ** 2)
+    eps = float(np.finfo(np.float64).eps)
+    if outcomes.task == "binary":
+        right = np.where(y == 1, p, 1 - p)
+    else:
+        right = p[np.arange(len(y)), y.astype(np.intp)]
+    return np.asarray(-np.log(np.clip(right, eps, 1.0)))
+
+
+def searched(
+    values: Floats, columns: Mapping[str, pd.Series[Any]], rules: Search, bound: float
+) -> list[Found]:
+    """Return every slice tried, each with its p-value adjusted, the strongest evidence first."""
+    codes = {name: grouped(column) for name, column in columns.items()}
+    tried = list(_tried(values, codes, rules, bound))
+    adjusted = holm([it.p for it in tried])
+    judged = [
+        Found(it.columns, it.cell, it.rows, it.mean, it.z, p)
+        for it, p in zip(tried, adjusted, strict=True)
+    ]
+    return sorted(judged, key=lambda it: (-it.z, it.name))
+
+
+def _tried(
+    values: Floats, codes: Mapping[str, tuple[Codes, list[str]]], rules: Search, bound: float
+) -> Iterator[Found]:
+    from scipy.special import stdtr
+
+    for depth in range(1, min(rules.depth, len(codes)) + 1):
+        for names in combinations(codes, depth):
+            sizes = [len(codes[n][1]) for n in names]
+            if math.prod(sizes) > _MOST_CELLS:
+                continue
+            cells: npt.NDArray[np.intp] = np.zeros(len(values), dtype=np.intp)
+            for name, size in zip(names, sizes, strict=True):
+                cells = cells * size + codes[name][0]
+            count = np.bincount(cells, minlength=math.prod(sizes))
+            total = np.bincount(cells, values, minlength=len(count))
+            squares = np.bincount(cells, values**2, minlength=len(count))
+            for cell in np.flatnonzero((count >= rules.min_support) & (count < len(values))):
+                rows = int(count[cell])
+                mean = float(total[cell] / rows)
+                spread = max(float(squares[cell] / rows - mean**2), 0.0) * rows / (rows - 1)
+                z = (mean - bound) / math.sqrt(spread / rows) if spread > 0 else 0.0
+                said = tuple(
+                    codes[n][1][i]
+                    for n, i in zip(names, np.unravel_index(cell, sizes), strict=True)
+                )
+                yield Found(names, said, rows, mean, z, float(stdtr(rows - 1, -z)))
+
+
+def search_checks(
+    ours: Outcomes,
+    theirs: Outcomes | None,
+    columns: Mapping[str, pd.Series[Any]],
+    rules: Search,
+) -> tuple[list[Check], dict[str, Any]]:
+    """Return a check for each slice found, one in all where there is none; and the record."""
+    own = losses(ours)
+    word = "squared error" if ours.task == "regression" else "log loss"
+    overall = float(own.mean())
+    weak = searched(own, columns, rules, overall)
+    record: dict[str, Any] = {
+        "loss": word,
+        "overall": overall,
+        "tried": len(weak),
+        "weakest": [_told(it) for it in _strongest(weak, rules)],
+    }
+    if theirs is None:
+        message = f"{len(weak)} slices searched: no baseline to compare with"
+        return [_check(rules, word, "", len(own), "pass", message)], record
+    lost = own - losses(theirs)
+    found = _strongest(searched(lost, columns, rules, rules.max_regress), rules)
+    record |= {"lost": [_told(it) for it in found]}
+    if not found:
+        message = f"{len(weak)} slices searched: none lost more than {rules.max_regress:g} {word}"
+        return [_check(rules, word, "", len(own), "pass", message)], record
+    return [
+        _check(
+            rules,
+            word,
+            it.name,
+            it.rows,
+            "fail",
+            f"{it.name}: lost {it.mean:.4f} {word} > max_regress {rules.max_regress:g} "
+            f"(p {it.p:.2g} among {len(weak)} slices)",
+        ).model_copy(update={"gain": -it.mean, "p": it.p})
+        for it in found
+    ], record
+
+
+def _strongest(found: Sequence[Found], rules: Search) -> list[Found]:
+    """Return the slices that there is evidence against, the strongest of each nest."""
+    kept: list[Found] = []
+    for it in found:
+        if it.p < rules.alpha and not any(it.within(k) or k.within(it) for k in kept):
+            kept.append(it)
+    return kept[: rules.most]
+
+
+def _told(it: Found) -> dict[str, Any]:
+    return {"slice": it.name, "rows": it.rows, "mean": it.mean, "p": it.p}
+
+
+def _check(rules: Search, word: str, name: str, rows: int, outcome: Any, message: str) -> Check:
+    return Check(
+        check="search",
+        metric=word.replace(" ", "_"),
+        slice=name or None,
+        threshold=rules.max_regress,
+        support=rows,
+        outcome=outcome,
+        message=message,
+    )
