@@ -25,7 +25,7 @@ from mlform.sdk import (
     did_you_mean,
     seconds,
 )
-from mlform_core.gate_rules import METRICS, FairnessRules, Slices, known_metrics
+from mlform_core.gate_rules import FairnessRules, Slices, facts_of, known_metrics
 from mlform_core.gate_verdicts import TableHandle
 from mlform_core.monitoring import KEPT, Rule, deployed, iso, streak
 
@@ -139,7 +139,9 @@ class PerformanceArguments(Arguments):
                 "an estimate rests on the calibration that the gate saw: write release = gate.NAME"
             )
         named = [*self.require, *(self.slices.metrics() if self.slices else [])]
-        wrong = [n for n in named if "binary" not in METRICS[n].tasks or n == "ece"]
+        wrong = [
+            n for n in named if "binary" not in facts_of(n).tasks or facts_of(n).needs or n == "ece"
+        ]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} cannot be estimated without labels")
 

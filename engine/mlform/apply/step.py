@@ -374,7 +374,7 @@ class Stepper:
 
     def _wanted(self, step: Step, offer: Offer, values: Mapping[str, Value]) -> Wanted:
         arguments = wanted(offer.resource, values, self.records.full)
-        if arguments.problems and not self._held_upstream(step):
+        if arguments.problems and not any(a in self.outcome.held for a in step.refers_to):
             problem = arguments.problems[0]
             at = step.at.get(problem.argument, "")
             raise StepFailed("Invalid argument", problem.text, at)
@@ -386,9 +386,6 @@ class Stepper:
         held = {str(a): r for a, r in self.outcome.held.copy().items()}
         recorded = self.records.now, self.world.registry
         return blocked(offer.resource, values, facts, step.refers_to, held, *recorded)
-
-    def _held_upstream(self, step: Step) -> bool:
-        return any(a in self.outcome.held for a in step.refers_to)
 
     def _not_reused(self, text: str) -> None:
         self.outcome.warnings.append(("Result not reused", text, ""))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlform.commands.applying import Applied, apply
+from mlform.commands.looking import look
 from mlform.commands.options import PlanOptions
 from mlform.commands.provenance import new_run, provenance
 from mlform.commands.session import Session
@@ -160,7 +161,7 @@ def _pulls(session: Session, now: datetime) -> Sequence[Pull]:
         ]
         for a in triggers
     }
-    seen = session.look(snapshot, read_pins(session.root), read=none)
+    seen = look(session, snapshot, read_pins(session.root), read=none)
     return pull(triggers, session.store.alarms(), Known(seen, snapshot, past, now))
 
 
@@ -196,7 +197,7 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     snapshot = session.store.snapshot()
     targets = set(session.targets(wanted, snapshot)) if wanted else set(project.resources)
     pins = read_pins(session.root)
-    seen = session.look(snapshot, pins, read=none)
+    seen = look(session, snapshot, pins, read=none)
     scope = Scope(project, snapshot, session.diagnostics)
     moved, told = [], provenance(session.root)
     for address in sorted(targets & set(project.resources)):

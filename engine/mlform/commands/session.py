@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from mlform.config.store import StoreSettings
     from mlform.graph import Graph
     from mlform.plan import Plan
-    from mlform.refresh import Looker, Looking, Observations, Read
-    from mlform.refresh.pins import Pin
+    from mlform.refresh import Looker, Looking
     from mlform.refresh.results import Results
     from mlform.refresh.scope import Scope
     from mlform.state.lease import Extent, Lease
@@ -302,6 +301,7 @@ class Session:
         from mlform.commands.following import planned
         from mlform.commands.importing import look as look_at_imports
         from mlform.commands.importing import provisional
+        from mlform.commands.looking import look
         from mlform.commands.outside import Ages, out_of_band, together
         from mlform.commands.remembering import past, retention
         from mlform.plan import Unplanned
@@ -327,7 +327,7 @@ class Session:
         looks = Ages.of(options.refresh, project.settings.max_age, self.looker.looks, imports)
         targets = self.targets(options.targets, snapshot)
         only = targets if options.alone else None
-        observations = self.look(seen, pins, read=looks, only=only)
+        observations = look(self, seen, pins, read=looks, only=only)
         if imports:  # what they were looked at with is not what the plan starts from
             observations = {a: replace(o, asked=None) for a, o in observations.items()}
         out = out_of_band(self, options, snapshot, observations)
@@ -355,34 +355,6 @@ class Session:
         plan, self.scope = planned(self, snapshot, seen, given, pins)
         self.diagnostics.stop_on_errors()
         return plan
-
-    def look(
-        self,
-        snapshot: Snapshot,
-        pins: Mapping[Address, Pin],
-        *,
-        read: Read,
-        only: Collection[Address] | None = None,
-    ) -> Observations:
-        """Look at the world. Raises ``DiagnosedError`` with all that cannot be looked at."""
-        from mlform.refresh import refresh, unwatched
-
-        project, _ = self.configured
-        seen = refresh(
-            project,
-            snapshot,
-            self.registry,
-            self.looker,
-            pins,
-            self.diagnostics,
-            read=read,
-            only=only,
-            looking=self.looking or unwatched,
-        )
-        if self.local.is_dir():
-            self.looker.save()
-        self.diagnostics.stop_on_errors()
-        return seen
 
     @cached_property
     def results(self) -> Results:

@@ -10,9 +10,10 @@ from mlform.diagnostics import Diagnostics
 from mlform.lang import references
 from mlform.lazy import replace
 from mlform.plan.decide import refreshed
+from mlform.plan.held import DEPLOYMENT
 from mlform.plan.model import Action, Condition, Deferred, Plan, Step
 from mlform.registry import ENGINE, KINDS, Registry
-from mlform.sdk import AnyResource
+from mlform.sdk import AnyResource, ChannelledResource
 from mlform.state.lease import Extent
 from mlform.state.model import Record, Snapshot
 from mlform.syntax import parse_expression
@@ -40,6 +41,7 @@ def extent(
         if _writes(step, snapshot, registry, others):
             writes.add(str(step.address))
             reads.update(map(str, (*step.refers_to, *step.prior)))
+            writes.update(_may_reject(step, snapshot, registry))
     known = {str(a) for a in snapshot.records} | {str(s.address) for s in plan.steps}
     blocks = _blocks(known)
     for name, output in plan.outputs.items():
@@ -68,6 +70,17 @@ def _writes(step: Step, snapshot: Snapshot, registry: Registry, others: Collecti
     provider = "" if step.provider == ENGINE else step.provider
     offer = registry.find(step.address.kind, step.type, provider)
     return offer is None or kept(step, offer.resource, record) != record
+
+
+def _may_reject(step: Step, snapshot: Snapshot, registry: Registry) -> Iterator[str]:
+    """Yield what has the channels that a deployment is taken from: a bad version leaves them."""
+    if step.address.kind != DEPLOYMENT:
+        return
+    for address in step.refers_to:
+        record = snapshot.records.get(address)
+        offer = record and registry.find(address.kind, record.type)
+        if offer and isinstance(offer.resource, ChannelledResource):
+            yield str(address)
 
 
 def _blocks(names: Iterable[str]) -> Mapping[str, set[str]]:
