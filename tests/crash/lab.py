@@ -25,6 +25,7 @@ from tests.engine.world import Inline
 
 from mlform import failpoints
 from mlform.commands.applying import Applied, apply
+from mlform.commands.reapplying import reapply
 from mlform.commands.session import Session
 from mlform.config import Given
 from mlform.diagnostics import DiagnosedError
@@ -122,6 +123,24 @@ output "c" {
   value = training_job.c.total
 }
 """
+_NIGHT = "2126-01-01T06:00:00Z"
+_NIGHTLY = """
+variable "token" {
+  type      = string
+  sensitive = true
+}
+dataset "lines" "rows" {
+  path    = "rows.txt"
+  version = { mode = "pin" }
+}
+training_job "stage" "a" {
+  data = [dataset.rows]
+}
+trigger "night" {
+  schedule = "0 3 * * *"
+  advance  = [dataset.rows]
+}
+"""
 _WRITES = frozenset({"intent", "failed", "put", "move", "forget", "put_outputs", "realise", "ran"})
 
 
@@ -193,17 +212,22 @@ class Lab:
 
     def copy(self, to: Path) -> Lab:
         shutil.copytree(self.root, to)
-        return Lab(to, self.parallelism)
+        return type(self)(to, self.parallelism)
 
     def apply(self) -> Applied:
         """Plan and apply as the command does, the provider in this very process."""
+        with self._carrying_out() as session:
+            return apply(session, lambda _: True, lambda _: None, parallelism=self.parallelism)
+
+    @contextmanager
+    def _carrying_out(self) -> Iterator[Session]:
         session = self.session()
         session.__dict__["store"] = Acknowledging(session.store, self.root / ACKNOWLEDGED)
         with (
             mock.patch("mlform.execute.LocalExecutor", return_value=Inline()),
             mock.patch("mlform.commands.working.provenance", return_value={"by": "x"}),
         ):
-            return apply(session, lambda _: True, lambda _: None, parallelism=self.parallelism)
+            yield session
 
     def command(self, *arguments: str) -> None:
         """Be the command that a user gives in the folder; raises ``SystemExit``."""
@@ -236,6 +260,26 @@ class Lab:
             tuple(sorted(p.read_text() for p in outside.iterdir())),
             self.effects(),
         )
+
+
+class Nightly(Lab):
+    """A change that a trigger makes: its schedule has come, and it moves a pin."""
+
+    def prepare(self) -> None:
+        """Apply what stands before the night; have something new at the source."""
+        self.root.mkdir(parents=True)
+        (self.root / "rows.txt").write_text("one\ntwo\n")
+        (self.root / OUTSIDE).mkdir()
+        self.write(_NIGHTLY)
+        assert super().apply().outcome
+        for log in (EFFECTS, ACKNOWLEDGED):
+            (self.root / log).unlink()
+        (self.root / "rows.txt").write_text("one\ntwo\nthree\n")
+
+    def apply(self) -> Applied:
+        """Let the trigger act, the provider in this very process."""
+        with self._carrying_out() as session:
+            return reapply(session, lambda _: None, parallelism=1, as_of=_NIGHT).applied
 
 
 @contextmanager

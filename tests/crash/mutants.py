@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+from unittest import mock
 
 from sqlalchemy import Engine, event
 
 from mlform import files
-from mlform.apply import run, step
+from mlform.apply import pulling, run, step
 from mlform.artifacts import LocalStore
 from mlform.failpoints import failpoint
+from mlform.plan.pulled import pins_after
 from mlform.refresh import pins
 from mlform.sdk import Artifact
 from mlform.state import fencing, journal, lock
@@ -162,6 +164,22 @@ def pins_after_move() -> None:
         return found
 
     run._moved = late
+
+
+def pins_after_pull() -> None:
+    """What a trigger moved is noted first, and its pins move only then."""
+    real = run.pulled
+
+    def pulled(plan: Any, snapshot: Any, world: Any) -> Any:
+        with mock.patch.object(pulling, "write_pins"):
+            found = real(plan, snapshot, world)
+        if plan.pulls:
+            failpoint("apply.pulling")
+            root = world.looker.root
+            pins.write_pins(root, pins_after(pins.read_pins(root), plan.pulls))
+        return found
+
+    run.pulled = pulled
 
 
 def no_fence() -> None:

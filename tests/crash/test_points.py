@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash import mutants
-from tests.crash.lab import Lab, Seen, crash, golden, points, quick_folder
+from tests.crash.lab import Lab, Nightly, Seen, crash, golden, points, quick_folder
 
 import mlform
 
@@ -51,7 +51,7 @@ def names() -> Iterator[str]:
 
 
 OF_TRIGGERS = {"apply.pulling"}
-"""What a run comes by that a trigger began: this change is a person's."""
+"""What a run comes by that a trigger began, below: this change is a person's."""
 
 
 def test_the_change_comes_by_every_point(passed: list[tuple[str, int]]) -> None:
@@ -109,3 +109,20 @@ def test_an_engine_broken_on_purpose_is_caught(
     """The control: what the tests above cannot fail, they do not show."""
     there = [p for p in points(lab, quick / "p", mutant) if p[0] == near]
     assert any(crash(lab, quick / "c", want, *p, mutant=mutant).violations for p in there)
+
+
+def test_what_a_trigger_moves_is_moved_once_whenever_it_is_killed(quick: Path) -> None:
+    """The pin is moved first, its tick noted last: in between it is killed, or something fails."""
+    lab = Nightly(quick / "nightly")
+    lab.prepare()
+    want, passed = golden(lab, quick / "g"), points(lab, quick / "p")
+    assert {name for name, _ in passed} >= OF_TRIGGERS
+    moved = passed.index(("apply.pulling", 1))
+    near = [p for p in passed[moved - 6 : moved + 16] if p[0] in {"file.written", "state.commit"}]
+    tried = [("apply.pulling", 1, how) for how in ("kill", "eio", "raise")]
+    tried += [(*point, "kill") for point in near]
+    assert len(tried) > 5
+    found = [crash(lab, quick / "c", want, *p[:2], action=p[2]) for p in tried]
+    assert [c for c in found if c.violations] == []
+    control = crash(lab, quick / "c", want, "apply.pulling", 2, mutants.pins_after_pull)
+    assert any("pins" in line for line in control.violations)
