@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from tests.scenarios.bucket import ENVIRONMENT, SECRET, Server, free_port, server
@@ -23,6 +24,7 @@ from mlform.commands.queries import validate as check
 from mlform.commands.session import Session
 from mlform.commands.storing import collect, verify
 from mlform.diagnostics import DiagnosedError
+from mlform.refresh.claims import Claims
 
 SPEC = """
 mlform {{
@@ -132,6 +134,23 @@ def test_of_many_who_put_the_same_one_does(s3: Server, tmp_path: Path) -> None:
     assert blobs.stat("objects/none") is None
     with pytest.raises(FileNotFoundError):
         blobs.read("objects/none")
+
+
+def test_of_many_who_claim_a_key_one_has_it(s3: Server) -> None:
+    blobs = S3Blobs(s3.bucket("claimed"), s3.url)
+    with ThreadPoolExecutor(8) as pool:
+        had = list(pool.map(lambda n: blobs.claim("claims/k", f"{n}".encode()), range(8)))
+    assert had.count(True) == 1
+    assert blobs.read("claims/k") == f"{had.index(True)}".encode()
+    key, about, never = "k", {"address": "training_job.a"}, Event()
+    with Claims(blobs).made(key, about, print, never) as waited:
+        assert not waited
+        said: list[str] = []
+        stop = Event()
+        with Claims(blobs).made(key, about, lambda text: (said.append(text), stop.set()), stop):
+            assert "is making the same result" in said[0]
+    with Claims(blobs).made(key, about, print, never) as waited:
+        assert not waited
 
 
 def test_what_comes_from_afar_is_verified(s3: Server, tmp_path: Path) -> None:

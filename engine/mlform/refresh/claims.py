@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any, Final
 
 from mlform.artifacts.blobs import Blobs
@@ -47,13 +48,13 @@ class Claims:
 
         ``say`` hears whom this waits for. Set, ``stop`` ends the waiting: the claim is not had.
         """
-        mine = {"holder": Holder.me("claim").dump(), "beat": 0, **about}
-        waited = self._take(_name(key), mine, say, stop)
+        mine = {"holder": self._me, "beat": 0, **about}
+        waited, taken = self._take(_name(key), mine, say, stop), time.monotonic()
         failpoint("claims.taken")
         try:
             yield waited
         finally:
-            self._release(_name(key), mine)
+            self._release(_name(key), mine, surely=time.monotonic() - taken < BEAT)
 
     def lost(self, key: str) -> bool:
         """Tell whether another took the claim on a key from this process while it had it."""
@@ -66,9 +67,9 @@ class Claims:
         say: Callable[[str], None],
         stop: threading.Event,
     ) -> bool:
-        seen, since, told, pause = "", time.monotonic(), "", 0.05
+        seen, since, told, pause, waited = "", time.monotonic(), "", 0.05, False
         while not self.blobs.claim(name, json.dumps(mine).encode()):
-            found = self._read(name)
+            found, waited = self._read(name), True
             if found is None:
                 continue  # it has just gone
             text, modified, claim = found
@@ -82,14 +83,14 @@ class Claims:
                 told = claim["holder"]
                 say(f"{_who(claim)} is making the same result: waiting for it")
             if stop.wait(pause):
-                return bool(told)
+                return True
             pause = min(pause * 1.5, _LONGEST_PAUSE)
         with self._guard:
             self._held[name] = mine
             if self._beating is None:
                 self._beating = threading.Thread(target=self._beat, name="claims", daemon=True)
                 self._beating.start()
-        return bool(seen)
+        return waited
 
     def _read(self, name: str) -> tuple[str, float, dict[str, Any] | None] | None:
         """Return a claim as it stands, when it was last put, and what it says if that is whole."""
@@ -107,12 +108,17 @@ class Claims:
             claim = None  # it is just being written, or was cut off in that
         return text, there.modified, claim
 
-    def _release(self, name: str, mine: Mapping[str, Any]) -> None:
+    @cached_property
+    def _me(self) -> str:
+        return Holder.me("claim").dump()
+
+    def _release(self, name: str, mine: Mapping[str, Any], *, surely: bool) -> None:
+        """Give a claim back, if this process has it: ``surely`` if too young to be lost."""
         with self._guard:
             held = self._held.pop(name, None) is not None
         # One that cannot be given back goes when this process does.
         with suppress(OSError, DiagnosedError):
-            if held and name not in self._lost and self._is(name, mine):
+            if held and (surely or (name not in self._lost and self._is(name, mine))):
                 self.blobs.delete(name)
 
     def _beat(self) -> None:
