@@ -38,6 +38,7 @@ from mlform_core.gate_rules import (
     check_requirements,
 )
 from mlform_core.gate_verdicts import EVIDENCE, NO_IMPORT, OnFail, TableHandle, forgotten
+from mlform_core.held_out import HeldOut
 from mlform_core.tables import SPLIT
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class EvaluationArguments(Arguments):
     search: Decision[Search | None] = None
     robustness: Decision[Robustness | None] = None
     costs: Decision[Costs | None] = None
+    held_out: Decision[HeldOut | None] = None
     threshold: Decision[float] = Field(default=0.5, ge=0, le=1)
     on_fail: Decision[OnFail] = "block"
     waive: Decision[list[Waiver]] = Field(default_factory=list)
@@ -152,6 +154,8 @@ class EvaluationAttributes(Attributes):
     """What the model costs, of what is bounded: ``size_mb``, ``p50_ms``, ``p99_ms``, …"""
     looks: Volatile[int] = 1
     """How many candidates in a row this gate has judged on these very rows."""
+    uses: Volatile[int] = 1
+    """How many candidates all gates together have judged on these very rows."""
 
 
 class Evaluation(
@@ -231,6 +235,7 @@ class Evaluation(
             rows=ours.outcomes.rows,
             costs=beyond.costs,
             looks=looks,
+            uses=beyond.uses,
         )
 
     def destroy(self, ctx: Context, old: Stored[EvaluationArguments, EvaluationAttributes]) -> str:

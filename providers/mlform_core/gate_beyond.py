@@ -16,6 +16,7 @@ from mlform_core.gate_measure import Rows, measure
 from mlform_core.gate_robustness import robustness_checks
 from mlform_core.gate_rules import Check, facts_of
 from mlform_core.gate_search import search_checks
+from mlform_core.held_out import budget, looked
 from mlform_core.metrics import Floats, Outcomes
 from mlform_core.models import columns_of
 from mlform_core.tables import read_table
@@ -39,6 +40,7 @@ class Beyond:
         self.ctx, self.new, self.rows, self.candidate, self.case = ctx, new, rows, candidate, case
         self.record: dict[str, Any] = {}
         self.costs: dict[str, float] = {}
+        self.uses = 1
 
     def checks(self) -> Iterator[Check]:
         """Yield each check."""
@@ -51,6 +53,10 @@ class Beyond:
             self.costs = costs_of(self.ctx, self.candidate, rules, self.rows, allow_pickle=pickled)
             self.record["costs"] = {"machine": machine(), **self.costs}
             yield from cost_checks(self.costs, rules, self.case.candidate.rows)
+        looks = looked(self.ctx, self.rows.data, self.rows.split, self.candidate.digest)
+        self.uses = len(looks)
+        self.record["held_out"] = {"uses": self.uses, "gates": sorted({g for g, _ in looks})}
+        yield from budget(self.new.held_out, looks, self.case.candidate.rows)
 
     def _searched(self) -> list[Check]:
         rules = self.new.search

@@ -22,6 +22,7 @@ def gate_page(address: str, evidence: Mapping[str, Any]) -> str:
     about = (
         f"<p class=dim>{evidence['rows']:,} labelled rows of {escape(data['address'])}"
         f"{escape(part)}; {escape(evidence['task'])}, target {escape(evidence['target'])}.<br>"
+        f"{_uses(evidence.get('held_out'))}"
         f"Candidate {_short(evidence['candidate'])}, baseline {_short(evidence['baseline'])}.</p>"
     )
     body = [
@@ -39,6 +40,14 @@ def gate_page(address: str, evidence: Mapping[str, Any]) -> str:
         *_costs(evidence.get("costs")),
     ]
     return page(f"{address}: {verdict}", body)
+
+
+def _uses(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return ""
+    many = f"{found['uses']:,} candidates have" if found["uses"] > 1 else "One candidate has"
+    gates = escape(", ".join(found["gates"][:5]))
+    return f"{many} been judged on these rows so far, by {gates}.<br>"
 
 
 def _short(digest: str | None) -> str:

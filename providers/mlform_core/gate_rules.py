@@ -15,7 +15,7 @@ from mlform.sdk import Arguments, did_you_mean
 Task: TypeAlias = Literal["binary", "multiclass", "regression"]
 Test: TypeAlias = Literal["paired_bootstrap", "delong", "none"]
 CheckKind: TypeAlias = Literal[
-    "min", "max", "min_gain", "slice", "fairness", "search", "robustness", "cost"
+    "min", "max", "min_gain", "slice", "fairness", "search", "robustness", "cost", "held_out"
 ]
 Need: TypeAlias = Literal["group", "forecast", "level"]
 Outcome: TypeAlias = Literal["pass", "fail", "warn", "waived", "skipped"]

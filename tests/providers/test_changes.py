@@ -280,6 +280,7 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
             "search": '{ columns = ["g"], min_support = 30 }',
             "robustness": "{ noise = 0.1, max_loss = { accuracy = 1 } }",
             "costs": "{ size_mb = 100 }",
+            "held_out": "{ uses = 9 }",
             "on_fail": '"warn"',
             "baseline": "training_job.two.model",
             "allow_pickle": "true",

@@ -220,3 +220,26 @@ def test_a_quantile_is_judged_by_its_pinball_loss_and_its_coverage(bench):
     asked = {"candidate": model, "data": table, "split": "holdout"}
     assert bench.apply(**asked, require=bounds).attributes.passed
     assert not bench.apply(**asked, require={"pinball@0.1": {"max": 0.25}}).attributes.passed
+
+
+def test_looks_at_held_out_rows_are_counted_over_all_gates_and_warn_past_a_budget(tmp_path):
+    bench = Bench(tmp_path)
+    table = bench.table(FRAME)
+    train = FRAME[FRAME["_split"] == "train"]
+    fitted = LogisticRegression(max_iter=5000)
+    one, two = (
+        bench.model(fitted.set_params(C=c).fit(train[WEAK], train["target"]), FRAME, WEAK,
+                    "target", "binary", address=f"training_job.c{c}")
+        for c in (1, 2)
+    )  # fmt: skip
+    asked = {"data": table, "split": "holdout", "require": {"roc_auc": {"min": 0.5}}}
+    assert bench.apply(candidate=one, **asked).attributes.uses == 1
+    assert bench.apply(candidate=one, **asked).attributes.uses == 1, "the same look again"
+    last = bench.apply(candidate=two, **asked, held_out={"uses": 1}).attributes
+    assert last.uses == 2
+    assert last.passed, "it warns"
+    assert "2 candidates have been judged on these rows (" in last.summary
+    page = bench.ctx.artifacts.read(last.page.digest).decode()
+    assert "2 candidates have been judged on these rows so far" in page
+    elsewhere = bench.apply(candidate=two, **{**asked, "split": "train"}).attributes
+    assert elsewhere.uses == 1
