@@ -26,7 +26,7 @@ from mlform_core import expect as expecting
 from mlform_core.expect import Expectations
 from mlform_core.partitions import Partition, together
 from mlform_core.sources import Format
-from mlform_core.splits import HashSplit, TimeSplit
+from mlform_core.splits import Split, StratifiedSplit, dividing
 from mlform_core.windows import Window, cut, span
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class DatasetArguments(Arguments):
     columns: list[str] | None = None
     time: str | None = None
     window: Window | None = None
-    split: Annotated[HashSplit | TimeSplit, Field(discriminator="by")] | None = None
+    split: Annotated[Split, Field(discriminator="by")] | None = None
     schema_: dict[str, str] = Field(default_factory=dict, alias="schema")
     expect: Decision[Expectations] = Expectations()
     owner: Metadata[str] = ""
@@ -82,6 +82,8 @@ class DatasetAttributes(Attributes):
     sources: Volatile[dict[str, Artifact]]
     """What was read, as it was, so that this version can be rebuilt when the source moved on."""
     profile: Volatile[dict[str, Any]]
+    strata: Volatile[dict[str, dict[str, int]]] = Field(default_factory=dict)
+    """Rows by stratum and part, where the split is by strata."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,10 @@ def assembled(
     splits = () if new.split is None else new.split.parts
     found = together(ctx, facts, splits, new.time, new.key)
     expecting.judge(new.expect, found["profile"])
+    if isinstance(new.split, StratifiedSplit):
+        from mlform_core.strata import balanced
+
+        found["strata"] = balanced(ctx, new.split, found["columns"], partitions.values())
     return DatasetAttributes(partitions=partitions, sources=kept, **found)
 
 
@@ -155,7 +161,7 @@ def _partition(ctx: Context, new: DatasetArguments, name: str, source: Source) -
         "columns": new.columns,
         "schema": new.schema_,
         "time": new.time,
-        "split": None if new.split is None else new.split.model_dump(mode="json"),
+        "split": None if new.split is None else dividing(new.split),
         "constants": dict(source.constants),
     }
     return Partition(ctx, what, lambda: _table(new, name, source))
