@@ -17,8 +17,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from mlform_core.compare import Gain, Pair, delong, holm, p_below, paired_bootstrap
+from mlform_core.gate_conditions import Search
+from mlform_core.gate_search import losses, searched
 from mlform_core.metrics import Floats, Outcomes
 
 ALPHA = 0.05
@@ -169,18 +172,47 @@ def slices(runs: int) -> None:
         )
 
 
+def searches(runs: int) -> None:
+    """Say how often a search finds a slice where there is none, and where there is one."""
+    rules = Search(min_support=100)
+    print(f"\na search of all slices by six columns of four values, {runs} runs")
+    for rows in (2_000, 10_000):
+        rng = np.random.default_rng(rows)
+        false = right = tried = 0
+        for _ in range(runs):
+            columns = {n: pd.Series(rng.integers(0, 4, rows)) for n in "abcdef"}
+            it = drawn(rng, rows, 0.95)
+            found = searched(losses(it.ours) - losses(it.theirs), columns, rules, 0.0)
+            tried, false = len(found), false + (found[0].p < ALPHA)
+            cell = ((columns["a"] == 0) & (columns["b"] == 0)).to_numpy()
+            hurt = drawn(rng, rows, 0.55)
+            y, p = it.ours.labels.copy(), it.ours.predictions.copy()
+            base = it.theirs.predictions.copy()
+            y[cell], p[cell] = hurt.ours.labels[cell], hurt.ours.predictions[cell]
+            base[cell] = hurt.theirs.predictions[cell]
+            lost = losses(Outcomes("binary", y, p)) - losses(Outcomes("binary", y, base))
+            best = searched(lost, columns, rules, 0.0)[0]
+            right += best.p < ALPHA and best.name == "a=0, b=0"
+        print(
+            f"  {rows:6,} rows, {tried} slices: one is found in {false / runs:.1%} (error "
+            f"{_error(ALPHA, runs):.1%}) where none is weak; one of {rows // 16:,} rows that lost "
+            f"0.09 of AUC is named in {right / runs:.0%}"
+        )
+
+
 def _error(share: float, runs: int) -> float:
     return 1.96 * float(np.sqrt(share * (1 - share) / runs))
 
 
 def main() -> None:
-    """Print the three tables."""
+    """Print the four tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000)
     runs = parser.parse_args().runs
     coverage(runs)
     promotions(runs)
     slices(runs)
+    searches(min(runs, 400))
 
 
 if __name__ == "__main__":
