@@ -12,11 +12,13 @@ from tests.scenarios.command import Folder
 
 from mlform.apply.current import check_code
 from mlform.apply.provider import StepFailed
+from mlform.commands.applying import apply
 from mlform.commands.current import check_current
 from mlform.commands.reapplying import update
 from mlform.commands.session import Session
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import Plan, dump, parse
+from mlform.refresh.pins import LOCK_FILE
 from mlform.render.document import plan as document
 from mlform.render.markdown import plan as as_markdown
 from mlform.render.page import page
@@ -263,3 +265,21 @@ def test_a_plan_file_that_is_not_what_was_written_is_refused(world: World) -> No
         assert before in text
         with pytest.raises(DiagnosedError, match="damaged or was edited"):
             parse(text.replace(before, after, 1))
+
+
+def test_what_a_killed_run_pinned_is_pinned_for_a_saved_plan(root: Path) -> None:
+    """It had no time to write the lock file; what it recorded says what is pinned."""
+    apply(Session(root), lambda _: True, lambda _: None)
+    (root / LOCK_FILE).unlink()
+    (root / "held.csv").write_text("x,y\n7,8\n")
+    more_data(root)
+    assert refused(root, saved(root)) == ""
+
+
+def test_a_pin_of_what_is_written_no_more_is_none_for_a_saved_plan(root: Path) -> None:
+    (root / "other.csv").write_text("x,y\n7,8\n")
+    (root / "main.mlf.hcl").write_text(SPEC.replace("held.csv", "other.csv"))
+    plan = saved(root)
+    assert refused(root, plan) == ""
+    (root / "other.csv").write_text("x,y\n7,9\n")
+    assert "dataset.pinned: data other.csv: " in refused(root, plan)

@@ -11,7 +11,7 @@ from mlform.keys import CodeError, Lock, changed_code, closure, environment
 from mlform.lazy import dataclass, replace
 from mlform.plan import Action, Deferred, Plan, Step
 from mlform.refresh import Looker
-from mlform.refresh.observe import reached
+from mlform.refresh.observe import pin_of, reached, source_of
 from mlform.refresh.pins import Pin
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import TRIGGERS, wanted
@@ -71,17 +71,17 @@ def _data(
     arguments = {n: v for n, v in step.arguments.items() if n != TRIGGERS}
     if any(isinstance(v, Deferred) for v in arguments.values()):
         return
-    pin = pins.get(step.address)
-    what, now = "pin", {} if pin is None else dict(pin.parts)
-    if pin is None or not _is_pinned(step):
+    written = settler.values(replace(step, arguments=arguments))
+    found = wanted(offer.resource, written, settler.records.full)
+    if found.model is None:
+        return
+    pin = pins.get(step.address) or pin_of(offer.resource, settler.records.now.get(step.address))
+    if pin is not None and _is_pinned(step) and pin.source == source_of(offer.resource, found.data):
+        what, now = "pin", dict(pin.parts)
+    else:
         what = "data"
-        model = wanted(
-            offer.resource, settler.values(replace(step, arguments=arguments)), settler.records.full
-        ).model
-        if model is None:
-            return
         try:
-            now = dict(offer.resource.inputs(looker.at(step.address), model).parts)
+            now = dict(offer.resource.inputs(looker.at(step.address), found.model).parts)
         except ResourceError as error:
             yield Moved(step.address, what, f"{error.summary}: {error.detail}")
             return
