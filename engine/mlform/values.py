@@ -347,8 +347,12 @@ def _numbers(data: object) -> object:
     if kind in _WHOLE:
         return data
     if kind is dict:
+        if _WHOLE.issuperset(map(type, data.values())):  # type: ignore[attr-defined]
+            return data
         return {k: v if type(v) in _WHOLE else _numbers(v) for k, v in data.items()}  # type: ignore[attr-defined]
     if kind is list:
+        if _WHOLE.issuperset(map(type, data)):  # type: ignore[call-overload]
+            return data
         return [v if type(v) in _WHOLE else _numbers(v) for v in data]  # type: ignore[attr-defined]
     if isinstance(data, float) and data.is_integer():
         return int(data)

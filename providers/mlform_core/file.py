@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -47,6 +47,8 @@ class FileArguments(DatasetArguments):
 
 StoredFile: TypeAlias = Stored[FileArguments, DatasetAttributes]
 ImportedFile: TypeAlias = Imported[DatasetAttributes]
+Counted: TypeAlias = tuple[str, Callable[[], dict[str, int]]]
+"""What a number of rows is remembered by, and what counts them."""
 
 
 class File(
@@ -63,9 +65,8 @@ class File(
     def inputs(self, ctx: Looking, new: FileArguments) -> Inputs:
         """List the files with their digests; rows from Parquet's footers, remembered for CSV."""
         found = files(ctx.root, new.path, new.format)
-        parts = {name: ctx.file_digest(path) for name, path in found.items()}
-        rows = sum(ctx.remember(*group)["rows"] for group in _groups(found, parts, new.format))
-        return Inputs(parts, rows)
+        parts = dict(zip(found, ctx.file_digests(found.values()), strict=True))
+        return Inputs(parts, ctx.remember(*_counted(ctx, found, parts, new.format))["rows"])
 
     def apply(self, ctx: Context, new: FileArguments, old: StoredFile | None) -> DatasetAttributes:
         """Read each partition that was not read before, and judge the whole."""
@@ -120,9 +121,26 @@ def _sha256(digest: str) -> str:
     return digest if digest.startswith("sha256:") else f"sha256:{digest}"
 
 
+def _counted(
+    ctx: Looking, found: Mapping[str, str], parts: Mapping[str, str], given: Format | None
+) -> Counted:
+    """Return what the rows of all files are remembered by, and how to count them."""
+    groups = _groups(found, parts, given)
+    if len(found) == 1:
+        return next(groups)
+    return _token(parts.values(), given), lambda: {
+        "rows": sum(ctx.remember(*group)["rows"] for group in groups)
+    }
+
+
+def _token(digests: Iterable[str], given: Format | None) -> str:
+    content = "\n".join(digests)
+    return f"rows {given or ''} {sha256(content.encode()).hexdigest()}"
+
+
 def _groups(
     found: Mapping[str, str], parts: Mapping[str, str], given: Format | None
-) -> Iterator[tuple[str, Callable[[], dict[str, int]]]]:
+) -> Iterator[Counted]:
     """Yield groups of files: what their rows are remembered by, and how to count them.
 
     Which files are together is told by their names, so that one that moved makes only the few
@@ -143,9 +161,7 @@ def _groups(
         return {"rows": rows}
 
     for names in groups.values():
-        content = "\n".join(parts[name] for name in names)
-        token = f"rows {given or ''} {sha256(content.encode()).hexdigest()}"
-        yield token, partial(count, names)
+        yield _token((parts[name] for name in names), given), partial(count, names)
 
 
 def _source(ctx: Context, path: Path | None, name: str, digest: str) -> Path:

@@ -78,13 +78,12 @@ def _inside(
     with os.scandir(folder) as entries:
         there = sorted(entries, key=_NAME)
     for entry in there:
-        if entry.is_dir(follow_symlinks=False):
-            _inside(entry.path, f"{before}{entry.name}/", endings, named)
-            continue
         name = entry.name
-        chosen = not name.startswith(".") and (endings is None or name.endswith(endings))
+        chosen = (endings is None or name.endswith(endings)) and not name.startswith(".")
         if chosen and entry.is_file():
             named[before + name] = entry.path
+        elif entry.is_dir(follow_symlinks=False):
+            _inside(entry.path, f"{before}{name}/", endings, named)
 
 
 def _what_there_is(root: Path, path: str) -> str:

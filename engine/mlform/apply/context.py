@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,6 +122,9 @@ class _Context:
 
     def file_digest(self, path: Path | str) -> str:
         return self.digests.digest(path)
+
+    def file_digests(self, paths: Iterable[str]) -> list[str]:
+        return self.digests.digests(paths)
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         return self.digests.remember(token, make)

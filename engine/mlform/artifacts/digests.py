@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -45,9 +45,9 @@ class FileDigests:
             name = os.path.abspath(name)  # noqa: PTH100 - resolving links costs a stat per component
             known = self._files.get(name)
         if known is not None:
-            token, _, found = known.rpartition(" ")
-            if token == _token(os.stat(name)):  # noqa: PTH116 - a path made for each costs more
-                return found
+            token = _token(os.stat(name))  # noqa: PTH116 - a path made for each costs more
+            if known.startswith(token):
+                return known[len(token) :]
         began = time.time_ns()
         with open(name, "rb") as source:  # noqa: PTH123
             stat = os.fstat(source.fileno())
@@ -55,8 +55,24 @@ class FileDigests:
         if began - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RACY:
             with self._guard:
                 self._files.pop(name, None)
-                self._files[name] = f"{_token(stat)} {found}"
+                self._files[name] = f"{_token(stat)}{found}"
                 self._moved = True
+        return found
+
+    def digests(self, files: Iterable[str]) -> list[str]:
+        """Return what ``digest`` does of many files, in order."""
+        entries, look, digest = self._files, os.stat, self.digest
+        found: list[str] = []
+        for name in files:
+            known = entries.get(name)
+            if known is not None:
+                stat = look(name)
+                # Not by `_token`: for 100,000 files the calls take as long as the rest.
+                token = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {stat.st_ctime_ns} "
+                if known.startswith(token):
+                    found.append(known[len(token) :])
+                    continue
+            found.append(digest(name))
         return found
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -83,7 +99,7 @@ class FileDigests:
 
 
 def _token(stat: os.stat_result) -> str:
-    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {stat.st_ctime_ns}"
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {stat.st_ctime_ns} "
 
 
 def _shorten(entries: dict[str, Any], most: int) -> None:

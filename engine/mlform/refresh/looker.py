@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,9 @@ class _Looking:
 
     def file_digest(self, path: Path | str) -> str:
         return self.looker.digests.digest(path)
+
+    def file_digests(self, paths: Iterable[str]) -> list[str]:
+        return self.looker.digests.digests(paths)
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         return self.looker.digests.remember(token, make)

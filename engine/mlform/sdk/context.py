@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -75,6 +75,10 @@ class Looking(Protocol):
 
     def file_digest(self, path: Path | str) -> str:
         """Return the sha256 of a file; read again only if its size, times or inode moved."""
+        ...
+
+    def file_digests(self, paths: Iterable[str]) -> list[str]:
+        """Return those of many files, in order: quicker than one by one."""
         ...
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:

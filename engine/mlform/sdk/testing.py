@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,6 +105,10 @@ class FakeContext:
     def file_digest(self, path: Path | str) -> str:
         """Hash the file."""
         return "sha256:" + hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+    def file_digests(self, paths: Iterable[str]) -> list[str]:
+        """Hash the files."""
+        return [self.file_digest(path) for path in paths]
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """Make once per token."""
