@@ -128,3 +128,57 @@ output "last" {{
     with pytest.raises(DiagnosedError) as found:
         world.plan(spec)
     assert [d.summary for d in found.value.diagnostics.errors] == ["Expression too large"]
+
+KEYS = """
+variable "n" {
+  type = number
+}
+training_job "node" "many" {
+  for_each = { a = 1, b = var.n }
+  value    = each.value
+}
+locals {
+  worths = { for key, one in training_job.many : key => one.parity }
+}
+training_job "node" "each" {
+  for_each = local.worths
+  value    = each.value + 10
+  lifecycle {
+    precondition {
+      condition     = each.value < 2
+      error_message = "too much for ${each.key}"
+    }
+  }
+}
+training_job "node" "counted" {
+  count = length(training_job.many)
+  value = count.index
+}
+training_job "node" "written" {
+  for_each = { x = training_job.many["a"].parity, y = 7 }
+  value    = sum([for each in [each.value] : each])
+}
+"""
+
+
+def test_where_keys_are_known_nothing_waits_for_values(world: World) -> None:
+    plan = parse(dump(world.plan(KEYS, n=3)))
+    assert not plan.deferred
+    first = ("many", "each")
+    assert {str(s.address) for s in plan.steps} == {
+        *(f'training_job.{name}["{key}"]' for name in first for key in "ab"),
+        *(f"training_job.counted[{index}]" for index in (0, 1)),
+        *(f'training_job.written["{key}"]' for key in "xy"),
+    }
+    world.apply(KEYS, n=3)
+    assert world.plan(KEYS, n=3).empty
+
+
+def test_what_an_instance_is_given_is_what_comes_of_it_now(world: World) -> None:
+    world.apply(KEYS, n=3)
+    done = world.apply(KEYS, n=4)
+    assert done['training_job.many["b"]'] == "run"
+    assert done['training_job.each["b"]'] == "run"  # 3 is odd, 4 is not
+    assert done.get('training_job.each["a"]', "none") in {"none", "cutoff"}
+    assert 'training_job.written["x"]' not in done  # it takes of `a` alone
+    assert world.plan(KEYS, n=4).empty

@@ -37,10 +37,10 @@ class DemandBlock:
 
     def read(self, scope: ModuleScope, bindings: Bindings) -> Demand:
         """Return it for one instance."""
-        if not self._written:
+        if not self.written:
             return _NOTHING
         found: dict[str, Any] = {}
-        for name, attribute in self._written.items():
+        for name, attribute in self.written.items():
             reader, sort = _READERS[name]
             if self.names.needed(attribute, frozenset(bindings)):
                 self._not_known(attribute)
@@ -58,7 +58,8 @@ class DemandBlock:
         return demand
 
     @cached_property
-    def _written(self) -> Mapping[str, Attribute]:
+    def written(self) -> Mapping[str, Attribute]:
+        """What is written, inner blocks as ``BLOCK.NAME``."""
         attributes = self.owner.body.attributes
         found = {n: attributes[n] for n in ARGUMENTS if n in attributes}
         if not self.owner.body.blocks:
@@ -80,7 +81,7 @@ class DemandBlock:
 
     def _check(self, demand: Demand) -> None:
         executors, pools = self.settings.executors, self.settings.pools
-        written = self._written
+        written = self.written
         if demand.executor != LOCAL and demand.executor not in executors:
             known = [LOCAL, *executors]
             detail = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -58,6 +58,12 @@ class LifecycleBlock:
             preconditions=tuple(r for kind, r in rules if kind == "precondition"),
             postconditions=tuple(r for kind, r in rules if kind == "postcondition"),
         )
+
+    @property
+    def early(self) -> Iterable[Attribute]:
+        """What is written of how a plan goes about it, which must be known before."""
+        attributes = {} if self._block is None else self._block.body.attributes
+        return [a for n, a in attributes.items() if n != "replace_triggered_by"]
 
     @cached_property
     def _block(self) -> Block | None:

@@ -20,6 +20,7 @@ from mlform.config.resources import Providers, Resources
 from mlform.config.scope import ModuleScope
 from mlform.config.settings import SettingsBlock
 from mlform.config.sources import Given, Sources, parse_file
+from mlform.config.steady import Steady
 from mlform.config.torn import sound
 from mlform.config.variables import Variables
 from mlform.diagnostics import Diagnostics, did_you_mean
@@ -92,7 +93,8 @@ def load(
     blocks = stead.providers(root.providers, given.providers)
     known = read_providers(blocks, scope, names, registry, diagnostics)
     providers = Providers(known, registry, diagnostics)
-    reads = Resources(registry, names, providers, project.settings, diagnostics)
+    steady = Steady(project, names)
+    reads = Resources(registry, names, providers, project.settings, steady, diagnostics)
     project = expand(project, names, scope, reads, diagnostics, recorded)
     return changes(project, names, reader.changes, diagnostics), names
 

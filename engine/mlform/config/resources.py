@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from mlform.address import Address, Key
+from mlform.config.blocks import Rule
 from mlform.config.demands import ARGUMENTS as DEMANDS
 from mlform.config.demands import DemandBlock
 from mlform.config.ephemeral import Ephemerals
@@ -14,6 +16,7 @@ from mlform.config.names import Names
 from mlform.config.nested import with_blocks
 from mlform.config.repetition import NotYetError, Repetition, unknown_bindings
 from mlform.config.scope import ModuleScope
+from mlform.config.steady import Steady, takes_values, with_element
 from mlform.diagnostics import DiagnosedError, Diagnostics, did_you_mean
 from mlform.lazy import dataclass, replace
 from mlform.registry import KINDS, Offer, Registry
@@ -34,6 +37,34 @@ class Declared:
     demand: DemandBlock
     depends_on: tuple[Address, ...]
 
+    @cached_property
+    def late(self) -> bool:
+        """Whether ``each.value`` may be known later than which instances there are."""
+        early = (*self.lifecycle.early, *self.demand.written.values())
+        return not any(map(takes_values, early))
+
+    def filled(self, made: ResourceConfig) -> ResourceConfig:
+        """Return an instance in which the element of ``for_each`` stands for ``each.value``."""
+        for_each = self.block.body.attributes.get("for_each")
+        if for_each is None:
+            return made
+        key = str(made.address.key)
+
+        def put(attribute: Attribute) -> Attribute:
+            return with_element(attribute, for_each, key)
+
+        def rules(given: tuple[Rule, ...]) -> tuple[Rule, ...]:
+            return tuple(Rule(put(r.condition), put(r.message)) for r in given)
+
+        lifecycle = replace(
+            made.lifecycle,
+            triggers=tuple(map(put, made.lifecycle.triggers)),
+            preconditions=rules(made.lifecycle.preconditions),
+            postconditions=rules(made.lifecycle.postconditions),
+        )
+        arguments = {name: put(a) for name, a in made.arguments.items()}
+        return replace(made, arguments=arguments, lifecycle=lifecycle)
+
 
 class Resources:
     """Reads the resource blocks of a project."""
@@ -44,9 +75,10 @@ class Resources:
         names: Names,
         providers: Providers,
         settings: Settings,
+        steady: Steady,
         diagnostics: Diagnostics,
     ) -> None:
-        self.settings = settings
+        self.settings, self._steady = settings, steady
         self.registry, self.root, self.diagnostics = registry, names, diagnostics
         self.providers = providers
         self._declared: dict[Address, Declared | None] = {}
@@ -70,7 +102,14 @@ class Resources:
         repetition = Repetition(names, scope.roots, self.diagnostics)
         same = scope.path == address.module
         here = address if same else Address(address.kind, address.name, module=scope.path)
-        if needed := repetition.needed(block):
+        needed = repetition.needed(block)
+        steady = self._steady.instances(scope.path, block) if needed and declared.late else None
+        if steady is not None:
+            for key, bindings in steady.items():
+                if made := self._instance(declared, here, key, bindings, scope):
+                    yield made.address, declared.filled(made)
+            return
+        if needed:
             rests.blocks[here] = needed
         errors, found = len(self.diagnostics.errors), False
         try:

@@ -118,7 +118,7 @@ class Deferrer:
         spot = Address("", "", module=path).spot
         at = str(attribute.value_span)
         text = attribute.text
-        if attribute.source.file.endswith(".json"):
+        if attribute.source.file.endswith(".json") or not attribute.source.verbatim:
             text = unparse(attribute.expr)
         return self._sized(Deferred(text, bindings, tuple(sorted(secrets)), at, spot), attribute)
 

@@ -23,6 +23,8 @@ class Source:
 
     file: str
     text: str
+    verbatim: bool = True
+    """Whether its expressions are what stands in the text; some are put together from several."""
 
     @cached_property
     def _lines(self) -> list[int]:
