@@ -1,10 +1,13 @@
-"""A drift report of wide tables, beside Evidently's in one run: ``drift.py [ROWS] [--runs N]``.
+"""A drift report beside Evidently's in one run: ``drift.py [ROWS] [--runs N] [--wide COLUMNS]``.
 
 Two Parquet files of ROWS rows (1,000,000) and 20 columns, 16 of numbers and 4 of texts, the second
 moved a little. Each side is a process that reads both files and compares every column: ours as a
 monitor does (a profile of the reference, then the window held against it, column by column),
 Evidently by its ``DataDriftPreset`` as it comes. Where both choose the same statistic, the
 Jensen–Shannon distance of texts, the values are compared: ours without the correction for chance.
+
+``--wide COLUMNS`` instead: as many columns of numbers in single precision, in row groups of 50,000,
+the first file with a tenth of the rows; only our side, with its peak memory.
 
 Evidently is taken from the Python that the environment variable ``EVIDENTLY`` names; it pins much,
 so give it an environment of its own (dependency group ``bench-drift``). Without it only our side is
@@ -22,9 +25,10 @@ from pathlib import Path
 
 from _measure import Side, in_turn, show
 
+GROUP = 50_000
 OURS = """
 import json, math, sys
-import pyarrow.parquet as pq
+from pathlib import Path
 from mlform_core import drift, profiles
 
 
@@ -35,11 +39,12 @@ def plain(p, q):
     return math.sqrt(math.fsum(terms) / 2)
 
 
-before, now = (pq.ParquetFile(path) for path in sys.argv[1:3])
+before, now = map(Path, sys.argv[1:3])
+reference = profiles.stored(before)
+window = profiles.stored(now, reference)
 found = {}
-for name in before.schema_arrow.names:
-    known = profiles.column(before.read([name])[name].to_pandas())
-    seen = profiles.column(now.read([name])[name].to_pandas(), known)
+for name, known in reference.items():
+    seen = window[name]
     shift = drift.compare(known, name, seen, "js")
     found[name] = {"value": shift.value, "p": shift.p}
     if known["kind"] == "categorical":
@@ -87,24 +92,52 @@ def made(folder: Path, rows: int) -> tuple[Path, Path]:
     return paths
 
 
+def wide(folder: Path, rows: int, columns: int) -> tuple[Path, Path]:
+    """Write both files, row group by row group: no more than one is ever in memory."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    chance = np.random.default_rng(7)
+    schema = pa.schema([(f"x{i}", pa.float32()) for i in range(columns)])
+    paths = folder / "before.parquet", folder / "now.parquet"
+    for moved, path in enumerate(paths):
+        with pq.ParquetWriter(path, schema, use_dictionary=False, compression="none") as sink:
+            total = rows if moved else rows // 10
+            for start in range(0, total, GROUP):
+                size = min(GROUP, total - start)
+                drawn = chance.standard_normal((columns, size), dtype=np.float32)
+                arrays = [
+                    pa.array(one + np.float32(0.0002 * i * moved)) for i, one in enumerate(drawn)
+                ]
+                sink.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    return paths
+
+
 def main() -> None:
     """Time both sides, then hold their statistics against each other."""
     parser = argparse.ArgumentParser()
     parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--wide", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        paths = [str(path) for path in made(folder, given.rows)]
+        if given.wide:
+            paths = [str(path) for path in wide(folder, given.rows, given.wide)]
+        else:
+            paths = [str(path) for path in made(folder, given.rows)]
         programs = {"mlform": (sys.executable, OURS)}
-        if peer := os.environ.get("EVIDENTLY"):
+        peer = None if given.wide else os.environ.get("EVIDENTLY")
+        if peer:
             programs["evidently"] = (peer, EVIDENTLY)
         told = {name: folder / f"{name}.json" for name in programs}
         sides = {
             name: Side([python, "-c", code, *paths, str(told[name])], folder, os.environ)
             for name, (python, code) in programs.items()
         }
-        show(f"drift of {given.rows:,} × 20, median of {given.runs}", in_turn(sides, given.runs))
+        shown = f"{given.rows:,} × {given.wide or 20}"
+        show(f"drift of {shown}, median of {given.runs}", in_turn(sides, given.runs))
         if peer:
             ours, theirs = (json.loads(path.read_text()) for path in told.values())
             for name, one in ours.items():

@@ -8,12 +8,16 @@ shift (measured).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
+    import pyarrow as pa
+
+    from mlform_core.ranking import Ranked
 
     Floats = npt.NDArray[np.float64]
 
@@ -43,29 +47,87 @@ def profile(frame: pd.DataFrame, like: Mapping[str, Profile] | None = None) -> d
     return {str(name): column(frame[name], like.get(str(name))) for name in frame.columns}
 
 
-def column(values: pd.Series[Any], like: Profile | None = None) -> dict[str, Any]:
-    """Return the profile of one column; on the grid of ``like`` if that is given."""
+def stored(path: Path, like: Mapping[str, Profile] | None = None) -> dict[str, Any]:
+    """Return the profile of a Parquet file as ``profile`` does, reading a column at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    like = like or {}
+    with pq.ParquetFile(path) as plain:
+        schema = plain.schema_arrow
+    text = (pa.types.is_string, pa.types.is_large_string)
+    texts = [f.name for f in schema if any(test(f.type) for test in text)]
+    with pq.ParquetFile(path, read_dictionary=texts) as file:
+        return {n: arrow_column(file.read([n])[n], like.get(n)) for n in schema.names}
+
+
+def arrow_column(values: pa.ChunkedArray, like: Profile | None = None) -> dict[str, Any]:
+    """Return the profile of one column of Arrow data; on the grid of ``like`` if that is given."""
+    import pyarrow as pa
+
+    kind = values.type
+    number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    if number and (like is None or (like["kind"] == "numeric" and not like["time"])):
+        return _numeric(_numbers(values), like, time=False)
+    if pa.types.is_dictionary(kind) and (like is None or like["kind"] == "categorical"):
+        return _dictionary(values)
+    return column(values.to_pandas(), like)
+
+
+def _numbers(values: pa.ChunkedArray) -> Floats:
     import numpy as np
 
+    whole = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
+    if whole.null_count:
+        return np.asarray(whole.to_numpy(zero_copy_only=False), dtype=np.float64)
+    return np.from_dlpack(whole).astype(np.float64, copy=False)
+
+
+def _dictionary(values: pa.ChunkedArray) -> dict[str, Any]:
+    """Count texts by their numbers in a dictionary, chunk by chunk."""
+    import numpy as np
+
+    counts: dict[str, int] = {}
+    for chunk in values.chunks:
+        numbers = chunk.indices.drop_null() if chunk.null_count else chunk.indices
+        found = np.bincount(np.from_dlpack(numbers), minlength=len(chunk.dictionary)).tolist()
+        for value, n in zip(chunk.dictionary.to_pylist(), found, strict=True):
+            if n:
+                counts[value] = counts.get(value, 0) + n
+    return _table(counts, 0, len(values), values.null_count)
+
+
+def column(values: pd.Series[Any], like: Profile | None = None) -> dict[str, Any]:
+    """Return the profile of one column; on the grid of ``like`` if that is given."""
     found = _seconds_or_numbers(values, like)
     if found is None:
         return _categorical(values)
     numbers, time = found
-    there = np.sort(numbers)  # what is missing comes last
-    there = there[: len(there) - int(np.count_nonzero(np.isnan(numbers)))]
+    return _numeric(numbers, like, time=time)
+
+
+def _numeric(numbers: Floats, like: Profile | None, *, time: bool) -> dict[str, Any]:
+    import numpy as np
+
+    from mlform_core.ranking import Ranked
+
+    gone = np.isnan(numbers)
+    missing = int(np.count_nonzero(gone))
+    there = Ranked(numbers[~gone] if missing else numbers)
+    inside = np.isfinite(there.numbers)
+    finite = there if inside.all() else Ranked(there.numbers[inside])
     edges = (
-        _quantiles(there, exact=time)
+        _quantiles(finite, exact=time)
         if like is None
         else np.asarray(like["edges"], dtype=np.float64)
     )
-    finite = there[np.searchsorted(there, -np.inf, side="right") : np.searchsorted(there, np.inf)]
-    ends = finite[[0, -1]] if len(finite) else finite
+    ends = np.array([finite.numbers.min(), finite.numbers.max()] if len(finite.numbers) else [])
     start, end = (ends if time else _rounded(ends)).tolist() or (None, None)
     return {
         "kind": "numeric",
         "time": time,
         "rows": len(numbers),
-        "missing": len(numbers) - len(there),
+        "missing": missing,
         "edges": edges.tolist(),
         "counts": _counts(there, edges),
         "min": start,
@@ -162,22 +224,22 @@ def _seconds(times: pd.Series[Any]) -> Floats:
     return np.where(plain.isna().to_numpy(), np.nan, seconds)
 
 
-def _quantiles(there: Floats, *, exact: bool) -> Floats:
-    """Return values of the data, no interpolation: the same on every machine."""
+def _quantiles(there: Ranked, *, exact: bool) -> Floats:
+    """Return finite values of the data, no interpolation: the same on every machine."""
     import numpy as np
 
-    finite = there[np.isfinite(there)]
-    if not len(finite):
-        return finite
-    found = finite[(np.arange(1, GRID + 1) * len(finite) - 1) // GRID]
+    rows = len(there.numbers)
+    if not rows:
+        return there.numbers
+    found = there.ordered((np.arange(1, GRID + 1) * rows - 1) // GRID)
     return np.unique(found if exact else _rounded(found))
 
 
-def _counts(there: Floats, edges: Floats) -> list[int]:
+def _counts(there: Ranked, edges: Floats) -> list[int]:
     import numpy as np
 
-    below = np.searchsorted(there, _reach(edges), side="right")
-    return [int(n) for n in np.diff(below, prepend=0, append=len(there))]
+    below = there.at_most(_reach(edges))
+    return [int(n) for n in np.diff(below, prepend=0, append=len(there.numbers))]
 
 
 def _categorical(values: pd.Series[Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlform_core.profiles import GRID, merge, profile
+from mlform_core.profiles import GRID, merge, profile, stored
+from mlform_core.ranking import Ranked
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +132,39 @@ def test_merge_with_nothing_changes_nothing():
     there = profile(pd.DataFrame({"x": [3.0, 1.0, 2.0]}))
     nothing = profile(pd.DataFrame({"x": pd.Series([], dtype="float64")}))
     assert merge(there, nothing) == merge(nothing, there) == there
+
+
+DRAWN = {
+    "normal": lambda r, n: r.normal(size=n),
+    "heavy": lambda r, n: r.standard_cauchy(size=n) ** 5,
+    "far from zero": lambda r, n: 1e6 + r.normal(size=n),
+    "few": lambda r, n: r.integers(0, 9, n).astype(float),
+    "spike": lambda r, n: np.where(r.random(n) < 0.4, 0.0, r.normal(size=n)),
+    "ends": lambda r, n: np.where(r.random(n) < 0.01, np.inf, -r.random(n) * 1e300),
+    "tiny": lambda r, n: r.normal(size=n) * 5e-320,
+    "signs": lambda r, n: r.choice([-0.0, 0.0, -1e-30, 1e-30], n) * r.random(n),
+}
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_ranks_are_those_of_a_sort(kind):
+    random = np.random.default_rng(0)
+    values = DRAWN[kind](random, 60_000)
+    exact, ranks = np.sort(values), np.sort(random.integers(0, len(values), 500))
+    ranked = Ranked(values)
+    assert np.array_equal(ranked.ordered(ranks), exact[ranks])
+    edges = np.unique(np.concatenate([exact[ranks], random.normal(size=50), [-np.inf, np.inf]]))
+    assert np.array_equal(ranked.at_most(edges), np.searchsorted(exact, edges, side="right"))
+
+
+def test_a_file_is_profiled_as_its_frame_is(weather, tmp_path):
+    frame = weather.assign(
+        time_hour=pd.to_datetime(weather["time_hour"], utc=True),
+        windy=weather["wind_speed"] > 12,
+        note=weather["origin"].where(weather["hour"] > 3),
+    )
+    frame.to_parquet(tmp_path / "weather.parquet", row_group_size=5000)
+    known = profile(frame)
+    assert stored(tmp_path / "weather.parquet") == known
+    frame[:3000].to_parquet(tmp_path / "some.parquet")
+    assert stored(tmp_path / "some.parquet", known) == profile(frame[:3000], known)
