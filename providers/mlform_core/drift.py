@@ -25,9 +25,27 @@ Method: TypeAlias = Literal["psi", "js", "ks"]
 
 LEAST_EXPECTED: Final = 10.0
 """Values that the window should hold fewer of share one bin: so a window has ten rows a bin."""
+BLOCK: Final = 10
+"""Rows that come together and may be alike: a household, a batch."""
+MOST_BLOCKS: Final = 50
 _MOST_NEW: Final = 5
 _KS_CHANCE: Final = math.sqrt(math.pi / 2) * math.log(2)
 """The mean of the Kolmogorov distribution."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How much less rows tell than as many that have nothing to do with each other.
+
+    ``effect``: the variance of a share is so many times that of independent rows (the design
+    effect), as estimated from so many ``blocks``.
+    """
+
+    effect: float
+    blocks: int
+
+
+ALONE: Final = Likeness(1.0, 0)
 
 
 @dataclass(frozen=True)
@@ -51,12 +69,17 @@ class Shift:
 
 
 def shift(reference: profiles.Profile, name: str, values: pd.Series[Any], method: Method) -> Shift:
-    """Compare a column with its reference profile."""
-    return compare(reference, name, profiles.column(values, reference), method)
+    """Compare a column, its rows in the order in which they came, with its reference profile."""
+    current = profiles.column(values, reference)
+    return compare(reference, name, current, method, likeness(reference, current, values))
 
 
 def compare(
-    reference: profiles.Profile, name: str, current: profiles.Profile, method: Method
+    reference: profiles.Profile,
+    name: str,
+    current: profiles.Profile,
+    method: Method,
+    like: Likeness = ALONE,
 ) -> Shift:
     """Compare two profiles of a column; the bins are the reference's.
 
@@ -65,7 +88,8 @@ def compare(
     largest difference of the distribution functions on the reference's grid, missing values
     above all others, with Kolmogorov's limit as evidence; of a categorical column the largest
     difference of a value's share, with chi-squared. Raises ``ValueError`` if one side is numeric
-    and the other is not.
+    and the other is not. ``like``: how alike current rows are that come together, which tell less
+    than as many that have nothing to do with each other.
     """
     if reference["kind"] != current["kind"]:
         raise ValueError(f'"{name}" was {reference["kind"]} and is {current["kind"]}')
@@ -73,10 +97,10 @@ def compare(
     if not reference["rows"] or not current["rows"]:
         value, p = 0.0, 1.0
     elif method == "ks" and reference["kind"] == "numeric":
-        value, p = _ks(reference, current)
+        value, p = _ks(reference, current, like)
     else:
-        value = {"psi": psi, "js": jensen_shannon, "ks": _largest}[method](before, now)
-        p = chi_squared_p(before, now)
+        value = {"psi": psi, "js": jensen_shannon, "ks": _largest}[method](before, now, like)
+        p = chi_squared_p(before, now, like)
     rows, missing = current["rows"], current["missing"]
     return Shift(
         column=name,
@@ -91,12 +115,96 @@ def compare(
     )
 
 
+def bin_names(reference: profiles.Profile, current: profiles.Profile) -> list[str]:
+    """Return what each bin of ``bins`` holds."""
+    if reference["kind"] == "numeric":
+        edges = [reference["edges"][at] for at in _cuts(reference)] if reference["edges"] else []
+        names = [*(f"≤ {edge:.4g}" for edge in edges), "above" if edges else "any"]
+    else:
+        names = [*_named(reference, current), "others"]
+    before, now = _all_bins(reference, current)
+    pairs = zip([*names, "missing"], (before + now) > 0, strict=True)
+    return [name for name, used in pairs if used]
+
+
+def likeness(
+    reference: profiles.Profile, current: profiles.Profile, values: pd.Series[Any]
+) -> Likeness:
+    """Return how alike rows are that came together, by how much blocks of them differ.
+
+    Blocks of ``BLOCK`` rows, or a ``MOST_BLOCKS``-th of all, are the clusters of Rao and Scott
+    (1981): the mean design effect over the bins, at least 1.
+    """
+    import numpy as np
+
+    rows = len(values)
+    block = max(BLOCK, rows // MOST_BLOCKS)
+    if rows < 2 * block:
+        return ALONE
+    codes = _codes(reference, current, values)
+    number = np.arange(rows) // block
+    blocks, kinds = int(number[-1]) + 1, int(codes.max()) + 1
+    counts = np.bincount(number * kinds + codes, minlength=blocks * kinds).reshape(blocks, kinds)
+    share = counts.sum(axis=0) / rows
+    used = (share > 0) & (share < 1)
+    if used.sum() < 2:
+        return ALONE
+    apart = counts - counts.sum(axis=1, keepdims=True) * share
+    seen = blocks / (blocks - 1) * (apart**2).sum(axis=0)[used] / rows**2
+    alone = (share * (1 - share))[used] / rows
+    effect = float(((1 - share[used]) * seen / alone).sum() / (used.sum() - 1))
+    return Likeness(max(effect, 1.0), blocks)
+
+
+def _codes(
+    reference: profiles.Profile, current: profiles.Profile, values: pd.Series[Any]
+) -> npt.NDArray[np.intp]:
+    """Return the bin of each value, as ``bins`` has them; the last is for missing ones."""
+    import numpy as np
+
+    if reference["kind"] == "numeric":
+        edges = np.asarray(reference["edges"])[_cuts(reference)]
+        numbers = profiles.numbers(values, reference)
+        codes = np.searchsorted(edges, numbers)
+        return np.where(np.isnan(numbers), len(edges) + 1, codes)
+    place = {value: at for at, value in enumerate(_named(reference, current))}
+    texts = values.astype(object)
+    codes = np.array([place.get(str(v), len(place)) for v in texts], dtype=np.intp)
+    return np.where(texts.isna().to_numpy(), len(place) + 1, codes)
+
+
+def _cuts(reference: profiles.Profile) -> npt.NDArray[np.intp]:
+    """Return which edges of the reference are its deciles."""
+    import numpy as np
+
+    total = sum(reference["counts"])
+    below = np.cumsum(reference["counts"])[:-1]
+    at = np.unique(np.searchsorted(below, np.arange(1, 10) * total / 10))
+    return at[at < len(below)]
+
+
+def _named(reference: profiles.Profile, current: profiles.Profile) -> list[str]:
+    """Return the values that have a bin of their own.
+
+    Rare values share a bin with unknown ones: else a column of identifiers, where every value is
+    new each time, would always have moved.
+    """
+    ratio = current["rows"] / max(reference["rows"], 1)
+    return [v for v, n in reference["counts"].items() if n * ratio >= LEAST_EXPECTED]
+
+
 def bins(reference: profiles.Profile, current: profiles.Profile) -> tuple[Counts, Counts]:
     """Return the counts of both sides over the same bins, the last being missing values.
 
     Numeric: between the reference's deciles. Categorical: a bin for each value that the current
     rows should hold at least ``LEAST_EXPECTED`` of, and one for all the rest.
     """
+    before, now = _all_bins(reference, current)
+    used = (before + now) > 0
+    return before[used], now[used]
+
+
+def _all_bins(reference: profiles.Profile, current: profiles.Profile) -> tuple[Counts, Counts]:
     import numpy as np
 
     if reference["kind"] == "numeric":
@@ -104,9 +212,7 @@ def bins(reference: profiles.Profile, current: profiles.Profile) -> tuple[Counts
     else:
         before, now = _values(reference, current)
     before = np.append(before, reference["missing"]).astype(np.float64)
-    now = np.append(now, current["missing"]).astype(np.float64)
-    used = (before + now) > 0
-    return before[used], now[used]
+    return before, np.append(now, current["missing"]).astype(np.float64)
 
 
 def _deciles(reference: profiles.Profile, current: profiles.Profile) -> tuple[Counts, Counts]:
@@ -116,8 +222,7 @@ def _deciles(reference: profiles.Profile, current: profiles.Profile) -> tuple[Co
     if not reference["edges"]:
         return np.array([0.0]), np.array([float(have)])
     below = np.cumsum(reference["counts"])[:-1]
-    at = np.unique(np.searchsorted(below, np.arange(1, 10) * total / 10))
-    at = at[at < len(below)]
+    at = _cuts(reference)
     before = np.diff(below[at].astype(np.float64), prepend=0.0, append=total)
     now = np.diff(_ranks(reference, current)[at], prepend=0.0, append=have)
     return before, now
@@ -135,10 +240,7 @@ def _ranks(reference: profiles.Profile, current: profiles.Profile) -> Counts:
 def _values(reference: profiles.Profile, current: profiles.Profile) -> tuple[Counts, Counts]:
     import numpy as np
 
-    ratio = current["rows"] / max(reference["rows"], 1)
-    # Rare values share a bin with unknown ones: else a column of identifiers, where every value
-    # is new each time, would always have moved.
-    named = [v for v, n in reference["counts"].items() if n * ratio >= LEAST_EXPECTED]
+    named = _named(reference, current)
     before = [reference["counts"][v] for v in named]
     now = [current["counts"].get(v, 0) for v in named]
     before.append(reference["rows"] - reference["missing"] - sum(before))
@@ -151,12 +253,12 @@ def _shares(before: Counts, now: Counts) -> tuple[Counts, Counts]:
     return (before + 0.5) / (before.sum() + 0.5 * k), (now + 0.5) / (now.sum() + 0.5 * k)
 
 
-def _chance(before: Counts, now: Counts) -> float:
-    """Return the mean of Σ (q-p)²/p, and of the psi, if nothing moved: (k-1)(1/n + 1/m)."""
-    return float((len(before) - 1) * (1 / before.sum() + 1 / now.sum()))
+def _chance(before: Counts, now: Counts, like: Likeness) -> float:
+    """Return the mean of Σ (q-p)²/p, and of the psi, if nothing moved: (k-1)(1/n + d/m)."""
+    return float((len(before) - 1) * (1 / before.sum() + like.effect / now.sum()))
 
 
-def psi(before: Counts, now: Counts) -> float:
+def psi(before: Counts, now: Counts, like: Likeness = ALONE) -> float:
     """Return the population stability index Σ (q-p) ln(q/p), less its mean under no change.
 
     Half a row is added to each bin so that empty ones stay finite. Never below 0.
@@ -164,10 +266,10 @@ def psi(before: Counts, now: Counts) -> float:
     import numpy as np
 
     p, q = _shares(before, now)
-    return max(float(np.sum((q - p) * np.log(q / p))) - _chance(before, now), 0.0)
+    return max(float(np.sum((q - p) * np.log(q / p))) - _chance(before, now, like), 0.0)
 
 
-def jensen_shannon(before: Counts, now: Counts) -> float:
+def jensen_shannon(before: Counts, now: Counts, like: Likeness = ALONE) -> float:
     """Return the Jensen–Shannon distance in base 2 (0 to 1), corrected as ``psi`` is."""
     import numpy as np
 
@@ -175,10 +277,10 @@ def jensen_shannon(before: Counts, now: Counts) -> float:
     middle = (p + q) / 2
     divergence = float(np.sum(p * np.log2(p / middle)) + np.sum(q * np.log2(q / middle))) / 2
     # To second order the divergence in nats is Σ (q-p)²/p / 8.
-    return math.sqrt(max(divergence - _chance(before, now) / (8 * math.log(2)), 0.0))
+    return math.sqrt(max(divergence - _chance(before, now, like) / (8 * math.log(2)), 0.0))
 
 
-def _largest(before: Counts, now: Counts) -> float:
+def _largest(before: Counts, now: Counts, like: Likeness) -> float:
     """Return the largest difference of a share, less the mean deviation of that share."""
     import numpy as np
 
@@ -186,23 +288,30 @@ def _largest(before: Counts, now: Counts) -> float:
     differences = np.abs(before / n - now / m)
     at = int(np.argmax(differences))
     both = (before[at] + now[at]) / (n + m)
-    chance = math.sqrt(2 / math.pi * both * (1 - both) * (1 / n + 1 / m))
+    chance = math.sqrt(2 / math.pi * both * (1 - both) * (1 / n + like.effect / m))
     return max(float(differences[at]) - chance, 0.0)
 
 
-def _ks(reference: profiles.Profile, current: profiles.Profile) -> tuple[float, float]:
+def _ks(
+    reference: profiles.Profile, current: profiles.Profile, like: Likeness
+) -> tuple[float, float]:
     import numpy as np
 
     n, m = reference["rows"], current["rows"]
     below = np.cumsum(reference["counts"]).astype(np.float64)
     now = np.append(_ranks(reference, current), sum(current["counts"]))
     largest = float(np.max(np.abs(below / n - now / m)))
-    scale = math.sqrt(n * m / (n + m))
+    enough = m / like.effect
+    scale = math.sqrt(n * enough / (n + enough))
     return max(largest - _KS_CHANCE / scale, 0.0), kolmogorov_tail(largest * scale)
 
 
-def chi_squared_p(before: Counts, now: Counts) -> float:
-    """Return the p-value of the two-sample chi-squared test of homogeneity."""
+def chi_squared_p(before: Counts, now: Counts, like: Likeness = ALONE) -> float:
+    """Return the p-value of the two-sample chi-squared test of homogeneity.
+
+    Where rows are alike the statistic is less by their design effect, and F-distributed, as that
+    is an estimate itself (Rao and Scott 1984; Thomas and Rao 1987).
+    """
     import numpy as np
 
     n, m = before.sum(), now.sum()
@@ -210,7 +319,14 @@ def chi_squared_p(before: Counts, now: Counts) -> float:
     expected = both * (m / (n + m))
     others = both * (n / (n + m))
     statistic = float(np.sum((now - expected) ** 2 / expected + (before - others) ** 2 / others))
-    return chi_squared_tail(statistic, len(before) - 1)
+    freedom = len(before) - 1
+    if like.effect == 1 or not freedom:
+        return chi_squared_tail(statistic, freedom)
+    from scipy.special import fdtrc
+
+    less = (like.effect / m + 1 / n) / (1 / m + 1 / n)
+    ratio = statistic / less / freedom
+    return float(fdtrc(freedom, freedom * (like.blocks - 1), ratio))
 
 
 def missing_p(reference: profiles.Profile, current: profiles.Profile) -> float:

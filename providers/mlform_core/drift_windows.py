@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlform_core.monitor import Check, Checks
+    from mlform_core.monitor_page import Series
 
 PREDICTION: Final = "prediction"
 
@@ -110,6 +111,45 @@ def measure(window: Window, known: Reference, checks: Checks) -> list[dict[str, 
             seen = asdict(shift(known.profiles[name], name, frame[name], rule.method))
             found.append({"check": check, **{n: short(v) for n, v in seen.items()}})
     return found
+
+
+def shapes(window: Window, known: Reference, checks: Checks) -> list[dict[str, Any]]:
+    """Return the shares of rows by bin, of the reference and of a window, column by column."""
+    from mlform_core import drift, profiles
+
+    if not window.rows:
+        return []
+    frame = _frame(window.answered, known)
+    found = []
+    for _, _, names in chosen(known, checks):
+        for name in names:
+            before = known.profiles[name]
+            now = profiles.column(frame[name], before)
+            sides = drift.bins(before, now)
+            shares = [[short(float(n)) for n in side / max(side.sum(), 1)] for side in sides]
+            called = drift.bin_names(before, now)
+            found.append({"name": name, "bins": called, "before": shares[0], "now": shares[1]})
+    return found
+
+
+def series(windows: Sequence[Mapping[str, Any]], checks: Checks) -> list[Series]:
+    """Return how far each column had moved, over the windows; those that moved furthest first."""
+    from mlform_core.monitor_page import Series
+
+    rules = {"inputs": checks.inputs, "predictions": checks.predictions}
+    found: dict[tuple[str, str], list[float | None]] = {}
+    for place, window in enumerate(windows):
+        for one in window["statistics"]:
+            rule = rules[one["check"]]
+            if rule is not None and rule.method == one["method"]:
+                key = one["check"], one["column"]
+                found.setdefault(key, [None] * len(windows))[place] = one["value"]
+    made = []
+    for (check, name), values in found.items():
+        rule = rules[check]
+        assert rule is not None, "only what is checked is drawn"
+        made.append(Series(f"{name} ({rule.method})", values, [rule.alarm]))
+    return sorted(made, key=lambda s: -max(v or 0 for v in s.numbers) / s.limits[0])
 
 
 def chosen(known: Reference, checks: Checks) -> Iterator[tuple[str, Check, list[str]]]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mlform.sdk import (
     Alarm,
     Arguments,
+    Artifact,
     Attributes,
     Context,
     Decision,
@@ -19,7 +20,7 @@ from mlform.sdk import (
     Stored,
     Volatile,
 )
-from mlform_core.monitoring import KEPT, Rule, deployed, iso, log_folder, streak
+from mlform_core.monitoring import KEPT, Rule, deployed, iso, log_folder, replayed, streak
 
 if TYPE_CHECKING:
     from mlform_core.drift_windows import Cutter, Reference
@@ -87,6 +88,10 @@ class DriftAttributes(Attributes):
     """When, in seconds since 1970, by the clock of the requests."""
     watermark: Volatile[dict[str, Any] | None] = None
     """How far the request log has been looked at."""
+    shapes: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
+    """The distribution of each column in the last window, beside the reference."""
+    page: Volatile[Artifact | None] = None
+    """What was seen, as a web page: ``mlform report`` writes it out."""
     windows: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
     """The last windows: when, how many rows, the statistics of each column, the verdict."""
 
@@ -123,7 +128,8 @@ class Drift(
             {**w, **_verdict(w["statistics"], new)} if w["model"] == serves else w
             for w in old.attributes.windows
         ]
-        return old.attributes.model_copy(update={"reference": serves, "windows": windows})
+        update = {"reference": serves, "windows": windows}
+        return _shown(ctx, old.attributes.model_copy(update=update), new)
 
     def run(self, ctx: Context, old: StoredDrift) -> tuple[DriftAttributes, Sequence[Alarm]]:
         """Look at every whole window since the last look."""
@@ -138,14 +144,24 @@ class Drift(
         known = drift_windows.reference(ctx, seen.reference, without)
         cutter = drift_windows.Cutter(folder, seen.reference, rules.window.rows, seen.watermark)
         alarms: list[Alarm] = []
-        done = 0
+        done, last = 0, None
         for window in cutter.windows():
             seen, alarm = _look(seen, window, known, rules)
             alarms += [] if alarm is None else [alarm]
+            last = window
             done += 1
             ctx.progress(done, None, "windows")
         _tell(ctx, cutter, done)
-        return seen.model_copy(update={"watermark": cutter.mark}), alarms
+        update: dict[str, Any] = {"watermark": cutter.mark}
+        if last is not None:
+            update["shapes"] = drift_windows.shapes(last, known, rules.checks)
+        return _shown(ctx, seen.model_copy(update=update), rules), alarms
+
+    def tried(self, new: DriftArguments, old: StoredDrift) -> str:
+        """Say what other limits would have made of the windows that are remembered."""
+        windows = [w for w in old.attributes.windows if not w["incident"]]
+        found = [bool(_verdict(w["statistics"], new)["drift"]) for w in windows]
+        return replayed(windows, found, new.alarm) if windows else ""
 
     def destroy(self, ctx: Context, old: StoredDrift) -> str:
         """Stop looking; alarms stay in the journal."""
@@ -196,6 +212,24 @@ def _look(
     )
     update = {"windows": windows, "alarm": summary, "last_alarm": window.last}
     return seen.model_copy(update=update), alarm
+
+
+def _shown(ctx: Context, seen: DriftAttributes, rules: DriftArguments) -> DriftAttributes:
+    """Return it with its page."""
+    from mlform_core.drift_windows import series
+    from mlform_core.monitor_page import Seen, Shape, monitor_page
+
+    shown = Seen(
+        address=ctx.address,
+        target=rules.target.address,
+        windows=seen.windows,
+        found="drift",
+        alarm=seen.alarm,
+        series=series(seen.windows, rules.checks),
+        shapes=[Shape(**shape) for shape in seen.shapes],
+    )
+    made = ctx.artifacts.put_bytes(monitor_page(shown).encode(), "text/html")
+    return seen.model_copy(update={"page": made})
 
 
 def _tell(ctx: Context, cutter: Cutter, done: int) -> None:

@@ -26,7 +26,7 @@ class Rule(BaseModel):
 
     sustain: int = Field(default=1, ge=1, le=KEPT)
     """Windows in a row."""
-    fdr: float = Field(default=0.05, gt=0, lt=1)
+    fdr: float = Field(default=0.01, gt=0, lt=1)
     """The chance of a false alarm in a window, all that is checked together (Holm)."""
     cooldown: Length = "0s"
     """Quiet time after an alarm, by the clock of the requests."""
@@ -45,6 +45,28 @@ def streak(windows: Sequence[Mapping[str, Any]], model: str, found: str) -> int:
             break
         number += 1
     return number
+
+
+def replayed(windows: Sequence[Mapping[str, Any]], found: Sequence[bool], rule: Rule) -> str:
+    """Say what other limits would have made of windows: ``found`` is what they say of each.
+
+    Alarms are counted as they would have come, each after the quiet of the one before.
+    """
+    before = sum(bool(w.get("alarmed")) for w in windows)
+    again: list[Mapping[str, Any]] = []
+    last: float | None = None
+    for window, bad in zip(windows, found, strict=True):
+        again.append({"model": window["model"], "bad": bad})
+        at = datetime.fromisoformat(window["last"]).timestamp()
+        quiet = last is not None and at - last < rule.quiet
+        if streak(again, window["model"], "bad") >= rule.sustain and not quiet:
+            again[-1] = {**again[-1], "alarmed": True}
+            last = at
+    alarms = sum("alarmed" in w for w in again)
+    return (
+        f"of the {len(windows)} windows that are remembered, {sum(found)} would break these "
+        f"limits and {alarms} raise an alarm ({before} did)"
+    )
 
 
 def deployed(target: Handle) -> str:

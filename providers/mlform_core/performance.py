@@ -27,7 +27,7 @@ from mlform.sdk import (
 )
 from mlform_core.gate_rules import FairnessRules, Slices, facts_of, known_metrics
 from mlform_core.gate_verdicts import TableHandle
-from mlform_core.monitoring import KEPT, Rule, deployed, iso, streak
+from mlform_core.monitoring import KEPT, Rule, deployed, iso, replayed, streak
 
 if TYPE_CHECKING:
     from mlform_core.performance_windows import Span
@@ -173,6 +173,8 @@ class PerformanceAttributes(Attributes):
     """Hashes of the rows whose labels were used: none is used twice."""
     missing: Volatile[int] = 0
     """Rows of windows that are over and not judged yet that have no label."""
+    page: Volatile[Artifact | None] = None
+    """What was seen, as a web page: ``mlform report`` writes it out."""
     windows: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
     """The last windows: when, how many rows and labels, each figure with its standard error."""
 
@@ -209,9 +211,8 @@ class Performance(
         found = performance_figures.at_release(ctx, new, serves, known)
         released = dict([*released.items(), (serves, found)][-KEPT:])
         windows = [{**w, **_verdict(w, new, released)} for w in before.windows]
-        return before.model_copy(
-            update={"serves": serves, "released": released, "windows": windows}
-        )
+        update = {"serves": serves, "released": released, "windows": windows}
+        return _shown(ctx, before.model_copy(update=update), new)
 
     def run(
         self, ctx: Context, old: StoredPerformance
@@ -229,7 +230,13 @@ class Performance(
             ctx.progress(number + 1, None, "windows")
         reader.tell(ctx)
         update = {"watermark": reader.mark, "used": reader.kept(), "missing": reader.missing}
-        return seen.model_copy(update=update), alarms
+        return _shown(ctx, seen.model_copy(update=update), rules), alarms
+
+    def tried(self, new: PerformanceArguments, old: StoredPerformance) -> str:
+        """Say what other limits would have made of the windows that are remembered."""
+        windows, released = old.attributes.windows, old.attributes.released
+        found = [bool(_verdict(w, new, released)["worse"]) for w in windows]
+        return replayed(windows, found, new.alarm) if windows else ""
 
     def destroy(self, ctx: Context, old: StoredPerformance) -> str:
         """Stop looking; alarms stay in the journal."""
@@ -278,6 +285,29 @@ def _look(
     alarm = Alarm(name=name, window=about, findings=findings, summary=summary)
     update = {"windows": windows, "alarm": summary, "last_alarm": span.last}
     return seen.model_copy(update=update), alarm
+
+
+def _shown(
+    ctx: Context, seen: PerformanceAttributes, rules: PerformanceArguments
+) -> PerformanceAttributes:
+    """Return it with its page."""
+    from mlform_core.monitor_page import Seen, monitor_page
+    from mlform_core.performance_figures import series
+
+    how = (
+        "estimated, without labels" if rules.labels is None else f"{seen.missing:,} labels missing"
+    )
+    shown = Seen(
+        address=ctx.address,
+        target=rules.target.address,
+        windows=seen.windows,
+        found="worse",
+        alarm=seen.alarm,
+        series=series(seen.windows, rules, seen.released.get(seen.serves, {})),
+        notes=[how],
+    )
+    made = ctx.artifacts.put_bytes(monitor_page(shown).encode(), "text/html")
+    return seen.model_copy(update={"page": made})
 
 
 def unknown_metric(name: str, task: str, known: Sequence[str]) -> ResourceError:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mlform_core.gate_rules import FairnessRules
     from mlform_core.metrics import Outcomes
+    from mlform_core.monitor_page import Series
     from mlform_core.performance import PerformanceArguments
     from mlform_core.performance_windows import Part, Span
 
@@ -339,6 +340,34 @@ def _share(counts: Sequence[int], rate: str) -> tuple[float, int]:
         "alarms": (alarms, passed + alarms),
     }[rate]
     return (over / of if of else 0.0), of
+
+
+def series(
+    windows: Sequence[Mapping[str, Any]],
+    rules: PerformanceArguments,
+    released: Mapping[str, Any],
+) -> list[Series]:
+    """Return each figure over the windows, with what it is held to."""
+    from mlform_core.monitor_page import Series
+
+    names = dict.fromkeys((s["metric"], s["slice"]) for w in windows for s in w["statistics"])
+    made = []
+    for metric, part in names:
+        found: list[Mapping[str, Any]] = [
+            next((s for s in w["statistics"] if (s["metric"], s["slice"]) == (metric, part)), {})
+            for w in windows
+        ]
+        limits = _limits(rules, metric, part)
+        known = released.get("metrics", {}).get(metric) or {}
+        if (lost := limits.pop("max_regress", None)) is not None and known.get("value") is not None:
+            sign = -1 if METRICS[metric].larger_is_better else 1
+            limits["released"] = known["value"] + sign * lost
+        bounds = [
+            None if s.get("low") is None else (float(s["low"]), float(s["high"])) for s in found
+        ]
+        name = metric if part is None else f"{metric} of {part}"
+        made.append(Series(name, [s.get("value") for s in found], list(limits.values()), bounds))
+    return made
 
 
 def describe(findings: Sequence[Mapping[str, Any]], *, estimated: bool) -> str:

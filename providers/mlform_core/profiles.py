@@ -135,6 +135,13 @@ def _numeric(numbers: Floats, like: Profile | None, *, time: bool) -> dict[str, 
     }
 
 
+def numbers(values: pd.Series[Any], like: Profile) -> Floats:
+    """Return the values of a numeric column as its profile has them; NaN where it has none."""
+    found = _seconds_or_numbers(values, like)
+    assert found is not None, "the profile is numeric"
+    return found[0]
+
+
 def merge(one: Mapping[str, Profile], two: Mapping[str, Profile]) -> dict[str, Any]:
     """Return the profile of the rows of both.
 

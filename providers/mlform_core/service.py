@@ -25,7 +25,7 @@ from mlform.sdk import (
     seconds,
 )
 from mlform_core.gate_verdicts import TableHandle
-from mlform_core.monitoring import KEPT, Rule, deployed, settings_of, streak
+from mlform_core.monitoring import KEPT, Rule, deployed, replayed, settings_of, streak
 
 
 class Most(BaseModel):
@@ -147,6 +147,8 @@ class ServiceAttributes(Attributes):
     """When, in seconds since 1970."""
     counters: Volatile[dict[str, Any] | None] = None
     """What the server had counted at the last window's end."""
+    page: Volatile[Artifact | None] = None
+    """What was seen, as a web page: ``mlform report`` writes it out."""
     windows: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
     """The last windows: when, how many requests, each figure, the verdict."""
 
@@ -183,7 +185,8 @@ class Service(
             found = judge(window, new)
             findings = {"findings": [f["check"] for f in found], "broken": bool(found)}
             windows.append({**window, **findings})
-        return old.attributes.model_copy(update={"serves": serves, "windows": windows})
+        seen = old.attributes.model_copy(update={"serves": serves, "windows": windows})
+        return _shown(ctx, seen, new)
 
     def run(self, ctx: Context, old: StoredService) -> tuple[ServiceAttributes, Sequence[Alarm]]:
         """Look at what was counted since the last look, if that is long enough ago."""
@@ -203,7 +206,16 @@ class Service(
             window = service_counts.window(before, counted)
             seen = seen.model_copy(update={"counters": counted})
         window |= {"age": _age(ctx, rules, now), "model": rules.target.address}
-        return _judged(seen, window, rules, now)
+        seen, alarms = _judged(seen, window, rules, now)
+        return _shown(ctx, seen, rules), alarms
+
+    def tried(self, new: ServiceArguments, old: StoredService) -> str:
+        """Say what other limits would have made of the windows that are remembered."""
+        from mlform_core.service_counts import judge
+
+        windows = old.attributes.windows
+        found = [bool(judge(w, new)) for w in windows]
+        return replayed(windows, found, new.alarm) if windows else ""
 
     def destroy(self, ctx: Context, old: StoredService) -> str:
         """Stop looking; alarms stay in the journal."""
@@ -230,6 +242,23 @@ def _judged(
     alarm = Alarm(name="service", window=about, findings=found, summary=summary)
     update = {"windows": windows, "alarm": summary, "last_alarm": now}
     return seen.model_copy(update=update), [alarm]
+
+
+def _shown(ctx: Context, seen: ServiceAttributes, rules: ServiceArguments) -> ServiceAttributes:
+    """Return it with its page."""
+    from mlform_core.monitor_page import Seen, monitor_page
+    from mlform_core.service_counts import series
+
+    shown = Seen(
+        address=ctx.address,
+        target=rules.target.address,
+        windows=seen.windows,
+        found="broken",
+        alarm=seen.alarm,
+        series=series(seen.windows, rules),
+    )
+    made = ctx.artifacts.put_bytes(monitor_page(shown).encode(), "text/html")
+    return seen.model_copy(update={"page": made})
 
 
 def _age(ctx: Context, rules: ServiceArguments, now: float) -> float | None:

@@ -10,6 +10,7 @@ from mlform_core.drift import holm
 from mlform_core.monitoring import iso, short
 
 if TYPE_CHECKING:
+    from mlform_core.monitor_page import Series
     from mlform_core.service import ServiceArguments
     from mlform_core.serving.settings import Serving
 
@@ -198,6 +199,38 @@ def _measured(window: Mapping[str, Any], rules: ServiceArguments) -> Iterator[di
         most = seconds(checks.freshness.max_age)
         if window["age"] > most:
             yield _finding("age of the newest row in s", round(window["age"]), most)
+
+
+def series(windows: Sequence[Mapping[str, Any]], rules: ServiceArguments) -> list[Series]:
+    """Return each figure over the windows, with what it is held to."""
+    from mlform_core.monitor_page import Series
+    from mlform_core.service import quantile
+
+    checks, made = rules.checks, []
+    for name in dict.fromkeys([*checks.latency_ms, "p50", "p99"]):
+        limits = [checks.latency_ms[name]] if name in checks.latency_ms else []
+        values = [latency(w["buckets"], quantile(name) or 0.5) for w in windows]
+        made.append(Series(f"latency {name} ms", values, limits))
+    for name, most, statuses in (
+        ("error rate", checks.error_rate, _ERRORS),
+        ("refusal rate", checks.refusal_rate, ("400",)),
+    ):
+        bad = [sum(w["statuses"].get(s, 0) for s in statuses) for w in windows]
+        rates = [
+            b / w["requests"] if w["requests"] else None for b, w in zip(bad, windows, strict=True)
+        ]
+        made.append(Series(name, rates, [] if most is None else [most.max]))
+    busy = checks.saturation
+    saturation = [w["saturation"] for w in windows]
+    made.append(Series("saturation", saturation, [] if busy is None else [busy.max]))
+    volume = checks.volume
+    limits = [] if volume is None else [v for v in (volume.min, volume.max) if v is not None]
+    rate = [60 * w["requests"] / w["seconds"] if w["seconds"] else None for w in windows]
+    made.append(Series("requests a minute", rate, limits))
+    if checks.freshness is not None:
+        most_age = seconds(checks.freshness.max_age)
+        made.append(Series("age of the newest row in s", [w["age"] for w in windows], [most_age]))
+    return made
 
 
 def describe(findings: Sequence[Mapping[str, Any]]) -> str:

@@ -21,7 +21,8 @@ def series(values):
 
 
 def moved(before, now, method="psi"):
-    return drift.shift(column(series(before)), "x", series(now), method)
+    known = column(series(before))
+    return drift.compare(known, "x", column(series(now), known), method)
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 9, 10, 103, 1000])
@@ -174,3 +175,36 @@ def test_july_is_not_january(weather, method):
     assert set(worst[:2]) == {"temp", "dewp"}
     origin = next(s for s in found if s.column == "origin")
     assert origin.value == 0.0 and origin.p > 0.5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_that_are_alike_count_for_as_many_as_they_tell(method):
+    rng = np.random.default_rng(8)
+    reference = column(series(rng.normal(size=20_000)))
+    alike, alone = [], []
+    for _ in range(200):
+        # Five in a row are one household, as it were: five hundred rows tell what a hundred do.
+        now = series(np.repeat(rng.normal(size=100), 5))
+        alike.append(drift.shift(reference, "x", now, method).p)
+        alone.append(drift.compare(reference, "x", column(now, reference), method).p)
+    assert np.mean(np.array(alike) < 0.01) <= 0.03
+    assert np.mean(np.array(alone) < 0.01) > 0.3
+
+
+def test_rows_that_have_nothing_to_do_with_each_other_are_not_alike():
+    rng = np.random.default_rng(9)
+    for values in (rng.normal(size=2000), rng.choice(["a", "b", "c"], 2000)):
+        reference = column(series(values))
+        like = drift.likeness(reference, reference, series(values))
+        assert 1 <= like.effect < 1.4
+        assert like.blocks == drift.MOST_BLOCKS
+    few = series(rng.normal(size=15))
+    assert drift.likeness(column(few), column(few), few) == drift.ALONE
+
+
+def test_bins_are_named():
+    numbers = column(series([*range(100), None]))
+    assert drift.bin_names(numbers, numbers)[:2] == ["≤ 9", "≤ 19"]
+    assert drift.bin_names(numbers, numbers)[-2:] == ["above", "missing"]
+    texts = column(series(["a"] * 30 + ["b"] * 20 + ["c"]))
+    assert drift.bin_names(texts, texts) == ["a", "b", "others"]

@@ -2,6 +2,8 @@
 
 import importlib.util
 import itertools
+import json
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +13,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
+from tests.browser import browse, in_browser
 from tests.providers.serving_bench import call
 
 from mlform.sdk import Handle, ResourceError, Stored
@@ -21,7 +24,6 @@ from mlform_core.http import Http
 from mlform_core.http_arguments import HttpArguments
 from mlform_core.monitor import Drift, DriftArguments, DriftAttributes
 from mlform_core.profiles import profile
-from mlform_core.serving.log import RequestLog
 
 NUMBERS = ["temp", "dewp", "humid", "wind_speed", "pressure", "precip"]
 TYPES = {**dict.fromkeys(NUMBERS, "float64"), "origin": "string", "time_hour": "timestamp"}
@@ -104,12 +106,19 @@ class Watch:
         new = self.arguments(digest, **given)
         return Stored(new, Drift().apply(self.ctx, new, old))
 
+    def write(self, entry):
+        """Append to the log what the server would: no file of it becomes Parquet meanwhile."""
+        self.log_dir.mkdir(exist_ok=True)
+        files = sorted(self.log_dir.iterdir())
+        path = files[-1] if files else self.log_dir / f"{time.time_ns():020d}.ndjson"
+        with path.open("a") as sink:
+            sink.write(json.dumps(entry) + "\n")
+
     def asked(self, frame, digest=None, of=50):
         """Log the rows as requests of so many each."""
-        log = RequestLog(self.log_dir, 1 << 30)
+        everything = self.model.predict_proba(conform(frame, FEATURES))[:, 1].tolist()
         for start in range(0, len(frame), of):
-            rows = frame.iloc[start : start + of]
-            predicted = self.model.predict_proba(conform(rows, FEATURES))[:, 1].tolist()
+            rows, predicted = frame.iloc[start : start + of], everything[start : start + of]
             texts = rows[list(TYPES)].assign(
                 time_hour=rows["time_hour"].map(pd.Timestamp.isoformat)
             )
@@ -117,15 +126,12 @@ class Watch:
                 n: [None if pd.isna(v) else v for v in texts[n].astype(object)] for n in TYPES
             }
             said = {"d": digest or self.artifact.digest, "i": values, "p": predicted}
-            log.put({"t": float(next(self.clock)), "id": str(start), **said})
-        log.close()
+            self.write({"t": float(next(self.clock)), "id": str(start), **said})
 
     def refused(self, requests, rows=1):
-        log = RequestLog(self.log_dir, 1 << 30)
         for _ in range(requests):
             said = {"d": self.artifact.digest, "e": "missing inputs: temp", "n": rows}
-            log.put({"t": float(next(self.clock)), **said})
-        log.close()
+            self.write({"t": float(next(self.clock)), **said})
 
     def run(self, stored):
         self.ctx.lines.clear()
@@ -261,6 +267,40 @@ def test_another_threshold_judges_what_was_seen_anew(watch, july):
     assert lasting(lax.attributes) == lasting(stored.attributes)
     strict = watch.apply(None, lax, alarm={"sustain": 2})
     assert strict.attributes.windows[0]["drift"]
+
+
+def test_a_plan_can_say_what_other_limits_would_have_made_of_it(watch, january, july):
+    stored = watch.apply(alarm={"sustain": 2})
+    for rows in (january, july, july):
+        watch.asked(rows.sample(500, random_state=2))
+    stored, _ = watch.run(stored)
+    said = "of the 3 windows that are remembered, {} would break these limits and {} raise an alarm"
+    lax = watch.arguments(checks={"inputs": {"alarm": 1000.0}})
+    assert Drift().tried(lax, stored) == said.format(0, 0) + " (1 did)"
+    assert Drift().tried(watch.arguments(), stored) == said.format(2, 2) + " (1 did)"
+    quiet = watch.arguments(alarm={"cooldown": "1h"})
+    assert Drift().tried(quiet, stored) == said.format(2, 1) + " (1 did)"
+    assert Drift().tried(lax, watch.apply()) == ""
+
+
+@in_browser
+def test_the_page_shows_history_and_columns_in_a_browser(watch, january, july, tmp_path):
+    stored = watch.apply()
+    watch.asked(january.sample(500, random_state=2))
+    watch.asked(july.sample(500, random_state=2).assign(dewp=1000.0))
+    stored, (alarm,) = watch.run(stored)
+    text = watch.ctx.artifacts.read(stored.attributes.page.digest).decode()
+    seen = browse(text, tmp_path)
+    assert (seen.console, seen.requests) == ([], [])
+    words = seen.elements.words
+    assert f"Last alarm: {alarm.summary}." in words
+    assert "2 window(s) of deployment.haze" in words
+    pictures = [a["aria-label"] for tag, a in seen.elements.found if tag == "svg"]
+    assert {"temp (psi)", "prediction (js)", "temp", "origin"} <= set(pictures)
+    assert all(float(a["height"]) >= 0 for t, a in seen.elements.found if t == "rect")
+    shape = next(it for it in stored.attributes.shapes if it["name"] == "temp")
+    assert len(shape["bins"]) == len(shape["before"]) == len(shape["now"])
+    assert sum(shape["before"]) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_column_without_values_is_an_incident(watch, january):

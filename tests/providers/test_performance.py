@@ -225,6 +225,13 @@ def test_another_bound_judges_what_was_seen_anew(watch):
     lax = watch.apply(labels, old=stored, require={"roc_auc": {"max_regress": 0.9}})
     assert not lax.attributes.windows[0]["worse"]
     assert lasting(lax.attributes) == lasting(stored.attributes)
+    said = Performance().tried(lax.arguments, stored)
+    assert said.endswith("0 would break these limits and 0 raise an alarm (1 did)")
+    page = watch.ctx.artifacts.read(stored.attributes.page.digest).decode()
+    assert 'aria-label="roc_auc"' in page
+    assert "held to 0." in page
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
 
 
 def test_slices_and_groups_are_held_to_their_own_bounds(watch):

@@ -145,6 +145,10 @@ def test_a_real_server_is_counted_and_missed_when_it_is_gone(tmp_path, clock):
         lax = arguments(target, checks={"refusal_rate": {"max": 0.99}, "error_rate": {"max": 0.5}})
         decided = Service().apply(life.ctx, lax, stored)
         assert [w["broken"] for w in decided.windows] == [False, False], "five of five are chance"
+        said = Service().tried(lax, stored)
+        assert said.endswith("0 would break these limits and 0 raise an alarm (1 did)")
+        page = life.ctx.artifacts.read(decided.page.digest).decode()
+        assert "refusal rate: 1 at last, held to 0.99" in page
     finally:
         life.destroy()
     _, (alarm,) = run(stored)

@@ -139,6 +139,13 @@ def test_2_labels_come_and_the_alarm_moves_the_data(haze: Folder) -> None:
     assert "performance: roc_auc" in said
     assert "at release" in said
     assert "roc_auc: 0." in said and " < 0." in said
+    page = haze.mlform("report", "monitor.late").out.strip()
+    assert "Last alarm: performance: roc_auc" in Path(page).read_text()
+    haze.edit("main.mlf.hcl", "max_regress = 0.05", "max_regress = 0.9")
+    planned = haze.mlform("plan").out
+    assert "monitor.late: of the 1 windows that are remembered, 0 would break these" in planned
+    assert haze.actions() == {"monitor.late": "decide", "monitor.soon": "decide"}
+    haze.edit("main.mlf.hcl", "max_regress = 0.9", "max_regress = 0.05")
     assert "no new information" in haze.mlform("reapply").out
 
     ROWS[7000:9000].to_csv(haze.path / "weather" / "second.csv", index=False)

@@ -22,7 +22,7 @@ from mlform.plan.held import blocked, never_made
 from mlform.plan.imports import taken_over
 from mlform.plan.mentions import Mentions
 from mlform.plan.model import OPEN, QUIET, Action, Condition, Note, Output, Reason, Step
-from mlform.plan.notes import approval, foreseen, waiting
+from mlform.plan.notes import approval, foreseen, tried, waiting
 from mlform.plan.predicted import expected
 from mlform.plan.refusals import forgotten, protect, refuse
 from mlform.plan.select import made_again
@@ -150,6 +150,7 @@ class Builder:
         known = self._expected(resource, values, arguments, facts, decision, record, seen)
         self._see(resource, decision, record, seen, known)
         self.notes += [*waiting(address, seen), *foreseen(address, offered, known)]
+        self.notes += tried(offered, arguments, decision, record)
         protect(resource, decision, self.diagnostics)
         forgotten(resource, facts, decision, record, self.diagnostics)
         code = {n: {"digest": f.digest, "files": f.files} for n, f in seen.code.items()}

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlform.address import Address
-from mlform.plan.model import Note
+from mlform.plan.decide import Decision
+from mlform.plan.model import Action, Note
 from mlform.refresh import Observation
-from mlform.refresh.world import held_by
-from mlform.sdk import AnyResource
+from mlform.refresh.world import Wanted, held_by, stored
+from mlform.sdk import AnyResource, MonitorResource
+from mlform.state.model import Record
 
 
 def waiting(address: Address, seen: Observation) -> list[Note]:
@@ -41,6 +43,18 @@ def foreseen(address: Address, resource: AnyResource, known: Mapping[str, Any]) 
     """Say what a step will leave undone, where that is certain already."""
     told = {n: v for n, v in known.items() if isinstance(v, list | tuple)}
     return [Note("will be held", str(address), text) for text in held_by(resource, told)]
+
+
+def tried(
+    resource: AnyResource, arguments: Wanted, decision: Decision, record: Record | None
+) -> list[Note]:
+    """Say what a monitor's new limits would have made of what it has seen."""
+    if not isinstance(resource, MonitorResource) or decision.action is not Action.DECIDE:
+        return []
+    if record is None or arguments.model is None:
+        return []
+    text = resource.tried(arguments.model, stored(resource, record))
+    return [Note("backtest", str(record.address), text)] if text else []
 
 
 def _listed(names: Sequence[str]) -> str:

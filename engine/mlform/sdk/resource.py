@@ -232,6 +232,13 @@ class MonitorResource(Resource[A, B]):
     def run(self, ctx: Context, old: Stored[A, B]) -> tuple[B, Sequence[Alarm]]:
         """Look at what came since the last run: the new attributes, and the alarms raised."""
 
+    def tried(self, new: A, old: Stored[A, B]) -> str:
+        """Say what other limits would have made of what was seen: a plan that changes them asks.
+
+        Pure: from what is stored alone.
+        """
+        return ""
+
 
 class ServedResource(Resource[A, B]):
     """A resource that serves from its folder, and can do so elsewhere."""
