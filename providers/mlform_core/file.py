@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -67,6 +67,28 @@ class File(
         found = files(ctx.root, new.path, new.format)
         parts = dict(zip(found, ctx.file_digests(found.values()), strict=True))
         return Inputs(parts, ctx.remember(*_counted(ctx, found, parts, new.format))["rows"])
+
+    def preview(
+        self, ctx: Looking, new: FileArguments, old: StoredFile, moved: Collection[str]
+    ) -> Sequence[str]:
+        """Say by how many rows it grows, and, by Parquet's footers, how what arrived differs."""
+        from mlform_core.arrivals import footer, told
+
+        found, there = files(ctx.root, new.path, new.format), self.inputs(ctx, new)
+        before, rows = old.attributes, there.rows or 0
+        fresh = [n for n in moved if n not in before.sources]
+        count = f"{len(fresh)} new, {len(moved) - len(fresh)} changed"
+        said = [f"{count} of {len(found)} files: {rows - before.rows:+,} rows, {rows:,} in all"]
+        if new.window is not None:
+            said = [f"{count} of {len(found)} files"]
+        names = [n for n in moved if format_of(n, new.format) == "parquet"]
+        if len(names) != len(moved) or len(names) > _MOST_COUNTS:
+            return said
+        footers = [
+            ctx.remember(f"footer {there.parts[n]}", partial(footer, Path(found[n]))) for n in names
+        ]
+        wanted = {n: t for n, t in before.columns.items() if n in (new.columns or before.columns)}
+        return [*said, *told(footers, before.profile, wanted)]
 
     def apply(self, ctx: Context, new: FileArguments, old: StoredFile | None) -> DatasetAttributes:
         """Read each partition that was not read before, and judge the whole."""

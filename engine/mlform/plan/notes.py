@@ -16,8 +16,9 @@ from mlform.state.model import Record
 
 def waiting(address: Address, seen: Observation) -> list[Note]:
     """Say what lies at a source behind a pin, if anything does."""
+    arrived = [Note("data arrived", str(address), text) for text in seen.arrived]
     if not seen.behind:
-        return []
+        return arrived
     parts, pinned = seen.parts or {}, seen.pinned or {}
     moved = sorted(n for n in parts if parts[n] != pinned.get(n))
     rows = ""
@@ -27,7 +28,7 @@ def waiting(address: Address, seen: Observation) -> list[Note]:
         f"{_listed(moved)} new at the source{rows}; pinned in .mlform.lock.hcl "
         "(`mlform update` moves it)"
     )
-    return [Note("data waiting", str(address), text)]
+    return [Note("data waiting", str(address), text), *arrived]
 
 
 def approval(address: Address, lacking: object) -> Note:

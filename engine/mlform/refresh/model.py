@@ -69,6 +69,8 @@ class Observation:
     trouble: tuple[Diagnostic, ...] = ()
     """What is wrong with the inputs as they are recorded. Those that are about to be made anew may
     be right: a plan tells it where nothing upstream moves."""
+    arrived: tuple[str, ...] = ()
+    """What is to be said of what arrived at the source since it was last taken."""
     asked: Asked | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -98,6 +100,7 @@ def as_data(
             "environment": None if seen.environment is None else dict(seen.environment),
             "present": seen.present,
             "attributes": seen.attributes,
+            **({"arrived": list(seen.arrived)} if seen.arrived else {}),
             **({"beside": seen.beside} if seen.beside is not None else {}),
         }
         for address, seen in observations.items()

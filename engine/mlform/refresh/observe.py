@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from typing import Any, TypeAlias
@@ -199,11 +200,32 @@ def _look(
     if not plain and arguments.model is not None and not arguments.open:
         takes = bool(handles_of(values))
         seen = _inputs(resource, arguments.model, seen, looker, diagnostics, takes=takes)
+        seen = _previewed(resource, arguments.model, record, seen, looker)
     if arguments.model is not None:
         seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
         seen = replace(seen, environment=software.reached(offered, arguments.model, distributions))
     if read and record is not None and record.type == offered.type:
         seen = _read(offered, record, seen, looker, diagnostics)
+    return seen
+
+
+def _previewed(
+    resource: ResourceConfig,
+    model: Arguments,
+    record: Record | None,
+    seen: Observation,
+    looker: Looker,
+) -> Observation:
+    """Have it said what arrived at the source since it was last taken, if anything did."""
+    offered = resource.offer.resource
+    silent = type(offered).preview is Resource.preview or seen.parts is None
+    if silent or record is None or record.type != offered.type or seen.parts == record.parts:
+        return seen
+    moved = [n for n, digest in (seen.parts or {}).items() if record.parts.get(n) != digest]
+    looking = looker.at(resource.address, record)
+    with suppress(ResourceError):
+        said = offered.preview(looking, model, stored(offered, record), moved)
+        return replace(seen, arrived=tuple(said))
     return seen
 
 

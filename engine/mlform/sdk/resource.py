@@ -160,6 +160,16 @@ class Resource(ABC, Generic[A, B]):
         """Look up the facts from outside that the result depends on: tokens first, then content."""
         return Inputs()
 
+    def preview(
+        self, ctx: Looking, new: A, old: Stored[A, B], moved: Collection[str]
+    ) -> Sequence[str]:
+        """Say what arrived at the source since ``old``: a line each, for those who read a plan.
+
+        ``moved`` are the parts of ``inputs`` that are new or other. From metadata alone: be quick,
+        and say nothing where that does not tell. Nothing depends on it.
+        """
+        return ()
+
     def distributions(self, new: A) -> Sequence[str]:
         """Name the installed distributions whose version can change the result."""
         return ()
