@@ -5,6 +5,7 @@ Every argument of every type is here or among those that need a real thing, with
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,10 @@ from unittest import mock
 
 import pytest
 from tests.providers.changing import CODE, DATASET, PINNED, SPLIT, TOLD, Roomy
+from tests.providers.served import DEPLOYMENT, SECRET, SERVED, SERVERS
 
+from mlform.commands.applying import apply
+from mlform.commands.session import Session
 from mlform.refresh.world import aliased_classes
 from mlform.registry import Registry
 from mlform.testing.changes import Changed, check_changes
@@ -341,9 +345,6 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
 }
 REAL = {
     "dataset object": "a bucket: see `test_object.py`",
-    "deployment http": "a server that answers",
-    "monitor drift": "a server that has answered",
-    "trigger ": "a monitor, and so a server that has answered",
 }
 """Types whose changes need a real thing: not tried here."""
 
@@ -358,15 +359,37 @@ def test_a_change_is_planned_as_its_class_says_and_leaves_nothing_to_do(
     assert planned.keys() == changes.keys()
 
 
+def test_so_it_is_of_what_serves_and_watches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One folder, so that what is served is trained once, and two servers do for every monitor."""
+    monkeypatch.setenv("TOKENS", "another-token-of-some-length")
+    try:
+        spec = JUDGED + SECRET + 'deployment "http" "it" {\nARGUMENTS\n}'
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            changes = {"port": str(free.getsockname()[1]), **DEPLOYMENT}
+        given = {"model": "training_job.one.model"}
+        check_changes(folder, spec, "deployment.it", given, changes)
+        for case, (block, arguments, of) in SERVED.items():
+            kind = case.partition(" ")[0]
+            served = JUDGED + GATE + SERVERS + block
+            assert check_changes(folder, served, f"{kind}.it", arguments, of).keys() == of.keys()
+    finally:
+        (folder / "main.mlf.hcl").write_text("")
+        gone = apply(Session(folder), lambda _plan: True, lambda _event: None).outcome
+        assert gone is not None
+        assert gone.complete
+
+
 def test_every_argument_of_every_type_is_tried() -> None:
+    tried = {name: changes for name, (_, _, changes) in {**CASES, **SERVED}.items()}
+    tried["deployment http"] = {**DEPLOYMENT, "port": "0"}
     left = {}
     for offer in Registry().offers():
         it = offer.resource
         name = f"{it.kind} {it.type}"
-        changes = CASES.get(name)
+        changes = tried.get(name)
         if changes is None:
             assert name in REAL, name
             continue
-        if missing := aliased_classes(it).keys() - changes[2].keys():
+        if missing := aliased_classes(it).keys() - changes.keys():
             left[name] = missing
     assert left == {"training_job tune": {"cross_validation"}}, "a sweep takes none"
