@@ -133,9 +133,9 @@ def delong(candidate: Outcomes, baseline: Outcomes | None, alpha: float) -> Gain
     positives, negatives = int(ones.sum()), int((~ones).sum())
     if positives < 2 or negatives < 2:
         return Gain(float("nan"), float("nan"), float("nan"), float("nan"))
-    placed = _placements(candidate)
+    placed = placements(candidate)
     if baseline is not None:
-        theirs = _placements(baseline)
+        theirs = placements(baseline)
         placed = (placed[0] - theirs[0], placed[1] - theirs[1])
     gain = float(placed[0].mean())
     variance = placed[0].var(ddof=1) / positives + placed[1].var(ddof=1) / negatives
@@ -144,7 +144,7 @@ def delong(candidate: Outcomes, baseline: Outcomes | None, alpha: float) -> Gain
     return Gain(gain, gain - reach, gain + reach, se)
 
 
-def _placements(outcomes: Outcomes) -> tuple[Floats, Floats]:
+def placements(outcomes: Outcomes) -> tuple[Floats, Floats]:
     """Return for each 1 the share of 0s below it, and for each 0 the share of 1s above it."""
     ones = outcomes.labels == 1
     scores = outcomes.predictions

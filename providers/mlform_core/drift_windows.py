@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mlform.sdk import Context, ResourceError
+from mlform.sdk import Artifact, Context, Handle, ResourceError
 from mlform_core.models import told
 from mlform_core.monitoring import short
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlform_core.monitor import Check, Checks
+    from mlform_core.monitor import Check, Checks, Joint
     from mlform_core.monitor_page import Series
 
 PREDICTION: Final = "prediction"
+TOGETHER: Final = "all inputs"
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,29 @@ class Reference:
 
     features: Mapping[str, str]
     profiles: Mapping[str, Any]
+    sample: pd.DataFrame | None = None
+    """Rows of it, where they are kept."""
+
+    @property
+    def together(self) -> list[str]:
+        """The inputs that are looked at together: all but times."""
+        return [n for n, kind in self.features.items() if kind != "timestamp"]
 
 
-def reference(ctx: Context, digest: str, without: Collection[str] = ()) -> Reference:
+def kept(ctx: Context, data: Handle, split: str | None, known: Reference) -> Artifact:
+    """Keep rows of the reference. Raises ``ResourceError`` where the table has not its columns."""
+    from mlform_core import drift_joint
+    from mlform_core.gate_measure import Rows
+
+    rows = Rows(data, split)
+    rows.check()
+    rows.has(known.together, "data", "which the model needs")
+    return drift_joint.sample(ctx, data, split, known.together)
+
+
+def reference(
+    ctx: Context, digest: str, without: Collection[str] = (), sample: Artifact | None = None
+) -> Reference:
     """Read the reference out of a model's bundle, less what is not logged. ``ResourceError``."""
     try:
         meta, profiles = told(ctx.artifacts.path(digest))
@@ -36,7 +57,12 @@ def reference(ctx: Context, digest: str, without: Collection[str] = ()) -> Refer
         detail = f"The model {digest} that serves has no reference in the artifact store."
         raise ResourceError("No reference", detail, argument="target") from None
     types = {f["name"]: f["type"] for f in meta["features"] if f["name"] not in without}
-    return Reference(types, profiles)
+    rows = None
+    if sample is not None:
+        import pandas as pd
+
+        rows = pd.read_parquet(ctx.artifacts.path(sample.digest))
+    return Reference(types, profiles, rows)
 
 
 @dataclass
@@ -105,11 +131,19 @@ def measure(window: Window, known: Reference, checks: Checks) -> list[dict[str, 
     if not window.rows:
         return []
     frame = _frame(window.answered, known)
-    found = []
+    found: list[dict[str, Any]] = []
     for check, rule, names in chosen(known, checks):
         for name in names:
             seen = asdict(shift(known.profiles[name], name, frame[name], rule.method))
             found.append({"check": check, **{n: short(v) for n, v in seen.items()}})
+    if checks.multivariate is not None and known.sample is not None:
+        from mlform_core.drift_joint import apart
+
+        names = [n for n in known.together if n in known.sample]
+        told = apart(known.sample[names], frame[names], known.profiles)
+        said = {"value": short(told.auc), "p": short(told.p), "rows": window.rows}
+        one = {"check": "multivariate", "column": TOGETHER, "method": "classifier", **said}
+        found.append({**one, "columns": list(told.columns)})
     return found
 
 
@@ -136,7 +170,7 @@ def series(windows: Sequence[Mapping[str, Any]], checks: Checks) -> list[Series]
     """Return how far each column had moved, over the windows; those that moved furthest first."""
     from mlform_core.monitor_page import Series
 
-    rules = {"inputs": checks.inputs, "predictions": checks.predictions}
+    rules = _rules(checks)
     found: dict[tuple[str, str], list[float | None]] = {}
     for place, window in enumerate(windows):
         for one in window["statistics"]:
@@ -171,6 +205,14 @@ def chosen(known: Reference, checks: Checks) -> Iterator[tuple[str, Check, list[
         yield "predictions", checks.predictions, [PREDICTION]
 
 
+def _rules(checks: Checks) -> dict[str, Check | Joint | None]:
+    return {
+        "inputs": checks.inputs,
+        "predictions": checks.predictions,
+        "multivariate": checks.multivariate,
+    }
+
+
 def judge(
     statistics: Sequence[Mapping[str, Any]], checks: Checks, chance: float
 ) -> list[dict[str, Any]]:
@@ -180,7 +222,7 @@ def judge(
     """
     from mlform_core.drift import holm
 
-    rules = {"inputs": checks.inputs, "predictions": checks.predictions}
+    rules = _rules(checks)
     counted = []
     for found in statistics:
         rule = rules[found["check"]]

@@ -20,6 +20,7 @@ from mlform.sdk import (
     Stored,
     Volatile,
 )
+from mlform_core.gate_verdicts import TableHandle
 from mlform_core.monitoring import KEPT, Rule, deployed, iso, log_folder, replayed, streak
 
 if TYPE_CHECKING:
@@ -49,6 +50,15 @@ class Check(BaseModel):
     """All inputs but times, unless they are named."""
 
 
+class Joint(BaseModel):
+    """How well a classifier may tell what is asked from the reference (its AUC), at most."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Literal["classifier"] = "classifier"
+    alarm: float = Field(default=0.6, gt=0.5, lt=1)
+
+
 class Checks(BaseModel):
     """What is looked at."""
 
@@ -56,25 +66,39 @@ class Checks(BaseModel):
 
     inputs: Check | None = None
     predictions: Check | None = None
+    multivariate: Joint | None = None
+    """All inputs but times, together; it takes rows of the reference: ``data``."""
 
     @model_validator(mode="after")
     def _some(self) -> Checks:
-        if self.inputs is None and self.predictions is None:
-            raise ValueError("nothing is checked: give inputs, predictions, or both")
+        if self.inputs is None and self.predictions is None and self.multivariate is None:
+            raise ValueError("nothing is checked: give inputs, predictions or multivariate")
         if self.predictions is not None and self.predictions.columns is not None:
             raise ValueError("predictions have no columns to choose from")
         return self
 
 
 class DriftArguments(Arguments):
-    """What to watch, and what matters."""
+    """What to watch, and what matters.
+
+    ``data`` and ``split``: rows as the model was trained on, of which some are kept when a model
+    begins to serve; only ``multivariate`` takes them.
+    """
 
     target: Handle
+    data: TableHandle | None = None
+    split: str | None = None
     window: Decision[Window]
     checks: Decision[Checks]
     alarm: Decision[Rule] = Rule()
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
+
+    @model_validator(mode="after")
+    def _rows(self) -> DriftArguments:
+        if self.checks.multivariate is not None and self.data is None:
+            raise ValueError("multivariate compares rows: write data = feature_view.NAME")
+        return self
 
 
 class DriftAttributes(Attributes):
@@ -88,6 +112,8 @@ class DriftAttributes(Attributes):
     """When, in seconds since 1970, by the clock of the requests."""
     watermark: Volatile[dict[str, Any] | None] = None
     """How far the request log has been looked at."""
+    sample: Volatile[Artifact | None] = None
+    """Rows of the reference, as they were when the model began to serve."""
     shapes: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
     """The distribution of each column in the last window, beside the reference."""
     page: Volatile[Artifact | None] = None
@@ -122,13 +148,16 @@ class Drift(
         without = new.target.attributes.get("redacted") or ()
         known = drift_windows.reference(ctx, serves, without)
         list(drift_windows.chosen(known, new.checks))
+        kept = None if old is None or old.attributes.reference != serves else old.attributes.sample
+        if kept is None and new.data is not None:
+            kept = drift_windows.kept(ctx, new.data, new.split, known)
         if old is None:
-            return DriftAttributes(reference=serves)
+            return DriftAttributes(reference=serves, sample=kept)
         windows = [
             {**w, **_verdict(w["statistics"], new)} if w["model"] == serves else w
             for w in old.attributes.windows
         ]
-        update = {"reference": serves, "windows": windows}
+        update = {"reference": serves, "windows": windows, "sample": kept}
         return _shown(ctx, old.attributes.model_copy(update=update), new)
 
     def run(self, ctx: Context, old: StoredDrift) -> tuple[DriftAttributes, Sequence[Alarm]]:
@@ -141,7 +170,7 @@ class Drift(
         if forgotten(folder, seen.watermark):
             ctx.log("part of the request log went before it was looked at: keep more of it")
         without = rules.target.attributes.get("redacted") or ()
-        known = drift_windows.reference(ctx, seen.reference, without)
+        known = drift_windows.reference(ctx, seen.reference, without, seen.sample)
         cutter = drift_windows.Cutter(folder, seen.reference, rules.window.rows, seen.watermark)
         alarms: list[Alarm] = []
         done, last = 0, None

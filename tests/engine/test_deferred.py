@@ -129,6 +129,7 @@ output "last" {{
         world.plan(spec)
     assert [d.summary for d in found.value.diagnostics.errors] == ["Expression too large"]
 
+
 KEYS = """
 variable "n" {
   type = number

@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 from tests.browser import browse, in_browser
+from tests.providers.gate_bench import Bench
 from tests.providers.serving_bench import call
 
 from mlform.sdk import Handle, ResourceError, Stored
@@ -267,6 +268,34 @@ def test_another_threshold_judges_what_was_seen_anew(watch, july):
     assert lasting(lax.attributes) == lasting(stored.attributes)
     strict = watch.apply(None, lax, alarm={"sustain": 2})
     assert strict.attributes.windows[0]["drift"]
+
+
+def test_columns_that_no_longer_go_together_are_told_apart(watch, january):
+    table = Bench(watch.ctx.base).table(january[list(TYPES)], "feature_view.weather")
+    given = {
+        "data": table,
+        "checks": {"inputs": {"alarm": ALARM}, "multivariate": {"alarm": 0.6}},
+    }
+    stored = watch.apply(**given)
+    assert stored.attributes.sample is not None
+    rows = january.sample(1000, random_state=4)
+    watch.asked(rows[:500])
+    # Each column is as it was, and warm air goes with dew points of frost.
+    torn = rows[500:].assign(dewp=rows[500:]["dewp"].sample(frac=1, random_state=1).to_numpy())
+    watch.asked(torn)
+    stored, (alarm,) = watch.run(stored)
+    assert [w["drift"] for w in stored.attributes.windows] == [False, True]
+    (finding,) = alarm.findings
+    assert (finding["check"], finding["column"]) == ("multivariate", "all inputs")
+    assert {"temp", "dewp", "humid"} & set(finding["columns"])
+    assert 0.6 < finding["value"] <= 1
+    other = {**given, "data": Bench(watch.ctx.base).table(january[list(TYPES)][:100])}
+    kept = watch.apply(old=stored, **other)
+    assert kept.attributes.sample == stored.attributes.sample, "the same model, the same rows"
+    with pytest.raises(ResourceError, match='has no column "dewp", which the model needs'):
+        watch.apply(**{**given, "data": Bench(watch.ctx.base).table(january[["temp", "origin"]])})
+    with pytest.raises(ValidationError, match="multivariate compares rows: write data"):
+        watch.arguments(checks={"multivariate": {}})
 
 
 def test_a_plan_can_say_what_other_limits_would_have_made_of_it(watch, january, july):
