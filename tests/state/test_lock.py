@@ -160,10 +160,11 @@ def test_a_lease_that_was_not_renewed_is_taken_over(another, store, sql, record)
 
 def test_a_beating_heart_keeps_the_lease(another, store, sql, monkeypatch):
     monkeypatch.setattr("mlform.state.lock.TTL", 0.06)
-    renewed = threading.Event()
+    renewed, expired = threading.Event(), threading.Event()
     beat = Lock.beat
 
     def seen(lock, fence):
+        assert expired.wait(30)
         monkeypatch.setattr("mlform.state.lock.TTL", 60.0)
         found = beat(lock, fence)
         renewed.set()
@@ -172,6 +173,7 @@ def test_a_beating_heart_keeps_the_lease(another, store, sql, monkeypatch):
     monkeypatch.setattr(Lock, "beat", seen)
     with store.lock("apply"):
         expire(sql)
+        expired.set()
         assert renewed.wait(30)
         with pytest.raises(LockedError), another().lock("apply"):
             pass

@@ -77,6 +77,7 @@ def approve(
 ) -> list[Given]:
     """Sign steps of a plan, whose file is ``text``, and journal that. Raises ``DiagnosedError``."""
     from mlform.plan.approvals import step_subject
+    from mlform.state.lease import Extent
     from mlform.state.signing import Signer
 
     signer = Signer.read(signing_key(key), os.environ.get(PASSPHRASE))
@@ -86,7 +87,7 @@ def approve(
     by_address = {s.address: s for s in plan.steps}
     digest = hashlib.sha256(text.encode()).hexdigest()
     made: list[Given] = []
-    with session.lock("approve") as lease:
+    with session.lock("approve", Extent.of(steps)) as lease:
         snapshot = session.store.snapshot()
         if plan.lineage != snapshot.lineage:
             detail = f"The plan was made from state {plan.lineage}; this is {snapshot.lineage}."

@@ -229,10 +229,15 @@ def run_monitors(session: Session, wanted: Sequence[str], report: Reporter) -> l
     Webhooks are told of what was seen.
     """
     from mlform.commands.notifying import looked, notify
+    from mlform.state.lease import Extent
 
-    with session.lock("monitor run") as lease:
+    known = _monitors(session, wanted, session.store.snapshot())
+    targets = [a for record, _ in known for a in record.needs]
+    extent = Extent.of([record.address for record, _ in known], targets)
+    with session.lock("monitor run", extent) as lease:
         snapshot = session.store.snapshot()
-        chosen = _monitors(session, wanted, snapshot)
+        there = _monitors(session, wanted, snapshot)
+        chosen = [(r, o) for r, o in there if lease.covers(str(r.address))]
         with (
             workers([o for _, o in chosen]) as local,
             at_work(session, lease, local) as (world, stopping),

@@ -8,6 +8,7 @@ from mlform.commands.queries import record
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
 from mlform.lazy import replace
+from mlform.state.lease import Extent
 
 
 def taint(session: Session, text: str, *, tainted: bool) -> Address:
@@ -16,7 +17,8 @@ def taint(session: Session, text: str, *, tainted: bool) -> Address:
     The next apply makes a marked one again, whatever its key says.
     """
     operation = "taint" if tainted else "untaint"
-    with session.lock(operation) as lease:
+    extent = Extent.of([record(session, text).address])
+    with session.lock(operation, extent) as lease:
         found = record(session, text)
         if not tainted and "tainted" not in found.receipt:
             raise stop("Not tainted", f"{found.address} is not tainted: nothing was changed.")

@@ -36,21 +36,22 @@ def extent(
     """
     if plan.moves or plan.pulls or plan.deferred or plan.purging is not None:
         return None
-    writes, reads = set(left), set[str]()
+    planned = {str(s.address) for s in plan.steps}
+    partly = plan.targets or plan.excluded or plan.refresh == "only"
+    writes, reads = {a for a in left if a in planned or not partly}, set[str]()
     for step in plan.steps:
         if _writes(step, snapshot, registry, others):
             writes.add(str(step.address))
             reads.update(map(str, (*step.refers_to, *step.prior)))
             writes.update(_may_reject(step, snapshot, registry))
-    known = {str(a) for a in snapshot.records} | {str(s.address) for s in plan.steps}
-    blocks = _blocks(known)
+    blocks = _blocks({*map(str, snapshot.records), *planned})
     for name, output in plan.outputs.items():
         if name in plan.output_changes or isinstance(output.value, Deferred) or output.before:
             writes.add(f"output.{name}")
             reads |= _mentioned((output.value, output.before), blocks)
     writes.update(f"output.{n}" for n in plan.output_changes)
     reads |= _mentioned(list(plan.checks.values()), blocks)
-    return Extent(frozenset(writes), frozenset(reads - writes))
+    return Extent.of(writes, reads)
 
 
 def kept(step: Step, resource: AnyResource, record: Record) -> Record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from threading import Event
 from typing import Any, Final
@@ -68,6 +68,12 @@ class Extent:
 
     writes: frozenset[str]
     reads: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, writes: Iterable[object], reads: Iterable[object] = ()) -> Extent:
+        """Return it for addresses."""
+        written = frozenset(map(str, writes))
+        return cls(written, frozenset(map(str, reads)) - written)
 
     @classmethod
     def parse(cls, text: str | None) -> Extent | None:

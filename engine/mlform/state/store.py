@@ -324,6 +324,7 @@ class SqlStore:
         self, lease: Lease, run: str, monitor: Address, payload: Mapping[str, Any]
     ) -> AlarmEvent | None:
         """Record an alarm. ``None`` if the same alarm is recorded already."""
+        fencing.covered(lease, str(monitor))
         with self._database.writing() as connection:
             fencing.hold(connection, lease)
             return alarms.raised(connection, run, str(monitor), payload)
