@@ -165,6 +165,7 @@ def _order(
             say("Nothing was done.\n")
             raise Exit(1)
         if not json:
-            say(f"{done.asked.address}: done and recorded.\n")
+            later = "; the next apply serves it" if what == "promote" else ""
+            say(f"{done.asked.address}: done and recorded{later}.\n")
     if done.applied is not None:
         finish(done.applied, session, json=json)
