@@ -163,8 +163,9 @@ class Registry(
         self, new: RegistryArguments, old: Stored[RegistryArguments, RegistryAttributes] | None
     ) -> Mapping[str, Any]:
         """Say which channels will have it, where no person is asked first."""
-        if self.approvals(new).missing(()):
-            return {}
+        unread = new.candidate.attribute is not None and new.candidate.artifact is None
+        if unread or self.approvals(new).missing(()):
+            return {}  # of a result that is to be taken again a plan has the digest alone
         found = _judged(new, None if old is None else old.attributes, ())
         names = ("candidate", "version", "champion", "champion_version", "channels", "held")
         return {name: getattr(found, name) for name in names}
