@@ -103,7 +103,7 @@ _NETWORK = re.compile(r'cidr(host|subnets)\("::ffff:|cidrsubnets\("[0-9.:]+/0"')
 _SEARCHED = re.compile(r"matchkeys\(.*\bunknown\b")
 # What these make of something secret and something not known yet stays secret here.
 _KEPT = re.compile(
-    r"(try|zipmap|coalesce|coalescelist)\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())"
+    r"(try|zipmap|coalesce|coalescelist|merge|jsondecode|yamldecode)\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())"
 )
 # That there is no such template Terraform says once the variables are known.
 _NO_TEMPLATE = re.compile(r"templatestring\(.*\bunknown\b")
