@@ -227,8 +227,15 @@ def _structural(types: Sequence[Type], *, open_: bool) -> Type | None:
     return None
 
 
+def _common(parts: Iterable[Type]) -> Type | None:
+    """Return what parts become at once, not by way of what some of them become first."""
+    given = list(parts)
+    found = unify(given)
+    return found if found is not None and all(convertible(t, found) for t in given) else None
+
+
 def _collected(name: str, elements: Iterable[Type]) -> Type | None:
-    element = unify(elements)
+    element = _common(elements)
     return None if element is None else Collection(name, element)
 
 
@@ -245,8 +252,7 @@ def _together(name: str, types: Sequence[Type], parts: Sequence[Type]) -> Type |
     first = Collection(name, common)
     if not all(convertible(t, first) for t in types if not isinstance(t, Collection)):
         return None
-    made = _collected(name, [*inner, common])
-    return made if made is not None and convertible(first, made) else None
+    return _collected(name, [*inner, common])
 
 
 def _told(types: Iterable[Type]) -> bool:
@@ -259,7 +265,7 @@ def _keyed(types: Sequence[Type]) -> Type | None:
     if len(objects) == len(types):
         names = objects[0].attributes.keys()
         if all(o.attributes.keys() == names for o in objects):
-            found = {n: unify(o.attributes[n] for o in objects) for n in names}
+            found = {n: _common(o.attributes[n] for o in objects) for n in names}
             sound = {n: t for n, t in found.items() if t is not None}
             return ObjectType(sound) if len(sound) == len(found) else None
     return _together("map", types, [a for o in objects for a in o.attributes.values()])
@@ -268,7 +274,7 @@ def _keyed(types: Sequence[Type]) -> Type | None:
 def _ordered(types: Sequence[Type]) -> Type | None:
     tuples = [t for t in types if isinstance(t, TupleType)]
     if len(tuples) == len(types) and len({len(t.elements) for t in tuples}) == 1:
-        found = [unify(column) for column in zip(*(t.elements for t in tuples), strict=True)]
+        found = [_common(column) for column in zip(*(t.elements for t in tuples), strict=True)]
         sound = [t for t in found if t is not None]
         return TupleType(tuple(sound)) if len(sound) == len(found) else None
     return _together("list", types, [e for t in tuples for e in t.elements])
