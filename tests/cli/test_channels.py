@@ -171,7 +171,7 @@ def test_a_channel_by_hand_and_what_it_refuses(folder: Inside) -> None:
     assert "it is not the candidate, and the channel never had it" in refused
     refused = folder.mlform("promote", "model.m", "9", "-auto-approve", expect=1).err
     assert '"9" is no version. There are: 1, 2, 3.' in refused
-    assert "no channels" in folder.mlform("history", "dataset.d", expect=1).err
+    assert "No channels" in folder.mlform("history", "dataset.d", expect=1).err
     lifted = folder.mlform("quarantine", "model.m", "3", "-lift", "-auto-approve").out
     assert "no channel moves" in lifted
     waits = folder.mlform("plan", *WIDER).out
@@ -193,3 +193,12 @@ def test_a_channel_moved_from_outside_is_drift(folder: Inside) -> None:
     assert "is no version" in folder.mlform("plan", *WIDER, expect=1).err
     path.write_text(json.dumps(said))
     assert folder.mlform("plan", "-json", *WIDER).data["drift"] == []
+
+
+def test_what_serves_no_channel_has_no_version_before(folder: Inside) -> None:
+    spec = SPEC.replace("= model.m.champion", "= training_job.t.model")
+    (folder.path / "main.mlf.hcl").write_text(spec)
+    folder.apply("-target", "deployment.api", "-var", "depth=4")
+    refused = folder.mlform("rollback", "deployment.api", "-auto-approve", expect=1).err
+    assert "Nothing to roll back" in refused
+    assert "serves training_job.t.model: no channel" in refused

@@ -161,6 +161,7 @@ def test_a_saved_plan_finds_its_state_without_the_spec(
 
 
 def test_who_waits_is_told_for_what(folder: Inside) -> None:
+    folder.apply()
     with Session(folder.path).lock("apply") as lease:
         said = folder.mlform("taint", "dataset.d", expect=4)
         assert lease.id in said.err and str(os.getpid()) in said.err

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.engine.world import World
 
-from mlform.commands.session import Session
+from mlform.commands import looking
 from mlform.plan import dump
 from mlform.refresh import Observations
 
@@ -57,7 +57,7 @@ def test_what_refresh_worked_out_changes_no_byte_of_a_plan(
         world = World(Path(folder))
         world.apply(text(before, 0))
         taken = dump(world.plan(text(after, shared)))
-        patch.setattr(Session, "look", _with_nothing_asked(Session.look))
+        patch.setattr(looking, "look", _with_nothing_asked(looking.look))
         assert dump(world.plan(text(after, shared))) == taken
 
 

@@ -293,6 +293,8 @@ def test_an_ignored_secret_in_the_key_has_to_be_what_it_was(world: World) -> Non
     with pytest.raises(DiagnosedError, match="only a hash of it is recorded") as refused:
         world.plan(spec(size=3, note="a"), hush="2")
     assert "ignore_changes" in str(refused.value)
+    (said,) = refused.value.diagnostics
+    assert said.summary == "Ignored secret is not known"
 
 
 def test_arguments_written_as_blocks(world: World) -> None:

@@ -23,6 +23,7 @@ SINKS: Final = {
 
 SUMMARY: Final = re.compile(r"[A-Z][^.{}:`]*")
 UNSHOWN: Final = {
+    "Channels not told": "takes a disk that fills up between a look and a write",
     "Lost the lock": "takes another process that breaks the lease while an apply runs",
     "Worker lost": "takes a worker process that dies; tests/execute kills one",
     "System error": "takes a full or broken disk",

@@ -65,6 +65,8 @@ SERVED: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
             "window": "{ rows = 400 }",
             "checks": '{ inputs = { alarm = 0.1, method = "js" }, predictions = { alarm = 0.2 } }',
             "alarm": '{ sustain = 2, cooldown = "1h" }',
+            "data": {"data": "dataset.d", "checks": "{ multivariate = { alarm = 0.9 } }"},
+            "split": '"train"',
             "target": "deployment.other",
             **TOLD,
         },

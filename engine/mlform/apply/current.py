@@ -15,7 +15,7 @@ from mlform.refresh.observe import pin_of, reached, source_of
 from mlform.refresh.pins import Pin
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import TRIGGERS, wanted
-from mlform.registry import ENGINE, Registry
+from mlform.registry import ENGINE, Offer, Registry
 from mlform.sdk import AnyResource, Arguments, Resource, ResourceError
 
 _GONE = frozenset({Action.DESTROY, Action.FORGET})
@@ -49,22 +49,37 @@ def moved_since(
     """
     settler = Settler(recorded, {})
     lock = looker.lock()
+    # A killed run may have recorded a pin without writing it down; what triggers move has none.
+    pulled = {address for it in plan.pulls for address in it.pins}
     found: list[Moved] = []
     for step in plan.steps:
         if step.action in _GONE:
             continue
-        found += _data(step, settler, registry, looker, pins)
+        pin = pins.get(step.address)
+        if step.address not in pulled:
+            pin = pin or _recorded_pin(step, settler, registry)
+        found += _data(step, settler, registry, looker, pin)
         if step.action is not Action.NO_OP:
             found += _code(step, looker)
             found += _packages(step, lock)
     return found
 
 
-def _data(
-    step: Step, settler: Settler, registry: Registry, looker: Looker, pins: Mapping[Address, Pin]
-) -> Iterator[Moved]:
+def _offer(step: Step, registry: Registry) -> Offer | None:
     provider = "" if step.provider == ENGINE else step.provider
-    offer = registry.find(step.address.kind, step.type, provider)
+    return registry.find(step.address.kind, step.type, provider)
+
+
+def _recorded_pin(step: Step, settler: Settler, registry: Registry) -> Pin | None:
+    offer = _offer(step, registry)
+    record = settler.records.now.get(step.address)
+    return None if offer is None else pin_of(offer.resource, record)
+
+
+def _data(
+    step: Step, settler: Settler, registry: Registry, looker: Looker, pin: Pin | None
+) -> Iterator[Moved]:
+    offer = _offer(step, registry)
     if offer is None or type(offer.resource).inputs is Resource.inputs or step.parts is None:
         return
     # What a step is to be replaced by says nothing of its data, and may be still to be made.
@@ -75,7 +90,6 @@ def _data(
     found = wanted(offer.resource, written, settler.records.full)
     if found.model is None:
         return
-    pin = pins.get(step.address) or pin_of(offer.resource, settler.records.now.get(step.address))
     if pin is not None and _is_pinned(step) and pin.source == source_of(offer.resource, found.data):
         what, now = "pin", dict(pin.parts)
     else:
