@@ -11,7 +11,6 @@ from mlform.sdk import (
     Alarm,
     Arguments,
     Artifact,
-    Attributes,
     Context,
     Decision,
     Handle,
@@ -21,7 +20,16 @@ from mlform.sdk import (
     Volatile,
 )
 from mlform_core.gate_verdicts import TableHandle
-from mlform_core.monitoring import KEPT, Rule, deployed, iso, log_folder, replayed, streak
+from mlform_core.monitoring import (
+    Rule,
+    Watched,
+    deployed,
+    iso,
+    log_folder,
+    paged,
+    remembered,
+    replayed,
+)
 
 if TYPE_CHECKING:
     from mlform_core.drift_windows import Cutter, Reference
@@ -101,25 +109,17 @@ class DriftArguments(Arguments):
         return self
 
 
-class DriftAttributes(Attributes):
+class DriftAttributes(Watched):
     """What the monitor knows."""
 
     reference: str
     """The digest of the model whose training data are the reference."""
-    alarm: Volatile[str | None] = None
-    """What the last alarm said."""
-    last_alarm: Volatile[float | None] = None
-    """When, in seconds since 1970, by the clock of the requests."""
     watermark: Volatile[dict[str, Any] | None] = None
     """How far the request log has been looked at."""
     sample: Volatile[Artifact | None] = None
     """Rows of the reference, as they were when the model began to serve."""
     shapes: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
     """The distribution of each column in the last window, beside the reference."""
-    page: Volatile[Artifact | None] = None
-    """What was seen, as a web page: ``mlform report`` writes it out."""
-    windows: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
-    """The last windows: when, how many rows, the statistics of each column, the verdict."""
 
 
 StoredDrift: TypeAlias = Stored[DriftArguments, DriftAttributes]
@@ -192,10 +192,6 @@ class Drift(
         found = [bool(_verdict(w["statistics"], new)["drift"]) for w in windows]
         return replayed(windows, found, new.alarm) if windows else ""
 
-    def destroy(self, ctx: Context, old: StoredDrift) -> str:
-        """Stop looking; alarms stay in the journal."""
-        return "the alarms it raised stay in the journal"
-
 
 def _verdict(statistics: Sequence[Mapping[str, Any]], rules: DriftArguments) -> dict[str, Any]:
     from mlform_core.drift_windows import judge
@@ -222,43 +218,33 @@ def _look(
         "statistics": statistics,
         **_verdict(statistics, rules),
     }
-    quiet = seen.last_alarm is not None and window.last - seen.last_alarm < rules.alarm.quiet
-    sustained = streak([*seen.windows, entry], seen.reference, "drift") >= rules.alarm.sustain
     # Nothing but an incident before it may keep an incident quiet: it stops retraining.
-    known_broken = quiet and bool(seen.windows) and seen.windows[-1]["incident"]
-    entry["alarmed"] = not known_broken if broken else sustained and not quiet
-    windows = [*seen.windows, entry][-KEPT:]
+    known_broken = bool(seen.windows) and seen.windows[-1]["incident"]
+    if broken:
+        entry["alarmed"] = not (known_broken and seen.quiet(rules.alarm, window.last))
+    else:
+        entry["alarmed"] = seen.due(entry, "drift", rules.alarm, window.last)
     if not entry["alarmed"]:
-        return seen.model_copy(update={"windows": windows}), None
+        return remembered(seen, entry, None, window.last), None
     moved = drift_windows.judge(statistics, rules.checks, rules.alarm.fdr)
-    summary = drift_windows.describe(broken, moved)
     alarm = Alarm(
         name="incident" if broken else "drift",
         window={**span, "rows": window.rows, "refused": window.refused, "model": seen.reference},
         findings=[*broken, *moved],
-        summary=summary,
+        summary=drift_windows.describe(broken, moved),
         incident=bool(broken),
     )
-    update = {"windows": windows, "alarm": summary, "last_alarm": window.last}
-    return seen.model_copy(update=update), alarm
+    return remembered(seen, entry, alarm, window.last), alarm
 
 
 def _shown(ctx: Context, seen: DriftAttributes, rules: DriftArguments) -> DriftAttributes:
     """Return it with its page."""
     from mlform_core.drift_windows import series
-    from mlform_core.monitor_page import Seen, Shape, monitor_page
+    from mlform_core.monitor_page import Shape
 
-    shown = Seen(
-        address=ctx.address,
-        target=rules.target.address,
-        windows=seen.windows,
-        found="drift",
-        alarm=seen.alarm,
-        series=series(seen.windows, rules.checks),
-        shapes=[Shape(**shape) for shape in seen.shapes],
-    )
-    made = ctx.artifacts.put_bytes(monitor_page(shown).encode(), "text/html")
-    return seen.model_copy(update={"page": made})
+    drawn = series(seen.windows, rules.checks)
+    shapes = [Shape(**shape) for shape in seen.shapes]
+    return paged(ctx, seen, rules.target, "drift", drawn, shapes=shapes)
 
 
 def _tell(ctx: Context, cutter: Cutter, done: int) -> None:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mlform.sdk import Context, Handle, Length, ResourceError, seconds
+from mlform.sdk import (
+    Alarm,
+    Artifact,
+    Attributes,
+    Context,
+    Handle,
+    Length,
+    ResourceError,
+    Volatile,
+    seconds,
+)
 
 if TYPE_CHECKING:
+    from mlform_core.monitor_page import Series, Shape
     from mlform_core.serving.settings import Serving
 
 KEPT: Final = 20
@@ -35,6 +46,66 @@ class Rule(BaseModel):
     def quiet(self) -> float:
         """The cooldown in seconds."""
         return seconds(self.cooldown)
+
+
+class Watched(Attributes):
+    """What every monitor knows of what it saw."""
+
+    alarm: Volatile[str | None] = None
+    """What the last alarm said."""
+    last_alarm: Volatile[float | None] = None
+    """When, in seconds since 1970, by the clock of the requests."""
+    page: Volatile[Artifact | None] = None
+    """What was seen, as a web page: ``mlform report`` writes it out."""
+    windows: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
+    """The last windows: when, how many rows or requests, each figure, the verdict."""
+
+    def quiet(self, rule: Rule, at: float) -> bool:
+        """Tell whether a moment is in the quiet time after the last alarm."""
+        return self.last_alarm is not None and at - self.last_alarm < rule.quiet
+
+    def due(self, entry: Mapping[str, Any], found: str, rule: Rule, at: float) -> bool:
+        """Tell whether a window comes to an alarm, of a model in which something was ``found``."""
+        sustained = streak([*self.windows, entry], str(entry["model"]), found) >= rule.sustain
+        return sustained and not self.quiet(rule, at)
+
+
+Of = TypeVar("Of", bound=Watched)
+
+
+def remembered(seen: Of, entry: Mapping[str, Any], alarm: Alarm | None, at: float) -> Of:
+    """Return what is known with one window more, and with the alarm that it came to."""
+    update: dict[str, Any] = {"windows": [*seen.windows, entry][-KEPT:]}
+    if alarm is not None:
+        update |= {"alarm": alarm.summary, "last_alarm": at}
+    return seen.model_copy(update=update)
+
+
+def paged(
+    ctx: Context,
+    seen: Of,
+    target: Handle,
+    found: str,
+    series: Sequence[Series],
+    *,
+    shapes: Sequence[Shape] = (),
+    notes: Sequence[str] = (),
+) -> Of:
+    """Return what is known with its page: see ``monitor_page.Seen``."""
+    from mlform_core.monitor_page import Seen, monitor_page
+
+    shown = Seen(
+        address=ctx.address,
+        target=target.address,
+        windows=seen.windows,
+        found=found,
+        alarm=seen.alarm,
+        series=series,
+        shapes=shapes,
+        notes=notes,
+    )
+    made = ctx.artifacts.put_bytes(monitor_page(shown).encode(), "text/html")
+    return seen.model_copy(update={"page": made})
 
 
 def streak(windows: Sequence[Mapping[str, Any]], model: str, found: str) -> int:

@@ -12,22 +12,19 @@ from mlform.sdk import (
     Alarm,
     Arguments,
     Artifact,
-    Attributes,
     Context,
     Decision,
     Handle,
     Length,
     Metadata,
     MonitorResource,
-    ResourceError,
     Stored,
     Volatile,
-    did_you_mean,
     seconds,
 )
 from mlform_core.gate_rules import FairnessRules, Slices, facts_of, known_metrics
 from mlform_core.gate_verdicts import TableHandle
-from mlform_core.monitoring import KEPT, Rule, deployed, iso, replayed, streak
+from mlform_core.monitoring import KEPT, Rule, Watched, deployed, iso, paged, remembered, replayed
 
 if TYPE_CHECKING:
     from mlform_core.performance_windows import Span
@@ -156,15 +153,11 @@ class PerformanceArguments(Arguments):
         return list(dict.fromkeys([*named, *more]))
 
 
-class PerformanceAttributes(Attributes):
+class PerformanceAttributes(Watched):
     """What the monitor knows."""
 
     serves: str
     """The digest of the model that serves."""
-    alarm: Volatile[str | None] = None
-    """What the last alarm said."""
-    last_alarm: Volatile[float | None] = None
-    """When, in seconds since 1970, by the clock of the requests."""
     released: Volatile[dict[str, dict[str, Any]]] = Field(default_factory=dict)
     """By the digest of each model: its figures at release, and how to calibrate it."""
     watermark: Volatile[dict[str, Any] | None] = None
@@ -173,10 +166,6 @@ class PerformanceAttributes(Attributes):
     """Hashes of the rows whose labels were used: none is used twice."""
     missing: Volatile[int] = 0
     """Rows of windows that are over and not judged yet that have no label."""
-    page: Volatile[Artifact | None] = None
-    """What was seen, as a web page: ``mlform report`` writes it out."""
-    windows: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
-    """The last windows: when, how many rows and labels, each figure with its standard error."""
 
 
 StoredPerformance: TypeAlias = Stored[PerformanceArguments, PerformanceAttributes]
@@ -238,10 +227,6 @@ class Performance(
         found = [bool(_verdict(w, new, released)["worse"]) for w in windows]
         return replayed(windows, found, new.alarm) if windows else ""
 
-    def destroy(self, ctx: Context, old: StoredPerformance) -> str:
-        """Stop looking; alarms stay in the journal."""
-        return "the alarms it raised stay in the journal"
-
 
 def _verdict(
     window: Mapping[str, Any],
@@ -272,48 +257,28 @@ def _look(
         **performance_figures.measured(ctx, span, model, rules, seen.released.get(model, {})),
     }
     entry |= _verdict(entry, rules, seen.released)
-    quiet = seen.last_alarm is not None and span.last - seen.last_alarm < rules.alarm.quiet
-    sustained = streak([*seen.windows, entry], model, "worse") >= rules.alarm.sustain
-    entry["alarmed"] = sustained and not quiet and model == seen.serves
-    windows = [*seen.windows, entry][-KEPT:]
+    due = seen.due(entry, "worse", rules.alarm, span.last)
+    entry["alarmed"] = due and model == seen.serves
     if not entry["alarmed"]:
-        return seen.model_copy(update={"windows": windows}), None
+        return remembered(seen, entry, None, span.last), None
     findings = performance_figures.judge(entry, rules, seen.released.get(model, {}))
-    summary = performance_figures.describe(findings, estimated=rules.labels is None)
-    about = {n: entry[n] for n in ("first", "last", "rows", "labelled", "model")}
-    name = "estimated performance" if rules.labels is None else "performance"
-    alarm = Alarm(name=name, window=about, findings=findings, summary=summary)
-    update = {"windows": windows, "alarm": summary, "last_alarm": span.last}
-    return seen.model_copy(update=update), alarm
+    alarm = Alarm(
+        name="estimated performance" if rules.labels is None else "performance",
+        window={n: entry[n] for n in ("first", "last", "rows", "labelled", "model")},
+        findings=findings,
+        summary=performance_figures.describe(findings, estimated=rules.labels is None),
+    )
+    return remembered(seen, entry, alarm, span.last), alarm
 
 
 def _shown(
     ctx: Context, seen: PerformanceAttributes, rules: PerformanceArguments
 ) -> PerformanceAttributes:
     """Return it with its page."""
-    from mlform_core.monitor_page import Seen, monitor_page
     from mlform_core.performance_figures import series
 
     how = (
         "estimated, without labels" if rules.labels is None else f"{seen.missing:,} labels missing"
     )
-    shown = Seen(
-        address=ctx.address,
-        target=rules.target.address,
-        windows=seen.windows,
-        found="worse",
-        alarm=seen.alarm,
-        series=series(seen.windows, rules, seen.released.get(seen.serves, {})),
-        notes=[how],
-    )
-    made = ctx.artifacts.put_bytes(monitor_page(shown).encode(), "text/html")
-    return seen.model_copy(update={"page": made})
-
-
-def unknown_metric(name: str, task: str, known: Sequence[str]) -> ResourceError:
-    """Return the refusal of a metric that is not defined for what a model does."""
-    detail = (
-        f"{name} is not defined for what the log has of a {task} model."
-        f"{did_you_mean(name, known)} Defined: {', '.join(known)}."
-    )
-    return ResourceError("Metric not defined for the task", detail, argument="require")
+    drawn = series(seen.windows, rules, seen.released.get(seen.serves, {}))
+    return paged(ctx, seen, rules.target, "worse", drawn, notes=[how])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -65,15 +65,13 @@ def known_model(ctx: Context, digest: str) -> dict[str, Any]:
 
 def check(ctx: Context, rules: PerformanceArguments, serves: str) -> None:
     """Raise ``ResourceError`` for what cannot be measured of the model that serves."""
-    from mlform_core.performance import unknown_metric
-
     meta = known_model(ctx, serves)
     task = str(meta["task"])
     known = LOGGED.get(task, metrics_of(task))
     named = [*rules.metrics(), *([] if rules.slices is None else rules.slices.metrics())]
     for name in named:
         if name not in known:
-            raise unknown_metric(name, task, known)
+            raise _unknown_metric(name, task, known)
     if rules.labels is None and task != "binary":
         detail = (
             f"Without labels the performance of a model is estimated from its probabilities of "
@@ -293,3 +291,12 @@ def _labels(ctx: Context, rules: PerformanceArguments) -> dict[Key, Mapping[str,
 def deployed_digest(rules: PerformanceArguments) -> str:
     """Return the digest of the model that a monitor's target answers with."""
     return str(rules.target.attributes["answers"])
+
+
+def _unknown_metric(name: str, task: str, known: Sequence[str]) -> ResourceError:
+    """Return the refusal of a metric that is not defined for what a model does."""
+    detail = (
+        f"{name} is not defined for what the log has of a {task} model."
+        f"{did_you_mean(name, known)} Defined: {', '.join(known)}."
+    )
+    return ResourceError("Metric not defined for the task", detail, argument="require")

@@ -163,8 +163,9 @@ class Registry(
         self, new: RegistryArguments, old: Stored[RegistryArguments, RegistryAttributes] | None
     ) -> Mapping[str, Any]:
         """Say which channels will have it, where no person is asked first."""
-        unread = new.candidate.attribute is not None and new.candidate.artifact is None
-        if unread or self.approvals(new).missing(()):
+        candidate = new.candidate
+        read = candidate.artifact or (candidate.attribute is None and candidate.attributes)
+        if not read or self.approvals(new).missing(()):
             return {}  # of a result that is to be taken again a plan has the digest alone
         found = _judged(new, None if old is None else old.attributes, ())
         names = ("candidate", "version", "champion", "champion_version", "channels", "held")

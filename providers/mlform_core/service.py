@@ -12,7 +12,6 @@ from mlform.sdk import (
     Alarm,
     Arguments,
     Artifact,
-    Attributes,
     Context,
     Decision,
     Handle,
@@ -25,7 +24,15 @@ from mlform.sdk import (
     seconds,
 )
 from mlform_core.gate_verdicts import TableHandle
-from mlform_core.monitoring import KEPT, Rule, deployed, replayed, settings_of, streak
+from mlform_core.monitoring import (
+    Rule,
+    Watched,
+    deployed,
+    paged,
+    remembered,
+    replayed,
+    settings_of,
+)
 
 
 class Most(BaseModel):
@@ -136,21 +143,13 @@ class ServiceArguments(Arguments):
         return self
 
 
-class ServiceAttributes(Attributes):
+class ServiceAttributes(Watched):
     """What the monitor knows."""
 
     serves: str
     """The digest of the model that serves."""
-    alarm: Volatile[str | None] = None
-    """What the last alarm said."""
-    last_alarm: Volatile[float | None] = None
-    """When, in seconds since 1970."""
     counters: Volatile[dict[str, Any] | None] = None
     """What the server had counted at the last window's end."""
-    page: Volatile[Artifact | None] = None
-    """What was seen, as a web page: ``mlform report`` writes it out."""
-    windows: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
-    """The last windows: when, how many requests, each figure, the verdict."""
 
 
 StoredService: TypeAlias = Stored[ServiceArguments, ServiceAttributes]
@@ -217,10 +216,6 @@ class Service(
         found = [bool(judge(w, new)) for w in windows]
         return replayed(windows, found, new.alarm) if windows else ""
 
-    def destroy(self, ctx: Context, old: StoredService) -> str:
-        """Stop looking; alarms stay in the journal."""
-        return "the alarms it raised stay in the journal"
-
 
 def _judged(
     seen: ServiceAttributes, window: Mapping[str, Any], rules: ServiceArguments, now: float
@@ -229,36 +224,19 @@ def _judged(
 
     found = judge(window, rules)
     entry = {**window, "findings": [f["check"] for f in found], "broken": bool(found)}
-    quiet = seen.last_alarm is not None and now - seen.last_alarm < rules.alarm.quiet
-    model = str(window["model"])
-    entry["alarmed"] = (
-        streak([*seen.windows, entry], model, "broken") >= rules.alarm.sustain and not quiet
-    )
-    windows = [*seen.windows, entry][-KEPT:]
+    entry["alarmed"] = seen.due(entry, "broken", rules.alarm, now)
     if not entry["alarmed"]:
-        return seen.model_copy(update={"windows": windows}), []
-    summary = describe(found)
+        return remembered(seen, entry, None, now), []
     about = {n: entry[n] for n in ("first", "last", "requests")}
-    alarm = Alarm(name="service", window=about, findings=found, summary=summary)
-    update = {"windows": windows, "alarm": summary, "last_alarm": now}
-    return seen.model_copy(update=update), [alarm]
+    alarm = Alarm(name="service", window=about, findings=found, summary=describe(found))
+    return remembered(seen, entry, alarm, now), [alarm]
 
 
 def _shown(ctx: Context, seen: ServiceAttributes, rules: ServiceArguments) -> ServiceAttributes:
     """Return it with its page."""
-    from mlform_core.monitor_page import Seen, monitor_page
     from mlform_core.service_counts import series
 
-    shown = Seen(
-        address=ctx.address,
-        target=rules.target.address,
-        windows=seen.windows,
-        found="broken",
-        alarm=seen.alarm,
-        series=series(seen.windows, rules),
-    )
-    made = ctx.artifacts.put_bytes(monitor_page(shown).encode(), "text/html")
-    return seen.model_copy(update={"page": made})
+    return paged(ctx, seen, rules.target, "broken", series(seen.windows, rules))
 
 
 def _age(ctx: Context, rules: ServiceArguments, now: float) -> float | None:

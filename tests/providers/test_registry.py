@@ -335,3 +335,12 @@ def test_a_contract_names_each_difference_and_holds_the_model(life):
     ]:
         held = life.apply(asked(first, signature="any", **rules)).held
         assert why in held[0]
+
+
+def test_of_a_result_that_is_taken_again_nothing_is_foretold(life):
+    for candidate in (
+        Handle(address="training_job.t", digest="sha256:" + "1" * 64),
+        Handle(address="training_job.t", attribute="model", digest="sha256:" + "1" * 64),
+    ):
+        new = RegistryArguments(candidate=candidate)
+        assert Registry().predict(new, life.old) == {}

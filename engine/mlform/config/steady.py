@@ -152,6 +152,9 @@ def _element(for_each: Expr, key: str, start: int, end: int) -> Expr:
     if isinstance(for_each, ObjectExpr):
         for name, value in for_each.items:
             # An element that is written here waits for what it mentions alone.
-            if key in (getattr(name, "name", None), getattr(name, "value", None)):
-                return Parens(start, end, value)
+            match name:
+                case Name(name=written) | Literal(value=written) if written == key:
+                    return Parens(start, end, value)
+                case _:
+                    pass
     return Index(start, end, Parens(start, end, for_each), Literal(start, end, key))

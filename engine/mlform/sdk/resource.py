@@ -242,6 +242,10 @@ class MonitorResource(Resource[A, B]):
     def run(self, ctx: Context, old: Stored[A, B]) -> tuple[B, Sequence[Alarm]]:
         """Look at what came since the last run: the new attributes, and the alarms raised."""
 
+    def destroy(self, ctx: Context, old: Stored[A, B]) -> str:
+        """Stop looking: nothing runs between two looks."""
+        return "the alarms it raised stay in the journal"
+
     def tried(self, new: A, old: Stored[A, B]) -> str:
         """Say what other limits would have made of what was seen: a plan that changes them asks.
 
