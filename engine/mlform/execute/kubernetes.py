@@ -12,8 +12,6 @@ import json
 import os
 import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -31,9 +29,8 @@ from mlform.execute.engine import (
 )
 from mlform.execute.limits import threads
 from mlform.execute.local import GRACE
+from mlform.execute.rest import PATIENCE, AnswerError, Rest
 
-_PATIENCE: Final = 30.0
-"""Seconds that one answer may take."""
 _LOOK: Final = 0.2
 _KEPT: Final = 24 * 3600
 """Seconds that a job that is over is kept, to be looked at."""
@@ -43,6 +40,7 @@ _MOUNTED: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _LOST: Final = frozenset({"Evicted", "NodeLost", "NodeShutdown", "Shutdown", "Terminated"})
 """Reasons of a pod that its machine or the cluster ended, not the stage."""
 _CONTAINER: Final = "stage"
+_AWAY: Final = frozenset({408, 429, *range(500, 600)})
 _PULLING: Final = 3600
 """Seconds that a machine may take to fetch the image: they count in the deadline of a pod."""
 
@@ -78,8 +76,15 @@ class KubernetesEngine:
         inside = os.environ.get("KUBERNETES_SERVICE_HOST")
         port = os.environ.get("KUBERNETES_SERVICE_PORT", "443")
         found = settings.address or (f"https://{inside}:{port}" if inside else _PROXY)
-        self._address = found.rstrip("/")
         self._inside = bool(inside) and not settings.address
+        self._rest = Rest(
+            found.rstrip("/"),
+            self._token,
+            "Give a token in token_file, or run `kubectl proxy` and name its address.",
+            _AWAY,
+            _message,
+            self._trust,
+        )
 
     def submit(self, job: Job) -> Handle:
         """Make a Job, unless there is one of that name."""
@@ -87,8 +92,8 @@ class KubernetesEngine:
         if self._job(handle) is not None:
             return handle
         try:
-            self._call("POST", self._jobs(), manifest(job, self._settings))
-        except _AnswerError as error:
+            self._rest.call("POST", self._jobs(), manifest(job, self._settings))
+        except AnswerError as error:
             if error.code != http.client.CONFLICT:
                 raise RefusedError(str(error)) from None
         return handle
@@ -100,16 +105,16 @@ class KubernetesEngine:
             if job is None:
                 return Status(State.LOST, "Kubernetes does not know the job any more.")
             return status(job, self._pods(handle))
-        except (UnreachableError, RefusedError, _AnswerError) as error:
+        except (UnreachableError, RefusedError, AnswerError) as error:
             return Status(State.UNKNOWN, str(error))
 
     def logs(self, handle: Handle) -> str:
         """Return the end of what the pod said: what came before there was a log."""
-        with contextlib.suppress(UnreachableError, RefusedError, _AnswerError):
+        with contextlib.suppress(UnreachableError, RefusedError, AnswerError):
             for pod in self._pods(handle):
                 name = quote(str(pod["metadata"]["name"]))
                 path = f"{self._core()}/pods/{name}/log?container={_CONTAINER}&tailLines=50"
-                return self._text("GET", path)[-2000:].strip()
+                return self._rest.text("GET", path)[-2000:].strip()
         return ""
 
     def cancel(self, handle: Handle, grace: float) -> None:
@@ -121,14 +126,17 @@ class KubernetesEngine:
             if self._job(handle) is not None:
                 gone = {"kind": "DeleteOptions", "apiVersion": "v1"}
                 path = f"{self._jobs()}/{quote(str(handle['job']))}"
-                with contextlib.suppress(_MissingError):
-                    self._call("DELETE", path, {**gone, "propagationPolicy": "Foreground"})
-            deadline = time.monotonic() + max(grace, GRACE) + _PATIENCE
+                try:
+                    self._rest.call("DELETE", path, {**gone, "propagationPolicy": "Foreground"})
+                except AnswerError as error:
+                    if not error.missing:
+                        raise
+            deadline = time.monotonic() + max(grace, GRACE) + PATIENCE
             while time.monotonic() < deadline:
                 if self._job(handle) is None and not any(map(_goes_on, self._pods(handle))):
                     return
                 time.sleep(_LOOK)
-        except (_AnswerError, RefusedError) as error:
+        except (AnswerError, RefusedError) as error:
             raise UnreachableError(str(error)) from None
         raise UnreachableError(f"job {handle['job']} is deleted and its pod not over yet.")
 
@@ -141,58 +149,18 @@ class KubernetesEngine:
     def _job(self, handle: Handle) -> dict[str, Any] | None:
         """Return what there is of a Job, ``None`` if it is not there."""
         try:
-            return self._call("GET", f"{self._jobs()}/{quote(str(handle['job']))}")
-        except _MissingError:
-            return None
+            return self._rest.call("GET", f"{self._jobs()}/{quote(str(handle['job']))}")
+        except AnswerError as error:
+            if error.missing:
+                return None
+            raise
 
     def _pods(self, handle: Handle) -> list[dict[str, Any]]:
         chosen = urlencode({"labelSelector": f"batch.kubernetes.io/job-name={handle['job']}"})
-        found: list[dict[str, Any]] = self._call("GET", f"{self._core()}/pods?{chosen}")["items"]
+        found: list[dict[str, Any]] = self._rest.call("GET", f"{self._core()}/pods?{chosen}")[
+            "items"
+        ]
         return found
-
-    def _call(
-        self, method: str, path: str, given: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = json.loads(self._text(method, path, given) or "{}")
-        except ValueError as error:
-            raise UnreachableError(f"{self._address} did not answer with JSON: {error}.") from None
-        return found
-
-    def _text(self, method: str, path: str, given: Mapping[str, Any] | None = None) -> str:
-        headers = {"Content-Type": "application/json", "Accept": "application/json, */*"}
-        if token := self._token():
-            headers["Authorization"] = f"Bearer {token}"
-        data = None if given is None else json.dumps(given).encode()
-        request = urllib.request.Request(  # noqa: S310 - the scheme is checked with the settings
-            f"{self._address}{path}", data, headers, method=method
-        )
-        try:
-            with urllib.request.urlopen(  # noqa: S310
-                request, timeout=_PATIENCE, context=self._trust()
-            ) as answer:
-                return str(answer.read().decode(errors="replace"))
-        except urllib.error.HTTPError as error:
-            raise self._refusal(error.code, error.read().decode(errors="replace")) from None
-        except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(f"{self._address}: {error}.") from None
-
-    def _refusal(self, code: int, text: str) -> Exception:
-        """Return the error for an answer that is none of what was asked for."""
-        try:
-            said = str(json.loads(text)["message"])
-        except (ValueError, KeyError, TypeError):
-            said = text.strip() or f"HTTP {code}"
-        if code in {401, 403}:
-            return RefusedError(
-                f"{self._address} does not let us do that ({code}): {said}. Give a token in "
-                "token_file, or run `kubectl proxy` and name its address."
-            )
-        if code in {408, 429} or code >= http.client.INTERNAL_SERVER_ERROR:
-            return UnreachableError(f"{self._address} answers {code}: {said}.")
-        return (
-            _MissingError(code, said) if code == http.client.NOT_FOUND else _AnswerError(code, said)
-        )
 
     def _token(self) -> str:
         """Read the token each time: those of service accounts are exchanged while they run."""
@@ -202,7 +170,7 @@ class KubernetesEngine:
         return ""
 
     def _trust(self) -> ssl.SSLContext | None:
-        if not self._address.startswith("https:"):
+        if not self._rest.address.startswith("https:"):
             return None
         given = self._settings.ca_file or (str(_MOUNTED / "ca.crt") if self._inside else "")
         try:
@@ -213,16 +181,11 @@ class KubernetesEngine:
             raise RefusedError(f"ca_file {given} cannot be read: {error}.") from None
 
 
-class _AnswerError(Exception):
-    """The server answered, and not with what was asked for."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class _MissingError(_AnswerError):
-    """What was asked for is not there."""
+def _message(text: str) -> str:
+    """Return what an error says: those of Kubernetes are JSON, those of proxies are not."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(text)["message"])
+    return text
 
 
 def manifest(job: Job, settings: KubernetesSettings) -> dict[str, Any]:

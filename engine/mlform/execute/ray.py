@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import os
 import shlex
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +21,10 @@ from mlform.execute.engine import (
     UnreachableError,
 )
 from mlform.execute.limits import threads
+from mlform.execute.rest import PATIENCE, AnswerError, Rest
 
-_PATIENCE: Final = 30.0
-"""Seconds that one answer may take."""
 _LOOK: Final = 0.2
-_NOT_FOUND: Final = 404
+_AWAY: Final = frozenset({502, 503, 504})
 _STATES: Final[Mapping[str, State]] = {
     "PENDING": State.PENDING,
     "RUNNING": State.RUNNING,
@@ -52,8 +47,14 @@ class RayEngine:
     """Jobs by the Jobs API. The folder of the spec must be on a file system that all nodes see."""
 
     def __init__(self, settings: RaySettings) -> None:
-        self._address = settings.address.rstrip("/")
         self._token_file = settings.token_file
+        self._rest = Rest(
+            settings.address.rstrip("/"),
+            self._token,
+            "Give the cluster's token in token_file, RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.",
+            _AWAY,
+            _last_line,
+        )
 
     def submit(self, job: Job) -> Handle:
         """Submit a job; Ray refuses a second one of the same id."""
@@ -73,8 +74,8 @@ class RayEngine:
         if self._info(handle) is not None:
             return handle
         try:
-            self._call("POST", "/api/jobs/", asked)
-        except _AnswerError as error:
+            self._rest.call("POST", "/api/jobs/", asked)
+        except AnswerError as error:
             if self._info(handle) is None:
                 raise RefusedError(str(error)) from None
         return handle
@@ -83,7 +84,7 @@ class RayEngine:
         """Ask how a job is."""
         try:
             info = self._info(handle)
-        except (UnreachableError, RefusedError, _AnswerError) as error:
+        except (UnreachableError, RefusedError, AnswerError) as error:
             return Status(State.UNKNOWN, str(error))
         if info is None:
             return Status(State.LOST, "Ray does not know the job any more.")
@@ -92,8 +93,8 @@ class RayEngine:
 
     def logs(self, handle: Handle) -> str:
         """Return the end of what Ray kept of the output: what came before there was a log."""
-        with contextlib.suppress(UnreachableError, RefusedError, _AnswerError):
-            found = self._call("GET", f"{_path(handle)}/logs")
+        with contextlib.suppress(UnreachableError, RefusedError, AnswerError):
+            found = self._rest.call("GET", f"{_path(handle)}/logs")
             return str(found.get("logs") or "")[-2000:].strip()
         return ""
 
@@ -103,10 +104,10 @@ class RayEngine:
             info = self._info(handle)
             if info is None or info.get("status") not in {"PENDING", "RUNNING"}:
                 return
-            self._call("POST", f"{_path(handle)}/stop")
+            self._rest.call("POST", f"{_path(handle)}/stop")
             # Ray asks with SIGTERM and forces after RAY_JOB_STOP_WAIT_TIME_S of its own.
             asked = time.monotonic()
-            while (passed := time.monotonic() - asked) < grace + _PATIENCE:
+            while (passed := time.monotonic() - asked) < grace + PATIENCE:
                 info = self._info(handle)
                 if info is None or info.get("status") not in {"PENDING", "RUNNING"}:
                     return
@@ -115,46 +116,18 @@ class RayEngine:
                 if info["status"] == "PENDING" and passed > grace:
                     return
                 time.sleep(_LOOK)
-        except _AnswerError as error:
+        except AnswerError as error:
             raise UnreachableError(str(error)) from None
         raise UnreachableError(f"job {handle['job']} is stopped and not over yet.")
 
     def _info(self, handle: Handle) -> dict[str, Any] | None:
         """Return what Ray says of a job, ``None`` if it knows none."""
         try:
-            return self._call("GET", _path(handle))
-        except _AnswerError as error:
-            if error.code == _NOT_FOUND:
+            return self._rest.call("GET", _path(handle))
+        except AnswerError as error:
+            if error.missing:
                 return None
             raise
-
-    def _call(
-        self, method: str, path: str, given: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"}
-        if token := self._token():
-            headers["Authorization"] = f"Bearer {token}"
-        data = None if given is None else json.dumps(given).encode()
-        request = urllib.request.Request(  # noqa: S310 - the scheme is checked with the settings
-            f"{self._address}{path}", data, headers, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310
-                found: dict[str, Any] = json.loads(answer.read() or b"{}")
-                return found
-        except urllib.error.HTTPError as error:
-            text = error.read().decode(errors="replace").strip()
-            if error.code in {401, 403}:
-                raise RefusedError(
-                    f"{self._address} does not let us in ({error.code}). Give the cluster's token "
-                    "in token_file, RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH."
-                ) from None
-            if error.code in {502, 503, 504}:
-                raise UnreachableError(f"{self._address} answers {error.code}.") from None
-            last = text.splitlines()[-1] if text else str(error)
-            raise _AnswerError(error.code, last) from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise UnreachableError(f"{self._address}: {error}.") from None
 
     def _token(self) -> str:
         """Find the token where Ray itself looks for it."""
@@ -166,12 +139,9 @@ class RayEngine:
         return ""
 
 
-class _AnswerError(Exception):
-    """Ray answered, and not with what was asked for."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def _path(handle: Handle) -> str:
