@@ -46,9 +46,9 @@ class Object(NamedTuple):
 JsonValue: TypeAlias = String | Scalar | Array | Object
 
 _BLANK: Final = re.compile(r"[ \t\n\r]*+").match
-_STRING: Final = re.compile(r'"((?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+)"').match
+_STRING: Final = re.compile(r'"((?>(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*))"').match
 _SCALAR: Final = re.compile(
-    r"(-?(?:0|[1-9]\d*+)(?:\.\d++)?+(?:[eE][+-]?\d++)?+|true|false|null)(?![\w.])", re.ASCII
+    r"(-?(?:0|[1-9]\d*+)(?>(?:\.\d++)?)(?>(?:[eE][+-]?\d++)?)|true|false|null)(?![\w.])", re.ASCII
 ).match
 _ESCAPE: Final = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})').match
 _UNIT: Final = re.compile(r"\\u([0-9a-fA-F]{4})|\\.|[\s\S]").finditer

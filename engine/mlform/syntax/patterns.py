@@ -1,7 +1,8 @@
 """The regular expressions of the language, for plain ASCII text and for any other.
 
 Every quantifier that could give characters back is possessive, so matching never backtracks
-into a comment or a name and takes time linear in the text.
+into a comment or a name and takes time linear in the text. That of a group is written ``(?>…*)``:
+before Python 3.11.5 a possessive group now and then matches too little.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import Final, TypeAlias
 
 Matcher: TypeAlias = Callable[[str, int], "re.Match[str] | None"]
 
-BLOCK_COMMENT: Final = r"/\*(?:[^*]++|\*(?!/))*+\*/"
+BLOCK_COMMENT: Final = r"(?>/\*[\s\S]*?\*/)"
 LINE_COMMENT: Final = r"(?:\#|//)[^\n]*+"
-GAP: Final = rf"(?:[ \t]++|{BLOCK_COMMENT})*+"
+GAP: Final = rf"[ \t]*+(?>(?:{BLOCK_COMMENT}[ \t]*+)*)"
 """What may stand between two tokens of one line."""
-LOOSE_GAP: Final = rf"(?:(?:[ \t\n]|\r\n)++|{LINE_COMMENT}|{BLOCK_COMMENT})*+"
+LOOSE_GAP: Final = rf"[ \t\n]*+(?>(?:(?:\r\n|{LINE_COMMENT}|{BLOCK_COMMENT})[ \t\n]*+)*)"
 """What may stand between two tokens inside brackets, and between two items."""
 GAPS: Final = frozenset(" \t\r\n#/")
 """What a gap of either kind can begin with."""
-NUMBER: Final = r"\d++(?:\.*+(?:\d++|[eE][+-]?\d++))*+"
+NUMBER: Final = r"\d++(?>(?:\.*+(?:\d++|[eE][+-]?\d++))*)"
 """What is read as one number, as HCL does: ``1.2.3`` too, which is then found to be none."""
 PLAIN: Final = r'[^"\\$%\r\n]*+'
 """The inside of a quoted string that means itself."""
@@ -63,7 +64,7 @@ class Mode:
         name, gap = self._name, self._gap
         return _matcher(
             rf'{gap}(?:"({PLAIN})"|({NUMBER})'
-            rf"|({name})(?:((?:\.{name})++)|(?={gap}(\(|::)))?+"
+            rf"|({name})(?>(?:((?>(?:\.{name})+))|(?={gap}(\(|::)))?)"
             r'|([\[({!"-]|<<))[ \t]*+'
         )
 
@@ -77,25 +78,25 @@ class Mode:
         """What follows a term: an attribute, an index, a splat."""
         name, gap = self._name, self._gap
         return _matcher(
-            rf"{gap}(?:\.(?!\.){gap}(?:({name})|({NUMBER})|(\*))|(\[)({gap}\*{gap}\])?+|(\.)(?!\.\.))"
+            rf"{gap}(?:\.(?!\.){gap}(?:({name})|({NUMBER})|(\*))|(\[)(?>({gap}\*{gap}\])?)|(\.)(?!\.\.))"
         )
 
     @cached_property
     def at_for(self) -> Matcher:
         """The word that begins a ``for`` expression."""
-        return _matcher(rf"{self._gap}(for(?![\w-]|[^\x00-\x7f]))?+")
+        return _matcher(rf"{self._gap}(?>(for(?![\w-]|[^\x00-\x7f]))?)")
 
     @cached_property
     def at_if(self) -> Matcher:
         """The word before the condition of one."""
-        return _matcher(rf"{self._gap}(if(?![\w-]|[^\x00-\x7f]))?+")
+        return _matcher(rf"{self._gap}(?>(if(?![\w-]|[^\x00-\x7f]))?)")
 
     @cached_property
     def for_intro(self) -> Matcher:
         """The names that a ``for`` expression binds."""
         name, gap = self._name, self._gap
         return _matcher(
-            rf"{gap}({name})(?:{gap},{gap}({name}))?+{gap}(?<![\w-])in(?=[\x00-,./:-@\[-^`{{-\x7f])"
+            rf"{gap}({name})(?>(?:{gap},{gap}({name}))?){gap}(?<![\w-])in(?=[\x00-,./:-@\[-^`{{-\x7f])"
         )
 
 
@@ -104,7 +105,7 @@ class Grammar:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._simple = rf'"({PLAIN})"|(\d{{1,15}}+)|({name})((?:\.{name})*+)'
+        self._simple = rf'"({PLAIN})"|(\d{{1,15}}+)|({name})((?>(?:\.{name})*))'
         self._line_end = rf"{GAP}(?=\r?\n|\#|//){LOOSE_GAP}"
         self.line = Mode(name, GAP, loose=False)
         self.loose = Mode(name, LOOSE_GAP, loose=True)
@@ -124,8 +125,8 @@ class Grammar:
         """An attribute, whole if its value is simple, or the header of a block."""
         name = self._name
         return _matcher(
-            rf"({name}){GAP}(?:=(?![=>])(?:{GAP}(?:{self._simple}){self._line_end})?+"
-            rf'|((?:"{PLAIN}"{GAP}|{name}{GAP})*+)(\{{))'
+            rf"({name}){GAP}(?:=(?![=>])(?>(?:{GAP}(?:{self._simple}){self._line_end})?)"
+            rf'|((?>(?:"{PLAIN}"{GAP}|{name}{GAP})*))(\{{))'
         )
 
     @cached_property
@@ -134,7 +135,7 @@ class Grammar:
         end = rf"{self._line_end}|{GAP},{LOOSE_GAP}|{GAP}(?=\}})"
         return _matcher(
             rf'(?:({self._name})|"({PLAIN})"){GAP}(?:=(?![=>])|:(?!:))'
-            rf"(?:{GAP}(?:{self._simple})(?:{end}))?+"
+            rf"(?>(?:{GAP}(?:{self._simple})(?:{end}))?)"
         )
 
     @cached_property
@@ -156,7 +157,7 @@ class Grammar:
     def segment(self) -> Matcher:
         """Text in a template up to an interpolation of a traversal, and that."""
         name = self._name
-        return _matcher(rf"({PLAIN})\$\{{[ ]*+({name})((?:\.{name})*+)[ ]*+\}}")
+        return _matcher(rf"({PLAIN})\$\{{[ ]*+({name})((?>(?:\.{name})*))[ ]*+\}}")
 
     @cached_property
     def heredoc(self) -> Matcher:
@@ -167,7 +168,7 @@ class Grammar:
     def next_item(self) -> Matcher:
         """Where the next item begins, to go on after an error in a body."""
         name = self._name
-        header = rf'(?:"{PLAIN}"|{name}|{GAP})*+'
+        header = rf'(?>(?:"{PLAIN}"|{name}|{GAP})*)'
         pattern = rf"^(?=\}}|{name}{GAP}=(?!=)|{name}{header}\{{)"
         return re.compile(pattern, re.ASCII | re.MULTILINE).search
 
@@ -202,6 +203,6 @@ RANK: Final = {
 """How tightly each operator binds."""
 
 TOKEN: Final = re.compile(
-    rf'{NUMBER}|[^\W\d][\w-]*+|"(?:[^"\\\n]|\\.)*+"?|\.\.\.|=>|==|!=|<=|>=|&&|\|\||::|<<-?|[\s\S]'
+    rf'{NUMBER}|[^\W\d][\w-]*+|"(?>(?:[^"\\\n]|\\.)*)"?|\.\.\.|=>|==|!=|<=|>=|&&|\|\||::|<<-?|[\s\S]'
 ).match
 """One token, for naming in a message what stands where something else should."""

@@ -19,7 +19,7 @@ from mlform.syntax.problems import (
 )
 from mlform.syntax.tree import Source
 
-_SOUND: Final = re.compile(r"\d++(?:\.\d*+)?+(?:[eE][+-]?\d++)?+", re.ASCII).fullmatch
+_SOUND: Final = re.compile(r"\d++(?>(?:\.\d*+)?)(?>(?:[eE][+-]?\d++)?)", re.ASCII).fullmatch
 _HINTS: Final = {
     "'": 'Strings are written in double quotes: "…".',
     "`": 'Strings are written in double quotes: "…"; longer texts as heredocs: <<EOT.',

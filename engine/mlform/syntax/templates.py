@@ -35,7 +35,7 @@ _MARKS: Final = (
     r"|(?P<doubled>\$\$++\{|%%++\{)"
     r"|(?P<opener>[$%]\{)"
 )
-_PLAIN: Final = re.compile(rf'({PLAIN})("|[$%]\{{)?+', re.ASCII).match
+_PLAIN: Final = re.compile(rf'({PLAIN})(?>("|[$%]\{{)?)', re.ASCII).match
 _QUOTED: Final = re.compile(
     r'(?P<plain>[^"\\$%\r\n]++)'
     r'|\\(?P<escape>[nrt"\\])'

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from mlform.syntax.patterns import BLANKS, NUMBER
+from mlform.syntax.patterns import BLANKS, BLOCK_COMMENT, NUMBER
 
 
 class Token:
@@ -24,18 +24,20 @@ class Token:
 _CODE: Final = re.compile(
     r"[ \t]*+(?:(?P<newline>\r?\n)"
     rf"|(?P<remark>(?:\#|//)[^\n]*+)"
-    rf"|(?P<comment>/\*(?:[^*]++|\*(?!/))*+\*/)"
+    rf"|(?P<comment>{BLOCK_COMMENT})"
     rf"|(?P<number>{NUMBER})"
-    r"|(?P<name>(?:[^\W\d]|[^\x00-\x7f])(?:[\w-]|[^\x00-\x7f])*+)"
-    r"|(?P<heredoc><<-?(?P<marker>(?:[^\W\d]|[^\x00-\x7f])(?:[\w-]|[^\x00-\x7f])*+)\r?\n)"
+    r"|(?P<name>(?:[^\W\d]|[^\x00-\x7f])[\w\x80-\U0010ffff-]*+)"
+    r"|(?P<heredoc><<-?(?P<marker>(?:[^\W\d]|[^\x00-\x7f])[\w\x80-\U0010ffff-]*+)\r?\n)"
     r'|(?P<quote>")'
     r"|(?P<open>[(\[{])"
     r"|(?P<end>~\})"
     r"|(?P<close>[)\]}])"
     r"|(?P<op>\.\.\.|=>|==|!=|<=|>=|&&|\|\||::|[\s\S])|(?P<nothing>))"
 ).match
-_QUOTED: Final = re.compile(r'(?:[^"\\$%]|\\[\s\S]|\$\$++\{|%%++\{|\$++(?!\{)|%++(?!\{))*+').match
-_LINE: Final = re.compile(r"(?:[^$%\n]|\$\$++\{|%%++\{|\$++(?!\{)|%++(?!\{))*+\n?").match
+_QUOTED: Final = re.compile(
+    r'(?>(?:[^"\\$%]++|\\[\s\S]|\$\$++\{|%%++\{|\$++(?!\{)|%++(?!\{))*)'
+).match
+_LINE: Final = re.compile(r"(?>(?:[^$%\n]++|\$\$++\{|%%++\{|\$++(?!\{)|%++(?!\{))*)\n?").match
 _OPENER: Final = re.compile(r"[$%]\{~?").match
 
 
