@@ -278,7 +278,7 @@ def _stamp(order: Order) -> dict[str, str]:
 
 def said_by(said: Mapping[str, str]) -> str:
     """Say who did something, on which day, and why."""
-    why = f": {said['why']}" if said.get("why") else ""
+    why = f": {said['why'].rstrip('.')}" if said.get("why") else ""
     return f"{said['by']} on {said['at'][:10]}{why}"
 
 
