@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def contracts() -> dict[str, str]:
         name = f"{resource.kind}.{resource.type}" if resource.type else resource.kind
         found[f"kinds/{name}.schema.json"] = {
             "title": f'{resource.kind} "{resource.type}"' if resource.type else resource.kind,
-            "description": (type(resource).__doc__ or "").strip(),
+            "description": inspect.getdoc(type(resource)) or "",
             "arguments": resource.arguments.model_json_schema(by_alias=True),
             "attributes": resource.attributes.model_json_schema(),
         }
