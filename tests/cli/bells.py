@@ -31,6 +31,10 @@ class Bell(MonitorResource[BellArguments, BellAttributes], kind="monitor", type=
 
     def run(self, ctx, old):
         lines = (ctx.root / old.arguments.path).read_text().splitlines()
+        if lines == ["hold"]:
+            (ctx.root / "held").touch()
+            while True:
+                ctx.checkpoint()
         heard = old.attributes.heard
         alarms = [
             Alarm(

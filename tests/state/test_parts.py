@@ -114,6 +114,32 @@ def test_the_dead_and_the_slow_lose_their_part_alone(another, sql):
     assert store.verify() == []
 
 
+def test_a_duty_is_in_nobodys_way_but_of_who_would_have_it_too(another, sql):
+    store, other, third = another(), another(), another()
+    with store.lock("watch", extent=Extent.for_duty("watch")) as lead:
+        with other.lock("apply"), third.lock("watch", extent=Extent.for_duty("another")):
+            pass
+        with pytest.raises(LockedError) as refused:
+            other.lock("watch", extent=Extent.for_duty("watch")).__enter__()
+        assert refused.value.holder.id == lead.id
+        assert refused.value.holder.duty == "watch"
+        assert store.leases() == [] and store.renew(lead)
+        with other.lock("apply", extent=part(A)) as theirs:
+            assert [it.id for it in store.leases()] == [theirs.id]
+        for write in (
+            lambda: store.put(lead, "r", make_record("a"), {}),
+            lambda: store.pull(lead, "r", A, [], {}),
+        ):
+            with pytest.raises(DiagnosedError, match="Outside of the lease"):
+                write()
+        sql("UPDATE leases SET expires = 1.0 WHERE fence = ?", lead.fence)
+        assert store.renew(lead)  # nobody asked meanwhile
+        sql("UPDATE leases SET expires = 1.0 WHERE fence = ?", lead.fence)
+        with other.lock("watch", extent=Extent.for_duty("watch")):
+            assert not store.renew(lead)
+    assert store.verify() == []
+
+
 def test_who_waits_for_a_part_waits_for_its_holder_alone(start, another):
     holder = start("hold", str(A))
     holder.stdout.readline()

@@ -85,7 +85,7 @@ def watch(
         Option("--listen", metavar="HOST:PORT", help="Where to answer for health and metrics."),
     ] = None,
     rounds: Annotated[
-        int | None, Option("--rounds", metavar="N", least=1, help="End after so many.")
+        int | None, Option("--rounds", metavar="N", least=1, help="End after going so many.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -95,9 +95,15 @@ def watch(
     values: opt.Values = None,
 ) -> None:
     """Stay, and let monitors look and triggers act, round after round, until it is stopped."""
-    from mlform.commands.looping import Watch
+    from mlform.commands.looping import Teller, Watch
     from mlform.commands.looping import watch as stay
-    from mlform.render.loop import round_data, told_round
+    from mlform.render.loop import leader_data, round_data, told_leader, told_round
+
+    def leader(it: Any) -> None:
+        if json:
+            say_json(leader_data(it), lines=True)
+        else:
+            say(told_leader(it))
 
     def tell(it: Any) -> None:
         if json:
@@ -116,7 +122,8 @@ def watch(
 
     first = begin()
     with explained(first, as_json=json, lines=True), reporter(json=json) as report:
-        stay(begin, Watch(interval, listen, rounds, out, parallelism), report, tell, listening)
+        how = Watch(interval, listen, rounds, out, parallelism)
+        stay(begin, how, report, Teller(listening, leader, tell))
 
 
 def update(

@@ -15,6 +15,7 @@ from mlform.diagnostics import stop
 
 if TYPE_CHECKING:
     from mlform.reconcile.rounds import Round
+    from mlform.state.lease import Lease
 
 CONTENT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -24,8 +25,12 @@ class Health:
 
     def __init__(self) -> None:
         self.ready = False
-        """Whether the last round came off; before the first it is not known."""
-        self.error = "no round is over yet"
+        """Whether the last round came off; before the first it is not known.
+
+        Who stands by is ready: that is what it is for, and who waits for it to be ready before the
+        leader is stopped would wait for ever.
+        """
+        self.said = "no round is over yet"
         self.registry = CollectorRegistry()
         self._rounds = self._counter("rounds", "Rounds, by what came of them.", "outcome")
         self._alarms = self._counter("alarms", "Alarms raised, by monitor.", "monitor")
@@ -33,14 +38,26 @@ class Health:
         self._steps = self._counter("steps", "Steps carried out, by action.", "action")
         self._last = self._gauge("last_round_timestamp_seconds", "When the last round was over.")
         self._took = self._gauge("last_round_seconds", "How long the last round took.")
+        self._leading = self._gauge("leading", "1 if it goes the rounds, 0 if another does.")
+        self._terms = self._counter("terms", "Times that it began to lead.")
         self._busy = self._gauge("round_in_progress", "1 while a round goes on.")
         self._waits = self._gauge("proposals", "Proposals that wait for approval.")
 
-    def _counter(self, name: str, said: str, label: str) -> Counter:
-        return Counter(f"mlform_watch_{name}", said, [label], registry=self.registry)
+    def _counter(self, name: str, said: str, *labels: str) -> Counter:
+        return Counter(f"mlform_watch_{name}", said, labels, registry=self.registry)
 
     def _gauge(self, name: str, said: str) -> Gauge:
         return Gauge(f"mlform_watch_{name}", said, registry=self.registry)
+
+    def led(self, leader: Lease | None) -> None:
+        """Hear who leads from here on: another, or (``None``) this process."""
+        self.ready = leader is not None
+        self._leading.set(leader is None)
+        if leader is None:
+            self._terms.inc()
+            self.said = "no round is over yet"
+        else:
+            self.said = f"standing by: {leader.owner} (process {leader.pid}) leads"
 
     def begin(self) -> None:
         """Hear that a round begins."""
@@ -62,7 +79,7 @@ class Health:
         self._last.set(time.time())
         self._busy.set(0)
         self.ready = not found.failed
-        self.error = "" if self.ready else found.error or "the last round failed"
+        self.said = "ready" if self.ready else found.error or "the last round failed"
 
 
 @contextmanager
@@ -96,8 +113,7 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
                 case "/healthz":
                     self._answer(200, "alive\n")
                 case "/readyz":
-                    text = "ready\n" if health.ready else f"{health.error}\n"
-                    self._answer(200 if health.ready else 503, text)
+                    self._answer(200 if health.ready else 503, f"{health.said}\n")
                 case "/metrics":
                     self._answer(200, generate_latest(health.registry).decode(), CONTENT)
                 case _:

@@ -226,14 +226,17 @@ def _less(new: Any, old: Any) -> int:
 def run_monitors(session: Session, wanted: Sequence[str], report: Reporter) -> list[Watched]:
     """Let the monitors named, or all, look at what came since they last looked.
 
-    Webhooks are told of what was seen.
+    Webhooks are told of what was seen. Raises ``KeyboardInterrupt`` where it was stopped.
     """
     from mlform.commands.notifying import looked, notify
+    from mlform.sdk import CancelledError
     from mlform.state.lease import Extent
 
     known = _monitors(session, wanted, session.store.snapshot())
     targets = [a for record, _ in known for a in record.needs]
     extent = Extent.of([record.address for record, _ in known], targets)
+    seen: list[Watched] = []
+    stopped = False
     with session.lock("monitor run", extent) as lease:
         snapshot = session.store.snapshot()
         there = _monitors(session, wanted, snapshot)
@@ -242,8 +245,14 @@ def run_monitors(session: Session, wanted: Sequence[str], report: Reporter) -> l
             workers([o for _, o in chosen]) as local,
             at_work(session, lease, local) as (world, stopping),
         ):
-            seen = [_watch(world, r, o, snapshot, report, stopping) for r, o in chosen]
+            try:
+                for record, offer in chosen:
+                    seen.append(_watch(world, record, offer, snapshot, report, stopping))
+            except CancelledError:
+                stopped = not lease.lost.is_set()
     notify(session, list(looked(seen)))
+    if stopped:
+        raise KeyboardInterrupt
     return seen
 
 

@@ -10,6 +10,7 @@ from mlform.reconcile import Moved, Pull
 from mlform.reconcile.rounds import PLAN, REPORT, Proposal, Round
 from mlform.render.style import Styled
 from mlform.render.values import seconds
+from mlform.state.lease import Lease
 from mlform.state.model import AlarmEvent
 from mlform.values import short
 
@@ -63,6 +64,24 @@ def proposal_data(it: Proposal) -> dict[str, Any]:
         "steps": {str(s.address): s.action.value for s in it.plan.changes},
         "fresh": it.fresh,
     }
+
+
+def told_leader(leader: Lease | None) -> Styled:
+    """Say who leads of all that watch a state: another, or (``None``) this process."""
+    if leader is None:
+        return [("", "leads\n")]
+    since = f"{leader.since:%Y-%m-%d %H:%M:%S %Z}".strip()
+    who = f"{leader.owner} (process {leader.pid}) has led since {since}, lease {leader.id}"
+    return [("yellow", f"stands by: {who}\n")]
+
+
+def leader_data(leader: Lease | None) -> dict[str, Any]:
+    """Return who leads as plain data."""
+    if leader is None:
+        return {"type": "leader", "leading": True}
+    named = {"id": leader.id, "owner": leader.owner, "pid": leader.pid}
+    told = {**named, "since": leader.since.isoformat()}
+    return {"type": "leader", "leading": False, "leader": told}
 
 
 def told_round(it: Round) -> Styled:

@@ -63,11 +63,19 @@ class Work:
 class Extent:
     """What of a state a lease is for: names of resources, and ``output.NAME``.
 
-    What one lease writes no other reads or writes; what both only read both may have.
+    What one lease writes no other reads or writes; what both only read both may have. One for a
+    duty is for nothing of the state: it stands in nobody's way but of who would have the same.
     """
 
     writes: frozenset[str]
     reads: frozenset[str] = frozenset()
+    duty: str = ""
+    """What one process at a time does for a state, as "watch"."""
+
+    @classmethod
+    def for_duty(cls, duty: str) -> Extent:
+        """Return it for a duty alone."""
+        return cls(frozenset(), duty=duty)
 
     @classmethod
     def of(cls, writes: Iterable[object], reads: Iterable[object] = ()) -> Extent:
@@ -80,17 +88,20 @@ class Extent:
         """Read it back; ``None`` is the whole state, and so is what cannot be read."""
         try:
             data = json.loads(text or "null")
-            return cls(frozenset(data["writes"]), frozenset(data["reads"]))
+            parts = frozenset(data["writes"]), frozenset(data["reads"])
+            return cls(*parts, str(data.get("duty", "")))
         except (ValueError, TypeError, KeyError):
             return None
 
     def dump(self) -> str:
         """Write it."""
-        return json.dumps({"writes": sorted(self.writes), "reads": sorted(self.reads)})
+        named = {"writes": sorted(self.writes), "reads": sorted(self.reads)}
+        return json.dumps({**named, "duty": self.duty} if self.duty else named)
 
     def clash(self, other: Extent) -> frozenset[str]:
         """Return what keeps two leases from being held at the same time."""
-        return self.writes & (other.writes | other.reads) | self.reads & other.writes
+        met = self.writes & (other.writes | other.reads) | self.reads & other.writes
+        return met | ({self.duty} & {other.duty} - {""})
 
 
 @dataclass(frozen=True)
@@ -112,6 +123,11 @@ class Lease:
     lost: Event = field(default_factory=Event, compare=False, repr=False)
     """Set once it is known that another has taken the lock."""
     _heard: list[Callable[[], None]] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def duty(self) -> str:
+        """The duty it is for; ``""``: it is for the state, or a part of it."""
+        return "" if self.extent is None else self.extent.duty
 
     def covers(self, name: str | None) -> bool:
         """Tell whether what is recorded under a name may be written."""

@@ -28,7 +28,10 @@ _LONGEST_PAUSE: Final = 1.0
 
 
 class Lock:
-    """The lock of one workspace: one lease for all of it, or several for parts that do not meet."""
+    """The lock of one workspace: one lease for all of it, or several for parts that do not meet.
+
+    Beside it, a lease for each duty that one process at a time has.
+    """
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -44,7 +47,11 @@ class Lock:
         """Take the lock for the length of a ``with`` block; see ``Store.lock``."""
         failpoint("lock.asked")
         holder = Holder.me(operation)
-        lease = _patiently(lambda: self._take(holder, extent), wait, waiting)
+        try:
+            lease = _patiently(lambda: self._take(holder, extent), wait, waiting)
+        except LockedError:
+            self.database.close()
+            raise
         beating = _Heart(self, lease)
         try:
             yield lease
@@ -80,15 +87,16 @@ class Lock:
 
     @patient
     def leases(self) -> list[Lease]:
-        """Return every lease that holds, the oldest first."""
+        """Return every lease for the state, or a part of it, that holds, the oldest first."""
         with self.database.reading() as connection:
             if connection is None:
                 return []
-            return [
+            holding = (
                 _lease(row)
                 for row in _rows(connection)
                 if not self._over(connection, Holder.parse(row.holder), row.expires)
-            ]
+            )
+            return [lease for lease in holding if not lease.duty]
 
     @patient
     def broken(self, lease: str, by: Holder) -> bool:
@@ -182,6 +190,8 @@ def _patiently(attempt: Callable[[], T], wait: float, waiting: Callable[[Lease],
 def _refuse(held: Lease, extent: Extent | None) -> None:
     """Raise ``LockedError`` if a lease that holds is in the way of another."""
     if held.extent is None or extent is None:
+        if held.duty or (extent is not None and extent.duty):
+            return
         raise LockedError(held)
     if clash := held.extent.clash(extent):
         raise LockedError(held, clash)

@@ -201,6 +201,10 @@ class Store(Protocol):
         """
         ...
 
+    def renew(self, lease: Lease) -> bool:
+        """Renew a lease at once, though it is renewed anyway; ``False`` if another has taken it."""
+        ...
+
     def announce(self, lease: Lease, work: Work) -> None:
         """Tell whoever is refused the lock what it is held for."""
 

@@ -100,6 +100,10 @@ class SqlStore:
         """Return who has parts of the lock, once nobody has the whole."""
         return self._lock.await_free(wait, waiting)
 
+    def renew(self, lease: Lease) -> bool:
+        """Renew a lease at once; ``False`` if another has taken it."""
+        return self._lock.beat(lease.fence)
+
     def announce(self, lease: Lease, work: Work) -> None:
         """Tell whoever is refused the lock what it is held for."""
         self._lock.announce(lease, work)
