@@ -82,7 +82,7 @@ def _imported(rng: Random, rounds: list[Round]) -> list[Round]:
     ids = {n: rng.randint(0, 2) for n in names}
     found = []
     for round_ in rounds:
-        there = {b.name for b in round_.blocks if not b.inside}
+        there = {b.name for b in round_.blocks if b.kind == "deployment" and not b.inside}
         taken = tuple((n, ids[n]) for n in names if n in there and rng.random() < 0.8)
         found.append(replace(round_, imports=taken))
     return found
