@@ -25,13 +25,15 @@ from unittest import mock
 from tests.lang.sampling import VARIABLES, Sampler
 
 from mlform.diagnostics import Diagnostic, Diagnostics, Severity
-from mlform.lang import convert, evaluate, parse_type
-from mlform.lang.evaluator import HIDDEN
+from mlform.lang import convert, evaluate, operators, parse_type
+from mlform.lang.evaluator import HIDDEN, Bound, Evaluator
+from mlform.lang.marks import mark
 from mlform.lang.registry import LIVE
 from mlform.lang.worth import check_names
 from mlform.render.console import console, console_type
 from mlform.syntax import parse_expression
-from mlform.values import UNKNOWN, Sensitive, Value
+from mlform.syntax.tree import Binary
+from mlform.values import UNKNOWN, Sensitive, Unknown, Value
 
 TEMPLATES = {
     "template": "a ${a} b",
@@ -98,7 +100,7 @@ _MISTYPED = re.compile(
 )
 # Terraform finds no room in a network that begins at the address 0, and counts hosts of an IPv4
 # network that is written as IPv6 in its first bits.
-_NETWORK = re.compile(r'cidr(host|subnets)\("::ffff:|cidrsubnets\("[0-9.:]+/0"')
+_NETWORK = re.compile(r'cidr(host|subnets?)\("::ffff:|cidrsubnets\("[0-9.:]+/0"')
 # Terraform says that no key is in a set of which one element is not known yet, and is wrong then.
 _SEARCHED = re.compile(r"matchkeys\(.*\bunknown\b")
 # What these make of something secret and something not known yet stays secret here.
@@ -159,6 +161,24 @@ def ours(text: str, diagnostics: Diagnostics | None = None) -> Answer:
     return Answer(console([value]), console_type([value]))
 
 
+def _strictly(text: str) -> Answer:
+    """Return our answer if `&&` and `||` always looked at both sides, as before Terraform 1.12."""
+    logic = operators._logic
+
+    def both(ev: Evaluator, expr: Binary, bound: Bound) -> Value:
+        sides = (expr.left, expr.right)
+        values, marks = zip(
+            *(operators._side(ev, side, expr.op, ev.value(side, bound)) for side in sides),
+            strict=True,
+        )
+        if any(isinstance(value, Unknown) for value in values):
+            return mark(operators.OPEN_BOOL, marked=any(marks))
+        return logic(ev, expr, bound)
+
+    with mock.patch.object(operators, "_logic", both):
+        return ours(text)
+
+
 class Terraform:
     """A folder in which `terraform console` can answer."""
 
@@ -192,6 +212,8 @@ class Terraform:
             return "unsteady"
         if _NO_TEMPLATE.search(text) and mine == ERROR and "after apply" in (theirs.text or ""):
             return "no template"
+        if ("&&" in text or "||" in text) and _strictly(text) == theirs:
+            return "right side"
         if _NETWORK.search(text):
             return "network"
         if _SEARCHED.search(text):

@@ -13,6 +13,7 @@ from mlform.values import UNKNOWN, Handle, Sensitive, Unknown, Value
 @pytest.fixture
 def scope(tmp_path: Path) -> dict[str, Value]:
     (tmp_path / "data" / "deep").mkdir(parents=True)
+    (tmp_path / "hunter2").mkdir()
     (tmp_path / "hello.txt").write_text("héllo\n", "utf-8")
     (tmp_path / "bytes.bin").write_bytes(b"\xff\x00")
     (tmp_path / "hello.tmpl").write_text("Hello, ${name}!", "utf-8")
@@ -91,6 +92,7 @@ def test_absolute_paths(scope: dict[str, Value], tmp_path: Path) -> None:
         ('templatefile("fails.tmpl", {x = "y"})', "at fails.tmpl:2:3: For +, a number is required"),
         ('templatestring("a", {})', "needs no function"),
         ("templatestring(wrap, {n = [1]})", "not list"),
+        ("[for t in [1] : templatestring(t, {})]", "the template is a string, not number"),
     ],
 )
 def test_error(scope: dict[str, Value], text: str, says: str) -> None:

@@ -132,8 +132,11 @@ def pathexpand(path: str) -> Value:
 @function("fileset", string("path"), string("pattern"), result=_STRING_SET, world=True)
 def fileset(world: World, path: str, pattern: str) -> Value:
     """Return the files in a folder whose relative paths match a pattern, ``**`` going deeper."""
+    folder = _place(world, path)
+    if not folder.is_dir():
+        return []
     shape = _glob(pattern)
-    return [p for p in _files(_place(world, path), pattern) if shape.fullmatch(p)]
+    return [p for p in _files(folder, pattern) if shape.fullmatch(p)]
 
 
 def _files(folder: Path, pattern: str) -> Iterator[str]:

@@ -77,13 +77,11 @@ def templatestring(ev: Evaluator, call: Call, bound: Bound) -> Value:
         return mark(UNKNOWN, marked=secret)
     if isinstance(template, Unknown) or isinstance(variables, Unknown):
         return mark(OPEN_STRING, marked=secret)
-    try:
-        content = _string(template)
-    except OperationError as error:
-        detail = f"templatestring: {error}."
+    if not isinstance(template, str):
+        detail = f"templatestring: the template is a string, not {kind_of(template)}."
         found = ev.error(_ARGUMENT, detail, call.arguments[0], marked=template_marked)
         return mark(found, marked=secret)
-    source = Source("(the template)", content)
+    source = Source("(the template)", template)
     rendered = _render(ev, call, source, variables, secret=secret)
     return mark(rendered, marked=secret)
 
