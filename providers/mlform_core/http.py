@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -48,6 +48,7 @@ class Http(ServedResource[HttpArguments, HttpAttributes], kind="deployment", typ
 
     def apply(self, ctx: Context, new: HttpArguments, old: StoredHttp | None) -> HttpAttributes:
         """Start, roll or restart the server; return what answers."""
+        from mlform_core import http_views
         from mlform_core.serving import settings
 
         kept = settings.read(ctx.home)
@@ -56,12 +57,20 @@ class Http(ServedResource[HttpArguments, HttpAttributes], kind="deployment", typ
         for digest in sorted(serving.digests):
             _copy(ctx, digest)
             _prepared(ctx, new, digest)
-        _redactable(ctx, new, serving)
+        if new.features is not None:
+            serving = http_views.served(ctx, new.features, serving, kept)
+        http_views.redactable(ctx, serving)
         port = _rolled(ctx, serving, kept)
         if port is None:
             port = _restarted(ctx.home, serving, kept)
         ctx.progress(1, 2, "asking what answers")
         return _answering(ctx, replace(serving, port=port))
+
+    def uses(self, new: HttpArguments) -> Mapping[str, Collection[str]]:
+        """Take of the feature view what it does to requests."""
+        from mlform_core import http_views
+
+        return http_views.uses(new.features)
 
     def read(self, ctx: Looking, old: StoredHttp) -> HttpAttributes | None:
         """Ask the endpoint which digest answers."""
@@ -103,7 +112,8 @@ class Http(ServedResource[HttpArguments, HttpAttributes], kind="deployment", typ
         from mlform_core.serving import control, log, settings
 
         control.stop(ctx.home)
-        shutil.rmtree(ctx.home / settings.BUNDLES, ignore_errors=True)
+        for name in (settings.BUNDLES, settings.VIEWS):
+            shutil.rmtree(ctx.home / name, ignore_errors=True)
         for name in (settings.SETTINGS, settings.LOCK):
             (ctx.home / name).unlink(missing_ok=True)
         folder = ctx.home / settings.LOG
@@ -236,28 +246,6 @@ def _prepared(ctx: Context, new: HttpArguments, digest: str) -> None:
     ctx.log(f"{digest[:19]} runs {how}; answers are within {found.difference:.1g} of its own")
 
 
-def _redactable(ctx: Context, new: HttpArguments, serving: Serving) -> None:
-    """Raise ``ResourceError`` where what is to be redacted is no input: it would be logged."""
-    from mlform_core.bundles import BundleError
-    from mlform_core.models import told
-    from mlform_core.serving import settings
-
-    if not new.log.redact:
-        return
-    known: set[str] = set()
-    for digest in serving.digests:
-        try:
-            meta, _ = told(settings.model(settings.bundle(ctx.home, digest)))
-        except BundleError as error:
-            raise ResourceError("Model is damaged", f"{error}.", argument="model") from error
-        known |= {f["name"] for f in meta["features"]}
-    if strange := [name for name in new.log.redact if name not in known]:
-        detail = (
-            f"{', '.join(strange)} is no input of the model; it has {', '.join(sorted(known))}."
-        )
-        raise ResourceError("Unknown input", detail, argument="log")
-
-
 def _rolled(ctx: Context, serving: Serving, kept: Serving | None) -> int | None:
     """Give a running server its new settings and model; ``None`` if it has to start (again)."""
     from mlform_core.serving import control, settings
@@ -336,7 +324,8 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
         detail = f"{who} at {serving.reach}:{serving.port}; {serving.digest} should."
         raise ResourceError("Endpoint does not serve the model", detail)
     used = {settings.bundle(ctx.home, digest) for digest in serving.digests}
-    for path in (ctx.home / settings.BUNDLES).iterdir():
+    used |= {settings.view(ctx.home, view) for view in serving.views.values()}
+    for path in (*ctx.home.glob(f"{settings.BUNDLES}/*"), *ctx.home.glob(f"{settings.VIEWS}/*")):
         if path not in used:
             shutil.rmtree(path, ignore_errors=True)
     there: dict[str, Any] = settings.started(ctx.home)
@@ -350,6 +339,7 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
         log_dir=_relative(ctx.home / settings.LOG, ctx.root),
         pid=there["pid"],
         revision=serving.revision,
+        features=serving.views.get(serving.digest, ""),
         redacted=serving.redact,
         keys=serving.keys,
         variants={name: digest for name, (digest, _) in serving.variants.items()},

@@ -107,6 +107,9 @@ class HttpArguments(Arguments):
     host: Identity[str] = "127.0.0.1"
     port: Operational[int] = Field(default=0, ge=0, le=65535)
     """0: a free one, kept from then on."""
+    features: Handle | None = None
+    """The feature view that the model was trained on: requests have the columns that it is made
+    of, and it makes the features of them. Without it requests have the features."""
     log: Operational[Log] = Log()
     timeout_s: Operational[float] = Field(default=30.0, gt=0)
     """A request that takes longer is answered with 504."""
@@ -157,6 +160,8 @@ class HttpAttributes(Attributes):
     port: int
     log_dir: str
     """The request log, relative to the folder of the spec."""
+    features: str = ""
+    """The digest of the feature view that makes the features of requests."""
     redacted: list[str] = Field(default_factory=list)
     """Inputs that the log does not have."""
     keys: list[str] = Field(default_factory=list)

@@ -86,15 +86,16 @@ def _read_partition(path: Path, wanted: Sequence[str], types: Mapping[str, str])
         column = found[name] if name in found.column_names else None
         named = "string" if name == SPLIT else types[name]
         if column is None:
-            columns[name] = pa.nulls(found.num_rows, _arrow(named))
+            columns[name] = pa.nulls(found.num_rows, arrow_type(named))
         elif type_name(column.type) != named:
-            columns[name] = column.cast(_arrow(named))
+            columns[name] = column.cast(arrow_type(named))
         else:
             columns[name] = column
     return pa.table(columns)
 
 
-def _arrow(name: str) -> pa.DataType:
+def arrow_type(name: str) -> pa.DataType:
+    """Return the type of Arrow in which we keep a type of contracts; moments without a zone."""
     import pyarrow as pa
 
     kept = {"int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
@@ -133,7 +134,7 @@ def typed_nulls(table: pa.Table, schema: Mapping[str, str]) -> pa.Table:
 
     for place, column in enumerate(table.schema):
         if pa.types.is_null(column.type) and schema.get(column.name) in TYPES:
-            nulls = pa.nulls(table.num_rows, _arrow(schema[column.name]))
+            nulls = pa.nulls(table.num_rows, arrow_type(schema[column.name]))
             table = table.set_column(place, column.name, nulls)
     return table
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mlform.sdk import (
     Arguments,
@@ -17,16 +17,58 @@ from mlform.sdk import (
     Context,
     Facets,
     Handle,
+    Length,
     Metadata,
     ResourceError,
     Volatile,
     did_you_mean,
+    seconds,
 )
+from mlform_core.joins import ROW, Join, Own, Tables, numbered
 from mlform_core.partitions import Partition, together
 from mlform_core.tables import LAYOUT, PARTITIONS, SPLIT
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class AsOf(BaseModel):
+    """How a table is joined as of each row's time: the newest row that is not newer than it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on: list[str] = Field(min_length=1)
+    """Columns that must be equal, of one name in both tables."""
+    time: str | None = None
+    """When a row became known; the table's own time without it."""
+    ttl: Length | None = None
+    """The greatest age: what is older counts as missing."""
+
+
+class Online(BaseModel):
+    """That each row depends on nothing but itself and its inputs, so that requests can be served.
+
+    It is tried whenever the view is made: rows of it go the way of a request and must come out as
+    they are in the table.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    absent: list[str] = Field(default_factory=list)
+    """Columns of ``from`` that no request has, such as what became of it. What is made of them is
+    not served."""
+    stand_in: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """What stands in the place of absent columns; otherwise they are missing."""
+    tolerance: float = Field(default=0.0, ge=0)
+    """Numbers are equal if |online − offline| ≤ tolerance × (1 + |offline|)."""
+    rows: int = Field(default=2000, ge=1)
+    """How many rows are tried, at most."""
+
+    @model_validator(mode="after")
+    def _for_absent(self) -> Self:
+        if more := sorted(self.stand_in.keys() - {*self.absent}):
+            raise ValueError(f"stand_in has {', '.join(more)}, not among absent")
+        return self
 
 
 class ViewArguments(Arguments):
@@ -42,6 +84,9 @@ class ViewArguments(Arguments):
     nobody."""
     input_columns: dict[str, list[str]] = Field(default_factory=dict)
     """The same for tables in ``inputs``, by name."""
+    as_of: dict[str, AsOf] = Field(default_factory=dict)
+    """Inputs as each row of ``from`` could know them: such an input has one row for each row of
+    ``from``, and missing values where there was nothing yet."""
     by: Literal["partition"] | None = None
     """``"partition"``: each partition of ``from`` is worked on by itself, and only those that
     changed. Without it, the whole table at once."""
@@ -49,13 +94,16 @@ class ViewArguments(Arguments):
     timestamp: str | None = None
     features: dict[str, str] = Field(default_factory=dict)
     """Contract of the result: column → type."""
+    online: Online | None = None
+    """Have deployments make the features of a request."""
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
 
     @model_validator(mode="after")
     def _known_inputs(self) -> Self:
-        if unknown := sorted(self.input_columns.keys() - self.inputs.keys()):
-            raise ValueError(f"input_columns names {', '.join(unknown)}, not among inputs")
+        for argument, names in (("input_columns", [*self.input_columns]), ("as_of", [*self.as_of])):
+            if unknown := sorted({*names} - self.inputs.keys()):
+                raise ValueError(f"{argument} names {', '.join(unknown)}, not among inputs")
         return self
 
 
@@ -73,6 +121,13 @@ class ViewAttributes(Attributes):
     digests: Carrier[Artifact]
     """The digests of each column by partition, in full, as JSON."""
     profile: Volatile[dict[str, Any]]
+    transform: Carrier[Artifact | None] = None
+    """What makes the features of a request, where the view is ``online``."""
+    lookups: Carrier[dict[str, Artifact]] = Field(default_factory=dict)
+    """What it looks up: of inputs that are joined in time the newest row of each key, others
+    whole."""
+    probe: Carrier[Artifact | None] = None
+    """Rows with the features that they have, by which a server tries itself."""
 
 
 def uses(new: ViewArguments) -> dict[str, set[str]]:
@@ -84,6 +139,9 @@ def uses(new: ViewArguments) -> dict[str, set[str]]:
     if "columns" in new.from_.attributes:
         found[new.from_.address] |= {SPLIT, LAYOUT}
         found[new.from_.address] |= {PARTITIONS} if new.by == "partition" else set()
+    for name in new.as_of:
+        if (address := new.inputs[name].address) in found:
+            found[address].add(LAYOUT)  # its time may be that of the table
     return found
 
 
@@ -142,8 +200,75 @@ def columns_of(handle: Handle, named: list[str] | None) -> list[str]:
     return list(handle.attributes["columns"]) if named is None else list(dict.fromkeys(named))
 
 
+def name_of(handle: Handle) -> str:
+    """Return the name that a table has in queries: that of its resource."""
+    return handle.address.partition("[")[0].rpartition(".")[2]
+
+
+def time_of(new: ViewArguments) -> str | None:
+    """Return the column that says when a row of ``from`` was."""
+    found = new.timestamp or new.from_.attributes.get("time")
+    return None if found is None else str(found)
+
+
+def own_of(new: ViewArguments, called: str) -> Own:
+    """Return the table that the view is about, ``called`` so, and what is joined in time."""
+    joins = {}
+    for name, join in new.as_of.items():
+        handle = new.inputs[name]
+        time = join.time or str(handle.attributes["time"])
+        age = None if join.ttl is None else seconds(join.ttl)
+        columns = columns_of(handle, new.input_columns.get(name))
+        joins[name] = Join(join.on, time, age, columns)
+    return Own(called, time_of(new), joins)
+
+
+def joined(own: Own, raw: pa.Table, inputs: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """Return the inputs, those that are joined in time with a row for each row of ``raw``."""
+    if not own.joins:
+        return dict(inputs)
+    given = {own.name: numbered(raw), **{name: numbered(inputs[name]) for name in own.joins}}
+    with Tables(own, given) as tables:
+        found = {name: tables.table(name).drop_columns([ROW]) for name in own.joins}
+    return {**inputs, **found}
+
+
 def check_tables(new: ViewArguments) -> None:
     """Raise ``ResourceError`` for what is no table, and for every column that is not there."""
+    _check_there(new)
+    for name, join in new.as_of.items():
+        handle, time = new.inputs[name], join.time or new.inputs[name].attributes.get("time")
+        for table, named, moment in (
+            (new.from_, new.columns, time_of(new)),
+            (handle, new.input_columns.get(name), time),
+        ):
+            if moment is None:
+                where = "timestamp" if table is new.from_ else f"as_of.{name}.time"
+                detail = f"{table.address} has no time of its own: say by {where} which column."
+                raise ResourceError("No time to join by", detail, argument="as_of")
+            _joinable(table, columns_of(table, named), [*join.on, moment])
+            if (type_ := table.attributes["columns"][moment]) != "timestamp":
+                detail = f"{moment} of {table.address} is {type_}; a join in time needs timestamps."
+                raise ResourceError("Not a time column", detail, argument="as_of")
+    absent = [] if new.online is None else new.online.absent
+    if unknown := [n for n in absent if n not in columns_of(new.from_, new.columns)]:
+        detail = (
+            f"{', '.join(unknown)} is no column that is taken of {new.from_.address}; it has "
+            f"{', '.join(columns_of(new.from_, new.columns))}."
+        )
+        raise ResourceError("Unknown column", detail, argument="online")
+
+
+def _joinable(table: Handle, taken: list[str], wanted: list[str]) -> None:
+    if missing := [c for c in wanted if c not in taken]:
+        detail = (
+            f"as_of needs {', '.join(missing)} of {table.address}; taken of it are "
+            f"{', '.join(taken)}."
+        )
+        raise ResourceError("Unknown column", detail, argument="as_of")
+
+
+def _check_there(new: ViewArguments) -> None:
     arguments = ["from", *("inputs" for _ in new.inputs)]
     for argument, (handle, named) in zip(arguments, _tables(new), strict=True):
         if "columns" not in handle.attributes:

@@ -14,6 +14,13 @@ variable "secret" {
   default   = ["a-token-of-some-length"]
 }
 """
+VIEWED = """
+feature_view "sql" "v" {
+  from   = dataset.d
+  query  = "SELECT * FROM d"
+  online = { absent = ["late"] }
+}
+"""
 SERVERS = """
 deployment "http" "api" {
   model = training_job.one.model
@@ -36,6 +43,7 @@ monitor "drift" "other" {
 """
 DEPLOYMENT: Mapping[str, Changed] = {
     "model": "training_job.two.model",
+    "features": "feature_view.v",
     "log": '{ redact = ["x"] }',
     "timeout_s": "20",
     "max_body_mb": "8",

@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 from tests.providers.changing import CODE, DATASET, PINNED, SPLIT, TOLD, Roomy
-from tests.providers.served import DEPLOYMENT, SECRET, SERVED, SERVERS
+from tests.providers.served import DEPLOYMENT, SECRET, SERVED, SERVERS, VIEWED
 
 from mlform.commands.applying import apply
 from mlform.commands.session import Session
@@ -167,6 +167,13 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
             "features": '{ x = "int64" }',
             "include": '["note.txt"]',
             "params": "{ more = 1 }",
+            "as_of": {
+                "as_of": '{ other = { on = ["id"], time = "t" } }',
+                "columns": '["id", "x", "y", "t"]',
+                "input_columns": '{ other = ["id", "t"] }',
+                "timestamp": '"t"',
+            },
+            "online": "{ rows = 9 }",
             **TOLD,
         },
     ),
@@ -184,6 +191,7 @@ CASES: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
             "entities": '["x"]',
             "features": '{ x = "int64" }',
             "from": {"from": "dataset.e", "query": '"SELECT _row, x, t FROM e"'},
+            "online": "{ rows = 9 }",
             **TOLD,
         },
     ),
@@ -363,7 +371,7 @@ def test_so_it_is_of_what_serves_and_watches(folder: Path, monkeypatch: pytest.M
     """One folder, so that what is served is trained once, and two servers do for every monitor."""
     monkeypatch.setenv("TOKENS", "another-token-of-some-length")
     try:
-        spec = JUDGED + SECRET + 'deployment "http" "it" {\nARGUMENTS\n}'
+        spec = JUDGED + VIEWED + SECRET + 'deployment "http" "it" {\nARGUMENTS\n}'
         with socket.create_server(("127.0.0.1", 0)) as free:
             changes = {"port": str(free.getsockname()[1]), **DEPLOYMENT}
         given = {"model": "training_job.one.model"}

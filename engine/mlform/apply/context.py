@@ -49,6 +49,7 @@ def describe(
     cache: Path,
     inputs: Inputs,
     receipt: Mapping[str, Any],
+    code_files: Mapping[str, Sequence[str]] | None = None,
     fresh: bool = False,
     purge: bool = False,
     approvals: Sequence[Approval] = (),
@@ -69,6 +70,7 @@ def describe(
         "parts": dict(inputs.parts),
         "rows": inputs.rows,
         "receipt": dict(receipt),
+        "code_files": {name: list(files) for name, files in (code_files or {}).items()},
         "fresh": fresh,
         "purge": purge,
         "approvals": [[it.by, list(it.roles)] for it in approvals],
@@ -86,6 +88,7 @@ def make(data: Mapping[str, Any], channel: Channel) -> Context:
         place=data["workdir"],
         inputs=Inputs(data["parts"], data["rows"]),
         receipt=data["receipt"],
+        code_files=data["code_files"],
         store=open_store(data["store"]),
         digests=FileDigests(Path(data["cache"])),
         fresh=data["fresh"],
@@ -104,6 +107,7 @@ class _Context:
     place: str
     inputs: Inputs
     receipt: Mapping[str, Any]
+    code_files: Mapping[str, Sequence[str]]
     store: LocalStore
     digests: FileDigests
     fresh: bool

@@ -196,6 +196,7 @@ def lent(world: World, step: Step, doing: Doing, key: str | None, home: str) -> 
         cache=world.looker.digests.path,
         inputs=Inputs(dict(step.parts or {}), step.rows),
         receipt=receipt,
+        code_files={name: sorted(fact["files"]) for name, fact in step.code.items()},
         fresh=step.again,
         purge=step.purge is not None,
         approvals=world.approved.get(step.address, ()),

@@ -119,6 +119,11 @@ class Context(Looking, Protocol):
         ...
 
     @property
+    def code_files(self) -> Mapping[str, Sequence[str]]:
+        """The files of the spec's folder that user code is made of, by the argument naming it."""
+        ...
+
+    @property
     def approvals(self) -> Sequence[Approval]:
         """Who has agreed to exactly this, as far as the type asks for it (``approvals``)."""
         ...

@@ -68,6 +68,7 @@ class FakeContext:
     address: str = "test.it"
     root: Path = Path()
     receipt: Mapping[str, Any] = field(default_factory=dict)
+    code_files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     approvals: Sequence[Approval] = ()
     stop_after: int | None = None
     purge: bool = False

@@ -20,7 +20,7 @@ from mlform.sdk import ResourceError
 from mlform_core.serving import binary, metrics
 from mlform_core.serving.log import RequestLog
 from mlform_core.serving.openapi import description
-from mlform_core.serving.pool import OverloadedError, PredictionError
+from mlform_core.serving.pool import OverloadedError, PredictionError, Predictions
 from mlform_core.serving.protocol import RequestError, alike, answer, check_keys, keyed, metadata
 from mlform_core.serving.revision import Revision
 from mlform_core.serving.settings import Serving, digest_of
@@ -261,8 +261,8 @@ class App:
         response, logged = answer(now, predicted, self.serving.name, request, body)
         what = {"t": time.time(), "id": request, **({"k": keys} if keys else {})}
         if sampled := self._sampled():
-            kept = self._kept(columns)
-            self.log.put({**what, "d": now.digest, "i": kept, "p": logged})
+            seen = self._seen(columns, predicted)
+            self.log.put({**what, "d": now.digest, **seen, "p": logged})
         if (shadow := self.traffic.shadow) is not None:
             said = self._beside(shadow, body, logged, what if sampled else None)
             aside = asyncio.create_task(said)
@@ -287,8 +287,14 @@ class App:
         _, logged = answer(shadow, predicted, self.serving.name, "", body)
         self.metrics.shadowed("same" if alike(served, logged) else "other")
         if what is not None:
-            entry = {"d": shadow.digest, "r": "shadow", "i": self._kept(columns), "p": logged}
-            self.log.put({**what, **entry})
+            entry = {"d": shadow.digest, "r": "shadow", **self._seen(columns, predicted)}
+            self.log.put({**what, **entry, "p": logged})
+
+    def _seen(self, columns: dict[str, list[Any]], predicted: Predictions) -> dict[str, Any]:
+        """Return what the log may have of what the model saw, and of what that was made of."""
+        if predicted.features is None:
+            return {"i": self._kept(columns)}
+        return {"i": self._kept(predicted.features), "raw": self._kept(columns)}
 
     def _kept(self, columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Return what the log may have of the inputs."""

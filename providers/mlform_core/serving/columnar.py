@@ -3,8 +3,8 @@
 A file is converted in a process of its own, since that takes all of one core for a while. It has
 a row for each row that was asked for: ``entry`` (where the entry ended in the lines it was made
 of), ``time``, ``id``, ``digest``, ``role`` ("shadow"), ``refused`` (why, of rows that were, with
-their number in ``rows``), ``prediction`` or ``label``, each input as ``input.NAME`` and each key as
-``key.NAME``.
+their number in ``rows``), ``prediction`` or ``label``, each input of the model as ``input.NAME``,
+what a feature view made them of as ``raw.NAME``, and each key as ``key.NAME``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".parquet"
 _INPUT: Final = "input."
 _KEY: Final = "key."
+_RAW: Final = "raw."
 _PREDICTED: Final = ("prediction", "label")
 
 
@@ -90,7 +91,8 @@ def _rows(entry: Mapping[str, Any] | None, end: int) -> list[dict[str, Any]]:
     kind = _PREDICTED[bool(predicted) and isinstance(predicted[0], str)]
     inputs = {f"{_INPUT}{name}": values for name, values in entry["i"].items()}
     keys = {f"{_KEY}{name}": values for name, values in entry.get("k", {}).items()}
-    columns = {kind: predicted, **inputs, **keys}
+    raw = {f"{_RAW}{name}": values for name, values in entry.get("raw", {}).items()}
+    columns = {kind: predicted, **inputs, **raw, **keys}
     return [{**one, **{n: v[place] for n, v in columns.items()}} for place in range(len(predicted))]
 
 
@@ -105,6 +107,8 @@ def _entry(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     kind = next(k for k in _PREDICTED if first.get(k) is not None)
     keys = {n: v for n, v in _under(_KEY, rows).items() if any(one is not None for one in v)}
     found |= {"k": keys} if keys else {}
+    raw = _under(_RAW, rows)
+    found |= {"raw": raw} if any(v is not None for one in raw.values() for v in one) else {}
     return {**found, "i": _under(_INPUT, rows), "p": [row[kind] for row in rows]}
 
 

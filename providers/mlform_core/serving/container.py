@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from mlform.sdk import ResourceError
 from mlform_core.models import told
-from mlform_core.serving import prepared, settings
+from mlform_core.serving import features, prepared, settings
 from mlform_core.serving.server import DRAIN_SECONDS
 from mlform_core.serving.settings import Serving
 
@@ -34,7 +34,8 @@ _PRE_STOP_SECONDS: Final = 5
 def export(home: Path, target: Path) -> None:
     """Write all that serves a deployment into an empty folder. Raises ``ResourceError``.
 
-    ``app`` has the models and settings, without any token: those come by the environment.
+    ``app`` has the models, feature views and settings, without any token: those come by the
+    environment.
     """
     serving = settings.read(home)
     if serving is None:
@@ -43,6 +44,9 @@ def export(home: Path, target: Path) -> None:
     app = target / APP
     for digest in sorted(serving.digests):
         shutil.copytree(settings.bundle(home, digest), settings.bundle(app, digest))
+    views = sorted(set(serving.views.values()))
+    for view in views:
+        shutil.copytree(settings.view(home, view), settings.view(app, view))
     inside = replace(
         serving,
         host="0.0.0.0",  # noqa: S104 - a container is reached from outside of it
@@ -54,7 +58,8 @@ def export(home: Path, target: Path) -> None:
     )
     settings.write(app, inside)
     bundles = [settings.bundle(app, digest) for digest in sorted(serving.digests)]
-    (target / "requirements.txt").write_text("\n".join(_requirements(bundles)) + "\n")
+    beside = [settings.view(app, view) for view in views]
+    (target / "requirements.txt").write_text("\n".join(_requirements(bundles, beside)) + "\n")
     (target / "Dockerfile").write_text(_dockerfile(bundles))
     (target / "kubernetes.yaml").write_text(_manifests(inside))
 
@@ -69,13 +74,16 @@ def _formats(bundles: Sequence[Path]) -> set[str]:
     return found
 
 
-def _requirements(bundles: Sequence[Path]) -> list[str]:
+def _requirements(bundles: Sequence[Path], views: Sequence[Path]) -> list[str]:
     formats = _formats(bundles)
     names = [*_SERVER, *(_NATIVE if formats else ())]
     names += [name for kind, name in _LIBRARIES.items() if kind in formats]
     if any(settings.graph(bundle).is_file() for bundle in bundles):
         names.append("onnxruntime")
-    lines = [f"{name}=={version(name)}" for name in sorted(names)]
+    for view in views:
+        names += ["duckdb" if features.read(view)["kind"] == "sql" else "pandas"]
+        names += [name for name in features.environment(view) if name != "python"]
+    lines = [f"{name}=={version(name)}" for name in sorted({*names})]
     if "pickle" in formats:
         lines.append("# A model is a pickle: add what it was made with.")
     return lines

@@ -1,7 +1,8 @@
 """The request log: lines appended by a thread of the server, read by the monitor.
 
 One JSON object a line. An answer: ``t`` (seconds since 1970), ``id``, ``d`` (digest of the
-model), ``i`` (values by input), ``p`` (predictions), ``k`` (values by key, where rows have some),
+model), ``i`` (values by input of the model), ``raw`` (values as they were asked, where a feature
+view made the inputs of them), ``p`` (predictions), ``k`` (values by key, where rows have some),
 ``r`` ("shadow", where it was that). A refusal: ``t``, ``d``, ``e`` (why), ``n`` (rows). A file
 that is whole becomes Parquet, in a process of its own.
 """

@@ -112,6 +112,11 @@ class _Now(Collector):
         busy = CounterMetricFamily(
             "mlform_worker_busy_seconds", "Seconds that workers have computed.", labels=names
         )
+        looked = CounterMetricFamily(
+            "mlform_lookups",
+            "Rows that were looked up in an input of the feature view, by what came of it.",
+            labels=("revision", "input", "outcome"),
+        )
         for role, revision in self._revisions().items():
             number, pool = revision.label, revision.pool
             info.add_metric((number, role, revision.digest, revision.runtime), 1)
@@ -121,8 +126,10 @@ class _Now(Collector):
             batches.add_metric((number,), pool.batches)
             batched.add_metric((number,), pool.batched)
             busy.add_metric((number,), pool.busy)
+            for (name, outcome), rows in sorted(pool.looked.items()):
+                looked.add_metric((number, name, outcome), rows)
         lost = CounterMetricFamily(
             "mlform_log_lost_entries", "Entries that the request log could not keep."
         )
         lost.add_metric((), self._log.lost)
-        yield from (info, workers, waiting, restarts, batches, batched, busy, lost)
+        yield from (info, workers, waiting, restarts, batches, batched, busy, looked, lost)

@@ -21,7 +21,7 @@ def description(
     """Describe the routes of a model, with its own inputs and outputs, and keys that are logged."""
     inputs = [
         _tensor(f["name"], DATATYPE[f["type"]], nullable=f["name"] not in schema.required)
-        for f in schema.meta["features"]
+        for f in schema.inputs
     ]
     answers = [_tensor(o["name"], o["datatype"], nullable=False) for o in outputs(schema.meta)]
     model = f"/v2/models/{name}"

@@ -12,17 +12,17 @@ import contextlib
 import os
 import socket
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, NamedTuple, cast
 
 import orjson
 
 from mlform.sdk import ResourceError
 from mlform_core.serving.protocol import RequestError
-from mlform_core.serving.worker import LENGTH, PREDICTED, REFUSED
+from mlform_core.serving.worker import LENGTH, PREDICTED, REFUSED, VIEWED
 
 _MOST_ROWS: Final = 4096
 """Rows predicted at once, unless one request alone has more."""
@@ -37,8 +37,16 @@ _GRACE_SECONDS: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 _THREADS: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-Predictions: TypeAlias = tuple[list[float], int]
-"""The predictions of some rows, one after another, and how many numbers each is."""
+
+class Predictions(NamedTuple):
+    """The predictions of some rows, one after another, and how many numbers each is.
+
+    ``features``: what a feature view made of the rows, where one did.
+    """
+
+    values: list[float]
+    width: int
+    features: dict[str, list[Any]] | None = None
 
 
 class OverloadedError(Exception):
@@ -120,7 +128,14 @@ class Pool:
     """Workers with one model. ``restarts`` counts those that died and came again."""
 
     def __init__(
-        self, folder: Path, features: Sequence[str], size: int, timeout: float, *, pickle: bool
+        self,
+        folder: Path,
+        view: Path | None,
+        inputs: Sequence[str],
+        size: int,
+        timeout: float,
+        *,
+        pickle: bool,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.folder, self.timeout, self.restarts = folder, timeout, 0
@@ -128,7 +143,9 @@ class Pool:
         self.busy = 0.0
         """Seconds that all workers together have computed."""
         """Batches predicted, and the rows in them."""
-        self._names, self._size, self._pickle = features, size, pickle
+        self.looked: Counter[tuple[str, str]] = Counter()
+        """Rows by input that was looked up, and what came of it."""
+        self._view, self._names, self._size, self._pickle = view, inputs, size, pickle
         self._waiting: deque[Job] = deque()
         self._idle: list[_Link] = []
         self._busy: set[_Link] = set()
@@ -198,7 +215,12 @@ class Pool:
         kind, content = frame[:1], memoryview(frame)[1:]
         if kind == PREDICTED:
             self._hand_out(jobs, content)
-        elif kind == REFUSED and len(jobs) > 1:
+        elif kind == VIEWED:
+            end = LENGTH.size + LENGTH.unpack_from(content)[0]
+            features, looked = orjson.loads(content[end:])
+            self.looked.update({(name, outcome): n for name, outcome, n in looked})
+            self._hand_out(jobs, content[LENGTH.size : end], features)
+        elif len(jobs) > 1:
             self._again(jobs)  # one request's bad rows are not the others' fault
         else:
             said = bytes(content).decode(errors="replace")
@@ -210,7 +232,12 @@ class Pool:
         elif not self._busy:
             self._drained.set()
 
-    def _hand_out(self, jobs: Sequence[Job], content: memoryview) -> None:
+    def _hand_out(
+        self,
+        jobs: Sequence[Job],
+        content: memoryview,
+        features: Mapping[str, list[Any]] | None = None,
+    ) -> None:
         width = LENGTH.unpack_from(content)[0]
         values: list[Any] = content[LENGTH.size :].cast("d").tolist()
         self.batches += 1
@@ -219,7 +246,9 @@ class Pool:
         for job in jobs:
             end = start + job.rows * width
             if not job.answer.done():
-                job.answer.set_result((values[start:end], width))
+                first, last = start // width, end // width
+                own = None if features is None else {n: v[first:last] for n, v in features.items()}
+                job.answer.set_result(Predictions(values[start:end], width, own))
             start = end
 
     def _arrange(self) -> None:
@@ -311,7 +340,8 @@ class Pool:
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "mlform_core.serving.worker"),
-                *(str(self.folder), str(theirs.fileno()), *(["pickle"] if self._pickle else [])),
+                *(str(self.folder), str(theirs.fileno()), str(self._view or "")),
+                *(["pickle"] if self._pickle else []),
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 env=_THREADS | os.environ,

@@ -85,6 +85,12 @@ def read(folder: Path) -> Prepared | None:
         return None
 
 
+def required(folder: Path) -> list[str]:
+    """Return the features without which a model does not predict."""
+    found = read(folder)
+    return [] if found is None else found.required
+
+
 def opened(folder: Path, *, allow_pickle: bool) -> Predictor:
     """Load what predicts, and have it answer the rows. Raises ``ResourceError``."""
     import numpy as np

@@ -50,7 +50,7 @@ def metadata(revision: Revision, name: str, identity: str) -> dict[str, Any]:
         "platform": meta["framework"],
         "inputs": [
             {"name": f["name"], "datatype": DATATYPE[f["type"]], "shape": [-1]}
-            for f in meta["features"]
+            for f in revision.schema.inputs
         ],
         "outputs": outputs(meta),
         "parameters": {
@@ -113,11 +113,18 @@ def check_keys(keys: Mapping[str, Any], rows: int) -> None:
 class Schema:
     """What the requests of a model must look like, made ready to tell."""
 
-    def __init__(self, meta: Mapping[str, Any], required: Collection[str]) -> None:
+    def __init__(
+        self,
+        meta: Mapping[str, Any],
+        required: Collection[str],
+        inputs: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
         self.meta, self.required = meta, required
-        self.names: Sequence[str] = [f["name"] for f in meta["features"]]
+        self.inputs: Sequence[Mapping[str, Any]] = meta["features"] if inputs is None else inputs
+        """What a request has: the model's features, or what a feature view makes them of."""
+        self.names: Sequence[str] = [f["name"] for f in self.inputs]
         self._outputs = frozenset(o["name"] for o in outputs(meta))
-        self._types = {f["name"]: _types(f, required) for f in meta["features"]}
+        self._types = {f["name"]: _types(f, required) for f in self.inputs}
 
     def columns(self, body: Any) -> tuple[dict[str, list[Any]], int]:
         """Return the values of a request by input, and how many rows there are.
@@ -129,7 +136,7 @@ class Schema:
             found = self._plain(body)
         except (KeyError, TypeError):
             found = None
-        return _columns(body, self.meta, self.required) if found is None else found
+        return _columns(body, self) if found is None else found
 
     def _plain(self, body: Any) -> tuple[dict[str, list[Any]], int] | None:
         """Return as ``columns`` if nothing is out of the ordinary, which takes a fraction."""
@@ -158,12 +165,10 @@ def _types(feature: Mapping[str, str], required: Collection[str]) -> dict[str, f
     return {d: _VALUES[d][0] - without for d in (_NUMBERS if number else {"BYTES"})}
 
 
-def _columns(
-    body: Any, meta: Mapping[str, Any], required: Collection[str]
-) -> tuple[dict[str, list[Any]], int]:
+def _columns(body: Any, schema: Schema) -> tuple[dict[str, list[Any]], int]:
     if not isinstance(body, Mapping) or not isinstance(body.get("inputs"), list):
         raise RequestError(['the body must be {"inputs": [ … ]}, one tensor a column'])
-    wanted = {f["name"]: f["type"] for f in meta["features"]}
+    wanted = {f["name"]: f["type"] for f in schema.inputs}
     columns: dict[str, list[Any]] = {}
     problems: list[str] = []
     named: set[str] = set()
@@ -179,12 +184,12 @@ def _columns(
             columns[name] = _flat(tensor["data"])
     if missing := [n for n in wanted if n not in named]:
         problems.append(f"missing inputs: {', '.join(missing)}")
-    for name in required:
+    for name in schema.required:
         if None in columns.get(name, ()):
             place = columns[name].index(None)
             problems.append(f'"{name}" has null at {place}, where the model takes no missing value')
     problems += _lengths(columns)
-    problems += _unknown_outputs(body, meta)
+    problems += _unknown_outputs(body, schema.meta)
     if problems:
         raise RequestError(problems, _size(body["inputs"]))
     return columns, len(next(iter(columns.values()), []))
@@ -286,7 +291,7 @@ def alike(one: Sequence[Any], two: Sequence[Any]) -> bool:
 def _tensors(
     meta: Mapping[str, Any], predicted: Predictions
 ) -> tuple[dict[str, dict[str, Any]], list[Any]]:
-    values, width = predicted
+    values, width = predicted.values, predicted.width
     rows = len(values) // width
     if meta["task"] == "regression":
         return {"prediction": _tensor("prediction", "FP64", [rows], values)}, values

@@ -11,7 +11,7 @@ from typing import Any
 from mlform.sdk import ResourceError
 from mlform_core.bundles import BundleError
 from mlform_core.models import told
-from mlform_core.serving import prepared, settings
+from mlform_core.serving import features, prepared, settings
 from mlform_core.serving.pool import Pool
 from mlform_core.serving.protocol import Schema
 from mlform_core.serving.settings import Serving
@@ -29,6 +29,8 @@ class Revision:
     runtime: str
     schema: Schema
     pool: Pool
+    view: str = ""
+    """The digest of the feature view that makes its features, "" if requests have them."""
 
 
 async def opened(home: Path, serving: Serving, digest: str, label: str = "") -> Revision:
@@ -45,9 +47,13 @@ async def opened(home: Path, serving: Serving, digest: str, label: str = "") -> 
     found = prepared.read(folder)
     if found is None:
         raise ResourceError("Model not found", f"{folder} was not prepared.", argument="model")
-    schema = Schema(meta, frozenset(found.required))
+    schema, view = Schema(meta, frozenset(found.required)), serving.views.get(digest, "")
+    if view:
+        inputs = features.asked(features.read(settings.view(home, view)))
+        schema = Schema(meta, frozenset(i["name"] for i in inputs if i["required"]), inputs)
     pool = Pool(
         folder,
+        settings.view(home, view) if view else None,
         schema.names,
         serving.workers,
         serving.timeout,
@@ -55,7 +61,8 @@ async def opened(home: Path, serving: Serving, digest: str, label: str = "") -> 
     )
     await pool.start()
     number = serving.revision
-    return Revision(meta, digest, number, label or str(number), found.runtime, schema, pool)
+    label = label or str(number)
+    return Revision(meta, digest, number, label, found.runtime, schema, pool, view)
 
 
 def _verify(path: Path, digest: str) -> None:

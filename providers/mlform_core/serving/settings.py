@@ -18,6 +18,7 @@ SETTINGS: Final = "serving.json"
 STARTED: Final = "server.json"
 LOCK: Final = "server.lock"
 BUNDLES: Final = "bundles"
+VIEWS: Final = "views"
 LOG: Final = "log"
 SHORTEST_TOKEN: Final = 16
 _CLAIM_TRIES: Final = 50
@@ -66,6 +67,8 @@ class Serving:
     """Digest of the model that is asked beside; "" for none."""
     keys: list[str] = field(default_factory=list)
     """Tensors that the log has and the model does not."""
+    views: dict[str, str] = field(default_factory=dict)
+    """Which feature view makes the features of a model, by the digests of both."""
 
     @property
     def identity(self) -> str:
@@ -104,6 +107,11 @@ def tokens_in(variable: str) -> list[str]:
 def bundle(home: Path, digest: str) -> Path:
     """Return the folder of a model of this digest beside the server."""
     return home / BUNDLES / digest.removeprefix("sha256:")
+
+
+def view(home: Path, digest: str) -> Path:
+    """Return the folder of a feature view of this digest beside the server."""
+    return home / VIEWS / digest.removeprefix("sha256:")
 
 
 def model(bundle: Path) -> Path:

@@ -128,7 +128,7 @@ class Traffic:
                 raise ResourceError("Canary under way", f"{self.trial.revision.digest} is tried.")
             was = self.serving
             current = self.current
-            if _runs(was) != _runs(wanted) or was.digest != wanted.digest:
+            if _runs(was) != _runs(wanted) or _answers(was) != _answers(wanted):
                 current = await revision.opened(self.home, wanted, wanted.digest)
             else:
                 current = replace(current, number=wanted.revision, label=str(wanted.revision))
@@ -206,7 +206,8 @@ class Traffic:
 
         async def one(label: str, digest: str) -> Revision:
             old = there.get(label)
-            if old is not None and same and old.digest == digest:
+            view = wanted.views.get(digest, "")
+            if old is not None and same and (old.digest, old.view) == (digest, view):
                 return old
             opened.append(await revision.opened(self.home, wanted, digest, label))
             return opened[-1]
@@ -235,6 +236,11 @@ class Traffic:
 def _runs(serving: Serving) -> tuple[Any, ...]:
     """Return what workers are started with, besides the model."""
     return serving.workers, serving.timeout, serving.allow_pickle, serving.runtime
+
+
+def _answers(serving: Serving) -> tuple[str, str]:
+    """Return what answers: the model, and the feature view that makes its features."""
+    return serving.digest, serving.views.get(serving.digest, "")
 
 
 def _place(key: str, salt: str) -> float:

