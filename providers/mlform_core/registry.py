@@ -155,7 +155,7 @@ class Registry(
         old: Stored[RegistryArguments, RegistryAttributes] | None,
     ) -> RegistryAttributes:
         """Give the candidate a number, and put it where nothing speaks against it."""
-        found = _judged(new, None if old is None else old.attributes, ctx.approvals)
+        found = _judged(new, old, ctx.approvals)
         self.publish(ctx, found)
         return found
 
@@ -167,7 +167,7 @@ class Registry(
         read = candidate.artifact or (candidate.attribute is None and candidate.attributes)
         if not read or self.approvals(new).missing(()):
             return {}  # of a result that is to be taken again a plan has the digest alone
-        found = _judged(new, None if old is None else old.attributes, ())
+        found = _judged(new, old, ())
         names = ("candidate", "version", "champion", "champion_version", "channels", "held")
         return {name: getattr(found, name) for name in names}
 
@@ -277,10 +277,17 @@ class Registry(
 
 
 def _judged(
-    new: RegistryArguments, before: RegistryAttributes | None, approvals: Sequence[Approval]
+    new: RegistryArguments,
+    old: Stored[RegistryArguments, RegistryAttributes] | None,
+    approvals: Sequence[Approval],
 ) -> RegistryAttributes:
+    before, waits = None if old is None else old.attributes, frozenset[str]()
     channels = _channels(new.rules, model_of(new.candidate, "candidate"), before)
-    channels.judge(approvals)
+    if old is not None and channels.candidate.digest == old.attributes.candidate.digest:
+        waits = frozenset(
+            _channels(old.arguments.rules, channels.candidate, old.attributes).waiting()
+        )
+    channels.judge(approvals, waits)
     channels.forget(new.keep or KEPT)
     return _attributes(channels)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -50,13 +50,16 @@ class Channels:
         self.objections = {n: list(said) for n, said in objections.items() if n in rules}
         self.moves = [dict(m) for m in moves]
 
-    def judge(self, approvals: Sequence[Approval]) -> None:
-        """Put the candidate into each channel that nothing speaks against."""
+    def judge(self, approvals: Sequence[Approval], waits: Collection[str] = ()) -> None:
+        """Put the candidate into each channel that nothing speaks against.
+
+        ``waits``: channels in which it waits for a person, as was said.
+        """
         digest = self.candidate.digest
         for name in self._in_order():
             rules = self.rules[name]
             found = self.objections[name] = self._against(name, rules, approvals)
-            if found or self.quarantined.get(digest) or self._passed_over(name):
+            if found or self.quarantined.get(digest) or self._passed_over(name) or name in waits:
                 continue
             if rules.promote == "manual" or self.assigned.get(name) == digest:
                 continue
@@ -84,6 +87,19 @@ class Channels:
     def adopt(self, name: str, digest: str) -> None:
         """Take over what someone else has put into a channel."""
         self._move(name, digest, {"how": "found"})
+
+    def waiting(self) -> Iterator[str]:
+        """Yield the channels that only a person puts the candidate into: one lifted a quarantine.
+
+        Whoever decides about the same candidate once more, since something else changed, or was
+        changed from outside, decides that no differently.
+        """
+        digest = self.candidate.digest
+        for name, rules in self.rules.items():
+            free = not (self.objections.get(name) or self.quarantined.get(digest))
+            has = self.assigned.get(name) == digest
+            if free and not has and rules.promote == "auto" and self._passed_over(name) is None:
+                yield name
 
     def forget(self, keep: int) -> None:
         """Keep the models that channels have, the last few that each had, and the candidate."""

@@ -57,6 +57,7 @@ deployment "http" "api" {
 """
 CANARY = "careful=true"
 SECOND = ("-var", "depth=3")
+CHANNELS = ".mlform/resources/model.m/channels.json"
 WIDER = ("-var", "depth=3", "-var", 'exclude=["id"]')
 
 
@@ -179,7 +180,7 @@ def test_a_channel_by_hand_and_what_it_refuses(folder: Inside) -> None:
 
 
 def test_a_channel_moved_from_outside_is_drift(folder: Inside) -> None:
-    path = folder.path / ".mlform" / "resources" / "model.m" / "channels.json"
+    path = folder.path / CHANNELS
     said = json.loads(path.read_text())
     versions = attributes(folder)["versions"]
     assert isinstance(versions, dict)
@@ -193,6 +194,43 @@ def test_a_channel_moved_from_outside_is_drift(folder: Inside) -> None:
     assert "is no version" in folder.mlform("plan", *WIDER, expect=1).err
     path.write_text(json.dumps(said))
     assert folder.mlform("plan", "-json", *WIDER).data["drift"] == []
+
+
+def by_hand(folder: Inside, version: int) -> None:
+    """Move the champion as another program would."""
+    versions = attributes(folder)["versions"]
+    assert isinstance(versions, dict)
+    digest = next(d for d, n in versions.items() if n == version)
+    said = {"champion": {"version": version, "digest": digest}}
+    (folder.path / CHANNELS).write_text(json.dumps(said))
+
+
+def published(folder: Inside) -> int:
+    return int(json.loads((folder.path / CHANNELS).read_text())["champion"]["version"])
+
+
+def test_a_channel_moved_from_outside_is_put_back_or_adopted_and_reverted(folder: Inside) -> None:
+    first = ask(folder)
+    by_hand(folder, 2)
+    assert folder.apply(*WIDER, expect=3).keys() == {"model.m"}
+    assert (published(folder), attributes(folder)["champion_version"]) == (1, 1)
+    assert ask(folder) == first
+
+    folder.mlform("quarantine", "model.m", "2", "-lift", "-auto-approve")
+    by_hand(folder, 2)
+    ran = folder.apply("-adopt=model.m", *WIDER, expect=3)
+    assert ran == {"deployment.api": "roll"}, "nothing is decided, and deployments follow"
+    assert (published(folder), attributes(folder)["champion_version"]) == (2, 2)
+    assert ask(folder) != first
+    stands = folder.mlform("plan", *WIDER).out
+    assert "`-revert=model.m` plans what is declared" in stands
+    assert "No changes." in stands
+
+    ran = folder.apply("-revert=model.m", *WIDER, expect=3)
+    assert ran == {"model.m": "update", "deployment.api": "roll"}
+    assert (published(folder), attributes(folder)["champion_version"]) == (1, 1)
+    assert ask(folder) == first
+    assert "-revert" not in folder.mlform("plan", *WIDER).out
 
 
 def test_what_serves_no_channel_has_no_version_before(folder: Inside) -> None:
