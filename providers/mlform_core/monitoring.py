@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 KEPT: Final = 20
 """Windows that are remembered."""
 _DIGITS: Final = 6
+
+
+Seen: TypeAlias = Mapping[str, Any]
+"""A window as it is remembered. Where windows may be judged out of their order, ``number`` is its
+place among all."""
+Apart: TypeAlias = Callable[[Seen, Seen], bool]
+"""Whether a window between two is still to be judged: they are not in a row."""
 
 
 class Rule(BaseModel):
@@ -61,22 +68,59 @@ class Watched(Attributes):
     """The last windows: when, how many rows or requests, each figure, the verdict."""
 
     def quiet(self, rule: Rule, at: float) -> bool:
-        """Tell whether a moment is in the quiet time after the last alarm."""
-        return self.last_alarm is not None and at - self.last_alarm < rule.quiet
+        """Tell whether a moment is in the quiet time after the last alarm.
 
-    def due(self, entry: Mapping[str, Any], found: str, rule: Rule, at: float) -> bool:
+        One before that alarm, of a window that is late, is so as near to any that is remembered.
+        """
+        if self.last_alarm is None:
+            return False
+        if at >= self.last_alarm:
+            return at - self.last_alarm < rule.quiet
+        alarms = (datetime.fromisoformat(w["last"]) for w in self.windows if w.get("alarmed"))
+        return any(abs(at - moment.timestamp()) < rule.quiet for moment in alarms)
+
+    def due(self, entry: Seen, found: str, rule: Rule, at: float) -> bool:
         """Tell whether a window comes to an alarm, of a model in which something was ``found``."""
-        sustained = streak([*self.windows, entry], str(entry["model"]), found) >= rule.sustain
-        return sustained and not self.quiet(rule, at)
+        return self.row(entry, found, rule) is not None and not self.quiet(rule, at)
+
+    def row(
+        self, entry: Seen, found: str, rule: Rule, apart: Apart = lambda _a, _b: False
+    ) -> Sequence[Seen] | None:
+        """Return the windows after this one that make ``sustain`` in a row with it; else ``None``.
+
+        There are any only where it is late: it closes the gap that kept them from an alarm.
+        """
+        place, model = _place(self.windows, entry), str(entry["model"])
+        before = streak([*self.windows[:place], entry], model, found, apart)
+        if before >= rule.sustain:
+            return ()
+        after: list[Seen] = []
+        last = entry
+        for window in (w for w in self.windows[place:] if w["model"] == model):
+            if not before or not window[found] or apart(last, window):
+                break
+            if _told(window):
+                return None
+            after.append(window)
+            last = window
+        return after if before + len(after) >= rule.sustain else None
 
 
 Of = TypeVar("Of", bound=Watched)
 
 
-def remembered(seen: Of, entry: Mapping[str, Any], alarm: Alarm | None, at: float) -> Of:
-    """Return what is known with one window more, and with the alarm that it came to."""
-    update: dict[str, Any] = {"windows": [*seen.windows, entry][-KEPT:]}
-    if alarm is not None:
+def remembered(
+    seen: Of, entry: Seen, alarm: Alarm | None, at: float, row: Sequence[Seen] = ()
+) -> Of:
+    """Return what is known with one window more, and with the alarm that it came to.
+
+    ``row``: the windows after it that the alarm is for, too.
+    """
+    place = _place(seen.windows, entry)
+    later = [{**w, "alarmed_before": True} if w in row else w for w in seen.windows[place:]]
+    windows = [*seen.windows[:place], entry, *later]
+    update: dict[str, Any] = {"windows": windows[-KEPT:]}
+    if alarm is not None and (seen.last_alarm is None or at >= seen.last_alarm):
         update |= {"alarm": alarm.summary, "last_alarm": at}
     return seen.model_copy(update=update)
 
@@ -108,13 +152,29 @@ def paged(
     return seen.model_copy(update={"page": made})
 
 
-def streak(windows: Sequence[Mapping[str, Any]], model: str, found: str) -> int:
+def _place(windows: Sequence[Seen], entry: Seen) -> int:
+    """Return where among windows one belongs: at their end, unless it is late."""
+    number = entry.get("number")
+    later = 0
+    if number is not None:
+        later = sum(1 for w in windows if w.get("number", number) > number)
+    return len(windows) - later
+
+
+def _told(window: Seen) -> bool:
+    """Tell whether an alarm has told of a window that ends a row."""
+    return bool(window.get("alarmed") or window.get("alarmed_before"))
+
+
+def streak(
+    windows: Sequence[Seen], model: str, found: str, apart: Apart = lambda _a, _b: False
+) -> int:
     """Count the last windows of a model in which something was ``found``, since an alarm."""
-    number = 0
+    number, last = 0, None
     for window in reversed([w for w in windows if w["model"] == model]):
-        if not window[found] or window.get("alarmed"):
+        if not window[found] or _told(window) or (last is not None and apart(window, last)):
             break
-        number += 1
+        number, last = number + 1, window
     return number
 
 

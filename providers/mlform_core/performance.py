@@ -24,7 +24,17 @@ from mlform.sdk import (
 )
 from mlform_core.gate_rules import FairnessRules, Slices, facts_of, known_metrics
 from mlform_core.gate_verdicts import TableHandle
-from mlform_core.monitoring import KEPT, Rule, Watched, deployed, iso, paged, remembered, replayed
+from mlform_core.monitoring import (
+    KEPT,
+    Apart,
+    Rule,
+    Watched,
+    deployed,
+    iso,
+    paged,
+    remembered,
+    replayed,
+)
 
 if TYPE_CHECKING:
     from mlform_core.performance_windows import Span
@@ -164,6 +174,10 @@ class PerformanceAttributes(Watched):
     """How far windows of the request log have been judged."""
     used: Volatile[Artifact | None] = None
     """Hashes of the rows whose labels were used: none is used twice."""
+    judged: Volatile[int] = 0
+    """How many windows those are."""
+    ahead: Volatile[list[dict[str, Any]]] = Field(default_factory=list)
+    """Windows beyond that were judged before an earlier one had its labels: number, begin, end."""
     missing: Volatile[int] = 0
     """Rows of windows that are over and not judged yet that have no label."""
 
@@ -210,15 +224,16 @@ class Performance(
         from mlform_core import performance_windows
 
         rules, seen = old.arguments, old.attributes
-        reader = performance_windows.Reader(ctx, rules, seen.watermark, seen.used, time.time())
+        reader = performance_windows.Reader(ctx, rules, seen, time.time())
         alarms: list[Alarm] = []
         for number, span in enumerate(reader.spans()):
             for model in sorted(span.parts):
-                seen, alarm = _look(ctx, seen, span, model, rules)
+                seen, alarm = _look(ctx, seen, span, model, rules, reader.apart)
                 alarms += [] if alarm is None else [alarm]
             ctx.progress(number + 1, None, "windows")
         reader.tell(ctx)
-        update = {"watermark": reader.mark, "used": reader.kept(), "missing": reader.missing}
+        far = {"watermark": reader.mark, "judged": reader.judged, "ahead": reader.ahead}
+        update = {**far, "used": reader.kept(), "missing": reader.missing}
         return _shown(ctx, seen.model_copy(update=update), rules), alarms
 
     def tried(self, new: PerformanceArguments, old: StoredPerformance) -> str:
@@ -245,6 +260,7 @@ def _look(
     span: Span,
     model: str,
     rules: PerformanceArguments,
+    apart: Apart,
 ) -> tuple[PerformanceAttributes, Alarm | None]:
     """Judge what one model answered in a window."""
     from mlform_core import performance_figures
@@ -252,12 +268,15 @@ def _look(
     entry: dict[str, Any] = {
         "first": iso(span.first),
         "last": iso(span.last),
+        "number": span.number,
+        **({"late": True} if span.late else {}),
         "model": model,
         "estimated": rules.labels is None,
         **performance_figures.measured(ctx, span, model, rules, seen.released.get(model, {})),
     }
     entry |= _verdict(entry, rules, seen.released)
-    due = seen.due(entry, "worse", rules.alarm, span.last)
+    row = seen.row(entry, "worse", rules.alarm, apart)
+    due = row is not None and not seen.quiet(rules.alarm, span.last)
     entry["alarmed"] = due and model == seen.serves
     if not entry["alarmed"]:
         return remembered(seen, entry, None, span.last), None
@@ -268,7 +287,7 @@ def _look(
         findings=findings,
         summary=performance_figures.describe(findings, estimated=rules.labels is None),
     )
-    return remembered(seen, entry, alarm, span.last), alarm
+    return remembered(seen, entry, alarm, span.last, row or ()), alarm
 
 
 def _shown(
@@ -281,4 +300,12 @@ def _shown(
         "estimated, without labels" if rules.labels is None else f"{seen.missing:,} labels missing"
     )
     drawn = series(seen.windows, rules, seen.released.get(seen.serves, {}))
-    return paged(ctx, seen, rules.target, "worse", drawn, notes=[how])
+    late = [
+        f"the window from {w['first'][:19]} to {w['last'][:19]} was judged late: later ones had "
+        "their labels before"
+        for w in seen.windows
+        if w.get("late")
+    ]
+    waits = f"{len(seen.ahead)} window(s) were judged before an earlier one that waits for labels"
+    notes = [how, *([waits] if seen.ahead else []), *late]
+    return paged(ctx, seen, rules.target, "worse", drawn, notes=notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mlform_core.performance import PerformanceArguments
+    from mlform_core.monitoring import Seen
+    from mlform_core.performance import PerformanceArguments, PerformanceAttributes
 
     Hashes = npt.NDArray[np.uint64]
 
 Key: TypeAlias = tuple[str, ...]
 ID: Final = "id"
+MOST_AHEAD: Final = 500
+"""Windows that are judged before one that waits."""
 MOST_USED: Final = 1_000_000
 """Rows that are remembered as used."""
 LOGGED: Final = {"multiclass": ("accuracy", "macro_f1")}
@@ -46,6 +50,10 @@ class Span:
     rows: int = 0
     first: float = 0.0
     last: float = 0.0
+    number: int = 0
+    """Its place among all windows."""
+    late: bool = False
+    """Whether later ones were judged before it."""
     labels: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
     """Of the rows that have one: the label, and the columns of slices that come with it."""
 
@@ -115,23 +123,27 @@ def _check_labels(rules: PerformanceArguments, label: str, logged: set[str]) -> 
 class Reader:
     """Reads windows off the log, each once, when it has come to its labels.
 
-    After ``spans`` is exhausted: ``mark`` is the cursor to begin at next time, ``missing`` how
-    many labels windows that are over still lack.
+    After ``spans`` is exhausted: ``mark`` is the cursor to begin at next time, before which
+    ``judged`` windows are, ``ahead`` the windows beyond that were judged, ``missing`` how many
+    labels windows that are over still lack.
     """
 
     def __init__(
         self,
         ctx: Context,
         rules: PerformanceArguments,
-        mark: Mapping[str, Any] | None,
-        used: Artifact | None,
+        seen: PerformanceAttributes,
         now: float,
     ) -> None:
         import numpy as np
 
-        self.rules, self.mark, self.now = rules, mark, now
+        self.rules, self.mark, self.now = rules, seen.watermark, now
         self.folder = log_folder(ctx, rules.target)
-        self.ctx, self._used = ctx, used
+        self.ctx, self._used, used = ctx, seen.used, seen.used
+        self.judged, self.ahead = seen.judged, list[dict[str, Any]]()
+        self._known = {_text(it["begin"]): it for it in seen.ahead}
+        self._done = {int(it["number"]) for it in seen.ahead}
+        self._waiting: Hashes = np.empty(0, dtype=np.uint64)
         self.missing = self.waiting = self.open = self.damaged = self.again = 0
         self.labels = _labels(ctx, rules)
         held = b"" if used is None else ctx.artifacts.read(used.digest)
@@ -139,37 +151,74 @@ class Reader:
         self._fresh: list[Hashes] = []
 
     def spans(self) -> Iterator[Span]:
-        """Yield each window that can be judged, in their order."""
+        """Yield each window that can be judged, in their order.
+
+        One that waits for its labels holds up no later one, unless too many were judged already.
+        """
         from mlform_core.serving.log import forgotten
 
         if forgotten(self.folder, self.mark):
             self.ctx.log("part of the request log went before labels came: keep more of it")
-        waits = False
+        number, begin, furthest = self.judged, self.mark, max(self._done, default=-1)
         for span, cursor in self._over():
-            self._labelled(span)
-            have = span.labelled()
-            if waits or not self._ready(span, have):
-                waits = True
-                self.waiting += 1
-                self.missing += span.rows - have
-                continue
-            self.mark = cursor
-            self._use(span)
-            yield span
+            if isinstance(span, int):  # judged before
+                number = max(number, span)
+                self._past({"number": number, "begin": begin, "end": cursor})
+            else:
+                self._labelled(span)
+                have = span.labelled()
+                full = self.waiting > 0 and len(self.ahead) >= MOST_AHEAD
+                if full or not self._ready(span, have):
+                    self.waiting += 1
+                    self.missing += span.rows - have
+                    self._hold(span)
+                else:
+                    self._use(span)
+                    span.number, span.late = number, number < furthest
+                    self._past({"number": number, "begin": begin, "end": cursor})
+                    yield span
+            number, begin = number + 1, cursor
+
+    def _past(self, window: dict[str, Any]) -> None:
+        """Note that a window is judged: behind the mark, or ahead of one that waits."""
+        self._done.add(window["number"])
+        if self.waiting:
+            self.ahead.append(window)
+        else:
+            self.mark, self.judged = window["end"], window["number"] + 1
+
+    def apart(self, before: Seen, after: Seen) -> bool:
+        """Tell whether any window between two is still to be judged."""
+        if "number" not in before or "number" not in after:
+            return False
+        between = range(max(before["number"] + 1, self.judged), after["number"])
+        return any(number not in self._done for number in between)
 
     def _ready(self, span: Span, have: int) -> bool:
         if self.rules.labels is None or have >= self.rules.window.enough * span.rows:
             return True
         return self.now - span.last >= seconds(self.rules.window.wait)
 
-    def _over(self) -> Iterator[tuple[Span, dict[str, Any]]]:
-        """Yield windows to which nothing is added any more, with the cursor after each."""
+    def _over(self) -> Iterator[tuple[Span | int, dict[str, Any]]]:
+        """Yield windows to which nothing is added any more, with the cursor after each.
+
+        Of one that was judged, whatever windows were then, its number.
+        """
         from mlform_core.serving.log import entries
 
         window = self.rules.window
         every = None if window.every is None else seconds(window.every)
-        span, last = Span(), self.mark
+        span, last, known = Span(), self.mark, None
         for entry, cursor in entries(self.folder, self.mark):
+            if known is None and (known := self._known.get(_text(last))) and span.rows and last:
+                yield span, dict(last)
+                span = Span()
+            if known is not None:
+                last = cursor
+                if cursor == known["end"]:
+                    yield int(known["number"]), cursor
+                    known = None
+                continue
             self.damaged += entry is None
             if entry is not None and "e" not in entry and entry.get("r") != "shadow":
                 if every and span.rows and entry["t"] // every > span.first // every:
@@ -223,12 +272,20 @@ class Reader:
                     self.again += 1
                 else:
                     span.labels[key] = self.labels[key]
-        if len(self._before) and span.labels:
-            old = np.isin(_hashes(span.labels), self._before)
+        if (len(self._before) or len(self._waiting)) and span.labels:
+            old = np.isin(_hashes(span.labels), np.concatenate([self._before, self._waiting]))
             for key, was in zip(list(span.labels), old.tolist(), strict=True):
                 if was:
                     del span.labels[key]
                     self.again += 1
+
+    def _hold(self, span: Span) -> None:
+        """Keep the rows of a window that waits for itself: it asked for them first."""
+        import numpy as np
+
+        if self.rules.labels is not None:
+            keys = {k: None for part in span.parts.values() for k in part.keys if k is not None}
+            self._waiting = np.concatenate([self._waiting, _hashes(keys)])
 
     def _use(self, span: Span) -> None:
         import numpy as np
@@ -255,9 +312,15 @@ class Reader:
                 f"{self.waiting} window(s) wait for labels: {self.missing:,} rows have none yet "
                 f"(judged with {window.enough:.0%} of them, or after {window.wait})"
             )
-        elif self.open:
+        if self.ahead:
+            ctx.log(f"{len(self.ahead)} later window(s) were judged before one that waits")
+        if self.open and not self.waiting:
             of = f" of {window.rows:,}" if window.rows else ""
             ctx.log(f"{self.open:,}{of} rows in the window that is open")
+
+
+def _text(cursor: Mapping[str, Any] | None) -> str:
+    return json.dumps(cursor, sort_keys=True)
 
 
 def _hashes(keys: Mapping[Key, Any]) -> Hashes:
