@@ -22,7 +22,6 @@ from mlform_core.bundles import pack
 from mlform_core.joins import Join, Tables, numbered
 from mlform_core.making import Making, Whole
 from mlform_core.online import (
-    ONLINE,
     Columns,
     LeftOutError,
     Lookup,
@@ -32,6 +31,7 @@ from mlform_core.online import (
     plain,
     specs,
 )
+from mlform_core.tables import LOOKUPS, TRANSFORM
 from mlform_core.transforms import WITHOUT_MISSING, Transform
 from mlform_core.views import Online, ViewAttributes, joined
 
@@ -47,7 +47,7 @@ MEMBER: Final = re.compile(r"transform\.json|code/(?!.*(^|/)\.\.(/|$))[^/\0][^\0
 _GROUPS: Final = 4
 """Partitions that are looked at, where each is made by itself."""
 _BLOCK: Final = 512
-_ALONE: Final = 48
+_ALONE: Final = 24
 _PROBED: Final = 16
 _VALUE: Final = 60
 
@@ -56,6 +56,8 @@ _VALUE: Final = 60
 class _Sample:
     """Rows of the table that are tried: where they are, and what they are there."""
 
+    partition: str
+    """That they are from, "" for the whole table."""
     whole: Whole
     places: list[int]
     columns: dict[str, list[Any]]
@@ -97,7 +99,7 @@ def certified(making: Making, made: ViewAttributes, kind: Kind) -> ViewAttribute
         "tolerance": online.tolerance,
         "served": list(made.columns),
     }
-    with _history(making) as history:
+    with _history(making, samples[0].whole.raw) as history:
         trial = _Trial(making, told, kind.transform(dtypes), history)
         for sample in samples:
             trial.blocks(sample)
@@ -127,7 +129,8 @@ def _samples(making: Making, online: Online) -> Iterator[_Sample]:
         features = whole.made.table.take([at[place] for place in kept])
         values = {n: plain(features[n]) for n in features.column_names}
         expected = {p: {n: v[i] for n, v in values.items()} for i, p in enumerate(kept)}
-        yield _Sample(whole, places, columns, expected)
+        partition = group[0] if making.new.by == "partition" else ""
+        yield _Sample(partition, whole, places, columns, expected)
 
 
 class _Trial:
@@ -236,7 +239,9 @@ class _Trial:
         named = [*new.entities, *new.from_.attributes.get("key", []), *([self.making.own.time])]
         known = [n for n in dict.fromkeys(named) if n in sample.columns]
         said = ", ".join(f"{n} = {_short(sample.columns[n][i])}" for n in known)
-        return f"row {sample.places[i]:,} of {new.from_.address}" + (f" ({said})" if said else "")
+        part = f", partition {sample.partition}" if sample.partition else ""
+        place = f"row {sample.places[i]:,} of {new.from_.address}{part}"
+        return f"{place} ({said})" if said else place
 
 
 def _not_so(said: str) -> ResourceError:
@@ -297,14 +302,13 @@ def _joins(making: Making) -> dict[str, Any]:
 
 
 @contextmanager
-def _history(making: Making) -> Iterator[Tables | None]:
+def _history(making: Making, raw: pa.Table) -> Iterator[Tables | None]:
     """Lend the tables that are joined in time, whole; ``None`` where there are none."""
     own = making.own
     if not own.joins:
         yield None
         return
-    raw = making.whole(list(making.new.from_.attributes["partitions"])[-1:]).raw.slice(0, 0)
-    tables = {own.name: raw, **{name: making.inputs[name] for name in own.joins}}
+    tables = {own.name: raw.slice(0, 0), **{name: making.inputs[name] for name in own.joins}}
     with Tables(own, {name: numbered(table) for name, table in tables.items()}) as history:
         yield history
 
@@ -324,12 +328,12 @@ def _kept(
     ctx = making.ctx
     tables = {name: canonical(table) for name, table in looked_up.items()}
     identity = Facets.of({}, {"it": told}).digests["it"]
-    said = {"transform": identity, "tables": {n: column_digests(t) for n, t in tables.items()}}
+    said = {TRANSFORM: identity, LOOKUPS: {n: column_digests(t) for n, t in tables.items()}}
     code = {f"{CODE}{file}": (ctx.root / file).read_bytes() for file in dict.fromkeys(files)}
     bundle = pack({TOLD: _json({**told, "id": identity}), **code})
     transform = ctx.artifacts.put_bytes(bundle, MEDIA_TYPE)
     probe = {"rows": list(rows), "environment": dict(ctx.receipt.get("environment") or {})}
-    digests = {**made.facets.digests, **Facets.of({}, {ONLINE: said}).digests}
+    digests = {**made.facets.digests, **Facets.of({}, said).digests}
     return made.model_copy(
         update={
             "transform": transform.model_copy(update={"about": {"id": identity}}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,9 +15,9 @@ from typing import Any, Final
 from mlform.sdk import Artifact, Context, Handle, ResourceError
 from mlform_core.bundles import BundleError
 from mlform_core.models import told
-from mlform_core.online import ONLINE
 from mlform_core.serving import features, settings
 from mlform_core.serving.settings import Serving
+from mlform_core.tables import LOOKUPS, TRANSFORM
 
 _SECONDS: Final = 120.0
 
@@ -25,7 +26,7 @@ def uses(view: Handle | None) -> dict[str, set[str]]:
     """Return the facets that a deployment takes of its feature view."""
     if view is None or not has_online(view):
         return {}
-    return {view.address: {ONLINE}}
+    return {view.address: {TRANSFORM, LOOKUPS}}
 
 
 def has_online(view: Handle) -> bool:
@@ -89,7 +90,9 @@ def _copied(ctx: Context, view: Handle) -> str:
             "row and its inputs alone, write online = {} in it."
         )
         raise ResourceError("Feature view is not online", detail, argument="features")
-    key = str(view.attributes["facets"]["digests"][ONLINE])
+    facets = view.attributes["facets"]["digests"]
+    both = f"{facets[TRANSFORM]} {facets[LOOKUPS]}"
+    key = f"sha256:{hashlib.sha256(both.encode()).hexdigest()}"
     folder = settings.view(ctx.home, key)
     if folder.exists():
         return key

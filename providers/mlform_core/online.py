@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mlform_core.joins import Join, numbered
 from mlform_core.transforms import Transform
@@ -16,8 +16,6 @@ from mlform_core.transforms import Transform
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ONLINE: Final = "_online"
-"""The facet of what a view does to requests: its transform, and what it looks up."""
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
 """Values by column as requests have them, ``None`` where one is missing."""
 Spec: TypeAlias = Mapping[str, Any]

@@ -20,7 +20,11 @@ LAYOUT: Final = "_layout"
 """The facet of what a whole table says: its time, its key and the names of its parts."""
 PARTITIONS: Final = "_partitions"
 """The facet of the names of a table's partitions, in order."""
-RESERVED: Final = (SPLIT, LAYOUT, PARTITIONS)
+TRANSFORM: Final = "_transform"
+"""The facet of what a feature view does to requests."""
+LOOKUPS: Final = "_lookups"
+"""The facet of what it looks up for them."""
+RESERVED: Final = (SPLIT, LAYOUT, PARTITIONS, TRANSFORM, LOOKUPS)
 MEDIA_TYPE: Final = "application/vnd.apache.parquet"
 
 

@@ -47,7 +47,8 @@ def description(
         },
     }
     known = [_tensor(k, "BYTES", nullable=True) for k in keys if k not in schema.names]
-    tensors = {"type": "array", "minItems": len(inputs), "items": {"oneOf": [*inputs, *known]}}
+    least = len(inputs) - bool(schema.clock)
+    tensors = {"type": "array", "minItems": least, "items": {"oneOf": [*inputs, *known]}}
     wanted = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
     schemas = {
         "Request": {

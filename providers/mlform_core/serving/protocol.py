@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from math import isclose
 from typing import TYPE_CHECKING, Any, Final
 
@@ -118,10 +119,13 @@ class Schema:
         meta: Mapping[str, Any],
         required: Collection[str],
         inputs: Sequence[Mapping[str, Any]] | None = None,
+        clock: str = "",
     ) -> None:
         self.meta, self.required = meta, required
         self.inputs: Sequence[Mapping[str, Any]] = meta["features"] if inputs is None else inputs
         """What a request has: the model's features, or what a feature view makes them of."""
+        self.clock = clock
+        """The input that says when a row is; a request without it is of now."""
         self.names: Sequence[str] = [f["name"] for f in self.inputs]
         self._outputs = frozenset(o["name"] for o in outputs(meta))
         self._types = {f["name"]: _types(f, required) for f in self.inputs}
@@ -136,7 +140,10 @@ class Schema:
             found = self._plain(body)
         except (KeyError, TypeError):
             found = None
-        return _columns(body, self) if found is None else found
+        columns, rows = _columns(body, self) if found is None else found
+        if self.clock and self.clock not in columns:
+            columns[self.clock] = [datetime.now(UTC).isoformat()] * rows
+        return columns, rows
 
     def _plain(self, body: Any) -> tuple[dict[str, list[Any]], int] | None:
         """Return as ``columns`` if nothing is out of the ordinary, which takes a fraction."""
@@ -182,7 +189,7 @@ def _columns(body: Any, schema: Schema) -> tuple[dict[str, list[Any]], int]:
         named.add(name)
         if not found:
             columns[name] = _flat(tensor["data"])
-    if missing := [n for n in wanted if n not in named]:
+    if missing := [n for n in wanted if n not in named and n != schema.clock]:
         problems.append(f"missing inputs: {', '.join(missing)}")
     for name in schema.required:
         if None in columns.get(name, ()):

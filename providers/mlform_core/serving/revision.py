@@ -49,8 +49,10 @@ async def opened(home: Path, serving: Serving, digest: str, label: str = "") -> 
         raise ResourceError("Model not found", f"{folder} was not prepared.", argument="model")
     schema, view = Schema(meta, frozenset(found.required)), serving.views.get(digest, "")
     if view:
-        inputs = features.asked(features.read(settings.view(home, view)))
-        schema = Schema(meta, frozenset(i["name"] for i in inputs if i["required"]), inputs)
+        said = features.read(settings.view(home, view))
+        inputs = features.asked(said)
+        needed = frozenset(i["name"] for i in inputs if i["required"])
+        schema = Schema(meta, needed, inputs, said["time"] if said["joins"] else "")
     pool = Pool(
         folder,
         settings.view(home, view) if view else None,
