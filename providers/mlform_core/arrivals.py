@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mlform.sdk import Inputs
 
 _MOST: Final = 6
 _FEWEST: Final = 30
@@ -13,14 +16,31 @@ _FEWEST: Final = 30
 _CHANGE: Final = 0.01
 
 
-def footer(path: Path) -> dict[str, Any]:
+def grown(
+    there: Inputs, before: int, moved: Mapping[str, str | None], parts: str, *, windowed: bool
+) -> str:
+    """Say how many ``parts`` of a source are new and changed, and by how many rows it grows.
+
+    ``before``: the rows that were taken. Of a dataset that takes a window of them growth is not
+    told: what leaves the window goes.
+    """
+    fresh = sum(taken is None for taken in moved.values())
+    count = f"{fresh} new, {len(moved) - fresh} changed of {len(there.parts)} {parts}"
+    if windowed:
+        return count
+    if there.rows is None:
+        return f"{count}; how many rows they have is not known before they are read"
+    return f"{count}: {there.rows - before:+,} rows, {there.rows:,} in all"
+
+
+def footer(source: Path | IO[bytes]) -> dict[str, Any]:
     """Return rows, and of each column how many are missing, the least and the largest.
 
     As far as the footer of a Parquet file tells; numbers alone have ends.
     """
     import pyarrow.parquet as pq
 
-    metadata = pq.ParquetFile(path).metadata
+    metadata = pq.ParquetFile(source).metadata
     columns: dict[str, dict[str, Any]] = {}
     for group in range(metadata.num_row_groups):
         for place in range(metadata.num_columns):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from mlform.sdk import ResourceError
 
@@ -80,12 +80,26 @@ class Bucket:
 
     def rows(self, name: str) -> int:
         """Return how many rows a Parquet object has, from its last bytes."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
+
+        with self._parquet(name) as file:
+            return int(pq.ParquetFile(file).metadata.num_rows)
+
+    def footer(self, name: str) -> dict[str, Any]:
+        """Return what the last bytes of a Parquet object tell: see ``arrivals.footer``."""
+        from mlform_core.arrivals import footer
+
+        with self._parquet(name) as file:
+            return footer(file)
+
+    @contextmanager
+    def _parquet(self, name: str) -> Iterator[IO[bytes]]:
+        """Open an object of which only what is asked for is read."""
+        import pyarrow as pa
 
         with self._reaching(name), self._files.open(name, "rb") as file:
             try:
-                return int(pq.ParquetFile(file).metadata.num_rows)
+                yield file
             except pa.ArrowException as error:
                 detail = f"{name} cannot be read as parquet: {error}"
                 raise ResourceError("Unreadable data", detail, argument="url") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 50_000
 """Rows that are fetched at once."""
+_STEPS: Final = 10_000
+"""Instructions of SQLite from one look at the clock to the next."""
 _FEWEST: Final = 4
 """Characters from which a part of a URL is hidden wherever it is said."""
 
@@ -104,6 +107,30 @@ def connected(url: URL) -> Iterator[Connection]:
         raise ResourceError("Database cannot be read", f"{type(error).__name__}: {said}") from None
     finally:
         engine.dispose()
+
+
+@contextmanager
+def limited(connection: Connection, limit: float) -> Iterator[bool]:
+    """Have the statements of a block end after ``limit`` seconds, with a ``DBAPIError``.
+
+    Gives false, and limits nothing, where it is not known how a database does that.
+    """
+    import sqlalchemy as sa
+
+    match connection.dialect.name:
+        case "postgresql":
+            connection.execute(sa.text(f"SET LOCAL statement_timeout = {round(limit * 1000)}"))
+            yield True
+        case "sqlite":
+            driver: Any = connection.connection.driver_connection
+            until = time.monotonic() + limit
+            driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+            try:
+                yield True
+            finally:
+                driver.set_progress_handler(None, 0)
+        case _:
+            yield False
 
 
 def _hidden(said: str, url: URL) -> str:

@@ -116,6 +116,11 @@ def judged(new: DatasetArguments, old: Stored[Any, DatasetAttributes]) -> Datase
     return old.attributes
 
 
+def wanted(new: DatasetArguments, before: DatasetAttributes) -> dict[str, str]:
+    """Return the columns that were taken and still are, each with its type."""
+    return {n: t for n, t in before.columns.items() if n in (new.columns or before.columns)}
+
+
 def assembled(
     ctx: Context, new: DatasetArguments, sources: Iterable[tuple[str, Source]], total: int
 ) -> DatasetAttributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +28,7 @@ from mlform_core.datasets import (
     assembled,
     judged,
     not_available,
+    wanted,
 )
 from mlform_core.sources import Format, count_rows, files, format_of, hive_columns
 
@@ -69,26 +70,21 @@ class File(
         return Inputs(parts, ctx.remember(*_counted(ctx, found, parts, new.format))["rows"])
 
     def preview(
-        self, ctx: Looking, new: FileArguments, old: StoredFile, moved: Collection[str]
+        self, ctx: Looking, new: FileArguments, old: StoredFile, moved: Mapping[str, str | None]
     ) -> Sequence[str]:
         """Say by how many rows it grows, and, by Parquet's footers, how what arrived differs."""
-        from mlform_core.arrivals import footer, told
+        from mlform_core.arrivals import footer, grown, told
 
         found, there = files(ctx.root, new.path, new.format), self.inputs(ctx, new)
-        before, rows = old.attributes, there.rows or 0
-        fresh = [n for n in moved if n not in before.sources]
-        count = f"{len(fresh)} new, {len(moved) - len(fresh)} changed"
-        said = [f"{count} of {len(found)} files: {rows - before.rows:+,} rows, {rows:,} in all"]
-        if new.window is not None:
-            said = [f"{count} of {len(found)} files"]
+        before = old.attributes
+        said = [grown(there, before.rows, moved, "files", windowed=new.window is not None)]
         names = [n for n in moved if format_of(n, new.format) == "parquet"]
         if len(names) != len(moved) or len(names) > _MOST_COUNTS:
             return said
         footers = [
             ctx.remember(f"footer {there.parts[n]}", partial(footer, Path(found[n]))) for n in names
         ]
-        wanted = {n: t for n, t in before.columns.items() if n in (new.columns or before.columns)}
-        return [*said, *told(footers, before.profile, wanted)]
+        return [*said, *told(footers, before.profile, wanted(new, before))]
 
     def apply(self, ctx: Context, new: FileArguments, old: StoredFile | None) -> DatasetAttributes:
         """Read each partition that was not read before, and judge the whole."""
@@ -98,7 +94,7 @@ class File(
 
     def import_(self, ctx: Context, id: str, new: FileArguments | None) -> ImportedFile | None:  # noqa: A002 - as the SDK has it
         """Read the files at a path; ``PATH@DIGEST`` only if the one file there has that content."""
-        path, _, wanted = id.partition("@")
+        path, _, digest = id.partition("@")
         if new is not None and new.path != path:
             detail = f"The block reads {new.path}, and the import names {path}. Make them agree."
             raise ResourceError("Not the same data", detail, argument="path")
@@ -106,9 +102,9 @@ class File(
             return None
         arguments = new or FileArguments(path=path)
         parts = self.inputs(ctx, arguments).parts if new is None else ctx.inputs.parts
-        if wanted and list(parts.values()) != [_sha256(wanted)]:
-            has = ", ".join(f"{name} {digest}" for name, digest in parts.items())
-            detail = f"The import names {_sha256(wanted)}; at {path} there is {has}."
+        if digest and list(parts.values()) != [_sha256(digest)]:
+            has = ", ".join(f"{name} {found}" for name, found in parts.items())
+            detail = f"The import names {_sha256(digest)}; at {path} there is {has}."
             raise ResourceError("Not the same content", detail)
         attributes = self._read(ctx, arguments, parts)
         columns = {} if new else {"schema": dict(attributes.columns)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
@@ -74,6 +74,23 @@ class Function(
             told = ask(ctx.root, new.token, new.params, "token")
         included = code.included(ctx, new.include)
         return Inputs({_INCLUDED + n: d for n, d in included.items()} | _parts(new, told))
+
+    def preview(
+        self,
+        ctx: Looking,
+        new: FunctionArguments,
+        old: StoredFunction,
+        moved: Mapping[str, str | None],
+    ) -> Sequence[str]:
+        """Say that nothing is known of what a function would return."""
+        tokens = [taken for name, taken in moved.items() if not _included(name)]
+        if not tokens:
+            return ()
+        called = f"what is in them is not known before {new.function} is called"
+        if new.by is None:
+            return [f"its token is another; {called.replace('them', 'it')}"]
+        fresh = tokens.count(None)
+        return [f"{fresh} new, {len(tokens) - fresh} changed partitions; {called}"]
 
     def apply(
         self, ctx: Context, new: FunctionArguments, old: StoredFunction | None

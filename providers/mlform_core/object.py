@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -30,6 +30,7 @@ from mlform_core.datasets import (
     fetched,
     judged,
     not_available,
+    wanted,
 )
 from mlform_core.sources import SUFFIXES, Format, format_of, hive_columns
 
@@ -86,6 +87,27 @@ class Object(
                 version = ctx.remember(f"s3 version {seen}", asked)["version"]
             parts[name] = token_of(info, version)
         return Inputs(parts, _rows(ctx, bucket, new, found, parts))
+
+    def preview(
+        self, ctx: Looking, new: ObjectArguments, old: StoredObject, moved: Mapping[str, str | None]
+    ) -> Sequence[str]:
+        """Say by how many rows it grows, and, by Parquet's last bytes, how what arrived differs."""
+        from mlform_core.arrivals import grown, told
+
+        before, there = old.attributes, self.inputs(ctx, new)
+        said = [grown(there, before.rows, moved, "objects", windowed=new.window is not None)]
+        formats = {format_of(name, new.format) for name in moved}
+        if formats != {"parquet"} or len(moved) > _MOST_COUNTED:
+            return said
+        bucket, base = _bucket(new), _base(new.url)
+
+        def footer(name: str) -> Mapping[str, Any]:
+            read = partial(bucket.footer, f"{base}{name}")
+            return ctx.remember(f"footer {base}{name} {there.parts[name]}", read)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            footers = list(pool.map(footer, moved))
+        return [*said, *told(footers, before.profile, wanted(new, before))]
 
     def apply(
         self, ctx: Context, new: ObjectArguments, old: StoredObject | None

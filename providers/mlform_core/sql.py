@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
@@ -28,6 +28,7 @@ from mlform.sdk import (
 from mlform_core.databases import (
     connected,
     fetch,
+    limited,
     parsed,
     place_of,
     read_back,
@@ -44,12 +45,18 @@ from mlform_core.datasets import (
     fetched,
     judged,
     not_available,
+    wanted,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection
 
+PATIENCE: Final = 2.0
+"""Seconds that counting what arrived may take."""
 _MOST_PARTITIONS: Final = 10_000
+_MOST_COUNTED: Final = 50
+"""Partitions that moved, up to which the rows that arrived are counted."""
+_NUMBERS: Final = frozenset({"int64", "float64"})
 
 
 class SqlArguments(DatasetArguments):
@@ -114,6 +121,34 @@ class Sql(Resource[SqlArguments, DatasetAttributes], kind="dataset", type="sql",
         rows = [json.loads(part).get("rows") for part in parts.values()]
         return Inputs(parts, None if None in rows else sum(rows))
 
+    def preview(
+        self, ctx: Looking, new: SqlArguments, old: StoredSql, moved: Mapping[str, str | None]
+    ) -> Sequence[str]:
+        """Say by how many rows it grows, and how those above the watermark that was read differ."""
+        from mlform_core.arrivals import grown, told
+
+        before, there = old.attributes, self.inputs(ctx, new)
+        said = [grown(there, before.rows, moved, "partitions", windowed=new.window is not None)]
+        if new.watermark is None:
+            return said
+        url, columns = _url(ctx, new), wanted(new, before)
+        what = [place_of(url, ctx.root), _asked(new), moved, there.parts, columns]
+        token = "sql arrived " + sha256(_text(what).encode()).hexdigest()
+
+        def above() -> dict[str, Any]:
+            with connected(url) as connection:
+                source = _Source(new, place_of(url, ctx.root), connection)
+                return source.above(moved, there.parts, columns)
+
+        found = ctx.remember(token, above)
+        if found["rows"] is None:
+            return [*said, f"how many rows are above the watermark is not known: {found['why']}"]
+        return [
+            *said,
+            f"{found['rows']:,} rows are above the watermark that was read",
+            *told([found], before.profile, columns),
+        ]
+
     def apply(self, ctx: Context, new: SqlArguments, old: StoredSql | None) -> DatasetAttributes:
         """Read each partition that was not read before, and judge the whole."""
         if ctx.doing in {"decide", "update"} and old is not None:
@@ -174,15 +209,15 @@ def _take(database: _Lazily, name: str, part: str) -> bytes:
     import pyarrow.parquet as pq
 
     source, now = database.open()
-    wanted, there = json.loads(part), json.loads(now.get(name, "{}"))
+    planned, there = json.loads(part), json.loads(now.get(name, "{}"))
     gone = not_available(name, part, now.get(name), source.argument)
     versions = ("database", "upto" if source.new.snapshot is None else "snapshot")
-    moved = [n for n in versions if wanted.get(n) != there.get(n)]
+    moved = [n for n in versions if planned.get(n) != there.get(n)]
     if not there or any(n != "upto" for n in moved):
         raise gone
-    table = fetch(source.connection, source.rows(wanted))
+    table = fetch(source.connection, source.rows(planned))
     # What was added since is above the watermark. Fewer rows below it: some were changed.
-    if moved and wanted["rows"] != table.num_rows:
+    if moved and planned["rows"] != table.num_rows:
         raise gone
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
@@ -229,6 +264,54 @@ class _Source:
         return self._named(
             [(by, {"upto": written(top), "rows": rows}) for by, top, rows in found if rows]
         )
+
+    def above(
+        self, taken: Mapping[str, str | None], now: Mapping[str, str], columns: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Count the rows above the watermarks that were taken: see ``arrivals.footer``.
+
+        ``rows`` is ``None``, with ``why``, where that would take too long.
+        """
+        import sqlalchemy as sa
+        from sqlalchemy.exc import DBAPIError
+
+        unknown: dict[str, Any] = {"rows": None, "columns": {}}
+        if len(taken) > _MOST_COUNTED:
+            return {**unknown, "why": f"{len(taken):,} partitions moved"}
+        asked: list[Any] = [sa.func.count(self._of(self.new.watermark))]
+        for name, kind in columns.items():
+            column = self._of(name)
+            ends = [sa.func.min(column), sa.func.max(column)]
+            asked += [sa.func.count(column), *(ends if kind in _NUMBERS else [])]
+        where = sa.or_(*(self._beyond(now[name], was) for name, was in taken.items()))
+        try:
+            with limited(self.connection, PATIENCE) as can:
+                if not can:
+                    why = "how to limit the time of a query is not known of this database"
+                    return {**unknown, "why": why}
+                rows, *told = self.connection.execute(self._select(asked).where(where)).one()
+        except DBAPIError:
+            return {**unknown, "why": f"counting them took more than {PATIENCE:g} s, or failed"}
+        found: dict[str, Any] = {}
+        for name, kind in columns.items():
+            found[name] = {"nulls": rows - told.pop(0)}
+            if kind in _NUMBERS:
+                least, most = told.pop(0), told.pop(0)
+                found[name] |= {} if least is None else {"min": float(least), "max": float(most)}
+        return {"rows": rows, "columns": found}
+
+    def _beyond(self, now: str, taken: str | None) -> Any:
+        """Return the condition that a row of a partition came after what was taken of it."""
+        import sqlalchemy as sa
+
+        token, mark = json.loads(now), self._of(self.new.watermark)
+        was = json.loads(taken or "{}")
+        upto = was.get("upto") if was.get("database") == self.place else None
+        chosen = [mark.is_not(None) if upto is None else mark > read_back(upto)]
+        if self.new.partition is not None:
+            by, value = self._of(self.new.partition), read_back(token["value"])
+            chosen.append(by.is_(None) if value is None else by == value)
+        return sa.and_(*chosen)
 
     def _snapshots(self, version: Any) -> dict[str, str]:
         if self.new.partition is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from tests.cli.inside import Inside
 
 
@@ -36,3 +39,106 @@ def test_what_arrived_is_told_without_reading_it(tmp_path: Path) -> None:
     assert "2 new, 0 changed of 3 files: +501 rows" in said
     assert "in what arrived" not in said, "text says nothing of itself"
     assert folder.mlform("plan").out == said
+
+
+SALES = """
+variable "url" {
+  sensitive = true
+  default   = "sqlite:///shop.db"
+}
+dataset "sql" "d" {
+  url       = var.url
+  table     = "sales"
+  watermark = "changed"
+  PARTITION
+  version   = { mode = "pin" }
+}
+"""
+
+
+def sales(folder: Inside, partition: str = "") -> sqlite3.Connection:
+    (folder.path / "main.mlf.hcl").write_text(SALES.replace("PARTITION", partition))
+    there = sqlite3.connect(folder.path / "shop.db", isolation_level=None)
+    there.execute("CREATE TABLE sales (id INTEGER, region TEXT, amount FLOAT, changed INTEGER)")
+    more(there, 1, 1000, missing=100)
+    return there
+
+
+def more(there: sqlite3.Connection, first: int, rows: int, missing: int, factor: float = 1) -> None:
+    made = [
+        (n, "ns"[n % 2], None if n % missing == 0 else n * factor, n)
+        for n in range(first, first + rows)
+    ]
+    there.executemany("INSERT INTO sales VALUES (?, ?, ?, ?)", made)
+
+
+def test_of_a_database_by_one_query_above_the_watermark(tmp_path: Path) -> None:
+    folder = Inside(tmp_path)
+    with closing(sales(folder)) as there:
+        folder.apply()
+        assert "arrived" not in folder.mlform("plan").out
+        more(there, 2001, 500, missing=10, factor=2)
+        there.execute("UPDATE sales SET changed = 3000 WHERE id <= 20")
+        said = folder.mlform("plan").out
+        assert "dataset.d: 0 new, 1 changed of 1 partitions: +500 rows, 1,500 in all" in said
+        assert "dataset.d: 520 rows are above the watermark that was read" in said
+        assert "dataset.d: amount: 9.6% missing in what arrived, 1.0% before" in said
+        assert "dataset.d: amount: 1 … 4998 in what arrived, 1 … 999 before" in said
+        assert folder.mlform("plan").out == said
+
+
+def test_of_partitions_each_above_its_own_and_only_so_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Inside(tmp_path)
+    with closing(sales(folder, 'partition = "region"')) as there:
+        folder.apply()
+        there.execute("INSERT INTO sales VALUES (2000, 'n', 1, 2000), (1, 'w', 1, 5)")
+        said = folder.mlform("plan").out
+        assert "dataset.d: 1 new, 1 changed of 3 partitions: +2 rows, 1,002 in all" in said
+        assert "dataset.d: 2 rows are above the watermark that was read" in said
+        more(there, 5000, 9000, missing=100)
+        monkeypatch.setattr("mlform_core.sql.PATIENCE", 0.0)
+        said = folder.mlform("plan").out
+        assert "+9,002 rows" in said
+        assert "how many rows are above the watermark is not known: counting them took" in said
+
+
+def test_of_a_function_nothing_is_known_and_that_is_said(tmp_path: Path) -> None:
+    folder = Inside(tmp_path)
+    (tmp_path / "main.mlf.hcl").write_text("""
+dataset "python" "whole" {
+  function = "made.py:rows"
+  token    = "made.py:token"
+  version  = { mode = "pin" }
+}
+dataset "python" "parts" {
+  function = "made.py:part"
+  token    = "made.py:parts"
+  by       = "partition"
+  version  = { mode = "pin" }
+}
+""")
+    (tmp_path / "made.py").write_text("""
+import json
+from pathlib import Path
+
+def parts():
+    return json.loads(Path(__file__).with_name("versions.json").read_text())
+
+def token():
+    return sorted(parts().values())
+
+def rows():
+    return [{"n": 1}]
+
+def part(name):
+    return [{"n": 1}]
+""")
+    (tmp_path / "versions.json").write_text('{"a": 1, "b": 1}')
+    folder.apply()
+    assert "known before" not in folder.mlform("plan").out
+    (tmp_path / "versions.json").write_text('{"a": 1, "b": 2, "c": 1}')
+    said = folder.mlform("plan").out
+    assert "dataset.whole: its token is another; what is in it is not known before made" in said
+    assert "dataset.parts: 1 new, 1 changed partitions; what is in them is not known" in said

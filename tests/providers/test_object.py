@@ -200,6 +200,8 @@ dataset "object" "d" {{
     put(bucket, "d/2.parquet", FRAME[10:])
     plan = folder.mlform("plan").out
     assert "2.parquet new at the source, +30 rows" in plan
+    assert "dataset.d: 1 new, 0 changed of 2 objects: +30 rows, 40 in all" in plan
+    assert "dataset.d: x: 2.5 … 9.75 in what arrived, 0 … 2.25 before" in plan
     assert "No changes" in plan
     folder.mlform("update")
     assert folder.apply() == {"dataset.d": "run"}

@@ -209,6 +209,12 @@ output "rows" {
 """
 
 
+def too_long(url: sa.URL) -> None:
+    with databases.connected(url) as connection, databases.limited(connection, 0.05) as can:
+        assert can
+        connection.execute(sa.text("SELECT pg_sleep(60)"))
+
+
 def test_postgresql_is_pinned_updated_and_never_told_of(tmp_path: Path) -> None:
     with running() as server:
         with psycopg.connect(server.url, autocommit=True) as there:
@@ -239,6 +245,9 @@ def test_postgresql_is_pinned_updated_and_never_told_of(tmp_path: Path) -> None:
             )
             plan = folder.mlform("plan")
             assert "+1 rows" in plan.out and "day=2026-01-03" in plan.out
+            assert "1 rows are above the watermark that was read" in plan.out
+            with pytest.raises(ResourceError, match="statement timeout"):
+                too_long(databases.parsed(url, tmp_path))
             folder.mlform("update")
             assert folder.apply() == {"dataset.orders": "run"} and folder.actions() == {}
             assert folder.mlform("output", "-raw", "rows").out.strip() == "31"

@@ -221,7 +221,8 @@ def _previewed(
     silent = type(offered).preview is Resource.preview or seen.parts is None
     if silent or record is None or record.type != offered.type or seen.parts == record.parts:
         return seen
-    moved = [n for n, digest in (seen.parts or {}).items() if record.parts.get(n) != digest]
+    taken = record.parts
+    moved = {n: taken.get(n) for n, digest in (seen.parts or {}).items() if taken.get(n) != digest}
     looking = looker.at(resource.address, record)
     with suppress(ResourceError):
         said = offered.preview(looking, model, stored(offered, record), moved)

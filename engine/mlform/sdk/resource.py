@@ -161,12 +161,13 @@ class Resource(ABC, Generic[A, B]):
         return Inputs()
 
     def preview(
-        self, ctx: Looking, new: A, old: Stored[A, B], moved: Collection[str]
+        self, ctx: Looking, new: A, old: Stored[A, B], moved: Mapping[str, str | None]
     ) -> Sequence[str]:
         """Say what arrived at the source since ``old``: a line each, for those who read a plan.
 
-        ``moved`` are the parts of ``inputs`` that are new or other. From metadata alone: be quick,
-        and say nothing where that does not tell. Nothing depends on it.
+        ``moved`` are the parts of ``inputs`` that are other, each with what was taken of it, and
+        those that are new (``None``). From metadata alone: be quick, and say so where that does not
+        tell. Nothing depends on it.
         """
         return ()
 
