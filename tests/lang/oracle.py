@@ -115,6 +115,8 @@ _TWICE = re.compile("result value has the wrong type: (element|attribute) types 
 # What they begin or end with, or hash to, is chance.
 _CHANCE = re.compile(r"\b(uuid\(\)|bcrypt\()")
 _TRIES = 12
+# It says so where the machine is slow.
+_BUSY = re.compile("^(Acquiring|Releasing) state lock.*\n", re.MULTILINE)
 _TYPE_BREAK = re.compile(r"^    object\(\{\n        zz: number,\n    \}\),\n", re.MULTILINE)
 
 
@@ -191,7 +193,7 @@ class Terraform:
 
     def _run(self, command: str, given: str = "") -> str | None:
         done = self._done(command, given)
-        return done.stdout.decode() if done.returncode == 0 else None
+        return _BUSY.sub("", done.stdout.decode()) if done.returncode == 0 else None
 
     def _done(self, command: str, given: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
