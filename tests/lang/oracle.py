@@ -103,9 +103,11 @@ _MISTYPED = re.compile(
 _NETWORK = re.compile(r'cidr(host|subnets?)\("::ffff:|cidrsubnets\("[0-9.:]+/0"')
 # Terraform says that no key is in a set of which one element is not known yet, and is wrong then.
 _SEARCHED = re.compile(r"matchkeys\(.*\bunknown\b")
+# Behind an unknown element of one list, it takes an element of another list once more.
+_PAIRED = re.compile(r"formatlist\(.*\bunknown\b")
 # What these make of something secret and something not known yet stays secret here.
 _KEPT = re.compile(
-    r"(try|zipmap|coalesce|coalescelist|merge|jsondecode|yamldecode)\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())"
+    r"(try|concat|zipmap|coalesce|coalescelist|merge|jsondecode|yamldecode)\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())"
 )
 # That there is no such template Terraform says once the variables are known.
 _NO_TEMPLATE = re.compile(r"templatestring\(.*\bunknown\b")
@@ -218,6 +220,8 @@ class Terraform:
             return "right side"
         if _NETWORK.search(text):
             return "network"
+        if _PAIRED.search(text):
+            return "paired"
         if _SEARCHED.search(text):
             return "searched"
         if _KEPT.search(text) and mine.text and ("(sensitive" in mine.text or "true" in mine.text):

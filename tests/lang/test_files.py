@@ -86,6 +86,7 @@ def test_absolute_paths(scope: dict[str, Value], tmp_path: Path) -> None:
         ('templatefile("hello.tmpl", {})', 'uses "name" at hello.tmpl:1:10'),
         ('templatefile("hello.tmpl", {nam = 1})', 'Did you mean "nam"'),
         ('templatefile("hello.tmpl", [])', "a map or an object"),
+        ("templatefile([1], later)", "string is required"),
         ('templatefile("hello.tmpl", {name = 1, "a!" = 2})', '"a!" is no name'),
         ('templatefile("loop.tmpl", {})', "never end"),
         ('templatefile("wrong.tmpl", {})', "the template is wrong at wrong.tmpl:1:"),

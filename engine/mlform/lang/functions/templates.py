@@ -34,10 +34,12 @@ def templatefile(ev: Evaluator, call: Call, bound: Bound) -> Value:
     path, path_marked = reveal(ev.value(call.arguments[0], bound))
     variables, marked = reveal(ev.value(call.arguments[1], bound))
     secret = path_marked or marked or bare(variables)[1]
-    if isinstance(path, Unknown) or isinstance(variables, Unknown):
+    if isinstance(path, Unknown):
         return mark(UNKNOWN, marked=secret)
     try:
         file = _string(path)
+        if isinstance(variables, Unknown):
+            return mark(UNKNOWN, marked=secret)
         content = read_text(World.of(ev.scope), file)
     except OperationError as error:
         detail = f"templatefile: {error}."
