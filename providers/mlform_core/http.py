@@ -316,6 +316,7 @@ def _restarted(home: Path, serving: Serving, kept: Serving | None) -> int:
 
 def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
     """Ask the endpoint what answers; raise ``ResourceError`` if that is not what should."""
+    from mlform_core import http_views
     from mlform_core.serving import control, prepared, settings
 
     answers = control.digest_at(serving, serving.port, timeout=_PATIENCE)
@@ -340,6 +341,7 @@ def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
         pid=there["pid"],
         revision=serving.revision,
         features=serving.views.get(serving.digest, ""),
+        asked=http_views.asked(ctx.home, serving),
         redacted=serving.redact,
         keys=serving.keys,
         variants={name: digest for name, (digest, _) in serving.variants.items()},

@@ -162,6 +162,9 @@ class HttpAttributes(Attributes):
     """The request log, relative to the folder of the spec."""
     features: str = ""
     """The digest of the feature view that makes the features of requests."""
+    asked: list[str] = Field(default_factory=list)
+    """The columns that requests have where a feature view makes the features, as the log has
+    them."""
     redacted: list[str] = Field(default_factory=list)
     """Inputs that the log does not have."""
     keys: list[str] = Field(default_factory=list)

@@ -137,14 +137,24 @@ def _apart(one: Path, two: Path, names: Sequence[str]) -> str:
     return (ended.stderr.strip().splitlines() or ["it ended without a word"])[-1].rstrip(".")
 
 
+def asked(home: Path, serving: Serving) -> list[str]:
+    """Return the columns of requests that the log has, where a view makes the features."""
+    key = serving.views.get(serving.digest)
+    if key is None:
+        return []
+    found = [spec["name"] for spec in features.asked(features.read(settings.view(home, key)))]
+    return [name for name in found if name not in serving.redact]
+
+
 def redactable(ctx: Context, serving: Serving) -> None:
     """Raise ``ResourceError`` where what is to be redacted is no input: it would be logged."""
     if not serving.redact:
         return
     known = {f["name"] for digest in serving.digests for f in _meta(ctx, digest)["features"]}
     for key in set(serving.views.values()):
-        asked = features.asked(features.read(settings.view(ctx.home, key)))
-        known |= {spec["name"] for spec in asked}
+        known |= {
+            spec["name"] for spec in features.asked(features.read(settings.view(ctx.home, key)))
+        }
     if strange := [name for name in serving.redact if name not in known]:
         detail = (
             f"{', '.join(strange)} is no input of the model; it has {', '.join(sorted(known))}."

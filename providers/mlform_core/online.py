@@ -218,6 +218,8 @@ class View:
         lookups: Mapping[str, Lookup],
     ) -> None:
         self.told, self._transform = told, transform
+        self.wanted: Sequence[str] | None = None
+        """The features that ``features`` returns, if not all that are served."""
         self._whole, self._lookups = whole, lookups
 
     def features(self, columns: Columns) -> Features:
@@ -227,7 +229,7 @@ class View:
         """
         raw = self.raw(columns)
         found, looked = self.looked_up(raw)
-        return Features(self.made(raw, found), looked)
+        return Features(self.made(raw, found, self.wanted), looked)
 
     def looked_up(self, raw: pa.Table) -> tuple[dict[str, pa.Table], Looked]:
         """Return what is joined in time to rows of ``from``, and what came of looking it up."""
@@ -258,7 +260,12 @@ class View:
             }
         )
 
-    def made(self, raw: pa.Table, joined: Mapping[str, pa.Table]) -> dict[str, list[Any]]:
+    def made(
+        self,
+        raw: pa.Table,
+        joined: Mapping[str, pa.Table],
+        wanted: Sequence[str] | None = None,
+    ) -> dict[str, list[Any]]:
         """Return the features of rows of ``from``, beside which lie the rows joined to them."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -268,7 +275,8 @@ class View:
             there = pc.is_in(pa.array(range(raw.num_rows), pa.int64()), made.rows).to_pylist()
             raise LeftOutError(f"the feature view leaves out the row at {there.index(False)}")
         order = pc.sort_indices(made.rows)
-        return {n: plain(made.table[n].take(order)) for n in self.told["served"]}
+        table = made.table if raw.num_rows == 1 else made.table.take(order)
+        return {n: plain(table[n]) for n in (self.told["served"] if wanted is None else wanted)}
 
 
 def join_of(said: Mapping[str, Any]) -> Join:

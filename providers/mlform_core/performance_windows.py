@@ -90,7 +90,8 @@ def check(ctx: Context, rules: PerformanceArguments, serves: str) -> None:
         detail = f"Fairness is measured on yes/no decisions; this is a {task} model."
         raise ResourceError("Fairness not defined for the task", detail, argument="fairness")
     inputs = {f["name"] for f in meta["features"]} - set(rules.target.attributes["redacted"])
-    logged = inputs | set(rules.target.attributes.get("keys") or ())
+    asked = set(rules.target.attributes.get("asked") or ())
+    logged = inputs | asked | set(rules.target.attributes.get("keys") or ())
     _check_labels(rules, str(rules.label or meta["target"]), logged)
     beside = set() if rules.labels is None else set(rules.labels.attributes["columns"])
     for name in rules.columns():
@@ -244,13 +245,13 @@ class Reader:
         part.predictions += entry["p"]
         part.keys += self._keys(entry, rows)
         for name in self.rules.columns():
-            given = entry["i"].get(name) or entry.get("k", {}).get(name) or [None] * rows
+            given = next(_said(entry, name, "i", "k", "raw"), [None] * rows)
             part.columns.setdefault(name, []).extend(given)
 
     def _keys(self, entry: Mapping[str, Any], rows: int) -> list[Key | None]:
         columns = []
         for name in self.rules.key:
-            values = entry.get("k", {}).get(name) or entry["i"].get(name)
+            values = next(_said(entry, name, "k", "i", "raw"), None)
             if values is None and name == ID and rows == 1:
                 values = [entry.get("id")]
             columns.append(values or [None] * rows)
@@ -321,6 +322,11 @@ class Reader:
 
 def _text(cursor: Mapping[str, Any] | None) -> str:
     return json.dumps(cursor, sort_keys=True)
+
+
+def _said(entry: Mapping[str, Any], name: str, *places: str) -> Iterator[list[Any]]:
+    """Yield the values of a name in an entry of the log, from the first of the places on."""
+    return (found for place in places if (found := entry.get(place, {}).get(name)))
 
 
 def _hashes(keys: Mapping[Key, Any]) -> Hashes:

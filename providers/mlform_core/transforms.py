@@ -69,11 +69,14 @@ class Function:
         return Made(canonical(from_frame(made)), rows)
 
     def _frame(self, name: str, table: pa.Table) -> pd.DataFrame:
+        import pandas as pd
+
         known, frame = self._frames.get(name, (None, None))
         if frame is None or known is not table:
             frame = self._typed(name, table)
             self._frames[name] = table, frame
-        return frame.copy()
+        # From pandas 3 on a copy is made of what is written to, and of nothing else.
+        return frame.copy(deep=int(pd.__version__.partition(".")[0]) < 3)
 
     def _typed(self, name: str, table: pa.Table) -> pd.DataFrame:
         from mlform_core.tables import to_frame

@@ -35,7 +35,7 @@ from mlform_core.tables import read_table
 SINCE = pd.Timestamp("2013-01-01 18:00", tz="UTC")
 """The newest weather that is known."""
 ASKED = ["time_hour", "origin", "dest", "distance"]
-NUMBERS = ["far", "temp", "windy"]
+NUMBERS = ["far", "temp", "windy", "high"]
 JOIN = {"weather": {"on": ["origin"], "ttl": "3h"}}
 ONLINE = {"absent": ["dep_delay", "arr_delay"], "stand_in": {"arr_delay": 0}}
 CODE = """
@@ -44,8 +44,11 @@ import pandas as pd
 
 LIMIT = 15
 
-def build(flights, weather):
+def build(flights, weather, airports):
+    high = airports.set_index("faa")["alt"].reindex(flights["dest"]).set_axis(flights.index)
+    airports["alt"] = 0  # of no other request's concern
     return pd.DataFrame({
+        "high": high.astype("float64"),
         "far": np.log(flights["distance"]),
         "temp": weather["temp"],
         "windy": (weather["wind_speed"] > LIMIT).astype("float64").where(weather["temp"].notna()),
@@ -53,23 +56,24 @@ def build(flights, weather):
         "late": (flights["arr_delay"] > 15).astype("int64"),
     })
 
-def kilometres(flights, weather):
-    return build(flights, weather).assign(far=np.log(flights["distance"] * 1.6))
+def kilometres(flights, weather, airports):
+    return build(flights, weather, airports).assign(far=np.log(flights["distance"] * 1.6))
 
-def means(flights, weather):
-    return build(flights, weather).assign(far=lambda f: f["far"] - f["far"].mean())
+def means(flights, weather, airports):
+    return build(flights, weather, airports).assign(far=lambda f: f["far"] - f["far"].mean())
 
-def previous(flights, weather):
-    return build(flights, weather).assign(far=lambda f: f["far"].shift(fill_value=0))
+def previous(flights, weather, airports):
+    return build(flights, weather, airports).assign(far=lambda f: f["far"].shift(fill_value=0))
 
-def landed(flights, weather):
-    return build(flights, weather)[flights["arr_delay"].notna()]
+def landed(flights, weather, airports):
+    return build(flights, weather, airports)[flights["arr_delay"].notna()]
 """
 QUERY = """
 SELECT _row, ln(distance) AS far, w.temp,
        CASE WHEN w.temp IS NOT NULL THEN (w.wind_speed > 15)::DOUBLE END AS windy,
-       f.origin || '-' || dest || distance AS route, (arr_delay > 15)::BIGINT AS late
-FROM flights f JOIN weather w USING (_row)
+       a.alt::DOUBLE AS high, f.origin || '-' || dest || distance AS route,
+       (arr_delay > 15)::BIGINT AS late
+FROM flights f JOIN weather w USING (_row) LEFT JOIN airports a ON a.faa = dest
 """
 
 
@@ -90,6 +94,8 @@ class Bench:
         self.from_ = dataset(self.ctx, "flights", self.flights, time="time_hour")
         columns = ["origin", "time_hour", "temp", "wind_speed"]
         self.weather = dataset(self.ctx, "weather", known[columns], time="time_hour")
+        airports = pd.read_csv(folder / "airports.csv")[["faa", "alt"]]
+        self.airports = dataset(self.ctx, "airports", airports)
         self.ctx.root = path
         self.old: Stored | None = None
 
@@ -97,7 +103,7 @@ class Bench:
         """Make a view of the flights by other code, or another query, than the usual."""
         arguments = {
             "from": self.from_,
-            "inputs": {"weather": self.weather},
+            "inputs": {"weather": self.weather, "airports": self.airports},
             "as_of": JOIN,
             "online": ONLINE,
             **given,
@@ -195,7 +201,7 @@ def test_what_is_made_of_a_request_is_what_is_in_the_table(bench: Bench) -> None
         assert bench.ask(late[place : place + 1], id=f"one {place}")[0] == 200
     until(lambda: {"late", "one 79"} <= {e.get("id") for e in bench.logged()})
     seen = {e["id"]: e for e in bench.logged() if "id" in e}
-    offline = bench.table(bench.features).loc[late.index].drop(columns="late")
+    offline = bench.table(bench.features).loc[late.index, NUMBERS]
     assert 0.3 < offline["temp"].notna().mean() < 0.7, "the case is one"
     made = pd.DataFrame(seen["late"]["i"])
     expected = offline.reset_index(drop=True)[list(made.columns)]
@@ -284,7 +290,11 @@ def test_what_is_exported_makes_the_same(bench: Bench, tmp_path: Path) -> None:
         ("python", {"function": "previous"}, "in the table, and .* among other rows"),
         ("python", {"function": "landed", "online": {"absent": ["arr_delay"]}}, "leaves out"),
         ("sql", {"what": QUERY.replace("ln(distance)", "distance / sum(distance) OVER ()")}, "far"),
-        ("sql", {"what": QUERY.replace("ln(distance)", "lag(distance) OVER ()")}, "and null where"),
+        (
+            "sql",
+            {"what": QUERY.replace("ln(distance)", "lag(distance) OVER ()")},
+            "among other rows",
+        ),
         ("sql", {"online": {"absent": ["late"]}}, "late is no column"),
     ],
 )

@@ -59,7 +59,9 @@ def world(tmp_path_factory):
 
 
 class Watch:
-    """A monitor of it, with a log of its own."""
+    """A monitor of it, with a log of its own, which has keys in ``place``."""
+
+    place = "k"
 
     def __init__(self, world, name) -> None:
         self.world, self.ctx, self.name = world, world.bench.ctx, name
@@ -72,7 +74,7 @@ class Watch:
             "answers": digest or self.world.model.digest,
             "log_dir": f"{self.name}/log",
             "redacted": [],
-            "keys": ["station"],
+            "keys" if self.place == "k" else "asked": ["station"],
         }
         target = Handle(address="deployment.haze", digest="d", attributes=attributes)
         asked = {
@@ -101,7 +103,7 @@ class Watch:
                     "d": digest or self.world.model.digest,
                     "i": {n: some[n].tolist() for n in INPUTS},
                     "p": predicted[start : start + of].tolist(),
-                    "k": {"station": some["station"].tolist()},
+                    self.place: {"station": some["station"].tolist()},
                 }
                 log.write(json.dumps(entry) + "\n")
                 self.clock += each
@@ -140,6 +142,14 @@ def test_a_model_as_good_as_at_release_raises_no_alarm(watch):
         )
         assert one["low"] < one["value"] < one["high"]
     assert watch.run(stored)[0].attributes == stored.attributes
+
+
+def test_keys_may_be_what_a_feature_view_makes_inputs_of(watch):
+    watch.place = "raw"
+    rows = watch.world.later[:1000]
+    watch.asked(rows)
+    stored, _ = watch.run(watch.apply(rows[["station", "hazy"]]))
+    assert [w["labelled"] for w in stored.attributes.windows] == [1000]
 
 
 def test_one_that_got_worse_raises_one_that_says_from_what(watch):

@@ -14,7 +14,7 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -106,10 +106,10 @@ def environment(folder: Path) -> dict[str, str]:
     return found
 
 
-def opened(folder: Path) -> View:
+def opened(folder: Path, wanted: Sequence[str]) -> View:
     """Open a view for this process, which has no other, and have it make what it is tried by.
 
-    Raises ``ResourceError``.
+    ``wanted`` are the features that the model takes. Raises ``ResourceError``.
     """
     told = read(folder)
     lookups = {name: _lookup(folder, name, join) for name, join in told["joins"].items()}
@@ -118,6 +118,7 @@ def opened(folder: Path) -> View:
     probe = json.loads((folder / _PROBE).read_text(encoding="utf-8"))
     for row in probe["rows"]:
         _try(view, row)
+    view.wanted = wanted
     return view
 
 

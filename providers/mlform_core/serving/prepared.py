@@ -85,10 +85,10 @@ def read(folder: Path) -> Prepared | None:
         return None
 
 
-def required(folder: Path) -> list[str]:
-    """Return the features without which a model does not predict."""
+def needed(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the features of a model, and those without which it does not predict."""
     found = read(folder)
-    return [] if found is None else found.required
+    return ([], []) if found is None else (list(found.rows), found.required)
 
 
 def opened(folder: Path, *, allow_pickle: bool) -> Predictor:

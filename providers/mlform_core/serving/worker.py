@@ -51,8 +51,9 @@ def main() -> None:
             if beside:
                 from mlform_core.serving import features
 
-                required = prepared.required(Path(folder))
-                answer = partial(_viewed, predictor, features.opened(Path(beside)), required)
+                names, required = prepared.needed(Path(folder))
+                view = features.opened(Path(beside), names)
+                answer = partial(_viewed, predictor, view, required)
         except ResourceError as error:
             said = {"summary": error.summary, "detail": error.detail, "argument": error.argument}
             _send(server, orjson.dumps(said))
