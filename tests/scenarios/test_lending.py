@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.scenarios.command import ROOT, Folder
+
+RATE = re.compile(r'data-group="([^"]+)" data-of="([^"]+)">([\d.]+)%<')
 
 
 @pytest.fixture
@@ -27,6 +30,17 @@ def test_an_unfair_model_is_held_until_the_rule_is_moved(lending: Folder) -> Non
     checks = lending.mlform("state", "show", "-json", "gate.fair").data["attributes"]["checks"]
     figures = {c["metric"]: c["estimate"] for c in checks}
     assert figures["demographic_parity_ratio"] == pytest.approx(0.749, abs=0.001)
+
+    subprocess.run([sys.executable, "seen.py"], cwd=lending.path, check=True)
+    drawn, committed = (
+        {(of, group): float(rate) for group, of, rate in RATE.findall(text)}
+        for text in (
+            (lending.path / "seen.svg").read_text(),
+            (ROOT / "examples" / "lending" / "seen.svg").read_text(),
+        )
+    )
+    assert drawn == pytest.approx(committed, abs=0.2), "the page shows what a run gives"
+    assert len(drawn) == 6
 
     assert lending.apply(expect=3) == {}
     moved = ["-var", "fair=0.7"]

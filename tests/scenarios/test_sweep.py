@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pandas as pd
 import pytest
 import xgboost
 from tests.scenarios.command import ROOT, Folder
+
+TRIAL = re.compile(r'data-trial="([^"]+)">([^<]+)<')
 
 
 @pytest.fixture
@@ -83,6 +86,14 @@ def test_a_larger_grid_runs_only_new_trials(sweep: Folder) -> None:
     by = {(t["param.max_depth"], t["param.learning_rate"]): t["roc_auc"] for t in second["trials"]}
     for trial in first["trials"]:
         assert by[trial["param.max_depth"], trial["param.learning_rate"]] == trial["roc_auc"]
+
+    subprocess.run([sys.executable, "trials.py"], cwd=sweep.path, check=True)
+    drawn = dict(TRIAL.findall((sweep.path / "trials.svg").read_text()))
+    committed = dict(TRIAL.findall((ROOT / "examples" / "sweep" / "trials.svg").read_text()))
+    assert drawn.keys() == committed.keys()
+    finished = {name: float(auc) for name, auc in committed.items() if auc != "given up"}
+    assert len(finished) == 4
+    assert {n: float(drawn[n]) for n in finished} == pytest.approx(finished, abs=0.005)
 
     # A fold that is remembered is remembered with every metric, and pruning trains nothing.
     sweep.edit(
