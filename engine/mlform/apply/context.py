@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,8 +44,8 @@ def describe(
     address: str,
     doing: Doing,
     root: Path,
-    home: Path,
-    workdir: Path,
+    home: Path | str,
+    workdir: Path | str,
     store: Mapping[str, Any],
     cache: Path,
     inputs: Inputs,
@@ -90,7 +91,7 @@ def make(data: Mapping[str, Any], channel: Channel) -> Context:
         receipt=data["receipt"],
         code_files=data["code_files"],
         store=open_store(data["store"]),
-        digests=FileDigests(Path(data["cache"])),
+        cache=Path(data["cache"]),
         fresh=data["fresh"],
         purge=data["purge"],
         approvals=tuple(Approval(by, tuple(roles)) for by, roles in data["approvals"]),
@@ -109,7 +110,7 @@ class _Context:
     receipt: Mapping[str, Any]
     code_files: Mapping[str, Sequence[str]]
     store: LocalStore
-    digests: FileDigests
+    cache: Path
     fresh: bool
     purge: bool
     approvals: Sequence[Approval]
@@ -117,6 +118,10 @@ class _Context:
     @property
     def artifacts(self) -> Artifacts:
         return self.store
+
+    @cached_property
+    def digests(self) -> FileDigests:
+        return FileDigests(self.cache)  # few ask
 
     @property
     def workdir(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from os.path import join
 from threading import Event as Flag
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -190,8 +191,8 @@ def lent(world: World, step: Step, doing: Doing, key: str | None, home: str) -> 
         address=address,
         doing=doing,
         root=world.looker.root,
-        home=world.looker.homes / home,
-        workdir=world.local / "work" / folder_name(address),
+        home=join(world.looker.homes, home),  # noqa: PTH118 - for each step
+        workdir=join(world.local, "work", folder_name(address)),  # noqa: PTH118
         store=world.looker.artifacts.description,
         cache=world.looker.digests.path,
         inputs=Inputs(dict(step.parts or {}), step.rows),

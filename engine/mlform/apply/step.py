@@ -79,8 +79,9 @@ class Stepper:
         known = None if step.action is Action.REPLACE else record
         if never := never_made(step.refers_to, set(map(str, self.outcome.held)), self.records.now):
             return tuple(never)
-        roots = self.settler.resources(step.refers_to)
-        self._hold_to("precondition", step, step.before, roots)
+        if step.before:
+            roots = self.settler.resources(step.refers_to)
+            self._hold_to("precondition", step, step.before, roots)
         values = self.settler.values(step)
         arguments = self._wanted(step, offer, values)
         facts = facts_now(step, offer, arguments, self.world.looker)
@@ -88,7 +89,8 @@ class Stepper:
             _, record = taken_over(offer.resource, step.address, facts, found)
             known = record
         # What could not be looked up while planning is known now.
-        step = replace(step, parts=facts.parts, environment=facts.environment)
+        if facts.parts is not step.parts or facts.environment is not step.environment:
+            step = replace(step, parts=facts.parts, environment=facts.environment)
         if unchanged := given_again(offer.resource, facts, known):
             values |= {n: self.records.revive(v) for n, v in unchanged.items()}
             arguments = self._wanted(step, offer, values)
@@ -109,7 +111,8 @@ class Stepper:
 
     def _decide(self, step: Step, offer: Offer, facts: Facts, known: Record | None) -> Decision:
         decision = decide(offer.resource, facts, known, self.results.lookup)
-        decision = replace(decision, reasons=traced(decision.reasons, step.takes))
+        if step.takes:
+            decision = replace(decision, reasons=traced(decision.reasons, step.takes))
         approved = any(r.what == approvals.WHAT for r in step.reasons)
         if step.again or approved or step.action is Action.REPLACE:
             return replace(decision, action=step.action, reasons=step.reasons, quiet=False)
@@ -187,6 +190,8 @@ class Stepper:
             raise StepFailed(summary, f"{step.address}: {message}", at)
 
     def _hold_after(self, step: Step) -> None:
+        if not step.after:
+            return
         roots = self.settler.resources(step.refers_to)
         self._hold_to("postcondition", step, step.after, roots, self.records.handle(step.address))
 
@@ -342,7 +347,7 @@ class Stepper:
         detail = {"action": decision.action.value, "spent": took and took.as_data()}
         with self.remover.alone(step.address):
             new = self.remover.still(new)
-            self.world.keep(new, detail)
+            self.world.store.put(self.world.lease, self.world.run, new, detail)
             failpoint("apply.recorded")
             self.records.put(new)
         self.outcome.done[step.address] = decision.action

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
-from queue import Empty, SimpleQueue
-from threading import Event
+from threading import Event, Lock
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
-T = TypeVar("T")
 
 
 @dataclass
@@ -59,57 +56,117 @@ def walk(
     stop: Event,
 ) -> set[K]:
     """Call ``run`` for each key once all it needs returned true. Return the keys that did not."""
-    sorter = TopologicalSorter(needs)
-    sorter.prepare()
-    blocked: set[K] = set()
-    running: dict[K, None] = {}
-    ended: SimpleQueue[tuple[K, bool | BaseException]] = SimpleQueue()
-    waiting: dict[str, deque[K]] = {}
-
-    def carry_out(key: K) -> None:
-        try:
-            ended.put((key, run(key)))
-        except BaseException as error:  # noqa: BLE001 - raised by who waits for it
-            ended.put((key, error))
-
     with ThreadPoolExecutor(room.threads, thread_name_prefix="apply") as pool:
-        while sorter.is_active():
-            for key in sorter.get_ready():
-                if stop.is_set() or needs.get(key, frozenset()) & blocked:
-                    blocked.add(key)
-                    sorter.done(key)
-                else:
-                    waiting.setdefault(room.lane(key), deque()).append(key)
-            if stop.is_set():
-                for key in (k for queue in waiting.values() for k in queue):
-                    blocked.add(key)
-                    sorter.done(key)
-                waiting.clear()
-            for lane, queue in waiting.items():
-                for key in _admitted(lane, queue, room):
-                    running[key] = None
-                    pool.submit(carry_out, key)
-            if not running:
-                continue
-            over = dict(_all(ended))
-            for key in [k for k in running if k in over]:  # in the order they began
-                del running[key]
-                room.give(key)
-                came_off = over[key]
-                if isinstance(came_off, BaseException):
-                    raise came_off
-                if not came_off:
-                    blocked.add(key)
-                sorter.done(key)
-    return blocked
+        walking = _Walk(needs, run, room, stop, pool)
+        try:
+            walking.begin()
+            walking.over.wait()
+        finally:
+            walking.halt()
+    if walking.error is not None:
+        raise walking.error
+    return walking.blocked
 
 
-def _all(queue: SimpleQueue[T]) -> Iterator[T]:
-    """Wait for one, and give all that are there by then."""
-    yield queue.get()
-    with suppress(Empty):
-        while True:
-            yield queue.get_nowait()
+class _Walk(Generic[K]):
+    """One walk. The thread whose key is over says what is next, and goes on with it itself."""
+
+    def __init__(
+        self,
+        needs: Mapping[K, AbstractSet[K]],
+        run: Callable[[K], bool],
+        room: Room[K],
+        stop: Event,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self.blocked: set[K] = set()
+        self.over = Event()
+        self.error: BaseException | None = None
+        self._needs, self._run, self._room, self._stop, self._pool = needs, run, room, stop, pool
+        self._guard = Lock()
+        self._sorter = TopologicalSorter(needs)
+        self._sorter.prepare()
+        self._waiting: dict[str, deque[K]] = {}
+        self._running = 0
+        self._halted = False
+
+    def begin(self) -> None:
+        """Begin with what needs nothing."""
+        with self._guard:
+            self._hand_out(self._next())
+
+    def halt(self) -> None:
+        """Let nothing more begin."""
+        with self._guard:
+            self._halted = True
+
+    def _hand_out(self, keys: Sequence[K]) -> None:
+        for key in keys:
+            self._pool.submit(self._carry_out, key)
+
+    def _carry_out(self, key: K) -> None:
+        following: K | None = key
+        while following is not None:
+            came_off, error = False, None
+            try:
+                came_off = self._run(following)
+            except BaseException as raised:  # noqa: BLE001 - raised by who waits for it
+                error = raised
+            try:
+                following = self._after(following, came_off, error)
+            except BaseException as raised:  # noqa: BLE001 - as above: a thread is not to be had
+                self.error, following = self.error or raised, None
+                self.over.set()
+
+    def _after(self, key: K, came_off: bool, error: BaseException | None) -> K | None:  # noqa: FBT001
+        """Return what the thread of a key that is over goes on with."""
+        with self._guard:
+            self._end(key, came_off, error)
+            admitted = self._next()
+            self._hand_out(admitted[1:])
+        return admitted[0] if admitted else None
+
+    def _end(self, key: K, came_off: bool, error: BaseException | None) -> None:  # noqa: FBT001
+        self._running -= 1
+        self._room.give(key)
+        if error is not None:
+            self.error, self._halted = self.error or error, True
+        if not came_off:
+            self.blocked.add(key)
+        self._sorter.done(key)
+
+    def _next(self) -> list[K]:
+        """Return what is to begin now; where nothing is and nothing runs, the walk is over."""
+        admitted: list[K] = []
+        while self._sorter.is_active() and not self._halted:
+            admitted = self._admitted()
+            if admitted or self._running:
+                break
+        self._running += len(admitted)
+        if not self._running:
+            self.over.set()
+        return admitted
+
+    def _admitted(self) -> list[K]:
+        self._sort_in(self._sorter.get_ready())
+        lanes = self._waiting.items()
+        return [key for lane, queue in lanes for key in _admitted(lane, queue, self._room)]
+
+    def _sort_in(self, ready: Iterable[K]) -> None:
+        stopped = self._stop.is_set()
+        for key in ready:
+            if stopped or self._needs.get(key, frozenset()) & self.blocked:
+                self._block(key)
+            else:
+                self._waiting.setdefault(self._room.lane(key), deque()).append(key)
+        if stopped:
+            for key in (k for queue in self._waiting.values() for k in queue):
+                self._block(key)
+            self._waiting.clear()
+
+    def _block(self, key: K) -> None:
+        self.blocked.add(key)
+        self._sorter.done(key)
 
 
 def _admitted(lane: str, queue: deque[K], room: Room[K]) -> list[K]:

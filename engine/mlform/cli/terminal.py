@@ -35,10 +35,13 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and os.environ.get("MLF_INPUT", "1") not in {"0", "false"}
 
 
-def say(styled: Styled | str, *, error: bool = False) -> None:
-    """Write text for people."""
+def say(styled: Styled | str, *, error: bool = False, colour: bool | None = None) -> None:
+    """Write text for people; in colour where the stream wants it, unless that is said."""
     stream = sys.stderr if error else sys.stdout
-    text = styled if isinstance(styled, str) else paint(styled, colour=coloured(stream))
+    if isinstance(styled, str):
+        text = styled
+    else:
+        text = paint(styled, colour=coloured(stream) if colour is None else colour)
     with _writing:
         stream.write(text)
         stream.flush()
@@ -156,6 +159,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
+        self._colour = coloured(sys.stdout)
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
@@ -169,7 +173,7 @@ class Lines:
             if now - self._last.get(str(event.address), 0.0) < 1.0:
                 return
             self._last[str(event.address)] = now
-        say(told(event))
+        say(told(event), colour=self._colour)
 
 
 def json_lines(event: Event) -> None:

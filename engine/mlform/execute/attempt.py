@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from signal import Signals
 from typing import Any, Final
@@ -47,7 +48,7 @@ class Attempt:
         """What it is called, here and by an engine."""
         return self.folder.name
 
-    @property
+    @cached_property
     def log(self) -> Path:
         """Everything the run prints."""
         return self.folder / "log.txt"
@@ -62,28 +63,32 @@ class Attempt:
         """Is there once the run is to end at its next checkpoint."""
         return self.folder / "stop"
 
-    def make(self) -> None:
-        """Make its folder, unless it is there. Raises ``NotStartedError``."""
-        folder = self.folder
+    def make(self) -> bool:
+        """Make its folder and the log, and tell whether there was none. Raises ``NotStartedError``.
+
+        What is there stays as it is.
+        """
+        folder, fresh = self.folder, True
         try:
             try:
-                folder.mkdir()
+                os.mkdir(folder)  # noqa: PTH102 - this and what follows for each call
             except FileNotFoundError:
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                folder.mkdir(exist_ok=True)
+                os.makedirs(folder, exist_ok=True)  # noqa: PTH103
             except FileExistsError:
                 if not folder.is_dir():
                     raise
+                fresh = False
             else:
                 _clear(folder)
-            self.log.touch()
+            os.close(os.open(self.log, os.O_WRONLY | os.O_CREAT, 0o644))
         except OSError as error:
             said = f"Its folder {folder} cannot be made: {error.strerror}."
             raise NotStartedError(said) from None
+        return fresh
 
     def request(self, task: Task) -> dict[str, Any]:
         """Return what the process of this attempt is to do."""
-        context = {**task.context, "workdir": str(self.folder / "work")}
+        context = {**task.context, "workdir": f"{self.folder}{os.sep}work"}
         # What a task holds is plain data already: nothing of it need be copied.
         told = {**vars(task), "demand": task.demand.as_data(), "context": context}
         return {"task": told, "folder": str(self.folder)}
@@ -169,9 +174,9 @@ class Attempt:
 
     def tidy(self) -> None:
         """Take away what only the run needed."""
-        work = self.folder / "work"
+        work = f"{self.folder}{os.sep}work"
         try:
-            work.rmdir()  # most leave nothing there, or never asked for it
+            os.rmdir(work)  # noqa: PTH106 - most leave nothing there, or never asked for it
         except FileNotFoundError:
             pass
         except OSError:
@@ -188,9 +193,10 @@ def opened(base: Path, name: str = "") -> Attempt:
     return attempt
 
 
-def named(base: Path, name: str = "") -> Attempt:
+def named(base: Path | str, name: str = "") -> Attempt:
     """Return an attempt by its name, or a new one; its folder need not be there."""
-    return Attempt(Path(os.path.abspath(base / (name or new_id()))))  # noqa: PTH100 - links may stay
+    # Links may stay, and this is done for each step.
+    return Attempt(Path(os.path.abspath(os.path.join(base, name or new_id()))))  # noqa: PTH100, PTH118
 
 
 def _clear(fresh: Path) -> None:
@@ -213,8 +219,8 @@ def write_once(folder: Path, result: Mapping[str, Any], *, durable: bool = False
     ``durable``: it is to outlive the machine, since nobody may be there to write it down elsewhere.
     """
     written = folder / f"result.json.{os.getpid()}"
-    with written.open("w", encoding="utf-8") as file:
-        json.dump(result, file)
+    with open(written, "wb") as file:  # noqa: PTH123 - for each call
+        file.write(json.dumps(result).encode())
         if durable:
             file.flush()
             os.fsync(file.fileno())

@@ -14,7 +14,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from mlform.demand import Demand
@@ -125,7 +124,7 @@ class LocalExecutor:
         waited: float,
     ) -> Result:
         began = time.monotonic()
-        attempt = named(Path(task.context["workdir"]), task.attempt)
+        attempt = named(task.context["workdir"], task.attempt)
         demand = task.demand
         with self._devices.lent(demand.gpu) as devices:
             worker = self._worker(task)
@@ -362,6 +361,8 @@ class _Watch:
         return not self.worker.reader.ended
 
     def _log(self, *, last: bool = False) -> None:
+        if self.over is not None and self.over["silent"]:
+            return
         for line in self.tail.lines(last=last):
             self.on_message(line)
 

@@ -93,11 +93,11 @@ def work(sock: socket.socket) -> NoReturn:
         began = time.monotonic()
         attempt, task = Attempt(Path(request["folder"])), request["task"]
         try:
-            attempt.make()
+            fresh = attempt.make()
         except NotStartedError as error:
             _tell(sock, {"refused": str(error)})
             break
-        if attempt.ended() is not None:  # it was over when the engine was killed
+        if not fresh and attempt.ended() is not None:  # it was over when the engine was killed
             break
         redirect(attempt.log)
         if request["devices"]:
@@ -114,7 +114,8 @@ def work(sock: socket.socket) -> NoReturn:
         plain = "value" in result and not (demand.cpu or demand.gpu or demand.memory)
         if not (quick and plain and traces.none()):
             break
-        _tell(sock, {"result": result, "max_rss": peak_memory()})
+        silent = not os.stat(attempt.log).st_size  # noqa: PTH116 - for each call
+        _tell(sock, {"result": result, "max_rss": peak_memory(), "silent": silent})
     # Not the ordinary way out: a thread left running by a library must not hold up the result.
     os._exit(0)
 

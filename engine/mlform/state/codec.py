@@ -17,7 +17,10 @@ _address: Final = lru_cache(maxsize=1 << 16)(Address.parse)
 
 def text(data: Any) -> str:
     """Write JSON-ready data on one line, keys sorted, so that equal data have equal text."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return _encode(data)
+
+
+_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def seal(*parts: object) -> str:

@@ -161,8 +161,10 @@ def now() -> str:
 
 def chain(previous: str, row: Sequence[Any]) -> str:
     """Return the hash of an entry (its columns but the hash) and of the one before."""
-    line = json.dumps([previous, *row], separators=(",", ":"), default=repr)
-    return hashlib.sha256(line.encode()).hexdigest()
+    return hashlib.sha256(_encode([previous, *row]).encode()).hexdigest()
+
+
+_encode: Final = json.JSONEncoder(separators=(",", ":"), default=repr).encode
 
 
 def _entries(connection: Connection, query: Select[Any]) -> list[Entry]:

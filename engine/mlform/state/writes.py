@@ -1,12 +1,13 @@
 """What steps write: one transaction for all that came while another was on its way to the disk.
 
 A step waits for its own write to be durable. While it does, the writes of others gather, and go
-together: a wait for the disk costs as much for twenty as for one.
+together: a transaction and its wait for the disk cost about as much for twenty as for one.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from threading import Event, Lock
@@ -23,8 +24,11 @@ from mlform.state.lease import Lease
 from mlform.state.model import Realisation
 from mlform.state.tables import RECORDS, add, drop_records
 
-_LONGEST: Final = 0.02
-"""Seconds that a write waits for company at most."""
+_CYCLE: Final = 0.008
+"""Seconds from one transaction to the next, where several write: what the last one took less than
+that a write waits for company."""
+_LATELY: Final = 8
+"""As much company as there was in one of so many transactions is all that is waited for."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class _Waiting:
 
     def __init__(self, write: Write) -> None:
         self.write = write
-        self.woken = Event()
+        self.woken = Lock()
+        self.woken.acquire()
         self.over = False
         self.serial = 0
         self.error: BaseException | None = None
@@ -71,6 +76,9 @@ class Writer:
         self._busy = False
         self._gather = 0.0
         """Seconds that a write waits for company: none unless there was some just now."""
+        self._lately: deque[int] = deque(maxlen=_LATELY)
+        """How many wrote together."""
+        self._enough = Event()
 
     def write(self, write: Write) -> int:
         """Write, and return the serial once it is durable: 0 for what changes no record.
@@ -81,9 +89,11 @@ class Writer:
         mine = _Waiting(write)
         with self._guard:
             self._waiting.append(mine)
+            if len(self._waiting) >= max(self._lately, default=1):
+                self._enough.set()
             leads, self._busy = not self._busy, True
         if not leads:
-            mine.woken.wait()
+            mine.woken.acquire()
         if not mine.over:
             self._lead()
         if mine.error is not None:
@@ -92,9 +102,11 @@ class Writer:
 
     def _lead(self) -> None:
         if self._gather:
-            time.sleep(self._gather)
+            self._enough.wait(self._gather)
         with self._guard:
             group, self._waiting = self._waiting, []
+            self._lately.append(len(group))
+            self._enough.clear()
         began = time.monotonic()
         try:
             self._carry_out(group)
@@ -108,11 +120,11 @@ class Writer:
                 self._busy = after is not None
                 company = len(group) > 1 or self._busy
                 took = time.monotonic() - began
-                self._gather = min(took, _LONGEST) if company else 0.0
+                self._gather = max(0.0, _CYCLE - took) if company else 0.0
             if after is not None:
-                after.woken.set()  # the first of those that came meanwhile leads them
+                after.woken.release()  # the first of those that came meanwhile leads them
             for one in group:
-                one.woken.set()
+                one.woken.release()
 
     def _carry_out(self, group: Sequence[_Waiting]) -> None:
         if len(group) > 1 and len({one.write.lease for one in group}) == 1:
