@@ -20,6 +20,8 @@ from mlform_core.serving.settings import Serving
 from mlform_core.tables import LOOKUPS, TRANSFORM
 
 _SECONDS: Final = 120.0
+_REMEMBERED: Final = 8
+"""Models that ran before whose feature views are kept, so that they can be rolled back to."""
 
 
 def uses(view: Handle | None) -> dict[str, set[str]]:
@@ -44,6 +46,8 @@ def served(ctx: Context, view: Handle, serving: Serving, kept: Serving | None) -
         digest: _fitting(ctx, view, key, digest, before.get(digest, ""))
         for digest in sorted(serving.digests)
     }
+    past = [(digest, it) for digest, it in before.items() if digest not in views]
+    views = dict(past[-_REMEMBERED:]) | views
     same = kept is not None and kept.digest == serving.digest
     other = before.get(serving.digest) != views[serving.digest]
     return replace(serving, views=views, revision=serving.revision + (same and other))
@@ -151,7 +155,7 @@ def redactable(ctx: Context, serving: Serving) -> None:
     if not serving.redact:
         return
     known = {f["name"] for digest in serving.digests for f in _meta(ctx, digest)["features"]}
-    for key in set(serving.views.values()):
+    for key in serving.makers:
         known |= {
             spec["name"] for spec in features.asked(features.read(settings.view(ctx.home, key)))
         }

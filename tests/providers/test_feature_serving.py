@@ -39,10 +39,12 @@ NUMBERS = ["far", "temp", "windy", "high"]
 JOIN = {"weather": {"on": ["origin"], "ttl": "3h"}}
 ONLINE = {"absent": ["dep_delay", "arr_delay"], "stand_in": {"arr_delay": 0}}
 CODE = """
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-LIMIT = 15
+LIMIT = int(Path(__file__).with_name("limit.txt").read_text())
 
 def build(flights, weather, airports):
     high = airports.set_index("faa")["alt"].reindex(flights["dest"]).set_axis(flights.index)
@@ -97,6 +99,7 @@ class Bench:
         airports = pd.read_csv(folder / "airports.csv")[["faa", "alt"]]
         self.airports = dataset(self.ctx, "airports", airports)
         self.ctx.root = path
+        (path / "limit.txt").write_text("15")
         self.old: Stored | None = None
 
     def view(self, kind: str, what: str = "", **given) -> Handle:
@@ -115,6 +118,7 @@ class Bench:
             name = f"fv{digest(what)[-8:]}"  # a module once imported stays as it was
             (self.ctx.root / f"{name}.py").write_text(what or CODE)
             resource, model = Python(), PythonArguments
+            arguments["include"] = ["limit.txt"]
             arguments["transform"] = f"{name}.py:{arguments.pop('function', 'build')}"
             self.ctx.code_files = {"transform": [f"{name}.py"]}
         new = model.model_validate(arguments)
@@ -363,19 +367,24 @@ def test_code_that_makes_something_else_waits_for_a_model_of_it(rolling: Bench) 
     assert "keeps its own until" in rolling.ctx.lines[-1]
     assert '"far"' in rolling.ctx.lines[-1]
     assert rolling.ask(rows)[1]["outputs"] == said
-    fresh = rolling.apply(rolling.model(view), view)
+    fresh_model = rolling.model(view)
+    fresh = rolling.apply(fresh_model, view)
     assert len({before.features, kept.features, fresh.features}) == 3
     model = models.load(rolling.ctx.artifacts.path(fresh.answers))
     offline = rolling.table(view).loc[rows.index]
     answer = rolling.ask(rows)[1]["outputs"][0]["data"]
     assert answer == pytest.approx(model.predict(offline).tolist(), rel=1e-4)
-    assert len(list((rolling.ctx.home / "views").iterdir())) == 1, "what nobody needs is gone"
+    rolling.apply(rolling.served, view)
+    assert rolling.ask(rows)[1]["outputs"] == said, "rolled back, to its own transform"
+    rolling.apply(fresh_model, view)
+    assert rolling.ask(rows)[1]["outputs"][0]["data"] == answer
 
 
 def test_a_model_of_another_transform_is_not_deployed_with_it(rolling: Bench) -> None:
     model, view = rolling.old.arguments.model, rolling.old.arguments.features
+    other = rolling.view("python", CODE.replace("* 1.6", "* 3"), function="kilometres")
     with pytest.raises(ResourceError, match="trained with another transform"):
-        rolling.apply(rolling.served, view)
+        rolling.apply(rolling.model(other), view)
     with pytest.raises(ResourceError, match="write online = "):
         rolling.apply(model.artifact, rolling.view("python", online=None))
     rolling_on = rolling.ask(rolling.late[:1])

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.providers.serving_bench import Load, call
+from tests.providers.serving_bench import Load, call, until
 from tests.scenarios.command import Folder
+
+from mlform_core.serving import log
 
 SPEC = """
 dataset "file" "trips" {
@@ -108,6 +110,19 @@ def trip(at: str | None = "2026-01-29T08:00:00Z") -> dict[str, Any]:
     }
 
 
+def seen(folder: Folder) -> dict[str, Any]:
+    """Return what the model saw of the last request."""
+    logged = folder.path / ".mlform" / "resources" / "deployment.trips" / "log"
+    many = len(entries(logged))
+    assert call(f"{url(folder)}/infer", trip())[0] == 200
+    until(lambda: len(entries(logged)) > many)
+    return entries(logged)[-1]["i"]
+
+
+def entries(logged: Path) -> list[dict[str, Any]]:
+    return [entry for entry, _ in log.entries(logged, None) if entry is not None]
+
+
 def answered(folder: Folder, **given: Any) -> float:
     status, said = call(f"{url(folder)}/infer", trip(**given))
     assert status == 200, said
@@ -159,3 +174,11 @@ def test_code_waits_for_its_model_where_a_gate_holds_that(folder: Folder) -> Non
     folder.edit("features/trips.py", "* 0", "/ 500")
     assert folder.apply()["deployment.trips"] == "roll"
     assert answered(folder) == pytest.approx(before)
+    assert seen(folder)["km"] == [1633 / 500]
+
+
+def test_a_model_is_rolled_back_to_with_its_transform(folder: Folder) -> None:
+    before = answered(folder)
+    folder.mlform("rollback", "model.trips", "-auto-approve")
+    assert answered(folder) == pytest.approx(before)
+    assert seen(folder)["km"] == [1633 / 1000]

@@ -44,7 +44,7 @@ def export(home: Path, target: Path) -> None:
     app = target / APP
     for digest in sorted(serving.digests):
         shutil.copytree(settings.bundle(home, digest), settings.bundle(app, digest))
-    views = sorted(set(serving.views.values()))
+    views = sorted(serving.makers)
     for view in views:
         shutil.copytree(settings.view(home, view), settings.view(app, view))
     inside = replace(
@@ -55,6 +55,7 @@ def export(home: Path, target: Path) -> None:
         token=secrets.token_urlsafe(24),
         tokens=[],
         tokens_env=TOKENS if serving.tokens else "",
+        views={d: view for d, view in serving.views.items() if d in serving.digests},
     )
     settings.write(app, inside)
     bundles = [settings.bundle(app, digest) for digest in sorted(serving.digests)]

@@ -68,7 +68,8 @@ class Serving:
     keys: list[str] = field(default_factory=list)
     """Tensors that the log has and the model does not."""
     views: dict[str, str] = field(default_factory=dict)
-    """Which feature view makes the features of a model, by the digests of both."""
+    """Which feature view makes the features of a model, by the digests of both: of the models that
+    run, and of some that ran before, to which one may come back."""
 
     @property
     def identity(self) -> str:
@@ -80,6 +81,11 @@ class Serving:
         """Of all the models that run."""
         found = {self.digest, self.shadow, *(digest for digest, _ in self.variants.values())}
         return found - {""}
+
+    @property
+    def makers(self) -> set[str]:
+        """The digests of the feature views of the models that run."""
+        return {self.views[digest] for digest in self.digests if digest in self.views}
 
     @property
     def reach(self) -> str:
