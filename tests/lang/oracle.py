@@ -107,7 +107,7 @@ _SEARCHED = re.compile(r"matchkeys\(.*\bunknown\b")
 _PAIRED = re.compile(r"formatlist\(.*\bunknown\b")
 # What these make of something secret and something not known yet stays secret here.
 _KEPT = re.compile(
-    r"(try|concat|zipmap|coalesce|coalescelist|merge|jsondecode|yamldecode)\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())"
+    r"(try|concat|setproduct|zipmap|coalesce|coalescelist|merge|jsondecode|yamldecode)\((?=.*\bunknown\b)(?=.*(var\.secret|sensitive\())"
 )
 # That there is no such template Terraform says once the variables are known.
 _NO_TEMPLATE = re.compile(r"templatestring\(.*\bunknown\b")
