@@ -248,6 +248,17 @@ def test_windows_of_other_sizes_begin_where_those_that_were_judged_end(watch):
     assert stored.attributes.ahead == []
 
 
+def test_only_so_many_are_judged_before_one_that_waits(watch, monkeypatch):
+    monkeypatch.setattr("mlform_core.performance_windows.MOST_AHEAD", 1)
+    rows = watch.world.later[:3000]
+    labels = rows[["station", "hazy"]]
+    watch.asked(rows)
+    stored, _ = watch.run(watch.apply(labels[1000:], **LATE))
+    assert (told(stored), stored.attributes.missing) == ([(1, 1000, False)], 1000)
+    stored, _ = watch.run(watch.apply(labels, old=stored, **LATE))
+    assert told(stored) == [(0, 1000, True), (1, 1000, False), (2, 1000, False)]
+
+
 def test_a_late_window_neither_joins_what_is_apart_nor_ends_the_quiet(watch):
     rows = watch.world.later[:4000]
     labels = flipped(rows)[["station", "hazy"]]
