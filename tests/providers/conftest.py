@@ -12,3 +12,11 @@ def life(tmp_path):
     yield life
     if life.old is not None:
         life.destroy()
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory):
+    """A deployment of a model of the weather, whose log is written as tests like."""
+    from tests.providers.measured import World
+
+    return World(tmp_path_factory.mktemp("world"))

