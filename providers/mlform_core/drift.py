@@ -6,12 +6,12 @@ drift-free check of 200 rows; p < 0.05 in over a third at any size). An alarm wa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from mlform_core import profiles
+from mlform_core.drift_sizes import ALONE, Likeness, Size, jensen_shannon, largest, psi, supremum
 from mlform_core.drift_tails import chi_squared_tail, kolmogorov_tail
 
 if TYPE_CHECKING:
@@ -29,37 +29,22 @@ BLOCK: Final = 10
 """Rows that come together and may be alike: a household, a batch."""
 MOST_BLOCKS: Final = 50
 _MOST_NEW: Final = 5
-_KS_CHANCE: Final = math.sqrt(math.pi / 2) * math.log(2)
-"""The mean of the Kolmogorov distribution."""
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """How much less rows tell than as many that have nothing to do with each other.
-
-    ``effect``: the variance of a share is so many times that of independent rows (the design
-    effect), as estimated from so many ``blocks``.
-    """
-
-    effect: float
-    blocks: int
-
-
-ALONE: Final = Likeness(1.0, 0)
 
 
 @dataclass(frozen=True)
 class Shift:
     """One column, then and now.
 
-    ``value`` is the effect size of the method, less what chance alone gives; ``p`` the chance of
-    what was seen if nothing moved. Missing values are shares of the rows, with a p of their own.
-    ``new`` counts values the reference does not know, the most frequent first.
+    ``value`` is the effect size of the method, less what chance alone gives, and ``low`` what it
+    is at least (90 %); ``p`` the chance of what was seen if nothing moved. Missing values are
+    shares of the rows, with a p of their own. ``new`` counts values the reference does not know,
+    the most frequent first.
     """
 
     column: str
     method: Method
     value: float
+    low: float
     p: float
     rows: int
     missing_before: float
@@ -95,17 +80,18 @@ def compare(
         raise ValueError(f'"{name}" was {reference["kind"]} and is {current["kind"]}')
     before, now = bins(reference, current)
     if not reference["rows"] or not current["rows"]:
-        value, p = 0.0, 1.0
+        size, p = Size(0.0, 0.0), 1.0
     elif method == "ks" and reference["kind"] == "numeric":
-        value, p = _ks(reference, current, like)
+        size, p = _ks(reference, current, like)
     else:
-        value = {"psi": psi, "js": jensen_shannon, "ks": _largest}[method](before, now, like)
+        size = {"psi": psi, "js": jensen_shannon, "ks": largest}[method](before, now, like)
         p = chi_squared_p(before, now, like)
     rows, missing = current["rows"], current["missing"]
     return Shift(
         column=name,
         method=method,
-        value=value,
+        value=size.value,
+        low=size.low,
         p=p,
         rows=rows,
         missing_before=_share(reference["missing"], reference["rows"]),
@@ -248,62 +234,17 @@ def _values(reference: profiles.Profile, current: profiles.Profile) -> tuple[Cou
     return np.asarray(before, dtype=np.float64), np.asarray(now, dtype=np.float64)
 
 
-def _shares(before: Counts, now: Counts) -> tuple[Counts, Counts]:
-    k = len(before)
-    return (before + 0.5) / (before.sum() + 0.5 * k), (now + 0.5) / (now.sum() + 0.5 * k)
-
-
-def _chance(before: Counts, now: Counts, like: Likeness) -> float:
-    """Return the mean of Σ (q-p)²/p, and of the psi, if nothing moved: (k-1)(1/n + d/m)."""
-    return float((len(before) - 1) * (1 / before.sum() + like.effect / now.sum()))
-
-
-def psi(before: Counts, now: Counts, like: Likeness = ALONE) -> float:
-    """Return the population stability index Σ (q-p) ln(q/p), less its mean under no change.
-
-    Half a row is added to each bin so that empty ones stay finite. Never below 0.
-    """
-    import numpy as np
-
-    p, q = _shares(before, now)
-    return max(float(np.sum((q - p) * np.log(q / p))) - _chance(before, now, like), 0.0)
-
-
-def jensen_shannon(before: Counts, now: Counts, like: Likeness = ALONE) -> float:
-    """Return the Jensen–Shannon distance in base 2 (0 to 1), corrected as ``psi`` is."""
-    import numpy as np
-
-    p, q = _shares(before, now)
-    middle = (p + q) / 2
-    divergence = float(np.sum(p * np.log2(p / middle)) + np.sum(q * np.log2(q / middle))) / 2
-    # To second order the divergence in nats is Σ (q-p)²/p / 8.
-    return math.sqrt(max(divergence - _chance(before, now, like) / (8 * math.log(2)), 0.0))
-
-
-def _largest(before: Counts, now: Counts, like: Likeness) -> float:
-    """Return the largest difference of a share, less the mean deviation of that share."""
-    import numpy as np
-
-    n, m = before.sum(), now.sum()
-    differences = np.abs(before / n - now / m)
-    at = int(np.argmax(differences))
-    both = (before[at] + now[at]) / (n + m)
-    chance = math.sqrt(2 / math.pi * both * (1 - both) * (1 / n + like.effect / m))
-    return max(float(differences[at]) - chance, 0.0)
-
-
 def _ks(
     reference: profiles.Profile, current: profiles.Profile, like: Likeness
-) -> tuple[float, float]:
+) -> tuple[Size, float]:
     import numpy as np
 
     n, m = reference["rows"], current["rows"]
     below = np.cumsum(reference["counts"]).astype(np.float64)
     now = np.append(_ranks(reference, current), sum(current["counts"]))
-    largest = float(np.max(np.abs(below / n - now / m)))
-    enough = m / like.effect
-    scale = math.sqrt(n * enough / (n + enough))
-    return max(largest - _KS_CHANCE / scale, 0.0), kolmogorov_tail(largest * scale)
+    difference = float(np.max(np.abs(below / n - now / m)))
+    size, statistic = supremum(difference, n, m, like)
+    return size, kolmogorov_tail(statistic)
 
 
 def chi_squared_p(before: Counts, now: Counts, like: Likeness = ALONE) -> float:
@@ -348,17 +289,6 @@ def holm(ps: Sequence[float]) -> list[float]:
     for rank, at in enumerate(order):
         worst = max(worst, min(1.0, ps[at] * (len(ps) - rank)))
         adjusted[at] = worst
-    return adjusted
-
-
-def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for the false discovery rate (Benjamini and Hochberg 1995)."""
-    order = sorted(range(len(ps)), key=lambda i: -ps[i])
-    adjusted = [1.0] * len(ps)
-    least = 1.0
-    for rank, at in enumerate(order):
-        least = min(least, ps[at] * len(ps) / (len(ps) - rank))
-        adjusted[at] = least
     return adjusted
 
 

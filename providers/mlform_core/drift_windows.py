@@ -141,9 +141,10 @@ def measure(window: Window, known: Reference, checks: Checks) -> list[dict[str, 
 
         names = [n for n in known.together if n in known.sample]
         told = apart(known.sample[names], frame[names], known.profiles)
-        said = {"value": short(told.auc), "p": short(told.p), "rows": window.rows}
-        one = {"check": "multivariate", "column": TOGETHER, "method": "classifier", **said}
-        found.append({**one, "columns": list(told.columns)})
+        one = {"check": "multivariate", "column": TOGETHER, "method": "classifier"}
+        said = {"value": told.auc, "low": told.low, "p": told.p}
+        known_by = {"rows": window.rows, "columns": list(told.columns)}
+        found.append({**one, **{n: short(v) for n, v in said.items()}, **known_by})
     return found
 
 
@@ -216,9 +217,10 @@ def _rules(checks: Checks) -> dict[str, Check | Joint | None]:
 def judge(
     statistics: Sequence[Mapping[str, Any]], checks: Checks, chance: float
 ) -> list[dict[str, Any]]:
-    """Return the columns that moved, worst first: by more than matters, and not by chance.
+    """Return the columns that moved, worst first: not by chance, and surely by more than matters.
 
-    ``chance``: that of any false finding in the window (Holm).
+    ``chance``: that of any false finding in the window (Holm). What they moved by at least is
+    beyond the limit; windows that were remembered before it was measured have the value alone.
     """
     from mlform_core.drift import holm
 
@@ -232,7 +234,7 @@ def judge(
     findings = [
         {**found, "threshold": alarm, "p_adjusted": short(p)}
         for (found, alarm), p in zip(counted, adjusted, strict=True)
-        if found["value"] > alarm and p < chance
+        if found.get("low", found["value"]) > alarm and p < chance
     ]
     return sorted(findings, key=lambda f: (-f["value"] / f["threshold"], f["column"]))
 
