@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +46,14 @@ import pandas as pd
 from evidently import Report
 from evidently.presets import DataDriftPreset
 
-reference, *windows = sys.argv[1:]
-known, found = pd.read_parquet(reference), []
-for path in windows:
-    told = Report([DataDriftPreset()]).run(pd.read_parquet(path), known).dict()["metrics"]
-    (all_,) = (m for m in told if "DriftedColumnsCount" in m["metric_name"])
-    found.append([all_["value"]["count"] > 0, all_["value"]["share"] >= 0.5])
-print(json.dumps(found, default=bool))
+for line in sys.stdin:
+    reference, *windows = json.loads(line)
+    known, found = pd.read_parquet(reference), []
+    for path in windows:
+        told = Report([DataDriftPreset()]).run(pd.read_parquet(path), known).dict()["metrics"]
+        (all_,) = (m for m in told if "DriftedColumnsCount" in m["metric_name"])
+        found.append([all_["value"]["count"] > 0, all_["value"]["share"] >= 0.5])
+    print(json.dumps(found, default=bool), flush=True)
 """
 
 Rules = Callable[[pd.DataFrame], tuple[bool, bool, bool]]
@@ -162,18 +164,28 @@ def other(window: pd.DataFrame) -> str:
     return str(window["SEX"].value_counts().index[-1])
 
 
-def peer(reference: pd.DataFrame, windows: Windows) -> list[tuple[bool, bool]] | None:
-    """Return what Evidently says of each window, if there is one."""
+@cache
+def peer() -> subprocess.Popen[str] | None:
+    """Return Evidently, if there is one: it takes seconds to import, so it stays."""
     python = os.environ.get("EVIDENTLY")
     if not python:
         return None
+    both = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen([python, "-c", PEER], text=True, **both)
+
+
+def theirs(reference: pd.DataFrame, windows: Windows) -> list[tuple[bool, bool]] | None:
+    """Return what Evidently says of each window, if there is one."""
+    asked = peer()
+    if asked is None:
+        return None
+    assert asked.stdin is not None and asked.stdout is not None
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{i}.parquet" for i in range(len(windows) + 1)]
         for path, table in zip(paths, [reference, *windows], strict=True):
             table.reset_index(drop=True).to_parquet(path)
-        command = [python, "-c", PEER, *map(str, paths)]
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [(any_, half) for any_, half in json.loads(told.splitlines()[-1])]
+        print(json.dumps([*map(str, paths)]), file=asked.stdin, flush=True)
+        return [(any_, half) for any_, half in json.loads(asked.stdout.readline())]
 
 
 def line(
@@ -181,9 +193,9 @@ def line(
 ) -> None:
     """Print one row of the table."""
     shares = np.mean([alarms(w) for w in windows], axis=0)
-    theirs = peer(reference, windows[:: max(len(windows) // few, 1)][:few])
+    told = theirs(reference, windows[:: max(len(windows) // few, 1)][:few])
     cells = [f"{share:6.1%}" for share in shares]
-    cells += ["", ""] if theirs is None else [f"{share:6.1%}" for share in np.mean(theirs, axis=0)]
+    cells += ["", ""] if told is None else [f"{share:6.1%}" for share in np.mean(told, axis=0)]
     print(f"| {name} | {size:,} | {len(windows)} | {' | '.join(cells)} |", flush=True)
 
 
@@ -193,6 +205,7 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=100, help="of each year, nothing moved")
     parser.add_argument("--moved", type=int, default=40, help="a row, where something did")
     parser.add_argument("--few", type=int, default=8, help="windows a row that Evidently is asked")
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="rows of a window")
     given = parser.parse_args()
     chance = np.random.default_rng(11)
     people = census()
@@ -203,7 +216,7 @@ def main() -> None:
     alarms = rules(reference)
     print("| what | rows | windows | ours | PSI > 0.2 | p < 0.05 | Evidently, any | half |")
     print("|---|---|---|---|---|---|---|---|")
-    for size in SIZES:
+    for size in given.sizes:
         near = [
             w
             for rows in years.values()
@@ -214,13 +227,13 @@ def main() -> None:
         line("nothing, persons", size, alarms, reference, far, given.few)
         filed = blocks(years[2016], size, given.windows)
         line("nothing, as filed", size, alarms, reference, filed, given.few)
-    for size in SIZES:
+    for size in given.sizes:
         still = drawn(pd.concat(years.values()), size, given.moved, chance)
         for name, windows in changed(still, chance):
             line(name, size, alarms, reference, windows, given.few)
     first, later = flights()
     alarms = rules(first)
-    for size in SIZES:
+    for size in given.sizes:
         months = blocks(later, size, given.moved)
         line("flights, April on", size, alarms, first, months, given.few)
 

@@ -21,6 +21,7 @@ import json
 import os
 import sys
 import tempfile
+from multiprocessing import get_context
 from pathlib import Path
 
 from _measure import Side, in_turn, show
@@ -123,10 +124,12 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if given.wide:
-            paths = [str(path) for path in wide(folder, given.rows, given.wide)]
-        else:
-            paths = [str(path) for path in made(folder, given.rows)]
+        # In another process: the peak of a child is never told as less than what its parent held.
+        written = (
+            (wide, (folder, given.rows, given.wide)) if given.wide else (made, (folder, given.rows))
+        )
+        with get_context("spawn").Pool(1) as pool:
+            paths = [str(path) for path in pool.apply(*written)]
         programs = {"mlform": (sys.executable, OURS)}
         peer = None if given.wide else os.environ.get("EVIDENTLY")
         if peer:
