@@ -179,7 +179,8 @@ def theirs(reference: pd.DataFrame, windows: Windows) -> list[tuple[bool, bool]]
     asked = peer()
     if asked is None:
         return None
-    assert asked.stdin is not None and asked.stdout is not None
+    assert asked.stdin is not None
+    assert asked.stdout is not None
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{i}.parquet" for i in range(len(windows) + 1)]
         for path, table in zip(paths, [reference, *windows], strict=True):
