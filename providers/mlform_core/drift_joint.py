@@ -22,7 +22,6 @@ from mlform.sdk import Artifact, Context, Handle
 from mlform_core import profiles, tables
 from mlform_core.compare import placements, seed_of
 from mlform_core.drift import BLOCK, MOST_BLOCKS
-from mlform_core.drift_sizes import DEVIATIONS
 from mlform_core.metrics import Floats, Outcomes
 
 ROWS: Final = 5000
@@ -38,13 +37,11 @@ _LEAF: Final = 5
 class Apart:
     """How well rows of a window are told from the reference.
 
-    ``auc``: 0.5 where they are not, 1 where always, and ``low`` what it is at least (90 %); ``p``:
-    the chance of as much if nothing moved; ``columns``: by which they are told, the most telling
-    first.
+    ``auc``: 0.5 where they are not, 1 where always; ``p``: the chance of as much if nothing moved;
+    ``columns``: by which they are told, the most telling first.
     """
 
     auc: float
-    low: float
     p: float
     columns: Sequence[str]
 
@@ -95,7 +92,7 @@ def apart(
     se = math.hypot(_error(ours), float(theirs.std(ddof=1)) / math.sqrt(len(theirs)))
     p = NormalDist().cdf((0.5 - auc) / se) if se else float(auc <= 0.5)
     order = np.argsort(-weights, kind="stable")
-    return Apart(auc, auc - DEVIATIONS * se, p, [names[i] for i in order[:3]])
+    return Apart(auc, p, [names[i] for i in order[:3]])
 
 
 def _error(values: Floats) -> float:

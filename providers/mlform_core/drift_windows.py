@@ -141,10 +141,9 @@ def measure(window: Window, known: Reference, checks: Checks) -> list[dict[str, 
 
         names = [n for n in known.together if n in known.sample]
         told = apart(known.sample[names], frame[names], known.profiles)
-        one = {"check": "multivariate", "column": TOGETHER, "method": "classifier"}
-        said = {"value": told.auc, "low": told.low, "p": told.p}
-        known_by = {"rows": window.rows, "columns": list(told.columns)}
-        found.append({**one, **{n: short(v) for n, v in said.items()}, **known_by})
+        said = {"value": short(told.auc), "p": short(told.p), "rows": window.rows}
+        one = {"check": "multivariate", "column": TOGETHER, "method": "classifier", **said}
+        found.append({**one, "columns": list(told.columns)})
     return found
 
 
@@ -220,7 +219,8 @@ def judge(
     """Return the columns that moved, worst first: not by chance, and surely by more than matters.
 
     ``chance``: that of any false finding in the window (Holm). What they moved by at least is
-    beyond the limit; windows that were remembered before it was measured have the value alone.
+    beyond the limit; the value is where no bound was measured (all inputs together, whose area has
+    a small error; windows remembered from before there were bounds).
     """
     from mlform_core.drift import holm
 
