@@ -1,8 +1,8 @@
 """What a feature view costs at request time: the same model with features, and with raw columns.
 
 A logistic regression of flights is asked for one row at a time by ``wrk``, in one worker: once by
-its features, once through a view in SQL, once through one in Python, each without and with a join
-in time.
+its features, once through a view in SQL, once through one in Python, each alone, and with a join
+in time and a table of airports.
 
     python benchmarks/serving_views.py [--connections N] [--seconds S] [--turns N]
 """
@@ -26,7 +26,7 @@ from mlform_core.http import Http
 
 ALONE = """
 SELECT _row, ln(distance) AS far, distance * 1.0 AS temp, (distance > 999)::DOUBLE AS windy,
-       (arr_delay > 15)::BIGINT AS late
+       distance / 2 AS high, (arr_delay > 15)::BIGINT AS late
 FROM flights
 """
 CODE_ALONE = """
@@ -38,6 +38,7 @@ def build(flights):
         "far": np.log(flights["distance"]),
         "temp": flights["distance"] * 1.0,
         "windy": (flights["distance"] > 999).astype("float64"),
+        "high": flights["distance"] / 2,
         "late": (flights["arr_delay"] > 15).astype("int64"),
     })
 """

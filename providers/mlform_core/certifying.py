@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from mlform.sdk import Facets, ResourceError
 from mlform_core.bundles import pack
-from mlform_core.joins import Join, Tables, numbered
+from mlform_core.joins import ROW, Join, Tables, numbered
 from mlform_core.making import Making, Whole
 from mlform_core.online import (
     Columns,
@@ -33,7 +33,7 @@ from mlform_core.online import (
 )
 from mlform_core.tables import LOOKUPS, TRANSFORM
 from mlform_core.transforms import WITHOUT_MISSING, Transform
-from mlform_core.views import Online, ViewAttributes, joined
+from mlform_core.views import Online, ViewAttributes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -161,11 +161,11 @@ class _Trial:
             block = order[start : start + _BLOCK]
             columns = _at(sample.columns, block)
             raw = self.view.raw(columns)
-            beside = self._joined(raw)
-            found = self._made(raw, beside)
+            found = self._made(raw, self._joined(raw))
             self._compare(sample, block, found, "among other rows")
             if self.online.absent:
-                stands = self._made(self.view.raw(self._asked(columns)), beside)
+                asked = self.view.raw(self._asked(columns))
+                stands = self._made(asked, self._joined(asked))
                 here = [n for n in self.served if not self._moved(found[n], stands[n])]
                 self.told["served"] = here
 
@@ -199,9 +199,10 @@ class _Trial:
         }
 
     def _joined(self, raw: pa.Table) -> Mapping[str, pa.Table]:
-        own = self.making.own
-        found = joined(own, raw, {name: self.making.inputs[name] for name in own.joins})
-        return {name: found[name] for name in own.joins}
+        if self._history is None:
+            return {}
+        self._history.put(self.making.own.name, numbered(raw))
+        return {n: self._history.table(n).drop_columns([ROW]) for n in self.making.own.joins}
 
     def _made(self, raw: pa.Table, beside: Mapping[str, pa.Table]) -> dict[str, list[Any]]:
         try:
