@@ -50,6 +50,8 @@ _BLOCK: Final = 512
 _ALONE: Final = 24
 _PROBED: Final = 16
 _VALUE: Final = 60
+_ROUNDING: Final = 1e-9
+"""Numbers nearer than this may be apart by rounding."""
 
 
 @dataclass(frozen=True)
@@ -227,11 +229,13 @@ class _Trial:
             for one, i in zip(found[name], block, strict=True):
                 place = sample.places[i]
                 expected = sample.expected[place][name]
-                if apart(one, expected) > self.online.tolerance:
+                if (far := apart(one, expected)) > self.online.tolerance:
                     where = self._row(sample, i)
+                    rounding = f". If that is rounding, write tolerance = {_ROUNDING:g} in online"
                     raise _not_so(
                         f'"{name}" of {where} is {_short(expected)} in the table, and '
                         f"{_short(one)} where the row is made {how}"
+                        f"{rounding if far < _ROUNDING else ''}"
                     )
 
     def _row(self, sample: _Sample, i: int) -> str:

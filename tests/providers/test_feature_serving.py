@@ -67,6 +67,9 @@ def means(flights, weather, airports):
 def previous(flights, weather, airports):
     return build(flights, weather, airports).assign(far=lambda f: f["far"].shift(fill_value=0))
 
+def rounding(flights, weather, airports):
+    return build(flights, weather, airports).assign(far=lambda f: f["far"] + 1e-12 * len(f))
+
 def landed(flights, weather, airports):
     return build(flights, weather, airports)[flights["arr_delay"].notna()]
 """
@@ -292,6 +295,7 @@ def test_what_is_exported_makes_the_same(bench: Bench, tmp_path: Path) -> None:
     [
         ("python", {"function": "means"}, r'"far" of row [\d,]+ of dataset.flights \(time_hour'),
         ("python", {"function": "previous"}, "in the table, and .* among other rows"),
+        ("python", {"function": "rounding"}, "If that is rounding, write tolerance"),
         ("python", {"function": "landed", "online": {"absent": ["arr_delay"]}}, "leaves out"),
         ("sql", {"what": QUERY.replace("ln(distance)", "distance / sum(distance) OVER ()")}, "far"),
         (

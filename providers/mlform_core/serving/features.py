@@ -111,6 +111,7 @@ def opened(folder: Path, wanted: Sequence[str]) -> View:
 
     ``wanted`` are the features that the model takes. Raises ``ResourceError``.
     """
+    folder = folder.resolve()  # what follows changes the working folder
     told = read(folder)
     lookups = {name: _lookup(folder, name, join) for name, join in told["joins"].items()}
     whole = {name: _table(_parquet(folder, name)) for name in told["whole"]}
