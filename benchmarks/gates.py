@@ -19,9 +19,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mlform_core.compare import Gain, Pair, delong, holm, p_below, paired_bootstrap
+from mlform_core.compare import Gain, Pair, delong, p_below, paired_bootstrap
 from mlform_core.gate_conditions import Search
 from mlform_core.gate_search import losses, searched
+from mlform_core.holm import holm
 from mlform_core.metrics import Floats, Outcomes
 
 ALPHA = 0.05

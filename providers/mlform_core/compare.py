@@ -181,13 +181,3 @@ def p_below(gain: Gain, bound: float) -> float:
     if gain.se == 0:
         return 0.0 if gain.estimate < bound else 1.0
     return NormalDist().cdf((gain.estimate - bound) / gain.se)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted by Holm (1979): the family-wise error stays under alpha."""
-    adjusted = [1.0] * len(p_values)
-    worst = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = worst
-    return adjusted

@@ -6,7 +6,7 @@ drift-free check of 200 rows; p < 0.05 in over a third at any size). An alarm wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -279,17 +279,6 @@ def missing_p(reference: profiles.Profile, current: profiles.Profile) -> float:
     if not before.sum() or not now.sum() or ((before + now) == 0).any():
         return 1.0
     return chi_squared_p(before, now)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values adjusted so that any false alarm among them is as rare as one (Holm 1979)."""
-    order = sorted(range(len(ps)), key=lambda i: ps[i])
-    adjusted = [1.0] * len(ps)
-    worst = 0.0
-    for rank, at in enumerate(order):
-        worst = max(worst, min(1.0, ps[at] * (len(ps) - rank)))
-        adjusted[at] = worst
-    return adjusted
 
 
 def _new(reference: profiles.Profile, current: profiles.Profile) -> dict[str, int]:

@@ -222,7 +222,7 @@ def judge(
     beyond the limit; the value is where no bound was measured (all inputs together, whose area has
     a small error; windows remembered from before there were bounds).
     """
-    from mlform_core.drift import holm
+    from mlform_core.holm import holm
 
     rules = _rules(checks)
     counted = []

@@ -15,6 +15,7 @@ import pandas as pd
 from mlform_core import compare, fairness
 from mlform_core.compare import Gain, Pair
 from mlform_core.gate_rules import Check, FairnessRules, Slices
+from mlform_core.holm import holm
 from mlform_core.metrics import Outcomes, value
 
 Codes: TypeAlias = npt.NDArray[np.intp]
@@ -131,7 +132,7 @@ def slice_checks(
             checks += [
                 _no_baseline(m, name, len(rows), rules) for m in rules.max_regress if m in pairs
             ]
-    adjusted = compare.holm([s.p for _, s in suspicions])
+    adjusted = holm([s.p for _, s in suspicions])
     judged = zip(suspicions, adjusted, strict=True)
     checks = [*(_judged(name, s, p, rules.alpha) for (name, s), p in judged), *checks]
     return [*checks, *_small(small, rules)], record

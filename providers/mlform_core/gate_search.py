@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlform_core.compare import holm
 from mlform_core.gate_conditions import Search
 from mlform_core.gate_groups import Codes, grouped
 from mlform_core.gate_rules import Check
+from mlform_core.holm import holm
 from mlform_core.metrics import Floats, Outcomes
 
 _MOST_CELLS: Final = 2_000_000

@@ -9,8 +9,8 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.sdk import Context, ResourceError
-from mlform_core.drift import holm
 from mlform_core.gate_rules import METRICS
+from mlform_core.holm import holm
 from mlform_core.monitoring import short
 from mlform_core.performance import LEAST_LABELS
 from mlform_core.performance_windows import known_model

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.sdk import seconds
-from mlform_core.drift import holm
+from mlform_core.holm import holm
 from mlform_core.monitoring import iso, short
 
 if TYPE_CHECKING:

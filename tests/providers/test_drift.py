@@ -11,6 +11,7 @@ from scipy import stats
 
 from mlform_core import drift, drift_sizes
 from mlform_core.drift_tails import chi_squared_tail, kolmogorov_tail
+from mlform_core.holm import holm
 from mlform_core.profiles import column, profile
 
 METHODS = ["psi", "js", "ks"]
@@ -68,12 +69,6 @@ def test_ks_is_scipys_on_a_small_reference():
     assert found.value + chance == pytest.approx(expected.statistic, abs=1e-12)
     assert found.p == pytest.approx(stats.kstwobign.sf(expected.statistic * scale), rel=1e-9)
     assert found.p == pytest.approx(expected.pvalue, rel=0.2)
-
-
-def test_holm():
-    ps = [0.01, 0.04, 0.03, 0.005]
-    assert drift.holm(ps) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert drift.holm([]) == []
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -153,7 +148,7 @@ def test_rows_of_the_reference_raise_no_alarm(weather, method, rows):
     for seed in range(30):
         current = frame.sample(rows, random_state=seed, replace=True)
         found = [drift.shift(reference[n], n, current[n], method) for n in frame.columns]
-        adjusted = drift.holm([s.p for s in found])
+        adjusted = holm([s.p for s in found])
         alarms += any(s.low > 0.1 and p < 0.05 for s, p in zip(found, adjusted, strict=True))
     assert alarms == 0
 

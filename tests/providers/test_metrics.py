@@ -8,8 +8,9 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from mlform_core import fairness
-from mlform_core.compare import Pair, delong, holm, paired_bootstrap
+from mlform_core.compare import Pair, delong, paired_bootstrap
 from mlform_core.gate_rules import metrics_of
+from mlform_core.holm import holm
 from mlform_core.metrics import Outcomes, prepare, value
 
 few = st.integers(0, 6).map(lambda n: n / 6)
