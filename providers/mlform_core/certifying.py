@@ -8,7 +8,9 @@ features, by which every server tries itself).
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import random
 import re
 import sqlite3
@@ -27,6 +29,7 @@ from mlform_core.online import (
     Lookup,
     View,
     apart,
+    array,
     keep,
     plain,
     specs,
@@ -48,7 +51,6 @@ _GROUPS: Final = 4
 """Partitions that are looked at, where each is made by itself."""
 _BLOCK: Final = 512
 _ALONE: Final = 24
-_PROBED: Final = 16
 _VALUE: Final = 60
 _ROUNDING: Final = 1e-9
 """Numbers nearer than this may be apart by rounding."""
@@ -101,6 +103,7 @@ def certified(making: Making, made: ViewAttributes, kind: Kind) -> ViewAttribute
         "tolerance": online.tolerance,
         "served": list(made.columns),
     }
+    _standing(told)
     with _history(making, samples[0].whole.raw) as history:
         trial = _Trial(making, told, kind.transform(dtypes), history)
         for sample in samples:
@@ -110,7 +113,7 @@ def certified(making: Making, made: ViewAttributes, kind: Kind) -> ViewAttribute
         if history is not None:
             joins = making.own.joins.items()
             tables |= {name: history.latest(name, join) for name, join in joins}
-    return _kept(making, made, trial.told, tables, rows[:_PROBED], kind.files)
+    return _kept(making, made, trial.told, tables, rows, kind.files)
 
 
 def _samples(making: Making, online: Online) -> Iterator[_Sample]:
@@ -181,7 +184,9 @@ class _Trial:
             found = self._made(raw, beside)
             self._compare(sample, [i], found, "alone")
             joined_ = {n: {c: plain(t[c])[0] for c in t.column_names} for n, t in beside.items()}
-            yield {"raw": columns, "joined": joined_, "features": found}
+            values = [*columns.values(), *found.values(), *(v.values() for v in joined_.values())]
+            if math.inf not in map(_size, itertools.chain(*values)):  # which JSON cannot say
+                yield {"raw": columns, "joined": joined_, "features": found}
 
     def _asked(self, columns: Columns) -> dict[str, Sequence[Any]]:
         """Return of rows what a request has of them."""
@@ -247,6 +252,21 @@ class _Trial:
         part = f", partition {sample.partition}" if sample.partition else ""
         place = f"row {sample.places[i]:,} of {new.from_.address}{part}"
         return f"{place} ({said})" if said else place
+
+
+def _size(value: Any) -> float:
+    return abs(value) if isinstance(value, float) else 0.0
+
+
+def _standing(told: Mapping[str, Any]) -> None:
+    """Refuse what stands in for a column and is not of its type."""
+    types = {spec["name"]: spec for spec in told["raw"]}
+    for name, value in told["absent"].items():
+        try:
+            array([value], types[name])
+        except ValueError as error:
+            detail = f"{error}. That is what stands in for it at request time."
+            raise ResourceError("Wrong stand-in", detail, argument="online") from None
 
 
 def _not_so(said: str) -> ResourceError:

@@ -262,6 +262,9 @@ def _rolled(ctx: Context, serving: Serving, kept: Serving | None) -> int | None:
     tried = (answers["trial"] or {}).get("digest")
     if tried == serving.digest:  # begun by a run that is no more
         _baked(ctx, serving, kept)
+        other = settings.read(ctx.home) != serving  # that run had another view of it, say
+        if other and not control.roll(serving, kept.port):
+            _baked(ctx, serving, kept)
     elif kept != serving or answers["digest"] != serving.digest:
         if tried is not None:
             control.abandon(kept, kept.port)

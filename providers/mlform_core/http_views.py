@@ -120,22 +120,19 @@ def _apart(one: Path, two: Path, names: Sequence[str]) -> str:
 
     In a process of its own: both have code, of the same names.
     """
-    ended = subprocess.run(  # noqa: S603 - our own interpreter, our own module
-        [
-            sys.executable,
-            "-m",
-            "mlform_core.serving.features",
-            str(one),
-            str(two),
-            json.dumps(names),
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-    )
+    module = "mlform_core.serving.features"
+    try:
+        ended = subprocess.run(  # noqa: S603 - our own interpreter, our own module
+            [sys.executable, "-m", module, str(one), str(two), json.dumps(names)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        )
+    except subprocess.TimeoutExpired:
+        return f"trying it took more than {_SECONDS:g} s"
     if ended.returncode == 0:
         return ""
     return (ended.stderr.strip().splitlines() or ["it ended without a word"])[-1].rstrip(".")

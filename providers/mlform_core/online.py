@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from mlform.sdk import ResourceError
 from mlform_core.joins import Join, numbered
 from mlform_core.transforms import Transform
 
@@ -150,7 +151,12 @@ def keep(connection: sqlite3.Connection, table: pa.Table, join: Join) -> None:
     """Write the newest row of each key, for a ``Lookup`` to find."""
     import orjson
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    for name in table.column_names:
+        if pa.types.is_floating(table[name].type) and pc.any(pc.is_inf(table[name])).as_py():
+            detail = f'"{name}" is infinite in some rows; what is looked up has finite numbers.'
+            raise ResourceError("Not a finite number", detail)
     plain_ = [
         c.cast(pa.int64()).to_pylist() if pa.types.is_timestamp(c.type) else c.to_pylist()
         for c in table.columns
@@ -182,8 +188,11 @@ def _keys(table: pa.Table, on: Sequence[str]) -> list[str | None]:
     ]
 
 
+_WHOLE: Final = 2**63
+
+
 def _key(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE:
         return int(value)
     return int(value) if isinstance(value, bool) else value
 

@@ -140,9 +140,10 @@ class Sql(Resource[SqlArguments, DatasetAttributes], kind="dataset", type="sql",
                 source = _Source(new, place_of(url, ctx.root), connection)
                 return source.above(moved, there.parts, columns)
 
-        found = ctx.remember(token, above)
-        if found["rows"] is None:
-            return [*said, f"how many rows are above the watermark is not known: {found['why']}"]
+        try:
+            found = ctx.remember(token, above)
+        except _UnknownError as error:  # not remembered: the next plan may have more luck
+            return [*said, f"how many rows are above the watermark is not known: {error}"]
         return [
             *said,
             f"{found['rows']:,} rows are above the watermark that was read",
@@ -224,6 +225,18 @@ def _take(database: _Lazily, name: str, part: str) -> bytes:
     return sink.getvalue()
 
 
+class _UnknownError(Exception):
+    """How much arrived is not known, and why."""
+
+
+def _ends(least: Any, most: Any) -> dict[str, float]:
+    """Return the ends of a column of numbers; nothing where it has other values by now."""
+    try:
+        return {} if least is None else {"min": float(least), "max": float(most)}
+    except (TypeError, ValueError):
+        return {}
+
+
 class _Source:
     """What a dataset reads, over one connection."""
 
@@ -270,14 +283,13 @@ class _Source:
     ) -> dict[str, Any]:
         """Count the rows above the watermarks that were taken: see ``arrivals.footer``.
 
-        ``rows`` is ``None``, with ``why``, where that would take too long.
+        Raises ``_UnknownError`` where that would take too long.
         """
         import sqlalchemy as sa
         from sqlalchemy.exc import DBAPIError
 
-        unknown: dict[str, Any] = {"rows": None, "columns": {}}
         if len(taken) > _MOST_COUNTED:
-            return {**unknown, "why": f"{len(taken):,} partitions moved"}
+            raise _UnknownError(f"{len(taken):,} partitions moved")
         asked: list[Any] = [sa.func.count(self._of(self.new.watermark))]
         for name, kind in columns.items():
             column = self._of(name)
@@ -287,17 +299,18 @@ class _Source:
         try:
             with limited(self.connection, PATIENCE) as can:
                 if not can:
-                    why = "how to limit the time of a query is not known of this database"
-                    return {**unknown, "why": why}
+                    raise _UnknownError(
+                        "how to limit the time of a query is not known of this database"
+                    )
                 rows, *told = self.connection.execute(self._select(asked).where(where)).one()
         except DBAPIError:
-            return {**unknown, "why": f"counting them took more than {PATIENCE:g} s, or failed"}
+            said = f"counting them took more than {PATIENCE:g} s, or failed"
+            raise _UnknownError(said) from None
         found: dict[str, Any] = {}
         for name, kind in columns.items():
             found[name] = {"nulls": rows - told.pop(0)}
             if kind in _NUMBERS:
-                least, most = told.pop(0), told.pop(0)
-                found[name] |= {} if least is None else {"min": float(least), "max": float(most)}
+                found[name] |= _ends(told.pop(0), told.pop(0))
         return {"rows": rows, "columns": found}
 
     def _beyond(self, now: str, taken: str | None) -> Any:

@@ -85,6 +85,9 @@ def test_of_a_database_by_one_query_above_the_watermark(tmp_path: Path) -> None:
         assert "dataset.d: amount: 9.6% missing in what arrived, 1.0% before" in said
         assert "dataset.d: amount: 1 … 4998 in what arrived, 1 … 999 before" in said
         assert folder.mlform("plan").out == said
+        there.execute("INSERT INTO sales VALUES (1, 'n', 'n/a', 3001)")
+        said = folder.mlform("plan").out
+        assert "521 rows are above the watermark" in said, "a plan needs no numbers there"
 
 
 def test_of_partitions_each_above_its_own_and_only_so_long(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
@@ -304,6 +305,11 @@ def test_what_is_exported_makes_the_same(bench: Bench, tmp_path: Path) -> None:
             "among other rows",
         ),
         ("sql", {"online": {"absent": ["late"]}}, "late is no column"),
+        (
+            "sql",
+            {"online": {"absent": ["arr_delay"], "stand_in": {"arr_delay": "none"}}},
+            r'"arr_delay" should be \w+: .* stands in for it',
+        ),
     ],
 )
 def test_what_looks_at_other_rows_is_refused(rows: Bench, kind: str, given, said: str) -> None:
@@ -321,6 +327,14 @@ def test_what_is_made_of_what_no_request_has_is_not_served(rows: Bench) -> None:
     absent = {"absent": ["dest", "arr_delay"], "stand_in": {"dest": "ATL"}}
     view = rows.view("sql", online=absent)
     assert told(rows.ctx, view)["served"] == ["far", "temp", "windy"]
+
+
+def test_rows_that_are_infinite_somewhere_are_no_probe(rows: Bench) -> None:
+    far = "CASE WHEN distance > 1000 THEN 'inf'::DOUBLE ELSE ln(distance) END"
+    view = rows.view("sql", QUERY.replace("ln(distance)", far))
+    probe = json.loads(rows.ctx.artifacts.read(view.artifact_at("probe").digest))["rows"]
+    assert probe
+    assert max(row["features"]["far"][0] for row in probe) < math.log(1001)
 
 
 def test_a_view_is_known_by_its_code_and_by_what_it_looks_up(rows: Bench) -> None:

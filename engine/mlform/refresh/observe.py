@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from functools import cache
 from itertools import count
 from typing import Any, TypeAlias
@@ -224,10 +223,13 @@ def _previewed(
     taken = record.parts
     moved = {n: taken.get(n) for n, digest in (seen.parts or {}).items() if taken.get(n) != digest}
     looking = looker.at(resource.address, record)
-    with suppress(ResourceError):
+    try:
         said = offered.preview(looking, model, stored(offered, record), moved)
-        return replace(seen, arrived=tuple(said))
-    return seen
+    except ResourceError:
+        return seen
+    except Exception as error:  # noqa: BLE001 - nothing depends on it, and a provider may raise anything
+        said = [f"what arrived could not be looked at ({type(error).__name__})"]
+    return replace(seen, arrived=tuple(said))
 
 
 def reached(

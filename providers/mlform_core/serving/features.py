@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _CODE: Final = "code"
 _PROBE: Final = "probe.json"
+_TRIED: Final = 16
+"""Rows that each worker tries; the rest is for other code to be tried on."""
 
 
 def write(folder: Path, transform: bytes, tables: Mapping[str, Path], probe: bytes) -> None:
@@ -56,7 +58,7 @@ def write(folder: Path, transform: bytes, tables: Mapping[str, Path], probe: byt
             else:
                 shutil.copyfile(path, _parquet(fresh, name))
         shutil.rmtree(folder, ignore_errors=True)
-        fresh.rename(folder)
+        _publish(fresh, folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -81,8 +83,24 @@ def renewed(home: Path, old: str, new: str) -> str:
             shutil.copyfile(place(two, name), place(fresh, name))
         if told["whole"]:  # what its rows were made of is no more
             (fresh / _PROBE).write_text(json.dumps({"rows": [], "environment": environment(one)}))
-        fresh.rename(folder)
+        _publish(fresh, folder)
     return key
+
+
+def _publish(fresh: Path, folder: Path) -> None:
+    """Give a folder its name once all in it is on the disk: what has it is whole."""
+    for path in (*fresh.rglob("*"), fresh):
+        _settle(path)
+    fresh.rename(folder)
+    _settle(folder.parent)
+
+
+def _settle(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -117,7 +135,7 @@ def opened(folder: Path, wanted: Sequence[str]) -> View:
     whole = {name: _table(_parquet(folder, name)) for name in told["whole"]}
     view = View(told, _transform(folder, told), whole, lookups)
     probe = json.loads((folder / _PROBE).read_text(encoding="utf-8"))
-    for row in probe["rows"]:
+    for row in probe["rows"][:: 1 + len(probe["rows"]) // _TRIED]:
         _try(view, row)
     view.wanted = wanted
     return view

@@ -69,7 +69,7 @@ def check(history: History, folder: Path) -> None:
     written(place, last)
     done = place.apply(last)
     if done.refused.startswith("Protected from destruction"):
-        hold(_guarded(place.snapshot()), "only what is protected is refused", done.refused)
+        hold(_guarded(place.snapshot(), last), "only what is protected is refused", done.refused)
         return
     hold(not done.refused and not done.killed, "a calm apply is not refused", done.refused)
     if done.applied and done.applied.outcome and _lost(done.applied.outcome):
@@ -173,8 +173,10 @@ def guarded(planned: Planned, round_: Round) -> None:
         hold(freed or not goes, "what is protected is not destroyed", event, record)
 
 
-def _guarded(snapshot: Snapshot) -> bool:
-    return any(r.protected for r in snapshot.records.values())
+def _guarded(snapshot: Snapshot, last: Round) -> bool:
+    """Tell whether anything is protected: by its record, or by its block, which is newer."""
+    blocks = any(GUARD in block.life for block in last.blocks)
+    return blocks or any(r.protected for r in snapshot.records.values())
 
 
 def taken_over(planned: Planned, round_: Round) -> None:
