@@ -99,6 +99,7 @@ class Bench:
         self.late = self.flights[self.flights["time_hour"] >= SINCE]
         self.from_ = dataset(self.ctx, "flights", self.flights, time="time_hour")
         columns = ["origin", "time_hour", "temp", "wind_speed"]
+        self.every = weather[columns]
         self.weather = dataset(self.ctx, "weather", known[columns], time="time_hour")
         airports = pd.read_csv(folder / "airports.csv")[["faa", "alt"]]
         self.airports = dataset(self.ctx, "airports", airports)
@@ -396,6 +397,29 @@ def test_code_that_makes_something_else_waits_for_a_model_of_it(rolling: Bench) 
     assert rolling.ask(rows)[1]["outputs"] == said, "rolled back, to its own transform"
     rolling.apply(fresh_model, view)
     assert rolling.ask(rows)[1]["outputs"][0]["data"] == answer
+
+
+def test_a_canary_that_a_killed_run_left_goes_live_with_the_view_of_now(
+    rolling: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = {"kind": "canary", "steps": [50, 100], "bake": "1s"}
+    model = rolling.model(rolling.view("python"))
+    with monkeypatch.context() as killed:
+        killed.setattr("mlform_core.http._baked", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            rolling.apply(model, rolling.view("python"), rollout=canary)
+    rolling.weather = dataset(rolling.ctx, "weather", rolling.every, time="time_hour")
+    view = rolling.view("python")
+    found = rolling.apply(model, view, rollout=canary)
+    assert found.answers == model.digest
+    kept = settings.read(rolling.ctx.home)
+    assert kept.views[model.digest] == found.features
+    assert settings.view(rolling.ctx.home, found.features).is_dir()
+    assert rolling.ask(rolling.late[:1])[0] == 200
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_model_of_another_transform_is_not_deployed_with_it(rolling: Bench) -> None:
