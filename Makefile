@@ -3,6 +3,8 @@
 .PHONY: help quickstart setup format check test coverage golden schema bench stop clean
 PYTHON ?= python3
 VENV   ?= .venv
+# One more than there are cores: many tests wait for servers and jobs.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 BIN    := $(VENV)/bin
 
 help:        ## List the targets
@@ -40,12 +42,12 @@ check: setup ## Everything that reads but does not run: style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup  ## Every test, on as many cores as there are
-	$(BIN)/pytest -n logical --dist loadfile
+test: setup  ## Every test, on every core
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 coverage: setup ## The same with coverage of the engine, which takes half as long again
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n logical --dist loadfile
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered --skip-empty --fail-under=90
 
