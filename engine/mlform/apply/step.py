@@ -138,7 +138,8 @@ class Stepper:
         found: ImportFact | None,
     ) -> tuple[str, ...]:
         """Do what was decided, if that is no more than was planned."""
-        if severity(decision.action) > _most(step, offer):
+        worse = may_replace(offer.resource, step.action, step.arguments)
+        if severity(decision.action) > severity(Action.REPLACE if worse else step.action):
             raise StepFailed(
                 "Plan exceeded",
                 f"The plan announced {step.action} for {step.address}; with everything upstream "
@@ -394,9 +395,3 @@ class Stepper:
 
     def _not_reused(self, text: str) -> None:
         self.outcome.warnings.append(("Result not reused", text, ""))
-
-
-def _most(step: Step, offer: Offer) -> int:
-    """Return how severe a step may come out, where the plan could not tell."""
-    worse = step.action is Action.MAYBE and may_replace(offer.resource, step.arguments)
-    return severity(Action.REPLACE if worse else step.action)

@@ -234,7 +234,7 @@ class Builder:
     def may_replace(self, step: Step) -> bool:
         """Tell whether a step may come to replace its object once all is known."""
         resource = self.project.resources[step.address].offer.resource
-        return step.action is Action.MAYBE and may_replace(resource, step.arguments)
+        return may_replace(resource, step.action, step.arguments)
 
     def _values(self, resource: ResourceConfig) -> dict[str, Value]:
         values = self.scope.arguments(resource)

@@ -282,9 +282,9 @@ def _in_place(resource: AnyResource, facts: Facts) -> bool:
     )
 
 
-def may_replace(resource: AnyResource, arguments: Mapping[str, Any]) -> bool:
-    """Tell whether what is open among the arguments of a step may come to replace its object."""
-    if resource.reusable:
+def may_replace(resource: AnyResource, action: Action, arguments: Mapping[str, Any]) -> bool:
+    """Tell whether what is open in a step of this action may come to replace its object."""
+    if action is not Action.MAYBE or resource.reusable:
         return False
     classes = aliased_classes(resource)
     return TRIGGERS in arguments or any(

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from mlform.sdk import ResourceError, code
 from mlform_core.bundles import BundleError, members
 from mlform_core.certifying import MEMBER, TOLD
+from mlform_core.folders import publish
 from mlform_core.joins import Own
 from mlform_core.online import Lookup, View, apart, array, join_of, keep
 from mlform_core.serving import settings
@@ -57,8 +58,7 @@ def write(folder: Path, transform: bytes, tables: Mapping[str, Path], probe: byt
                 _index(_database(fresh, name), path, told["joins"][name])
             else:
                 shutil.copyfile(path, _parquet(fresh, name))
-        shutil.rmtree(folder, ignore_errors=True)
-        _publish(fresh, folder)
+        publish(fresh, folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -83,24 +83,8 @@ def renewed(home: Path, old: str, new: str) -> str:
             shutil.copyfile(place(two, name), place(fresh, name))
         if told["whole"]:  # what its rows were made of is no more
             (fresh / _PROBE).write_text(json.dumps({"rows": [], "environment": environment(one)}))
-        _publish(fresh, folder)
+        publish(fresh, folder)
     return key
-
-
-def _publish(fresh: Path, folder: Path) -> None:
-    """Give a folder its name once all in it is on the disk: what has it is whole."""
-    for path in (*fresh.rglob("*"), fresh):
-        _settle(path)
-    fresh.rename(folder)
-    _settle(folder.parent)
-
-
-def _settle(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read(folder: Path) -> dict[str, Any]:

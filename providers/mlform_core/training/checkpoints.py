@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlform.sdk import Context
+from mlform_core.folders import publish
 
 _TOLD: Final = "checkpoint.json"
 _KEPT: Final = 2
@@ -56,12 +56,7 @@ class Checkpoints:
         yield new
         told = {"step": step, "history": list(history), "files": _digests(new)}
         (new / _TOLD).write_text(json.dumps(told), encoding="utf-8")
-        for path in [*new.rglob("*"), new]:
-            _sync(path)
-        target = self._own / f"{step:012d}"
-        shutil.rmtree(target, ignore_errors=True)
-        new.rename(target)
-        _sync(self._own)
+        publish(new, self._own / f"{step:012d}")
         for old in sorted(self._steps())[:-_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -92,11 +87,3 @@ def _whole(folder: Path) -> dict[str, Any] | None:
         return told if told["files"] == _digests(folder) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
