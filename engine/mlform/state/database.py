@@ -136,9 +136,11 @@ class Database(ABC):
         migrate(connection, found)
         return True
 
-    def _is_state(self, connection: Connection) -> bool:
-        """Tell whether there is a state to read here. Raises ``DiagnosedError`` if not for us."""
-        found = self._version(connection)
+    def _is_state(self, connection: Connection, found: object) -> bool:
+        """Tell whether there is a state to read in tables of a version, or of none.
+
+        Raises ``DiagnosedError`` if it is not for us.
+        """
         if found is None:
             if self.workspace != NAME:
                 raise no_workspace(self.workspace, [NAME])

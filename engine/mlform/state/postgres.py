@@ -97,7 +97,7 @@ class PostgresDatabase(Database):
             with connection.begin():
                 found = self._version(connection)
                 if not isinstance(found, int) or found >= SCHEMA:
-                    yield connection if self._is_state(connection) else None
+                    yield connection if self._is_state(connection, found) else None
                     self._here()
                     return
         with self._as_of_now() as brought_up:

@@ -71,7 +71,7 @@ class SqliteDatabase(Database):
             with self._engine.connect() as connection, connection.begin():
                 found = self._version(connection)
                 if not isinstance(found, int) or found >= SCHEMA:
-                    yield connection if self._is_state(connection) else None
+                    yield connection if self._is_state(connection, found) else None
                     return
             with self._as_of_now().reading() as migrated:
                 yield migrated
