@@ -48,6 +48,26 @@ def test_an_import_runs_nothing_and_the_plan_after_it_is_empty(world: World) -> 
     assert record.receipt["imported"] == "one.txt"
 
 
+def test_what_is_imported_and_replaced_goes_once_its_replacement_is_there(world: World) -> None:
+    spec = """
+        deployment "file" "d" {
+          shows = 2
+          lifecycle {
+            create_before_destroy = true
+          }
+        }
+        import {
+          to = deployment.d
+          id = "one.txt"
+        }
+    """
+    assert world.apply(spec, PlanOptions(replace=("deployment.d",))) == {"deployment.d": "replace"}
+    record = world.records()["deployment.d"]
+    assert (record.attributes["shown"], record.deposed) == (2, ())
+    assert [method for _, method in world.executor.calls if method != "read"][-1] == "destroy"
+    assert world.plan(spec).empty
+
+
 def test_why_ends_in_the_import(world: World) -> None:
     uses = NODE + 'training_job "node" "u" {\n  value = training_job.n.parity\n}\n'
     assert world.apply(uses + TAKEN) == {"training_job.u": "run"}

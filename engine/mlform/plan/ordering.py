@@ -33,8 +33,9 @@ def ordered(
     """
     main = {s.address: s for s in steps if not s.deposed}
     left = {a for a, s in main.items() if s.action in LEAVING}
-    swapped = {a for a, s in main.items() if s.action is Action.REPLACE and a in records}
-    open_ = {a for a, s in main.items() if s.create_first and a in records and may_replace(s)}
+    there = {a for a, s in main.items() if a in records or (s.imported and s.create_first)}
+    swapped = {a for a in there if main[a].action is Action.REPLACE}
+    open_ = {a for a in there if main[a].create_first and may_replace(main[a])}
     if not left and not swapped and not open_ and len(main) == len(steps):
         return list(steps)
     order = _Order(main, records, left, swapped | open_)
