@@ -199,10 +199,13 @@ def _mae(y: Floats, p: Floats) -> Score:
     return _mean(np.abs(y - p))
 
 
+def relative_errors(y: Floats, p: Floats) -> Floats:
+    """Return 2 |y - p| / (|y| + |p|) of each row, 0 where both are: between 0 and 2."""
+    return _divide(2 * np.abs(y - p), np.abs(y) + np.abs(p), empty=0.0)
+
+
 def _smape(y: Floats, p: Floats) -> Score:
-    """Return the mean of 2 |y - p| / (|y| + |p|), 0 where both are: between 0 and 2."""
-    whole = np.abs(y) + np.abs(p)
-    return _mean(_divide(2 * np.abs(y - p), whole, empty=0.0))
+    return _mean(relative_errors(y, p))
 
 
 def _r2(y: Floats, p: Floats) -> Score:

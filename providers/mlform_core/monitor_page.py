@@ -18,12 +18,14 @@ class Series:
     """A figure over the windows: one number a window, ``None`` where it has none.
 
     ``bounds``: its interval in each, where it has one. ``limits``: what it is held to.
+    ``beside``: what was estimated of it without labels, where that is known, too.
     """
 
     name: str
     numbers: Sequence[float | None]
     limits: Sequence[float] = ()
     bounds: Sequence[tuple[float, float] | None] = ()
+    beside: Sequence[float | None] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ def _row(pictures: Sequence[str]) -> str:
 def _history(series: Series, windows: Sequence[Mapping[str, Any]]) -> str:
     there = [(i, v) for i, v in enumerate(series.numbers) if v is not None]
     bounds = [b for b in series.bounds if b is not None]
-    every = [*(v for _, v in there), *series.limits, *(end for b in bounds for end in b)]
+    guessed = [(i, v) for i, v in enumerate(series.beside) if v is not None]
+    drawn = [v for _, v in (*there, *guessed)]
+    every = [*drawn, *series.limits, *(end for b in bounds for end in b)]
     if not there:
         return ""
     low, high = min(every), max(every)
@@ -95,6 +99,8 @@ def _history(series: Series, windows: Sequence[Mapping[str, Any]]) -> str:
     plot = Plot(across, (low - room, high + room), ("window", series.name), series.name)
     for limit in series.limits:
         plot.line([[across[0], limit], [across[1], limit]], "guide")
+    if guessed:
+        plot.line(guessed, "aside")
     plot.line(there)
     for i, value in there:
         ends = series.bounds[i] if i < len(series.bounds) else None
@@ -103,7 +109,8 @@ def _history(series: Series, windows: Sequence[Mapping[str, Any]]) -> str:
         dot = {"mean": i, "rate": value, "low": down, "high": up}
         plot.ranges([dot], "two" if alarmed else "one")
     held = "" if not series.limits else f", held to {', '.join(f'{v:.4g}' for v in series.limits)}"
-    return figure(plot.svg(), f"{series.name}: {there[-1][1]:.4g} at last{held}")
+    more = "" if not guessed else f"; grey line: estimated, {guessed[-1][1]:.4g} at last"
+    return figure(plot.svg(), f"{series.name}: {there[-1][1]:.4g} at last{held}{more}")
 
 
 def _shape(shape: Shape) -> str:

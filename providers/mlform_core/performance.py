@@ -39,6 +39,13 @@ from mlform_core.monitoring import (
 if TYPE_CHECKING:
     from mlform_core.performance_windows import Span
 
+LOSSES: Final[Mapping[str, tuple[str, ...]]] = {
+    "mae": ("absolute",),
+    "rmse": ("squared",),
+    "smape": ("relative",),
+    "r2": ("squared", "signed"),
+}
+"""Which losses of a row a metric of regressions is made of."""
 LEAST_LABELS: Final = 100
 """Rows of a window that a figure of one model rests on, at least."""
 
@@ -91,8 +98,10 @@ class Bound(BaseModel):
 class PerformanceArguments(Arguments):
     """What is measured, by which labels, and what matters.
 
-    ``labels`` is a table with a label for each ``key``; without it, performance is estimated from
-    what the model itself says (``performance_estimate``). A column of ``key`` is a key of the log
+    ``labels`` is a table with a label for each ``key``; without it, performance is estimated: of
+    two classes from what the model itself says (``performance_estimate``), of numbers from how
+    large its errors were where the inputs lie now (``performance_losses``), by ``data`` and
+    ``split``, the rows that the gate held out. A column of ``key`` is a key of the log
     (``log = { keys = [...] }`` of the deployment), an input of the model, or ``id``, that of
     requests of one row each. ``label``: the column with what came; the model's target.
     ``release``: the gate that measured the model before it served.
@@ -103,6 +112,10 @@ class PerformanceArguments(Arguments):
     key: list[str] = Field(default_factory=lambda: ["id"], min_length=1)
     label: str | None = None
     release: Handle | None = None
+    data: TableHandle | None = None
+    split: str | None = "holdout"
+    estimate: bool = False
+    """With ``labels``, too: what would have been estimated without stands beside what they say."""
     window: LabelWindow
     require: Decision[dict[str, Bound]] = Field(default_factory=dict)
     slices: Decision[Slices | None] = None
@@ -134,23 +147,30 @@ class PerformanceArguments(Arguments):
             raise ValueError("max_regress compares with the gate: write release = gate.NAME")
         if self.slices is not None and self.slices.max_regress:
             raise ValueError("slices have no max_regress here: write min or max")
-        if self.labels is None:
+        if self.estimates:
             self._estimable()
         return self
 
     def _estimable(self) -> None:
-        if self.fairness is not None:
+        if self.labels is None and self.fairness is not None:
             raise ValueError("fairness takes labels: write labels = dataset.NAME")
         if self.release is None:
             raise ValueError(
-                "an estimate rests on the calibration that the gate saw: write release = gate.NAME"
+                "an estimate rests on the rows that the gate held out: write release = gate.NAME"
             )
-        named = [*self.require, *(self.slices.metrics() if self.slices else [])]
-        wrong = [
-            n for n in named if "binary" not in facts_of(n).tasks or facts_of(n).needs or n == "ece"
-        ]
+        wrong = [n for n in self.estimated() if not estimable(n)]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} cannot be estimated without labels")
+
+    @property
+    def estimates(self) -> bool:
+        """Whether anything is estimated."""
+        return self.labels is None or self.estimate
+
+    def estimated(self) -> list[str]:
+        """Return every metric that is estimated."""
+        of_slices = self.slices.metrics() if self.slices and self.labels is None else []
+        return list(dict.fromkeys([*self.require, *of_slices]))
 
     def metrics(self) -> list[str]:
         """Return every metric that is measured on all rows."""
@@ -163,13 +183,20 @@ class PerformanceArguments(Arguments):
         return list(dict.fromkeys([*named, *more]))
 
 
+def estimable(metric: str) -> bool:
+    """Tell whether a metric can be estimated without labels, of the models it is defined for."""
+    facts = facts_of(metric)
+    binary = "binary" in facts.tasks and facts.needs is None and metric != "ece"
+    return binary or metric in LOSSES
+
+
 class PerformanceAttributes(Watched):
     """What the monitor knows."""
 
     serves: str
     """The digest of the model that serves."""
     released: Volatile[dict[str, dict[str, Any]]] = Field(default_factory=dict)
-    """By the digest of each model: its figures at release, and how to calibrate it."""
+    """By the digest of each model: its figures at release, and what estimates rest on."""
     watermark: Volatile[dict[str, Any] | None] = None
     """How far windows of the request log have been judged."""
     used: Volatile[Artifact | None] = None
@@ -204,14 +231,14 @@ class Performance(
         self, ctx: Context, new: PerformanceArguments, old: StoredPerformance | None
     ) -> PerformanceAttributes:
         """Take note of which model serves and how good it was; judge by the rules of now."""
-        from mlform_core import performance_figures, performance_windows
+        from mlform_core import performance_basis, performance_windows
 
         serves = deployed(new.target)
         performance_windows.check(ctx, new, serves)
         before = PerformanceAttributes(serves=serves) if old is None else old.attributes
         released = dict(before.released)
         known = released.pop(serves, None)
-        found = performance_figures.at_release(ctx, new, serves, known)
+        found = performance_basis.at_release(ctx, new, serves, known)
         released = dict([*released.items(), (serves, found)][-KEPT:])
         windows = [{**w, **_verdict(w, new, released)} for w in before.windows]
         update = {"serves": serves, "released": released, "windows": windows}
@@ -294,7 +321,7 @@ def _shown(
     ctx: Context, seen: PerformanceAttributes, rules: PerformanceArguments
 ) -> PerformanceAttributes:
     """Return it with its page."""
-    from mlform_core.performance_figures import series
+    from mlform_core.performance_figures import borne_out, series
 
     how = (
         "estimated, without labels" if rules.labels is None else f"{seen.missing:,} labels missing"
@@ -307,5 +334,6 @@ def _shown(
         if w.get("late")
     ]
     waits = f"{len(seen.ahead)} window(s) were judged before an earlier one that waits for labels"
-    notes = [how, *([waits] if seen.ahead else []), *late]
+    came = borne_out(seen.windows)
+    notes = [how, *([came] if came else []), *([waits] if seen.ahead else []), *late]
     return paged(ctx, seen, rules.target, "worse", drawn, notes=notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import permutations
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
@@ -33,37 +34,16 @@ _RATES: Final = {
 }
 
 
-def at_release(
-    ctx: Context, rules: PerformanceArguments, serves: str, known: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Return the figures of a model on what its gate held out, and how to calibrate it.
+@dataclass(frozen=True)
+class Guess:
+    """What can be said of rows without labels.
 
-    What is ``known`` stays: the gate may have judged others since.
+    ``of``: the rows, some of which are ``of.where(places)``. ``figure``: a metric of such rows,
+    with a seed.
     """
-    from mlform_core.gate_measure import unpack
-    from mlform_core.performance_estimate import calibration
 
-    found: dict[str, Any] = dict(known or {"metrics": {}})
-    wanted = [m for m in rules.metrics() if m not in found["metrics"]]
-    complete = not wanted and (rules.labels is not None or "calibration" in found)
-    if rules.release is None or complete:
-        return found
-    gate = rules.release.attributes
-    if gate.get("candidate") != serves or not gate.get("measured"):
-        ctx.log(
-            f"{rules.release.address} has judged another model since the one that serves was "
-            "released: there is nothing to compare with until the next release"
-        )
-        return found
-    measured = unpack(ctx.artifacts.read(rules.release.artifact_at("measured").digest))
-    if not found["metrics"]:
-        found["rows"] = measured.outcomes.rows
-    for metric in wanted:
-        figure = by_labels(metric, measured.outcomes, rules.threshold, f"{serves} release")
-        found["metrics"] = {**found["metrics"], metric: figure}
-    if rules.labels is None and "calibration" not in found:
-        found["calibration"] = calibration(measured.outcomes)
-    return found
+    of: Any
+    figure: Callable[[str, Any, str], dict[str, Any]]
 
 
 def measured(
@@ -76,12 +56,17 @@ def measured(
     """Return what a window says of one model, as plain data.
 
     ``rows``, ``labelled``, ``statistics`` (each with ``metric``, ``slice``, ``value``, ``se``,
-    ``low``, ``high``, ``rows``) and ``groups``, by name the counts of label × decision.
+    ``low``, ``high``, ``rows``, and by labels an ``estimate`` where one is asked for) and
+    ``groups``, by name the counts of label × decision.
     """
+    from mlform_core.performance_basis import guess
+
     part = span.parts[model]
     about: dict[str, Any] = {"rows": len(part.keys), "statistics": [], "groups": {}}
     if rules.labels is None:
-        return {**about, "labelled": 0, **_estimated(part, rules, model, released)}
+        if len(part.keys) < LEAST_LABELS or (said := guess(ctx, part, rules, released)) is None:
+            return {**about, "labelled": 0}
+        return {**about, "labelled": 0, "statistics": _estimated(said, part, rules, model)}
     outcomes, columns = _outcomes(ctx, span, part, model, rules)
     about["labelled"] = outcomes.rows
     if outcomes.rows < LEAST_LABELS:
@@ -95,6 +80,11 @@ def measured(
         {"metric": metric, "slice": None, **figure(metric, outcomes, "")}
         for metric in rules.metrics()
     ]
+    if rules.estimate:
+        labelled = part.where([at for at, key in enumerate(part.keys) if key in span.labels])
+        if (beside := guess(ctx, labelled, rules, released)) is not None:
+            for one in found:
+                one["estimate"] = beside.figure(one["metric"], beside.of, f"{seed} estimate")
     about["statistics"] = found + _sliced(rules, columns, outcomes.where, figure)
     if rules.fairness is not None:
         about["groups"] = _groups(outcomes, columns, rules.fairness, rules.threshold)
@@ -120,27 +110,18 @@ def _sliced(
 
 
 def _estimated(
-    part: Part, rules: PerformanceArguments, model: str, released: Mapping[str, Any]
-) -> dict[str, Any]:
-    import numpy as np
+    said: Guess, part: Part, rules: PerformanceArguments, model: str
+) -> list[dict[str, Any]]:
     import pandas as pd
 
-    from mlform_core.performance_estimate import Believed, estimate
-
-    known = released.get("calibration")
-    if known is None or len(part.predictions) < LEAST_LABELS:
-        return {}
-    believed = Believed.of(np.asarray(part.predictions, dtype=np.float64), known)
-
-    def figure(metric: str, some: Believed, name: str) -> dict[str, Any]:
-        return estimate(metric, some, rules.threshold, f"{model} {len(part.keys)} {name}")
+    def figure(metric: str, some: Any, name: str) -> dict[str, Any]:
+        return said.figure(metric, some, f"{model} {len(part.keys)} {name}")
 
     found = [
-        {"metric": metric, "slice": None, **figure(metric, believed, "")}
+        {"metric": metric, "slice": None, **figure(metric, said.of, "")}
         for metric in rules.metrics()
     ]
-    columns = pd.DataFrame(part.columns)
-    return {"statistics": found + _sliced(rules, columns, believed.where, figure)}
+    return found + _sliced(rules, pd.DataFrame(part.columns), said.of.where, figure)
 
 
 def _outcomes(
@@ -366,8 +347,20 @@ def series(
             None if s.get("low") is None else (float(s["low"]), float(s["high"])) for s in found
         ]
         name = metric if part is None else f"{metric} of {part}"
-        made.append(Series(name, [s.get("value") for s in found], list(limits.values()), bounds))
+        numbers, held = [s.get("value") for s in found], list(limits.values())
+        beside = [s.get("estimate", {}).get("value") for s in found]
+        made.append(Series(name, numbers, held, bounds, beside))
     return made
+
+
+def borne_out(windows: Sequence[Mapping[str, Any]]) -> str:
+    """Say how often what was estimated has come: labels lay within its bounds; "" of none."""
+    pairs = [(s, s["estimate"]) for w in windows for s in w["statistics"] if s.get("estimate")]
+    known = [(s, e) for s, e in pairs if None not in {s["value"], e["low"], e["high"]}]
+    if not known:
+        return ""
+    within = sum(e["low"] <= s["value"] <= e["high"] for s, e in known)
+    return f"{within} of {len(known)} figures by labels lay in the 90 % bounds of their estimate"
 
 
 def describe(findings: Sequence[Mapping[str, Any]], *, estimated: bool) -> str:

@@ -40,6 +40,17 @@ class Part:
     predictions: list[Any] = field(default_factory=list)
     columns: dict[str, list[Any]] = field(default_factory=dict)
     """Of slices and groups, where they are inputs."""
+    inputs: dict[str, list[Any]] = field(default_factory=dict)
+    """Those of the model that estimates rest on."""
+
+    def where(self, rows: Sequence[int]) -> Part:
+        """Return some of the rows."""
+
+        def some(values: Sequence[Any]) -> list[Any]:
+            return [values[at] for at in rows]
+
+        columns, inputs = ({n: some(v) for n, v in d.items()} for d in (self.columns, self.inputs))
+        return Part(some(self.keys), some(self.predictions), columns, inputs)
 
 
 @dataclass
@@ -80,12 +91,19 @@ def check(ctx: Context, rules: PerformanceArguments, serves: str) -> None:
     for name in named:
         if name not in known:
             raise _unknown_metric(name, task, known)
-    if rules.labels is None and task != "binary":
+    if rules.estimates and task == "multiclass":
         detail = (
-            f"Without labels the performance of a model is estimated from its probabilities of "
-            f"two classes; this is a {task} model. Write labels = dataset.NAME."
+            "Without labels the performance of a model is estimated from its probabilities of two "
+            "classes, or from the errors of its numbers; this is a multiclass model. "
+            "Write labels = dataset.NAME."
         )
         raise ResourceError("Performance cannot be estimated", detail, argument="labels")
+    if rules.estimates and task == "regression" and rules.data is None:
+        detail = (
+            "Without labels the performance of a regression is estimated from how large its errors "
+            "were on the rows that the gate held out: write data and split as the gate has them."
+        )
+        raise ResourceError("Performance cannot be estimated", detail, argument="data")
     if rules.fairness is not None and task != "binary":
         detail = f"Fairness is measured on yes/no decisions; this is a {task} model."
         raise ResourceError("Fairness not defined for the task", detail, argument="fairness")
@@ -142,6 +160,8 @@ class Reader:
         self.folder = log_folder(ctx, rules.target)
         self.ctx, self._used, used = ctx, seen.used, seen.used
         self.judged, self.ahead = seen.judged, list[dict[str, Any]]()
+        losses = {m: known["losses"] for m, known in seen.released.items() if "losses" in known}
+        self._inputs = {model: it["about"]["inputs"] for model, it in losses.items()}
         self._known = {_text(it["begin"]): it for it in seen.ahead}
         self._done = {int(it["number"]) for it in seen.ahead}
         self._waiting: Hashes = np.empty(0, dtype=np.uint64)
@@ -247,6 +267,8 @@ class Reader:
         for name in self.rules.columns():
             given = next(_said(entry, name, "i", "k", "raw"), [None] * rows)
             part.columns.setdefault(name, []).extend(given)
+        for name in self._inputs.get(entry["d"], ()) if self.rules.estimates else ():
+            part.inputs.setdefault(name, []).extend(entry["i"].get(name) or [None] * rows)
 
     def _keys(self, entry: Mapping[str, Any], rows: int) -> list[Key | None]:
         columns = []

@@ -31,7 +31,7 @@ td.n,th.n{text-align:right}
 figcaption{font-size:13px;color:var(--dim);max-width:340px}
 svg text{fill:var(--dim);font:11px system-ui,sans-serif}
 svg .axis{stroke:var(--line)}svg .one{stroke:var(--one)}svg .two{stroke:var(--two)}
-svg .guide{stroke:var(--dim);stroke-dasharray:3 4}
+svg .guide{stroke:var(--dim);stroke-dasharray:3 4}svg .aside{stroke:var(--dim)}
 svg .fone{fill:var(--one)}svg .ftwo{fill:var(--two);fill-opacity:.6}
 """
 

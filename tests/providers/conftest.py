@@ -20,3 +20,11 @@ def measured(tmp_path_factory):
     from tests.providers.measured import World
 
     return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def sight(tmp_path_factory):
+    """The same of a model of numbers."""
+    from tests.providers.measured import Sight
+
+    return Sight(tmp_path_factory.mktemp("sight"))

@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from tests.providers.gate_bench import Bench
 
 from mlform.sdk import Handle, Stored
@@ -31,25 +33,44 @@ def weather():
 class World:
     """A deployment that only its log exists of, and the gate that let its model through."""
 
+    target, task, require = "hazy", "binary", {"roc_auc": {"min": 0.5}}
+
     def __init__(self, base) -> None:
         self.bench = Bench(base)
         self.frame = weather()
         train = self.frame[self.frame["_split"] == "train"]
-        self.fitted = LogisticRegression(max_iter=5000).fit(train[INPUTS], train["hazy"])
-        self.model = self.bench.model(self.fitted, self.frame, INPUTS, "hazy", "binary")
+        self.fitted = self.estimator().fit(train[INPUTS], train[self.target])
+        self.model = self.bench.model(self.fitted, self.frame, INPUTS, self.target, self.task)
         self.later = self.frame[self.frame["_split"] == "later"].reset_index(drop=True)
-        released = self.bench.apply(
-            candidate=self.model,
-            data=self.bench.table(self.frame),
-            require={"roc_auc": {"min": 0.5}},
-        )
+        self.table = self.bench.table(self.frame)
+        released = self.bench.apply(candidate=self.model, data=self.table, require=self.require)
         self.gate = Handle(address="gate.fine", digest="g", attributes=lasting(released.attributes))
+
+    def estimator(self):
+        return LogisticRegression(max_iter=5000)
+
+    def predicted(self, rows):
+        return self.fitted.predict_proba(rows[INPUTS])[:, 1]
+
+
+class Sight(World):
+    """The same of how far one sees, in miles: the worse the more humid it is."""
+
+    target, task, require = "visib", "regression", {"mae": {"max": 5.0}}
+
+    def estimator(self):
+        return LinearRegression()
+
+    def predicted(self, rows):
+        return self.fitted.predict(rows[INPUTS])
 
 
 class Watch:
     """A monitor of it, with a log of its own, which has keys in ``place``."""
 
     place = "k"
+    given: Mapping[str, Any] = {}
+    """Arguments of the monitor, where they are others."""
 
     def __init__(self, world, name) -> None:
         self.world, self.ctx, self.name = world, world.bench.ctx, name
@@ -74,14 +95,14 @@ class Watch:
         }
         if labels is not None:
             asked["labels"] = self.world.bench.table(labels, "dataset.seen")
-        return PerformanceArguments.model_validate({**asked, **given})
+        return PerformanceArguments.model_validate({**asked, **self.given, **given})
 
     def apply(self, labels=None, digest=None, old=None, **given):
         new = self.arguments(labels, digest, **given)
         return Stored(new, Performance().apply(self.ctx, new, old))
 
     def asked(self, rows, of=100, digest=None, each=60.0):
-        predicted = self.world.fitted.predict_proba(rows[INPUTS])[:, 1]
+        predicted = self.world.predicted(rows)
         with self.file.open("a") as log:
             for start in range(0, len(rows), of):
                 some = rows.iloc[start : start + of]

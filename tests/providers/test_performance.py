@@ -211,8 +211,8 @@ def test_what_says_nothing_of_its_chances_is_not_estimated(watch):
     require = {"accuracy": {"min": 0.1}}
     with pytest.raises(ResourceError, match="accuracy is not defined for what the log has of a r"):
         watch.apply(digest=model.digest, require=require)
-    with pytest.raises(ValidationError, match="rmse cannot be estimated without labels"):
-        watch.apply(require={"rmse": {"max": 1.0}})
+    with pytest.raises(ValidationError, match="ece cannot be estimated without labels"):
+        watch.apply(require={"ece": {"max": 1.0}})
     with pytest.raises(ValidationError, match="fairness takes labels"):
         watch.apply(fairness={"attribute": "origin"})
     chance = np.random.default_rng(1)

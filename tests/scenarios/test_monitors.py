@@ -70,6 +70,32 @@ trigger "retrain" {
   advance = [dataset.weather]
 }
 output "url" { value = deployment.haze.url }
+
+dataset "file" "clear" {
+  path  = "clear.csv"
+  split = { by = "hash", on = ["station"], seed = 1, parts = { train = 0.5, holdout = 0.5 } }
+}
+training_job "sklearn" "sight" {
+  data      = dataset.clear
+  target    = "visib"
+  exclude   = ["station"]
+  estimator = "sklearn.linear_model.LinearRegression"
+}
+gate "evaluation" "far" {
+  candidate = training_job.sight.model
+  data      = dataset.clear
+  require   = { mae = { max = 3 } }
+}
+deployment "http" "sight" { model = training_job.sight.model }
+monitor "performance" "sight" {
+  target  = deployment.sight
+  release = gate.far
+  data    = dataset.clear
+  window  = { rows = 500 }
+  require = { mae = { max_regress = 0.3 }, rmse = { max_regress = 1 } }
+  alarm   = { sustain = 2 }
+}
+output "sight" { value = deployment.sight.url }
 """
 
 
@@ -81,10 +107,11 @@ def rows() -> pd.DataFrame:
     frame = frame.dropna(subset=INPUTS).sample(frac=1, random_state=3).reset_index(drop=True)
     frame["hazy"] = (frame["visib"] < 10).astype("int64")
     frame["station"] = [f"{o}-{i}" for i, o in enumerate(frame["origin"])]
-    return frame[["station", *INPUTS, "hazy"]]
+    return frame[["station", *INPUTS, "hazy", "visib"]]
 
 
-ROWS = rows()
+ALL = rows()
+ROWS = ALL.drop(columns="visib")
 ASKED = ROWS[6000:7000]
 
 
@@ -94,19 +121,20 @@ def haze(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
     (path / "main.mlf.hcl").write_text(SPEC)
     (path / "weather").mkdir()
     ROWS[:6000].to_csv(path / "weather" / "first.csv", index=False)
+    ALL[:5000].drop(columns="hazy").to_csv(path / "clear.csv", index=False)
     ROWS[["station", "hazy"]][:10].to_csv(path / "seen.csv", index=False)
     folder = Folder(path)
     yield folder
     folder.mlform("destroy", "-auto-approve", expect=None)
 
 
-def ask(url: str, frame: pd.DataFrame) -> None:
+def ask(url: str, frame: pd.DataFrame, *, keyed: bool = True) -> None:
     inputs: list[dict[str, Any]] = [
         {"name": n, "datatype": "FP64", "shape": [len(frame)], "data": frame[n].tolist()}
         for n in INPUTS
     ]
     key = {"name": "station", "datatype": "BYTES", "shape": [len(frame)]}
-    inputs.append({**key, "data": frame["station"].tolist()})
+    inputs += [{**key, "data": frame["station"].tolist()}] if keyed else []
     body = json.dumps({"inputs": inputs}).encode()
     request = urllib.request.Request(f"{url}/infer", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as response:
@@ -156,7 +184,19 @@ def test_2_labels_come_and_the_alarm_moves_the_data(haze: Folder) -> None:
     assert haze.actions() == {}
 
 
-def test_3_the_server_is_counted(haze: Folder) -> None:
+def test_3_humid_nights_raise_an_alarm_before_any_label_comes(haze: Folder) -> None:
+    humid = ROWS[5000:][ROWS["humid"][5000:] > 85]
+    for some in (ROWS[5000:5500], humid[:500], humid[500:1000]):
+        ask(haze.output("sight"), some, keyed=False)
+    found = looked(haze, "monitor.sight")["monitor.sight"]
+    seen = [(w["worse"], w["alarmed"]) for w in found["attributes"]["windows"]]
+    assert seen == [(False, False), (True, False), (True, True)]
+    assert len(found["alarms"]) == 1
+    assert found["attributes"]["alarm"].startswith("estimated performance: mae ")
+    assert haze.actions() == {}
+
+
+def test_4_the_server_is_counted(haze: Folder) -> None:
     first = looked(haze, "monitor.api")["monitor.api"]
     assert first["alarms"] == []
     haze.mlform("destroy", "-auto-approve", "-target", "deployment.haze", expect=None)
