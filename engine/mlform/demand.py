@@ -21,7 +21,8 @@ class Demand:
     executor: str = LOCAL
     cpu: float = 0
     """Cores. 0: nothing is reserved, and linear algebra keeps to one thread."""
-    gpu: int = 0
+    gpu: float = 0
+    """So many GPUs, or below 1 a share of one."""
     memory: int | None = None
     """Bytes; more is refused to the process where the system can."""
     timeout: float | None = None

@@ -1,5 +1,6 @@
 """Where stages run, as specs say it: read, planned, carried out, taken up after a kill."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tests.engine.world import World
 from tests.execute.processes import alive, until
 
+from mlform.apply.devices import Devices
 from mlform.apply.walk import Room, walk
 from mlform.demand import Demand
 from mlform.diagnostics import DiagnosedError
@@ -32,6 +34,13 @@ def wrong(tmp_path, inside, settings_=""):
         ('executor = "clustr"', 'no executor "clustr". Did you mean "cluster"?'),
         ('pool = "gpus"', 'no pool "gpus". Did you mean "gpu"?'),
         ("resources { cpu = 0 }", "`cpu` is a number of cores above 0, not 0."),
+        (
+            "resources { gpu = 1.5 }",
+            "a whole number of GPUs, or a share of one such as 0.5, not 1.5",
+        ),
+        ("resources { gpu = -0.5 }", "a whole number of GPUs, or a share of one such as 0.5"),
+        ('executor = "cluster"\nresources { gpu = 0.5 }', '["--gres=shard:1"]'),
+        ('executor = "pods"\nresources { gpu = 0.5 }', '"nvidia.com/gpu.shared"'),
         ("resources { cpus = 1 }", 'no "cpus". Did you mean "cpu"?'),
         ('resources { memory = "much" }', 'a size such as "16GiB", not "much"'),
         ('timeout = "soon"', 'a time such as "90s"'),
@@ -46,6 +55,7 @@ def wrong(tmp_path, inside, settings_=""):
 )
 def test_what_is_wrong_is_said_where_it_is_written(tmp_path, inside, said):
     declared = 'executor "slurm" "cluster" { memory = "64GiB" }\npool "gpu" { slots = 1 }'
+    declared += '\nexecutor "kubernetes" "pods" { image = "stages:1" }'
     found = wrong(tmp_path, inside, declared)
     assert [True for _, detail, at in found if said in detail and at.line > 4], found
 
@@ -72,6 +82,16 @@ def test_changing_where_it_runs_runs_nothing(tmp_path):
     assert world.actions(NODE.format(asks)) == {}
     step = world.plan(NODE.format(asks)).steps[0]
     assert step.demand == Demand(cpu=1, timeout=7200, attempts=3)
+
+
+def test_a_share_of_a_gpu_is_less_than_the_one_there_is(tmp_path):
+    there = 'mlform {\nexecutor "local" "local" { gpu = 1 }\n}\n'
+    spec = there + NODE.format("resources { gpu = 0.25 }")
+    step = World(tmp_path).plan(spec).steps[0]
+    assert step.demand == Demand(gpu=0.25)
+    assert Demand.of(json.loads(json.dumps(step.demand.as_data()))) == step.demand
+    found = wrong(tmp_path, "resources { gpu = 0.25 }", 'executor "local" "local" { gpu = 0 }')
+    assert any("gpu = 0.25 of 0" in detail for _, detail, _ in found)
 
 
 @given(
@@ -103,6 +123,54 @@ def test_no_more_runs_at_once_than_there_is_room_for(asked, lanes):
     assert not wrong_
 
 
+AMOUNTS = st.sampled_from([1, 2, 3, 1 / 2, 1 / 3, 1 / 4, 0.1, 0.7])
+
+
+@given(
+    st.integers(1, 3), st.lists(st.tuples(AMOUNTS, st.booleans()), max_size=25), st.integers(1, 8)
+)
+@settings(max_examples=40, deadline=None)
+def test_no_device_is_lent_beyond_the_whole_of_it(number, asked, lanes):
+    """Some keys ask for devices or a share of one, and some hold a slot of a pool beside that."""
+    names, lock, now, order, wrong_ = "abc"[:number], threading.Lock(), {}, [], []
+
+    def takes(key):
+        amount, holds = asked[key]
+        return {"lane": 1, "gpu": min(amount, number)} | ({"pool": 1} if holds else {})
+
+    class Watched(Room):
+        def take(self, key):
+            left = {n: 1 - sum(min(a, 1) for a, ds in now.values() if n in ds) for n in names}
+            super().take(key)
+            amount, given = takes(key)["gpu"], self.devices.of(key)
+            now[key] = amount, given
+            order.append(key)
+            if amount < 1:
+                (one,) = given
+                enough = [rest for rest in left.values() if rest > amount - 1e-6]
+                assert left[one] == pytest.approx(min(enough)), "another was fuller, and had room"
+            else:
+                assert [left[n] for n in given] == [1] * amount, "not all of them were free"
+
+        def give(self, key):
+            del now[key]
+            super().give(key)
+
+    def run(key):
+        with lock:
+            if not room.devices.of(key):
+                wrong_.append(key)
+        return True
+
+    sizes = {"pool": 2, "lane": lanes}
+    room = Watched(sizes, takes, lambda _key: "lane", 8, devices=Devices(names))
+    needs = {k: frozenset() for k in range(len(asked))}
+    assert walk(needs, run, room=room, stop=threading.Event()) == set()
+    assert not wrong_
+    overtaken = [k for n, k in enumerate(order) if not asked[k][1] and max(order[: n + 1]) > k]
+    assert not overtaken, "what waits for devices alone keeps them from all behind it"
+
+
 PROVIDER = """
 import os, time
 from pathlib import Path
@@ -123,11 +191,16 @@ class Wait(Resource[WaitArguments, WaitAttributes], kind="dataset", type="wait")
             file.write(f"{os.getpid()}\\n")
         if new.text.startswith("busy") and len((ctx.root / "runs").read_text().split()) < 3:
             raise ResourceError("Busy", "not now", transient=True)
-        while new.text == "wait" and not (ctx.root / "go").exists():
+        seen = f"{new.text} {os.environ.get('CUDA_VISIBLE_DEVICES')}\\n"
+        with (ctx.root / "seen").open("a") as file:
+            file.write(f"+ {seen}")
+        while new.text.startswith("wait") and not (ctx.root / "go").exists():
             ctx.checkpoint()
             time.sleep(0.01)
         if new.text == "grow":
             return WaitAttributes(said=str(len(bytearray(1 << 30))))
+        with (ctx.root / "seen").open("a") as file:
+            file.write(f"- {seen}")
         return WaitAttributes(said=new.text)
 
 
@@ -232,6 +305,56 @@ def test_a_job_that_nobody_can_end_is_told(program, tmp_path):
     assert len(ran(tmp_path)) == 1
     (tmp_path / "go").touch()
     until(lambda: not alive(ran(tmp_path)[0]))
+
+
+HALVES = """
+mlform {
+  executor "local" "local" { gpu = 2 }
+}
+dataset "wait" "half" {
+  for_each = toset(["1", "2", "3", "4"])
+  text     = "wait for half ${each.key}"
+  resources { gpu = 0.5 }
+}
+dataset "wait" "whole" {
+  for_each = { one = 1, two = 2 }
+  text     = "whole ${each.value}"
+  resources { gpu = each.value }
+}
+dataset "wait" "none" { text = "none" }
+"""
+
+
+@pytest.mark.parametrize("visible", ["GPU-1f,GPU-2e,GPU-3d", ""])
+def test_stages_share_gpus_and_see_what_is_theirs(program, tmp_path, monkeypatch, visible):
+    """Where fewer can be seen than are declared, those go by number."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    there = set(visible.split(",")[:2]) if visible else {"0", "1"}
+    started = program(*APPLY, "-parallelism", "8", spec=HALVES)
+    seen = tmp_path / "seen"
+
+    def begun():
+        return seen.exists() and seen.read_text().count("half") == 4
+
+    until(lambda: begun() or started.poll() is not None)
+    (tmp_path / "go").touch()
+    said, _ = started.communicate()
+    assert started.returncode == 0, said
+    holders = {name: {} for name in there}
+    for line in seen.read_text().splitlines():
+        sign, *name, devices = line.split(" ")
+        if name == ["none"]:
+            assert devices == visible, "who declares none sees what the environment says"
+            continue
+        had, share = devices.split(","), 0.5 if "half" in name else 1
+        assert len(had) == (int(name[1]) if share == 1 else 1)
+        for device in had:
+            if sign == "+":
+                holders[device][tuple(name)] = share
+                assert sum(holders[device].values()) <= 1
+            else:
+                del holders[device][tuple(name)]
+    assert "whole" not in "".join(seen.read_text().splitlines()[:4])
 
 
 def test_what_is_transient_is_tried_again_and_an_error_is_not(program, tmp_path):

@@ -150,6 +150,7 @@ class Kubernetes:
 
 class Ray:
     name = "ray"
+    asks = {"cpu": 1.5, "gpu": 0.5}
     refuses = None
     # A job takes seconds to begin here: what the runner does is asked of the other engines.
     leaves_out = {
@@ -197,6 +198,7 @@ class Ray:
             f"--address=127.0.0.1:{self.gcs}",
             "--node-ip-address=127.0.0.1",
             "--num-cpus=2",
+            "--num-gpus=1",
             f"--dashboard-agent-listen-port={agents[3]}",
             f"--dashboard-agent-grpc-port={agents[4]}",
             f"--metrics-export-port={agents[5]}",

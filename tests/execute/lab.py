@@ -128,15 +128,6 @@ class Probe(MonitorResource[Ask, Answer], kind="monitor", type="probe"):
             number=os.getpgid(0) == os.getpid(),
         )
 
-    def devices(self, ctx, new, old):
-        """Say which GPUs are to be used, once somebody says so."""
-        found = os.environ.get("CUDA_VISIBLE_DEVICES", "any")
-        Path(new.text).write_text(found)
-        while not Path(new.text).with_name("go").exists():
-            ctx.progress(1)
-            time.sleep(0.01)
-        return Answer(said=found)
-
     def talk(self, ctx, new, old):
         sys.stdout.write("printed\n")
         ctx.log("logged")

@@ -87,9 +87,9 @@ def runs(place):
     ]
 
 
-def test_a_job_comes_back_whole_and_leaves_no_secret(run, asks):
+def test_a_job_comes_back_whole_and_leaves_no_secret(run, asks, engine):
     heard = []
-    result = run(asks("say", SECRET, cpu=1), heard)
+    result = run(asks("say", SECRET, **getattr(engine, "asks", {"cpu": 1})), heard)
     assert result.value["said"] == f"{SECRET} km", result
     assert (result.error, result.lost, result.cancelled) == (None, "", False)
     assert any(isinstance(m, Submitted) for m in heard)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.execute.processes import alive, plain, until, written
+from tests.execute.processes import alive, plain, until
 
 from mlform.demand import Demand
 from mlform.execute import LocalExecutor, LogLine, ProgressNote, new_id
@@ -189,28 +189,6 @@ def test_a_process_that_died_while_it_waited_is_not_given_anything(task):
         os.kill(int(first), signal.SIGKILL)
         until(lambda: not alive(int(first)))
         assert executor.run(task("leaves"), id, threading.Event()).value["number"] != first
-
-
-@pytest.mark.parametrize("seen", [["gpu-a", "gpu-b", "gpu-c"], []])
-def test_each_stage_has_its_own_gpus(task, tmp_path, monkeypatch, seen):
-    """Where none can be seen, those that the executor block declares go by number."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(seen))
-    three = set(seen or "012")
-    with LocalExecutor(3) as executor, ThreadPoolExecutor(3) as pool:
-
-        def start(name, gpu):
-            asked = task("devices", str(tmp_path / name), demand=Demand(gpu=gpu))
-            return pool.submit(executor.run, asked, id, threading.Event())
-
-        running = [start("one", 1), start("two", 2), start("none", 0)]
-        told = [written(tmp_path / name).split(",") for name in ("one", "two")]
-        (tmp_path / "go").touch()
-        ended = [r.result(30).value["said"] for r in running]
-        assert sorted(map(len, told)) == [1, 2]
-        assert {*told[0], *told[1]} == three
-        assert ended[2] == ",".join(seen), "who declares none sees what the environment says"
-        again = start("again", 3).result(30).value["said"]
-        assert set(again.split(",")) == three, "they are given back"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system counts no data segment")

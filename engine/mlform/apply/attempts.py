@@ -67,6 +67,8 @@ class Attempts:
     world: World
     report: Reporter
     stop: Flag
+    devices: Callable[[Step], Sequence[str]]
+    """Which GPUs of this machine a step has."""
     earlier: dict[Address, Earlier] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -138,7 +140,7 @@ class Attempts:
             told = {"attempt": id_, "handle": dict(handle)}
             self.world.store.submitted(self.world.lease, self.world.run, step.address, told)
 
-        return Trying(id_, step.demand, handle, submitted)
+        return Trying(id_, step.demand, self.devices(step), handle, submitted)
 
     def _taken_up(self, step: Step, asked: str) -> Trying | None:
         """Return the attempt of an earlier apply, if it is the same work and not lost."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event as Flag
 from typing import Any, Protocol
 
@@ -62,6 +62,7 @@ class Trying:
 
     id: str
     demand: Demand
+    devices: Sequence[str]
     handle: Mapping[str, Any] | None
     submitted: Callable[[Mapping[str, Any]], None]
     """Hears of the handle before anybody waits."""
@@ -127,6 +128,7 @@ def call(
         context_factory=CONTEXT_FACTORY,
         id=id_,
         demand=Demand() if trying is None else trying.demand,
+        devices=() if trying is None else trying.devices,
         attempt="" if trying is None else trying.id,
         handle=None if trying is None else trying.handle,
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import TypeVar
 
-from mlform.apply.walk import Room
-from mlform.demand import LOCAL, Capacity
+from mlform.address import Address
+from mlform.apply.devices import Devices, named
+from mlform.apply.walk import GPU, Room
+from mlform.demand import LOCAL, Capacity, Demand
 from mlform.execute import MOST_AHEAD
-from mlform.plan import QUIET, Action, Plan, Step
+from mlform.plan import Action, Plan, Step
 
 K = TypeVar("K", bound=Hashable)
-_CALLS_NOBODY = QUIET | {Action.REUSE, Action.FORGET, Action.DESTROY}
+_ASKS_NOTHING = {Action.NO_OP, Action.REUSE, Action.FORGET, Action.DESTROY}
 _JOBS = 16
 """How many jobs of one engine go on at once where its block does not say."""
 
@@ -20,12 +22,15 @@ def room(
     plan: Plan,
     parallelism: int,
     machine: Capacity,
-    step_of: Callable[[K], Step],
+    gpus: Sequence[str],
+    step_of: Callable[[K], Step | None],
+    approved: Collection[Address] = (),
     ahead: Callable[[], int] = lambda: 0,
 ) -> Room[K]:
-    """Return the room that the steps of a plan share; ``machine`` is what is here.
+    """Return the room that the steps of a plan share; ``machine`` and ``gpus`` are what is here.
 
-    What is declared of the local executor stands for what the machine has. ``ahead`` says how
+    What is declared of the local executor stands for what the machine has. A key without a step
+    takes no more than its turn. What is held goes on where it is ``approved``. ``ahead`` says how
     many steps more may be made ready, since those before them are over within moments.
     """
     lanes = {LOCAL: parallelism}
@@ -36,21 +41,27 @@ def room(
     here = {**vars(machine), **said}
     sizes: dict[str, float] = {f"lane {n}": number for n, number in lanes.items()}
     sizes |= {f"pool {n}": slots for n, slots in plan.pools.items()}
-    sizes |= {n: size for n in ("cpu", "gpu", "memory") if (size := here.get(n)) is not None}
+    sizes |= {n: size for n in ("cpu", GPU, "memory") if (size := here.get(n)) is not None}
+
+    def demand_of(key: K) -> Demand | None:
+        step = step_of(key)
+        if step is None or step.action in _ASKS_NOTHING:
+            return None
+        held = step.action is Action.HELD and step.address not in approved
+        return None if held else step.demand
 
     def lane(key: K) -> str:
-        step = step_of(key)
-        name = LOCAL if step.action in _CALLS_NOBODY else step.demand.executor
+        demand = demand_of(key)
+        name = LOCAL if demand is None else demand.executor
         return f"lane {name if name in lanes else LOCAL}"
 
     def takes(key: K) -> Mapping[str, float]:
-        step, demand = step_of(key), step_of(key).demand
         found: dict[str, float] = {lane(key): 1}
-        if step.action in _CALLS_NOBODY:
+        if (demand := demand_of(key)) is None:
             return found
         found |= {f"pool {n}": 1 for n in demand.pools}
         if demand.executor == LOCAL:
-            asked = {"cpu": demand.cpu, "gpu": demand.gpu, "memory": demand.memory or 0}
+            asked = {"cpu": demand.cpu, GPU: demand.gpu, "memory": demand.memory or 0}
             # What is more than there is was refused; a smaller machine than then runs it alone.
             found |= {n: min(a, sizes.get(n, a)) for n, a in asked.items() if a}
         return found
@@ -62,4 +73,5 @@ def room(
         lane,
         threads=sum(lanes.values()) + MOST_AHEAD,
         more=lambda name: ahead() if name == here_at_once else 0,
+        devices=Devices(named(gpus, here[GPU] or 0)),
     )

@@ -8,11 +8,13 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event as Flag
-from typing import Any, Final, TypeAlias
+from typing import Any
 
 from mlform.address import Address
+from mlform.apply.devices import Devices
 from mlform.apply.events import Begun, Failed, Held, Interrupted, Reporter, Skipped
 from mlform.apply.imports import adopt
+from mlform.apply.nodes import OLD, Node, asking, needs_of, step_of
 from mlform.apply.orders import reject
 from mlform.apply.pulling import pulled
 from mlform.apply.purging import Purged, sweep
@@ -22,7 +24,7 @@ from mlform.apply.spared import Spared, untouched
 from mlform.apply.step import StepFailed, Stepper
 from mlform.apply.walk import walk
 from mlform.diagnostics import DiagnosedError
-from mlform.execute import Executor, capacity
+from mlform.execute import Executor, capacity, gpus
 from mlform.failpoints import failpoint
 from mlform.lazy import dataclass, field, replace
 from mlform.plan import Action, Plan, Reason, Step
@@ -134,15 +136,15 @@ def apply(
         report(_begun(plan, world, parallelism))
     recorded = pulled(plan, _moved(plan, snapshot, world), world)
     world = replace(world, pins=read_pins(world.looker.root))
-    run = _Run(plan, recorded, world, report, stop or Flag())
     nodes = {(s.address, s.deposed): s for s in plan.steps}
-    needs = _needs(plan, nodes)
-    ahead = world.executor.ahead
-    shared = room(plan, parallelism, capacity(), partial(_step_of, nodes), ahead)
+    needs = needs_of(plan, nodes)
+    here, asks = (capacity(), gpus()), partial(asking, nodes)
+    shared = room(plan, parallelism, *here, asks, world.approved, world.executor.ahead)
+    run = _Run(plan, recorded, world, report, stop or Flag(), shared.devices)
     blocked = walk(needs, lambda n: run.node(n, nodes), room=shared, stop=run.stop)
     failpoint("apply.walked")
     run.sweep()
-    run.close({a for a, part in blocked if part != _OLD}, plan)
+    run.close({a for a, part in blocked if part != OLD}, plan)
     failpoint("apply.closed")
     run.outcome.seconds = time.monotonic() - began
     run.note(parallelism)
@@ -155,40 +157,6 @@ def _begun(plan: Plan, world: World, parallelism: int) -> Begun:
         return Begun(world.run, len(plan.changes))
     clocks = expected.certain.clock, expected.worst.clock
     return Begun(world.run, len(plan.changes), *clocks)
-
-
-Node: TypeAlias = tuple[Address, str]
-"""A step by its address, with the folder of what it is about where that is left behind; or what
-a replacement takes the place of."""
-_OLD: Final = "/old"
-"""No folder is called so."""
-
-
-def _step_of(nodes: Mapping[Node, Step], node: Node) -> Step:
-    address, part = node
-    return nodes[address, "" if part == _OLD else part]
-
-
-def _needs(plan: Plan, nodes: Mapping[Node, Step]) -> dict[Node, frozenset[Node]]:
-    """Return what each node waits for."""
-    swaps = {s.address for s in plan.steps if s.old is not None}
-
-    def over(needs: Iterable[Address], cleared: Iterable[Address]) -> set[Node]:
-        steps = {(a, "") for a in needs if (a, "") in nodes}
-        return steps | {(a, _OLD) for a in cleared if a in swaps}
-
-    found: dict[Node, frozenset[Node]] = {}
-    for (address, part), step in nodes.items():
-        itself = over(step.needs, step.cleared)
-        if step.old is not None:
-            going = over(step.old.needs, step.old.cleared)
-            if step.create_first:
-                going.add((address, part))
-            else:
-                itself.add((address, _OLD))
-            found[address, _OLD] = frozenset(going)
-        found[address, part] = frozenset(itself)
-    return found
 
 
 def _moved(plan: Plan, snapshot: Snapshot, world: World) -> Snapshot:
@@ -209,14 +177,28 @@ def _moved(plan: Plan, snapshot: Snapshot, world: World) -> Snapshot:
 
 class _Run:
     def __init__(
-        self, plan: Plan, snapshot: Snapshot, world: World, report: Reporter, stop: Flag
+        self,
+        plan: Plan,
+        snapshot: Snapshot,
+        world: World,
+        report: Reporter,
+        stop: Flag,
+        devices: Devices[Node],
     ) -> None:
         self.plan, self.world, self.report, self.stop = plan, world, report, stop
         self.records = Recorded(snapshot.records, world.registry, self._past)
         self.outputs = snapshot.outputs
         self.outcome = Outcome()
         self.settler = Settler(self.records, world.secrets)
-        self.stepper = Stepper(world, self.records, self.settler, self.outcome, report, stop)
+        self.stepper = Stepper(
+            world,
+            self.records,
+            self.settler,
+            self.outcome,
+            report,
+            stop,
+            lambda step: devices.of((step.address, step.deposed)),
+        )
         self.begun: set[Address] = set()
 
     def _past(self, address: Address, digest: str) -> Record | None:
@@ -229,10 +211,10 @@ class _Run:
 
     def node(self, node: Node, nodes: Mapping[Node, Step]) -> bool:
         _, part = node
-        step = _step_of(nodes, node)
+        step = step_of(nodes, node)
         self.begun.add(step.address)
         try:
-            if part == _OLD:
+            if part == OLD:
                 self.stepper.remover.clear(step)
                 return True
             return self._step(step)

@@ -65,11 +65,12 @@ class Stepper:
         outcome: Outcome,
         report: Reporter,
         stop: Flag,
+        devices: Callable[[Step], Sequence[str]],
     ) -> None:
         self.world, self.records, self.settler = world, records, settler
         self.outcome, self.report, self.stop = outcome, report, stop
         self.results = Results(world.store, world.looker, self._not_reused)
-        self.attempts = Attempts(world, report, stop)
+        self.attempts = Attempts(world, report, stop, devices)
         self.remover = Remover(world, records, outcome, report, stop)
 
     def carry_out(self, step: Step) -> tuple[str, ...]:

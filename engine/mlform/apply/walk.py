@@ -9,9 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from threading import Event, Lock
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+from mlform.apply.devices import Devices
 
 K = TypeVar("K", bound=Hashable)
+GPU: Final = "gpu"
+"""What runs take of this name they take of single devices."""
 
 
 @dataclass
@@ -28,24 +32,34 @@ class Room(Generic[K]):
     """The most that run at once, whatever there is room for."""
     more: Callable[[str], float] = lambda _name: 0
     """How much more there is of something at this moment than its size says."""
+    devices: Devices[K] = field(default_factory=Devices)
     _used: dict[str, float] = field(default_factory=dict)
 
     def full(self, amounts: Mapping[str, float]) -> set[str]:
         """Return what there is too little left of for these amounts."""
-        return {n for n, a in amounts.items() if a + self._used.get(n, 0) > self._size(n, a) + 1e-9}
+        return {n for n, a in amounts.items() if not self._fits(n, a)}
 
-    def _size(self, name: str, amount: float) -> float:
-        return self.sizes.get(name, amount) + self.more(name)
+    def _fits(self, name: str, amount: float) -> bool:
+        if name == GPU:
+            return self.devices.fit(amount) is not None
+        there = self.sizes.get(name, amount) + self.more(name)
+        return amount + self._used.get(name, 0) <= there + 1e-9
 
     def take(self, key: K) -> None:
         """Take what a key takes."""
         for name, amount in self.takes(key).items():
-            self._used[name] = self._used.get(name, 0) + amount
+            if name == GPU:
+                self.devices.take(key, amount)
+            else:
+                self._used[name] = self._used.get(name, 0) + amount
 
     def give(self, key: K) -> None:
         """Give it back."""
         for name, amount in self.takes(key).items():
-            self._used[name] -= amount
+            if name == GPU:
+                self.devices.give(key)
+            else:
+                self._used[name] -= amount
 
 
 def walk(

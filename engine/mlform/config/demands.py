@@ -10,7 +10,7 @@ from mlform.config.blocks import Reader
 from mlform.config.executors import capacity
 from mlform.config.model import Bindings, Settings
 from mlform.config.names import Names
-from mlform.config.quantities import count, number, seconds, size, text, texts
+from mlform.config.quantities import count, gpus, number, seconds, size, text, texts
 from mlform.config.repetition import shown
 from mlform.config.scope import ModuleScope
 from mlform.demand import LOCAL, RETRIED, Demand
@@ -99,6 +99,7 @@ class DemandBlock:
                 )
                 at = written["pool"].value_span
                 self.diagnostics.error("Unknown pool", detail, at=at)
+        self._check_share(demand)
         there = capacity(executors.get(demand.executor))
         for lack in there.lacks(demand):
             at = written[f"resources.{lack.partition(' ')[0]}"].value_span
@@ -108,7 +109,28 @@ class DemandBlock:
             )
             self.diagnostics.error("More than there is", detail, at=at)
 
+    def _check_share(self, demand: Demand) -> None:
+        declared = self.settings.executors.get(demand.executor)
+        if declared is not None and declared.type in _WHOLE and 0 < demand.gpu < 1:
+            detail = (
+                f'`gpu` is a share of one, {demand.gpu:g}. Executor "{demand.executor}" '
+                f"({declared.type}) hands out whole ones alone. {_WHOLE[declared.type]}"
+            )
+            at = self.written["resources.gpu"].value_span
+            self.diagnostics.error("No shares of a GPU", detail, at=at)
 
+
+_WHOLE: Final = {
+    "slurm": (
+        "Ask for gpu = 1; or, if the cluster has shards (a resource of their own to Slurm), leave "
+        'gpu out and declare an executor with options = ["--gres=shard:1"].'
+    ),
+    "kubernetes": (
+        "Ask for gpu = 1; where the cluster divides its GPUs (time slices, MIG), that can be a "
+        'part of one: declare an executor with gpu_resource = "nvidia.com/gpu.shared".'
+    ),
+}
+"""Types of executors that have no shares of a GPU, with what they have instead."""
 _NOTHING: Final = Demand()
 _FIELDS: Final = {
     "pool": "pools",
@@ -136,7 +158,7 @@ _READERS: Final[Mapping[str, tuple[Callable[[Value], Any], str]]] = {
     "timeout": (seconds, 'a time such as "90s", "30m" or "2h"'),
     "pool": (texts, "the name of a pool, or a list of such"),
     "resources.cpu": (number, "a number of cores above 0"),
-    "resources.gpu": (count, "a whole number of GPUs"),
+    "resources.gpu": (gpus, "a whole number of GPUs, or a share of one such as 0.5"),
     "resources.memory": (size, 'a size such as "16GiB"'),
     "retry.attempts": (_attempts, "a whole number from 1 to 100"),
     "retry.backoff": (seconds, 'a time such as "10s" or "5m"'),

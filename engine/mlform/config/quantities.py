@@ -45,6 +45,12 @@ def count(value: Value) -> int | None:
     return int(value) if value >= 0 and value == int(value) else None
 
 
+def gpus(value: Value) -> float | None:
+    """Return a whole number of GPUs, 0 or more, or a share of one between 0 and 1."""
+    whole, share = count(value), number(value)
+    return whole if whole is not None or share is None or share >= 1 else share
+
+
 def text(value: Value) -> str | None:
     """Return a string that is not empty."""
     return value if isinstance(value, str) and value else None

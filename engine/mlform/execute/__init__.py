@@ -5,7 +5,7 @@ from mlform.execute.call import found_data
 from mlform.execute.engine import RefusedError, UnreachableError
 from mlform.execute.executors import Executors
 from mlform.execute.local import LocalExecutor
-from mlform.execute.machine import capacity
+from mlform.execute.machine import capacity, gpus
 from mlform.execute.task import (
     MOST_AHEAD,
     Executor,
@@ -38,6 +38,7 @@ __all__ = [
     "UnreachableError",
     "capacity",
     "found_data",
+    "gpus",
     "new_id",
     "succeeded",
 ]

@@ -20,7 +20,6 @@ from mlform.demand import Demand
 from mlform.execute.attempt import Attempt, NotStartedError, how_ended, named
 from mlform.execute.limits import threads
 from mlform.execute.log import Tail
-from mlform.execute.machine import Devices
 from mlform.execute.task import MOST_AHEAD, Failure, Message, Partial, ProgressNote, Result, Task
 from mlform.execute.wire import Reader, send
 from mlform.lazy import replace
@@ -62,7 +61,6 @@ class LocalExecutor:
         self._busy: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._killed = threading.Event()
-        self._devices = Devices()
         self._usual = _MOMENT * 2
         """Seconds that a run takes, the last ones before all."""
 
@@ -126,21 +124,20 @@ class LocalExecutor:
         began = time.monotonic()
         attempt = named(task.context["workdir"], task.attempt)
         demand = task.demand
-        with self._devices.lent(demand.gpu) as devices:
-            worker = self._worker(task)
-            self._busy.add(worker)
-            watch = _Watch(worker, attempt, on_message, demand.timeout)
-            try:
-                if stop.is_set() and self._killed.is_set():
-                    worker.kill()
-                worker.give({**attempt.request(task), "devices": devices})
-                ended = watch.until_end(stop)
-            finally:
-                self._busy.discard(worker)
-                if watch.over is None:
-                    worker.close()
-                else:
-                    self._idle.append(worker)
+        worker = self._worker(task)
+        self._busy.add(worker)
+        watch = _Watch(worker, attempt, on_message, demand.timeout)
+        try:
+            if stop.is_set() and self._killed.is_set():
+                worker.kill()
+            worker.give(attempt.request(task))
+            ended = watch.until_end(stop)
+        finally:
+            self._busy.discard(worker)
+            if watch.over is None:
+                worker.close()
+            else:
+                self._idle.append(worker)
         if watch.refused:
             raise NotStartedError(watch.refused)
         if ended is not None and "refused" in ended:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
-from collections.abc import Iterator
-from itertools import chain, count, islice
 from pathlib import Path
 
 from mlform.demand import Capacity
@@ -23,32 +20,6 @@ def gpus() -> list[str]:
         return [name for name in visible.split(",") if name.strip()]
     found = [p.name.removeprefix("nvidia") for p in Path("/dev").glob("nvidia[0-9]*")]
     return sorted(found, key=int)
-
-
-class Devices:
-    """The GPUs of this machine, each lent to one stage at a time."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lent: set[str] = set()
-
-    @contextlib.contextmanager
-    def lent(self, number: int) -> Iterator[list[str]]:
-        """Lend so many. That there are enough is seen to by who admits the stages."""
-        if not number:
-            yield []
-            return
-        with self._lock:
-            # Where more are declared than can be seen they go by number, as CUDA counts.
-            known = gpus()
-            named = chain(known, (str(n) for n in count() if str(n) not in known))
-            ours = list(islice((n for n in named if n not in self._lent), number))
-            self._lent.update(ours)
-        try:
-            yield ours
-        finally:
-            with self._lock:
-                self._lent.difference_update(ours)
 
 
 def _cores() -> int:

@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -63,11 +64,11 @@ class RayEngine:
             "entrypoint": shlex.join([*job.command, job.id]),
             "submission_id": job.id,
             # The job itself does the work: what it reserves is what it declares.
-            "entrypoint_num_cpus": demand.cpu or 1,
+            "entrypoint_num_cpus": _quantity(demand.cpu or 1),
             "runtime_env": {"env_vars": {**threads(demand, {}), "PYTHONHASHSEED": "0"}},
         }
         if demand.gpu:
-            asked["entrypoint_num_gpus"] = demand.gpu
+            asked["entrypoint_num_gpus"] = _quantity(demand.gpu)
         if demand.memory:
             asked["entrypoint_memory"] = demand.memory
         handle = {"job": job.id}
@@ -137,6 +138,11 @@ class RayEngine:
         with contextlib.suppress(OSError):
             return Path(given).expanduser().read_text(encoding="ascii").strip()
         return ""
+
+
+def _quantity(asked: float) -> float:
+    """Return as much as Ray can reserve: below 1 any part, from 1 on whole numbers."""
+    return asked if asked < 1 else ceil(asked)
 
 
 def _last_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -42,6 +42,8 @@ class Task:
     id: str = ""
     """What ``import`` is to look for."""
     demand: Demand = field(default_factory=Demand)
+    devices: Sequence[str] = ()
+    """The GPUs of this machine that it is to use, as CUDA calls them; none: nothing is said."""
     attempt: str = ""
     """What the attempt is called; one that was called so before is gone on with."""
     handle: Mapping[str, Any] | None = None

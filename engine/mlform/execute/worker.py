@@ -100,8 +100,8 @@ def work(sock: socket.socket) -> NoReturn:
         if not fresh and attempt.ended() is not None:  # it was over when the engine was killed
             break
         redirect(attempt.log)
-        if request["devices"]:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(request["devices"])
+        if task["devices"]:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(task["devices"])
         if traces is None:
             root = Path(task["context"]["root"])
             read_from_source(root)

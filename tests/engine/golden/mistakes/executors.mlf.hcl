@@ -10,6 +10,10 @@ mlform {
   pool "licence" {
     slots = 0
   }
+  executor "kubernetes" "pods" {
+    image = "registry.example.org/stages:1"
+    gpu   = 0.5
+  }
 }
 training_job "node" "a" {
   executor = "clutser"
@@ -29,5 +33,22 @@ training_job "node" "c" {
   retry {
     attempts = 0
     on       = ["rain"]
+  }
+}
+training_job "node" "d" {
+  resources {
+    gpu = 1.5
+  }
+}
+training_job "node" "e" {
+  executor = "cluster"
+  resources {
+    gpu = 0.5
+  }
+}
+training_job "node" "f" {
+  executor = "pods"
+  resources {
+    gpu = 1 / 4
   }
 }
