@@ -130,6 +130,7 @@ class _Walk(Generic[K]):
                 following = self._after(following, came_off, error)
             except BaseException as raised:  # noqa: BLE001 - as above: a thread is not to be had
                 self.error, following = self.error or raised, None
+                self._halted = True  # what is next is not known any more: nobody is to look for it
                 self.over.set()
 
     def _after(self, key: K, came_off: bool, error: BaseException | None) -> K | None:  # noqa: FBT001
