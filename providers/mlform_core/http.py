@@ -259,8 +259,8 @@ def _rolled(ctx: Context, serving: Serving, kept: Serving | None) -> int | None:
     answers = control.answers(kept, kept.port, timeout=_PATIENCE)
     if answers is None:
         return None
-    tried = (answers["trial"] or {}).get("digest")
-    if tried == serving.digest:  # begun by a run that is no more
+    tried = answers["trial"]
+    if tried is not None and _same(tried, serving, answers):  # begun by a run that is no more
         _baked(ctx, serving, kept)
         other = settings.read(ctx.home) != serving  # that run had another view of it, say
         if other and not control.roll(serving, kept.port):
@@ -271,6 +271,14 @@ def _rolled(ctx: Context, serving: Serving, kept: Serving | None) -> int | None:
         if not control.roll(serving, kept.port):
             _baked(ctx, serving, kept)
     return kept.port
+
+
+def _same(tried: Mapping[str, Any], serving: Serving, answers: Mapping[str, Any]) -> bool:
+    """Tell whether a canary is of the model that is wanted; or, where that serves, of the view."""
+    if tried["digest"] != serving.digest:
+        return False
+    view = serving.views.get(serving.digest, "")
+    return bool(answers["digest"] != serving.digest or tried["view"] == view)
 
 
 def _baked(ctx: Context, serving: Serving, kept: Serving) -> None:
@@ -291,12 +299,14 @@ def _baked(ctx: Context, serving: Serving, kept: Serving) -> None:
     outcome = {} if answers is None else answers["outcome"]
     if outcome.get("breach"):
         assert answers is not None, "there was an outcome"
-        detail = (
-            f"{serving.digest} had {outcome['breach']}. {answers['digest']} answers all requests "
-            "again."
-        )
-        rejects = serving.digest if outcome.get("worse") else ""
-        raise ResourceError("Canary rolled back", detail, argument="model", rejects=rejects)
+        other = answers["digest"] != serving.digest
+        who = serving.digest if other else "What the feature view makes now"
+        before = answers["digest"] if other else "What it made before"
+        detail = f"{who} had {outcome['breach']}. {before} answers all requests again."
+        # The model is no worse for another view of it, and goes on.
+        rejects = serving.digest if other and outcome.get("worse") else ""
+        argument = "model" if other else "features"
+        raise ResourceError("Canary rolled back", detail, argument=argument, rejects=rejects)
 
 
 def _restarted(home: Path, serving: Serving, kept: Serving | None) -> int:

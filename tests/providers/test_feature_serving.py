@@ -378,6 +378,54 @@ def test_other_code_that_makes_the_same_rolls_without_a_failed_request(rolling: 
     assert after.features != before.features
 
 
+CANARY = {"kind": "canary", "steps": [50, 100], "bake": "1s"}
+
+
+def test_other_code_of_the_same_model_is_canaried(rolling: Bench) -> None:
+    before, code = rolling.old.attributes, CODE.replace("np.log(fl", "2.0 / 2.0 * np.log(fl")
+    view = rolling.view("python", code)
+    rolling.ctx.heard.clear()
+    with Load(before.url, json.dumps(body(rolling.late[:3])).encode(), kept=2, fresh=0) as load:
+        after = rolling.apply(rolling.served, view, rollout=CANARY)
+    assert load.failures == []
+    assert any("canary at 50%" in said for *_, said in rolling.ctx.heard)
+    assert (after.pid, after.answers) == (before.pid, before.answers)
+    assert (after.revision, after.features) == (before.revision + 1, view_of(rolling))
+    rolling.ctx.heard.clear()
+    known, rolling.weather = (
+        rolling.weather,
+        dataset(rolling.ctx, "weather", rolling.every[:-1], time="time_hour"),
+    )
+    newer = rolling.apply(rolling.served, rolling.view("python", code), rollout=CANARY)
+    rolling.weather = known
+    assert newer.features != after.features
+    assert not any("canary" in said for *_, said in rolling.ctx.heard), "it looks up newer rows"
+    rolling.apply(rolling.served, view, rollout=CANARY)
+
+
+def view_of(bench: Bench) -> str:
+    """Return the view that makes what is asked of the model that serves."""
+    kept = settings.read(bench.ctx.home)
+    return kept.views[kept.digest]
+
+
+def test_other_code_that_fails_is_rolled_back_and_the_model_goes_on(rolling: Bench) -> None:
+    before = rolling.old.attributes
+    fails = "    if (flights['distance'] > 9000).any():\n        raise RuntimeError('too far')\n"
+    view = rolling.view("python", CODE.replace("    airports[", f"{fails}    airports["))
+    far = body(rolling.late[:3].assign(distance=9999))
+    with Load(before.url, json.dumps(far).encode(), kept=2, fresh=0) as load:
+        with pytest.raises(ResourceError, match="What it made before answers all") as caught:
+            rolling.apply(rolling.served, view, rollout={**CANARY, "bake": "1h"})
+        many = max(map(len, load.answers))
+        load.until(lambda mine: len(mine) > many)
+    assert load.failures == []
+    error = caught.value
+    assert (error.summary, error.argument) == ("Canary rolled back", "features")
+    assert error.rejects == "", "the model is as good as it was"
+    assert view_of(rolling) == before.features
+
+
 def test_code_that_makes_something_else_waits_for_a_model_of_it(rolling: Bench) -> None:
     before, rows = rolling.old.attributes, rolling.late[:3]
     said = rolling.ask(rows)[1]["outputs"]

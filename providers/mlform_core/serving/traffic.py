@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlform.sdk import ResourceError
-from mlform_core.serving import revision, settings
+from mlform_core.serving import features, revision, settings
 from mlform_core.serving.guard import Guard
 from mlform_core.serving.revision import Revision
 from mlform_core.serving.settings import Serving
@@ -57,6 +57,7 @@ class Trial:
         evidence = {name: e.value for name, e in self.guard.evidence.items()}
         return {
             "digest": self.revision.digest,
+            "view": self.revision.view,
             "share": self.share,
             "requests": self.guard.requests,
             "evidence": evidence,
@@ -132,7 +133,7 @@ class Traffic:
                 current = await revision.opened(self.home, wanted, wanted.digest)
             else:
                 current = replace(current, number=wanted.revision, label=str(wanted.revision))
-            if current.digest != self.current.digest and wanted.steps:
+            if wanted.steps and self._others(wanted):
                 self._begin(Trial(current, wanted))
                 return False
             try:
@@ -143,6 +144,20 @@ class Traffic:
                 raise
             self._settle(wanted, current, variants, shadow)
         return True
+
+    def _others(self, wanted: Serving) -> bool:
+        """Tell whether answers may be others: by another model, or of features made otherwise.
+
+        What a view looks up may have new rows without that. Where there was no view, or is none
+        any more, requests have other columns, so that none could be asked of both.
+        """
+        if self.serving.digest != wanted.digest:
+            return True
+        one, two = _answers(self.serving)[1], _answers(wanted)[1]
+        if one == two or not (one and two):
+            return False
+        made = [features.read(settings.view(self.home, view))["id"] for view in (one, two)]
+        return bool(made[0] != made[1])
 
     async def abandon(self) -> None:
         """End a canary as if it had not been."""
