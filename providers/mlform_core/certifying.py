@@ -15,7 +15,7 @@ import random
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -30,6 +30,7 @@ from mlform_core.online import (
     View,
     apart,
     array,
+    finite,
     keep,
     plain,
     specs,
@@ -112,7 +113,7 @@ def certified(making: Making, made: ViewAttributes, kind: Kind) -> ViewAttribute
         tables = {name: making.inputs[name] for name in told["whole"]}
         if history is not None:
             joins = making.own.joins.items()
-            tables |= {name: history.latest(name, join) for name, join in joins}
+            tables |= {name: finite(history.latest(name, join)) for name, join in joins}
     return _kept(making, made, trial.told, tables, rows, kind.files)
 
 
@@ -176,32 +177,36 @@ class _Trial:
 
     def alone(self, sample: _Sample) -> Iterator[dict[str, Any]]:
         """Try rows one by one, with what was known at the time; yield them as a probe has them."""
-        kept = [i for i, place in enumerate(sample.places) if place in sample.expected]
-        for i in kept[:_ALONE]:
-            columns = self._asked(_at(sample.columns, [i]))
-            raw = self.view.raw(columns)
-            beside, _ = self._view(self._lookups(raw)).looked_up(raw)
-            found = self._made(raw, beside)
-            self._compare(sample, [i], found, "alone")
-            joined_ = {n: {c: plain(t[c])[0] for c in t.column_names} for n, t in beside.items()}
-            values = [*columns.values(), *found.values(), *(v.values() for v in joined_.values())]
-            if math.inf not in map(_size, itertools.chain(*values)):  # which JSON cannot say
-                yield {"raw": columns, "joined": joined_, "features": found}
+        kept = [i for i, place in enumerate(sample.places) if place in sample.expected][:_ALONE]
+        every = self.view.raw(self._asked(_at(sample.columns, kept)))
+        with self._narrowed(every) as history:
+            for i in kept:
+                columns = self._asked(_at(sample.columns, [i]))
+                raw = self.view.raw(columns)
+                beside, _ = self._view(self._lookups(raw, history)).looked_up(raw)
+                found = self._made(raw, beside)
+                self._compare(sample, [i], found, "alone")
+                if (known := _known(columns, beside, found)) is not None:
+                    yield known
+
+    def _narrowed(self, raw: pa.Table) -> AbstractContextManager[Tables | None]:
+        """Lend what is joined in time of the keys of some rows: it may have millions of others."""
+        return nullcontext() if self._history is None else self._history.narrowed(numbered(raw))
 
     def _asked(self, columns: Columns) -> dict[str, Sequence[Any]]:
         """Return of rows what a request has of them."""
         return {n: v for n, v in columns.items() if n not in self.online.absent}
 
-    def _lookups(self, raw: pa.Table) -> dict[str, Lookup]:
+    def _lookups(self, raw: pa.Table, history: Tables | None) -> dict[str, Lookup]:
         """Return what a deployment would look up at the time of a row."""
         import pyarrow as pa
 
-        if self._history is None:
+        if history is None:
             return {}
         own = self.making.own
         until = numbered(raw)[str(own.time)].cast(pa.int64())[0].as_py() or 0
         return {
-            name: lookup(self._history.latest(name, join, until), join)
+            name: lookup(history.latest(name, join, until), join)
             for name, join in own.joins.items()
         }
 
@@ -252,6 +257,17 @@ class _Trial:
         part = f", partition {sample.partition}" if sample.partition else ""
         place = f"row {sample.places[i]:,} of {new.from_.address}{part}"
         return f"{place} ({said})" if said else place
+
+
+def _known(
+    columns: Columns, beside: Mapping[str, pa.Table], found: Columns
+) -> dict[str, Any] | None:
+    """Return a row as a probe has it; ``None`` for an infinite number, which JSON cannot say."""
+    joined = {n: {c: plain(t[c])[0] for c in t.column_names} for n, t in beside.items()}
+    values = [*columns.values(), *found.values(), *(v.values() for v in joined.values())]
+    if math.inf in map(_size, itertools.chain(*values)):
+        return None
+    return {"raw": columns, "joined": joined, "features": found}
 
 
 def _size(value: Any) -> float:

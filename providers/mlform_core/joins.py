@@ -76,6 +76,7 @@ class Tables:
         except ImportError:
             detail = 'Queries and joins in time need the package duckdb: pip install "mlform[sql]".'
             raise ResourceError("Package is not installed", detail) from None
+        self._own = own
         self._connection: duckdb.DuckDBPyConnection
         self._connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
         for name, table in tables.items():
@@ -114,6 +115,18 @@ class Tables:
             ORDER BY {keys}
         """)  # noqa: S608 - names are quoted
 
+    def narrowed(self, rows: pa.Table) -> Tables:
+        """Return the same, but of what is joined only rows with the keys of some of ``own``."""
+        self.put(_SOME, rows)
+        found = {}
+        for name, join in self._own.joins.items():
+            equal = " AND ".join(f"f.{quoted(k)} = i.{quoted(k)}" for k in join.on)
+            found[name] = self.asked(f"""
+                SELECT * FROM {quoted(_whole(name))} i
+                WHERE EXISTS (SELECT 1 FROM {quoted(_SOME)} f WHERE {equal}) ORDER BY {ROW}
+            """)  # noqa: S608 - names are quoted
+        return Tables(self._own, {self._own.name: rows, **found})
+
     def asked(self, query: str) -> pa.Table:
         """Return the answer to a query. Raises ``ResourceError``."""
         import duckdb
@@ -132,6 +145,10 @@ class Tables:
             _refuse(self._connection, query)
         except duckdb.Error as error:
             raise ResourceError("Query failed", f"{error}", argument="query") from None
+
+
+_SOME: Final = "those that are tried"
+"""Rows of ``own`` that others are narrowed by; no table of a user has blanks in its name."""
 
 
 def _whole(name: str) -> str:

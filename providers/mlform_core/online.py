@@ -151,12 +151,8 @@ def keep(connection: sqlite3.Connection, table: pa.Table, join: Join) -> None:
     """Write the newest row of each key, for a ``Lookup`` to find."""
     import orjson
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    for name in table.column_names:
-        if pa.types.is_floating(table[name].type) and pc.any(pc.is_inf(table[name])).as_py():
-            detail = f'"{name}" is infinite in some rows; what is looked up has finite numbers.'
-            raise ResourceError("Not a finite number", detail)
+    finite(table)
     plain_ = [
         c.cast(pa.int64()).to_pylist() if pa.types.is_timestamp(c.type) else c.to_pylist()
         for c in table.columns
@@ -169,6 +165,18 @@ def keep(connection: sqlite3.Connection, table: pa.Table, join: Join) -> None:
     every = zip(_keys(table, join.on), times, rows, strict=True)
     connection.executemany("INSERT INTO latest VALUES (?, ?, ?)", every)
     connection.commit()
+
+
+def finite(table: pa.Table) -> pa.Table:
+    """Return a table as it is. Raises ``ResourceError`` if some number in it is infinite."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name in table.column_names:
+        if pa.types.is_floating(table[name].type) and pc.any(pc.is_inf(table[name])).as_py():
+            detail = f'"{name}" is infinite in some rows; what is looked up has finite numbers.'
+            raise ResourceError("Not a finite number", detail)
+    return table
 
 
 def _keys(table: pa.Table, on: Sequence[str]) -> list[str | None]:

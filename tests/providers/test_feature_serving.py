@@ -23,7 +23,7 @@ from tests.providers.test_queries import dataset
 from mlform.sdk import Handle, ResourceError, Stored
 from mlform.sdk.testing import FakeContext
 from mlform.values import digest
-from mlform_core import models
+from mlform_core import certifying, models, online
 from mlform_core.columns import conform
 from mlform_core.features import Python, PythonArguments
 from mlform_core.http import Http
@@ -348,6 +348,27 @@ def test_a_view_is_known_by_its_code_and_by_what_it_looks_up(rows: Bench) -> Non
     assert online(one) == online(again)
     assert online(one)[0] != online(older)[0]
     assert online(one)[1] == online(older)[1]
+
+
+def test_what_is_tried_alone_costs_by_what_is_tried(
+    rows: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = rows.view("sql")
+    before = rows.every[rows.every["time_hour"] <= SINCE]
+    others = [before.assign(origin=f"airport {i}")[:1] for i in range(1000)]
+    many = dataset(rows.ctx, "weather", pd.concat([before, *others]), time="time_hour")
+    counted = []
+
+    def counting(connection, table, join):
+        counted.append(table.num_rows)
+        online.keep(connection, table, join)
+
+    monkeypatch.setattr(certifying, "keep", counting)
+    monkeypatch.setattr(rows, "weather", many)
+    view = rows.view("sql")
+    assert len(counted) == 24
+    assert sum(counted) <= 24 * 3, "a row for each airport that flights left from"
+    assert told(rows.ctx, view) == told(rows.ctx, usual)
 
 
 @pytest.fixture(scope="module")
