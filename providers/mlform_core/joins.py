@@ -35,6 +35,10 @@ _MOVING: Final = frozenset(
 """What is another value each time it is asked: no result of it could be kept under a key."""
 
 
+class RowsError(ResourceError):
+    """A query cannot take values that are in the rows it is asked of."""
+
+
 @dataclass(frozen=True)
 class Join:
     """The newest row of a table with equal ``on`` that is not newer than a row's time.
@@ -128,14 +132,16 @@ class Tables:
         return Tables(self._own, {self._own.name: rows, **found})
 
     def asked(self, query: str) -> pa.Table:
-        """Return the answer to a query. Raises ``ResourceError``."""
+        """Return the answer to a query. Raises ``ResourceError``; ``RowsError`` for its values."""
         import duckdb
 
         try:
             return self._connection.sql(query).to_arrow_table()
         except duckdb.Error as error:
             said = str(error).replace(_whole(""), "").strip()
-            raise ResourceError("Query failed", said, argument="query") from None
+            values = isinstance(error, duckdb.DataError | duckdb.InvalidInputException)
+            kind = RowsError if values else ResourceError
+            raise kind("Query failed", said, argument="query") from None
 
     def check(self, query: str) -> None:
         """Refuse what is no one query, and what has another answer each time."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from mlform.sdk import ResourceError
-from mlform_core.joins import Join, numbered
+from mlform_core.joins import Join, RowsError, numbered
 from mlform_core.transforms import Transform
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ Outcome: TypeAlias = Literal["found", "missing", "old", "newer"]
 newer than the row's time is known."""
 Looked: TypeAlias = Counter[tuple[str, Outcome]]
 """How often what came of looking up, by input."""
+
+
+Fault: TypeAlias = Literal["rows", "view", "moment"]
+"""Whose fault it is that no features come of a request."""
 
 
 class LeftOutError(ValueError):
@@ -242,7 +246,7 @@ class View:
     def features(self, columns: Columns) -> Features:
         """Make the features of some rows, in their order.
 
-        Raises ``ValueError`` if the rows are at fault, and whatever the user's code raises.
+        Whatever is raised, ``fault`` tells whose fault it is.
         """
         raw = self.raw(columns)
         found, looked = self.looked_up(raw)
@@ -294,6 +298,22 @@ class View:
         order = pc.sort_indices(made.rows)
         table = made.table if raw.num_rows == 1 else made.table.take(order)
         return {n: plain(table[n]) for n in (self.told["served"] if wanted is None else wanted)}
+
+
+def fault(error: Exception) -> Fault:
+    """Tell whose fault an error of ``View.features`` is.
+
+    That of the rows: values of other types, rows that the view leaves out, that its query cannot
+    take or its function calls a ``ValueError``. What may be over when it is asked again (files,
+    memory) is that of the moment; all else that of the view.
+    """
+    import pyarrow as pa
+
+    if isinstance(error, MemoryError | OSError | sqlite3.OperationalError):
+        return "moment"
+    # Arrow's own errors are of what the view made: those of what was asked have other names.
+    refused = isinstance(error, ValueError) and not isinstance(error, pa.ArrowException)
+    return "rows" if refused or isinstance(error, RowsError) else "view"
 
 
 def join_of(said: Mapping[str, Any]) -> Join:

@@ -77,7 +77,7 @@ def landed(flights, weather, airports):
 QUERY = """
 SELECT _row, ln(distance) AS far, w.temp,
        CASE WHEN w.temp IS NOT NULL THEN (w.wind_speed > 15)::DOUBLE END AS windy,
-       a.alt::DOUBLE AS high, f.origin || '-' || dest || distance AS route,
+       a.alt::DOUBLE AS high, f.origin || '-' || dest || distance::SMALLINT AS route,
        (arr_delay > 15)::BIGINT AS late
 FROM flights f JOIN weather w USING (_row) LEFT JOIN airports a ON a.faa = dest
 """
@@ -135,10 +135,11 @@ class Bench:
     def table(self, view: Handle) -> pd.DataFrame:
         return read_table(self.ctx, view)
 
-    def model(self, view: Handle):
-        frame = self.table(view)
+    def model(self, view: Handle, frame=None, fitted=None):
+        frame = self.table(view) if frame is None else frame
         features = [{"name": n, "type": view.attributes["columns"][n]} for n in NUMBERS]
-        fitted = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
+        usual = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
+        fitted = fitted or usual
         seen = conform(frame, features)
         fitted.fit(seen, frame["late"])
         meta = {
@@ -258,6 +259,8 @@ def test_requests_are_of_what_the_view_is_made_of(bench: Bench) -> None:
     assert (status, '"time_hour" should be timestamp' in said["error"]) == (400, True)
     request = body(bench.late[:1])
     request["inputs"][3]["data"] = [None]
+    around = call(f"{url}/infer", body(bench.late[:1].assign(distance=40_000)))
+    assert around[0] == (200 if bench.kind == "python" else 400), "no SMALLINT"
     # The function never saw a flight without a distance, and pandas has no whole number for it.
     assert call(f"{url}/infer", request)[0] == (400 if bench.kind == "python" else 200)
 
@@ -445,6 +448,62 @@ def test_other_code_that_fails_is_rolled_back_and_the_model_goes_on(rolling: Ben
     assert (error.summary, error.argument) == ("Canary rolled back", "features")
     assert error.rejects == "", "the model is as good as it was"
     assert view_of(rolling) == before.features
+
+
+FAULTS = """
+    far = int(flights["distance"].iloc[0])
+    if far == 9001:
+        raise ValueError("no flight is that long")
+    if far == 9002:
+        raise KeyError("gate")
+    if far == 9003:
+        raise OSError("no space left")
+    if far == 9004:
+        return [far]
+    if far == 9005:
+        return pd.DataFrame({"far": [[1], "two"]}, index=flights.index)
+"""
+
+
+def test_whose_fault_it_is_that_there_is_no_answer(rolling: Bench) -> None:
+    code = CODE.replace("    airports[", f"{FAULTS}    airports[", 1)
+    rolling.apply(rolling.served, rolling.view("python", code))
+    said = {}
+    for far in range(9000, 9006):
+        answer = rolling.ask(rolling.late[:2].assign(distance=far))
+        said[far] = (answer[0], answer[1].get("error", ""))
+    assert {far: status for far, (status, _) in said.items()} == {
+        9000: 200,
+        9001: 400,
+        9002: 500,
+        9003: 503,
+        9004: 500,
+        9005: 500,
+    }, said
+    assert said[9001][1] == "no flight is that long"
+    assert "KeyError: 'gate'" in said[9002][1]
+    assert "no answer now: the feature view: OSError: no space left" in said[9003][1]
+    assert "returned list, not a pandas DataFrame" in said[9004][1]
+    logged = (rolling.ctx.home / "server.log").read_text()
+    for ours in ("KeyError: 'gate'", "OSError: no space left", "Not a table", "ArrowInvalid"):
+        assert ours in logged, ours
+    assert "no flight is that long" not in logged, "that is the client's"
+    rolling.apply(rolling.served, rolling.view("python"))
+
+
+def test_what_is_known_and_too_old_is_no_fault_of_the_client(rolling: Bench) -> None:
+    view = rolling.view("python")
+    frame = rolling.table(view).dropna(subset=NUMBERS)
+    needs_all = rolling.model(view, frame, make_pipeline(StandardScaler(), LogisticRegression()))
+    rolling.apply(needs_all, view)
+    old = rolling.late[-1:]
+    assert rolling.ask(rolling.late[:1])[0] == 200
+    status, said = rolling.ask(old)
+    assert (status, "what is known of weather is too old" in said["error"]) == (503, True), said
+    status, said = rolling.ask(old.assign(origin="ZZZ"))
+    assert (status, "is missing at 0" in said["error"]) == (400, True), said
+    assert "weather is too old" in (rolling.ctx.home / "server.log").read_text()
+    rolling.apply(rolling.served, view)
 
 
 def test_code_that_makes_something_else_waits_for_a_model_of_it(rolling: Bench) -> None:

@@ -20,7 +20,7 @@ from mlform.sdk import ResourceError
 from mlform_core.serving import binary, metrics
 from mlform_core.serving.log import RequestLog
 from mlform_core.serving.openapi import description
-from mlform_core.serving.pool import OverloadedError, PredictionError, Predictions
+from mlform_core.serving.pool import OverloadedError, PredictionError, Predictions, UnableError
 from mlform_core.serving.protocol import RequestError, alike, answer, check_keys, keyed, metadata
 from mlform_core.serving.revision import Revision
 from mlform_core.serving.settings import Serving, digest_of
@@ -254,6 +254,9 @@ class App:
             return Reply(504, {"error": f"No answer within {self.serving.timeout:g} s."})
         except OverloadedError:
             return Reply(503, {"error": "Too many requests wait."}, {"retry-after": "1"})
+        except UnableError as error:
+            why = {"error": f"There is no answer now: {error}"}
+            return Reply(503, why, {"retry-after": "1"})
         except PredictionError as error:
             return Reply(500, {"error": f"The model failed: {error}"})
         given = body.get("id")
@@ -278,7 +281,7 @@ class App:
             columns, rows = shadow.schema.columns(body)
             async with asyncio.timeout(self.serving.timeout):
                 predicted = await shadow.pool.predict(columns, rows)
-        except (RequestError, PredictionError, OverloadedError, TimeoutError) as error:
+        except (RequestError, PredictionError, UnableError, OverloadedError, TimeoutError) as error:
             self.metrics.shadowed("failed")
             if what is not None:
                 text = type(error).__name__ if self.serving.redact else f"{error}"[:1000]

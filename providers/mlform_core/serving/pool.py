@@ -22,7 +22,7 @@ import orjson
 
 from mlform.sdk import ResourceError
 from mlform_core.serving.protocol import RequestError
-from mlform_core.serving.worker import LENGTH, PREDICTED, REFUSED, VIEWED
+from mlform_core.serving.worker import LENGTH, PREDICTED, REFUSED, UNABLE, VIEWED
 
 _MOST_ROWS: Final = 4096
 """Rows predicted at once, unless one request alone has more."""
@@ -55,6 +55,10 @@ class OverloadedError(Exception):
 
 class PredictionError(Exception):
     """The model failed on rows that were well formed."""
+
+
+class UnableError(Exception):
+    """There is no answer to rows that were well formed now; there may be one later."""
 
 
 @dataclass(eq=False, slots=True)
@@ -179,8 +183,8 @@ class Pool:
     async def predict(self, columns: Mapping[str, list[Any]], rows: int) -> Predictions:
         """Return the model's predictions of the rows.
 
-        Raises ``RequestError`` if the rows are at fault, ``PredictionError`` if the model is, and
-        ``OverloadedError`` at once if too many wait.
+        Raises ``RequestError`` if the rows are at fault, ``PredictionError`` if the model or its
+        view is, ``UnableError`` if neither is, and ``OverloadedError`` at once if too many wait.
         """
         if len(self._waiting) >= _MOST_WAITING:
             raise OverloadedError
@@ -225,8 +229,7 @@ class Pool:
         else:
             said = bytes(content).decode(errors="replace")
             for job in jobs:
-                refusal = RequestError(said.splitlines(), job.rows)
-                _fail(job, refusal if kind == REFUSED else PredictionError(said))
+                _fail(job, _error(kind, said, job.rows))
         if self._waiting:
             self._arrange()
         elif not self._busy:
@@ -381,6 +384,12 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+def _error(kind: bytes, said: str, rows: int) -> Exception:
+    if kind == REFUSED:
+        return RequestError(said.splitlines(), rows)
+    return UnableError(said) if kind == UNABLE else PredictionError(said)
 
 
 def _fail(job: Job, error: Exception) -> None:

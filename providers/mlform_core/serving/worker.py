@@ -9,7 +9,8 @@ is ready, as JSON. A request is the columns of some rows as JSON; an answer begi
 - ``VIEWED``: four bytes of how many bytes are as above, these, and as JSON the features by name
   and what came of looking up, ``[[input, outcome, rows], …]``;
 - ``REFUSED``: why the rows are at fault;
-- ``FAILED``: why the model is.
+- ``FAILED``: why the model is, or the view;
+- ``UNABLE``: why there is no answer now, and may be one later.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from mlform_core.serving import prepared
 from mlform_core.serving.runtime import Predictor
 
 if TYPE_CHECKING:
-    from mlform_core.online import View
+    from mlform_core.online import Features, View
 
 LENGTH: Final = struct.Struct("<I")
-PREDICTED, VIEWED, REFUSED, FAILED = b"p", b"v", b"r", b"f"
+PREDICTED, VIEWED, REFUSED, FAILED, UNABLE = b"p", b"v", b"r", b"f", b"u"
 
 
 def main() -> None:
@@ -87,23 +88,44 @@ def _viewed(
     """Answer with predictions of the features that a view makes of raw columns."""
     try:
         made = view.features(columns)
-    except (ValueError, ResourceError) as error:
-        said = error.detail if isinstance(error, ResourceError) else str(error)
-        return REFUSED + said.encode()
     except Exception as error:  # noqa: BLE001 - a transform is foreign code: it may raise anything
-        traceback.print_exception(error, file=sys.stderr)
-        return FAILED + f"the feature view: {type(error).__name__}: {error}".encode()
+        return _fault(error)
     for name in required:
         if None in made.columns[name]:
-            place = made.columns[name].index(None)
-            said = f'"{name}" is missing at {place}, where the model takes no missing value'
-            return REFUSED + said.encode()
+            return _gap(name, made, columns)
     answer = _answer(predictor, made.columns)
     if answer[:1] != PREDICTED:
         return answer
     looked = [[*what, rows] for what, rows in made.looked.items()]
     beside = orjson.dumps([made.columns, looked])
     return VIEWED + LENGTH.pack(len(answer) - 1) + answer[1:] + beside
+
+
+def _fault(error: Exception) -> bytes:
+    """Return the answer to rows of which a view made nothing; what is ours is logged."""
+    from mlform_core.online import fault
+
+    whose = fault(error)
+    if whose == "rows":
+        return REFUSED + (error.detail if isinstance(error, ResourceError) else str(error)).encode()
+    traceback.print_exception(error, file=sys.stderr)
+    kind = UNABLE if whose == "moment" else FAILED
+    return kind + f"the feature view: {type(error).__name__}: {error}".encode()
+
+
+def _gap(name: str, made: Features, columns: dict[str, list[Any]]) -> bytes:
+    """Return the answer where a feature is missing that the model takes no missing value of.
+
+    It is ours where all was asked and what is looked up is too old.
+    """
+    place = made.columns[name].index(None)
+    said = f'"{name}" is missing at {place}, where the model takes no missing value'
+    old = [table for (table, outcome), rows in made.looked.items() if outcome == "old" and rows]
+    if not old or any(values[place] is None for values in columns.values()):
+        return REFUSED + said.encode()
+    said = f"{said}: what is known of {', '.join(old)} is too old"
+    sys.stderr.write(f"the feature view: {said}\n")
+    return UNABLE + said.encode()
 
 
 def _send(server: socket.socket, data: bytes) -> None:
