@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, cached_property
 from typing import Any, Final, TypeAlias, TypeGuard
@@ -274,6 +274,24 @@ def conceal(data: object) -> dict[str, str]:
 def concealed(data: object) -> bool:
     """Tell whether plain data stand for a sensitive value."""
     return isinstance(data, Mapping) and data.keys() == {"$sensitive"}
+
+
+def with_marks(data: Any, change: Callable[[Any], Any]) -> Any:
+    """Return plain data in which what stands for each sensitive value is changed."""
+    if type(data) in _PLAIN:
+        return data
+    if concealed(data):
+        return {"$sensitive": change(data["$sensitive"])}
+    if isinstance(data, Mapping):
+        return {n: with_marks(v, change) for n, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [with_marks(v, change) for v in data]
+    return data
+
+
+def without_marks(data: Any) -> Any:
+    """Return plain data that say where there is a sensitive value, and no hash of it."""
+    return with_marks(data, lambda _mark: True)
 
 
 def tagged(handle: Handle) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -48,6 +49,10 @@ mlform {
   }
 }
 """
+BOTH = PASSPHRASE.replace(
+    "var.passphrase\n",
+    "var.passphrase\n    fallback {\n      passphrase = var.before\n    }\n",
+)
 FIRST, SECOND = "correct horse battery", "another long passphrase"
 
 
@@ -110,6 +115,43 @@ def test_nothing_recorded_stands_in_clear_and_all_of_it_works(encrypted: Inside)
     assert encrypted.actions() == {}
     assert there(encrypted, "canary") == []
     assert encrypted.mlform("audit", "verify", "-json").data["valid"] is True
+
+
+SECRET = """\
+dataset "file" "s" {
+  path  = "d.csv"
+  owner = var.before
+}
+output "s" {
+  value     = var.before
+  sensitive = true
+}
+"""
+
+
+def test_a_document_gives_nobody_a_hash_to_guess_at(encrypted: Inside) -> None:
+    """Pulled, it can be pushed by who has the key, or had it before, and by nobody else."""
+    (encrypted.path / "secret.mlf.hcl").write_text(SECRET)
+    encrypted.apply()
+    document = encrypted.mlform("state", "pull").out
+    assert document == encrypted.mlform("state", "pull").out
+    assert "canary-argument" in document
+    assert "scrypt" not in document
+    (encrypted.path / "s.json").write_text(document)
+    (encrypted.path / "t.json").write_text(re.sub(r"(mlf1[^\"]{60})\w", r"\1-", document))
+    encrypted.mlform("state", "rm", "dataset.s")
+    said = encrypted.mlform("state", "push", "t.json", "-force", expect=1).err
+    assert "Invalid state document" in said
+    other = configure(Inside(encrypted.path), key=SECOND)
+    said = other.mlform("state", "push", "s.json", "-force", expect=1).err
+    assert "Wrong encryption key" in said
+    configure(other, BOTH, SECOND)
+    other.mlform("state", "push", "s.json", "-force")
+    assert other.actions() == {}, "with both keys at hand no secret has changed"
+    assert json.loads(other.mlform("state", "pull").out)["format"] == 2
+    other.mlform("state", "encrypt")
+    configure(other, key=SECOND)
+    assert other.actions() == {}
 
 
 def test_on_a_server_and_back(encrypted: Inside, postgres: Server) -> None:
@@ -183,18 +225,14 @@ def test_a_state_in_clear_is_encrypted_by_a_command_and_decrypted_again(clear: I
 
 
 def test_a_key_is_changed_with_the_old_one_to_fall_back_on(encrypted: Inside) -> None:
-    both = PASSPHRASE.replace(
-        "var.passphrase\n",
-        "var.passphrase\n    fallback {\n      passphrase = var.before\n    }\n",
-    )
-    configure(encrypted, both, SECOND)
+    configure(encrypted, BOTH, SECOND)
     assert encrypted.actions() == {}
     encrypted.mlform("taint", "dataset.d")
     encrypted.mlform("untaint", "dataset.d")
     assert encrypted.actions() == {}, "some rows under each key"
     configure(encrypted, key=SECOND)
     encrypted.mlform("state", "list", expect=1)
-    configure(encrypted, both, SECOND)
+    configure(encrypted, BOTH, SECOND)
     encrypted.mlform("state", "encrypt")
     configure(encrypted, key=SECOND)
     assert encrypted.actions() == {}

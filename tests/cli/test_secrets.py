@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import quote
+from zipfile import ZipFile
 
 import pytest
 from tests.scenarios.command import Folder, Said
@@ -106,7 +108,16 @@ def test_nothing_says_it_and_no_file_holds_it(folder: Folder) -> None:
     said.append(folder.mlform("apply", "-auto-approve", "-json", "-var", "fail=true", expect=1))
     assert "cannot use" in said[-1].out, "what failed is told"
     said += [folder.mlform("state", *c) for c in (["history", "-json"], ["pull"])]
-    said.append(folder.mlform("audit", "training_job.k", "-json"))
+    told = ["show", "state show training_job.k", "state history", "state diff 0", "output"]
+    hashes = [folder.mlform(*c.split(), "-json") for c in (*told, "audit training_job.k")]
+    assert not any("scrypt" in it.out for it in hashes), "nobody is given a hash to guess at"
+    assert sum('{"$sensitive":true}' in "".join(it.out.split()) for it in hashes) == 5
+    said += hashes
+    folder.mlform("audit", "training_job.k", "-export", "dossier.zip")
+    with ZipFile(folder.path / "dossier.zip") as archive:
+        archive.extractall(folder.path / "dossier")
+    checked = subprocess.run([sys.executable, folder.path / "dossier" / "verify.py"], check=False)
+    assert checked.returncode == 0
     said.append(folder.mlform("destroy", "-auto-approve"))
     for one in said:
         for form in forms():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def pull(session: Session) -> str:
     """Return the state as one document."""
     snapshot = session.snapshot()
-    return dump(snapshot, _results(session, snapshot))
+    return dump(snapshot, _results(session, snapshot), session.cipher)
 
 
 def _results(session: Session, snapshot: Snapshot) -> list[Realisation]:
@@ -44,7 +44,7 @@ def push(session: Session, file: Path, *, force: bool = False, dry_run: bool = F
         why = f"There is no file {file}. `mlform state pull > {file}` writes one."
         raise stop("No such document", why)
     try:
-        document = parse(file.read_text(encoding="utf-8"), str(file))
+        document = parse(file.read_text(encoding="utf-8"), str(file), session.cipher)
     except UnicodeDecodeError:
         raise stop("Invalid state document", f"{file} is not UTF-8. Nothing was changed.") from None
     if dry_run:

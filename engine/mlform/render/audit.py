@@ -9,7 +9,7 @@ from mlform.render.style import Styled
 from mlform.render.values import size, value
 from mlform.state.dossier import Agreed, Dossier, Verified
 from mlform.state.lineage import Made, Version, artifacts
-from mlform.values import short
+from mlform.values import short, without_marks
 
 FORMAT: Final = 1
 """Version of a dossier. Raised with any change that is no addition."""
@@ -66,7 +66,7 @@ def _made(it: Made) -> dict[str, Any]:
         "at": version.at.isoformat(),
         "digest": record["digest"],
         "key": record["key"],
-        "arguments": record["arguments"],
+        "arguments": without_marks(record["arguments"]),
         "attributes": record["attributes"],
         "artifacts": [dict(a) for a in artifacts(record["attributes"])],
         "parts": record.get("parts", {}),

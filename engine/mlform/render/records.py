@@ -8,7 +8,7 @@ from typing import Any
 from mlform.render.style import Styled
 from mlform.render.values import value
 from mlform.state.model import Entry, Record, Snapshot
-from mlform.values import short
+from mlform.values import short, without_marks
 
 
 def records(snapshot: Snapshot) -> Styled:
@@ -64,7 +64,7 @@ def snapshot_data(it: Snapshot) -> dict[str, Any]:
     return {
         "lineage": it.lineage,
         "serial": it.serial,
-        "outputs": dict(it.outputs),
+        "outputs": without_marks(it.outputs),
         "resources": [record_data(it.records[a]) for a in sorted(it.records)],
     }
 
@@ -77,7 +77,7 @@ def record_data(it: Record) -> dict[str, Any]:
         "digest": it.digest,
         "key": it.key,
         "decision_key": it.decision_key,
-        "arguments": dict(it.arguments),
+        "arguments": without_marks(it.arguments),
         "attributes": dict(it.attributes),
         "parts": dict(it.parts),
         "environment": dict(it.environment),
@@ -113,6 +113,6 @@ def entry_data(it: Entry) -> dict[str, Any]:
         "at": it.at.isoformat(),
         "operation": it.operation,
         "address": it.address,
-        "detail": dict(it.detail),
+        "detail": without_marks(it.detail),
         "sha256": it.sha256,
     }

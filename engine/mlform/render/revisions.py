@@ -8,6 +8,7 @@ from typing import Any, Final
 from mlform.render.style import Style, Styled
 from mlform.render.values import value
 from mlform.state.differences import Change, Differences, Past, Revised
+from mlform.values import without_marks
 
 _SIGNS: Final[Mapping[str, tuple[Style, str]]] = {
     "added": ("green", "+"),
@@ -77,7 +78,7 @@ def _moment_data(it: Past) -> dict[str, Any]:
 
 def _change_data(it: Change) -> dict[str, Any]:
     fields = {n: {"before": before, "after": after} for n, before, after in it.fields}
-    return {"name": it.address, "change": it.how, "fields": fields}
+    return {"name": it.address, "change": it.how, "fields": without_marks(fields)}
 
 
 def revised(it: Revised, done: str, would: str) -> Styled:

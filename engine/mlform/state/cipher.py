@@ -59,11 +59,22 @@ class AesCipher:
 
     def seal(self, text: str, about: tuple[object, ...], lineage: str) -> str:
         """Return the text encrypted; as it is, where there are only keys to decrypt with."""
+        return self._sealed(text, about, lineage, os.urandom(_NONCE))
+
+    def mark(self, text: str, about: tuple[object, ...], lineage: str) -> str:
+        """Return the text encrypted, the same each time; otherwise as ``seal``."""
+        return self._sealed(text, about, lineage, None)
+
+    def _sealed(
+        self, text: str, about: tuple[object, ...], lineage: str, nonce: bytes | None
+    ) -> str:
         if self._primary is None:
             return text
         salt = _salt(lineage)
         key = self._key(0, salt)
-        nonce = os.urandom(_NONCE)
+        if nonce is None:  # made of the text, so that no two texts have one
+            told = b"mlform nonce" + _about((*about, text))
+            nonce = hmac.digest(key, told, "sha256")[:_NONCE]
         body = nonce + AESGCM(key).encrypt(nonce, text.encode(), _about(about))
         return f"{PREFIX}{_name(key)}.{salt.hex()}.{base64.b64encode(body).decode()}"
 

@@ -10,9 +10,13 @@ from mlform.diagnostics import stop
 from mlform.lazy import dataclass
 from mlform.state.codec import parse_record, record_data, seal, text
 from mlform.state.model import Realisation, Snapshot
+from mlform.state.sealed import CLEAR, Cipher, Unauthentic, encrypted
+from mlform.values import with_marks
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the document. Raised when an older mlform could not read it rightly."""
+_OPEN: Final = 1
+"""The version of one in which nothing is encrypted."""
 _KEYS: Final = frozenset({"format", "lineage", "serial", "outputs", "records", "results", "sha256"})
 
 
@@ -26,21 +30,28 @@ class Document:
     """Whether it is what was written, to the last character that counts."""
 
 
-def dump(snapshot: Snapshot, results: Sequence[Realisation]) -> str:
-    """Write a state. Equal states are equal texts, but for the version that writes."""
+def dump(snapshot: Snapshot, results: Sequence[Realisation], cipher: Cipher = CLEAR) -> str:
+    """Write a state. Equal states are equal texts, but for the version that writes.
+
+    What stands for sensitive values can be guessed at: where the state is encrypted, so is that.
+    """
+    about, lineage = _about(snapshot.lineage), snapshot.lineage
     data = {
-        "format": FORMAT,
+        "format": _OPEN,
         "lineage": snapshot.lineage,
         "serial": snapshot.serial,
         "outputs": dict(snapshot.outputs),
         "records": [record_data(snapshot.records[a]) for a in sorted(snapshot.records)],
         "results": [dict(vars(r)) for r in sorted(results, key=lambda r: r.key)],
     }
+    if cipher.active:
+        sealed = with_marks(data, lambda mark: cipher.mark(mark, about, lineage))
+        data = data if sealed == data else {**sealed, "format": FORMAT}
     written = {**data, "sha256": seal(text(data))}
     return json.dumps(written, indent=1, ensure_ascii=False) + "\n"
 
 
-def parse(written: str, name: str) -> Document:
+def parse(written: str, name: str, cipher: Cipher = CLEAR) -> Document:
     """Read a state back. Raises ``DiagnosedError`` where the text is none, or of a newer format."""
     try:
         data = json.loads(written)
@@ -48,14 +59,17 @@ def parse(written: str, name: str) -> Document:
         known = isinstance(data, Mapping) and data.keys() == _KEYS
     except (ValueError, KeyError, TypeError):
         known, format_ = False, FORMAT
-    if format_ != FORMAT:
-        detail = f"{name} has format {format_!r}; this mlform reads {FORMAT}."
+    if format_ not in {_OPEN, FORMAT}:
+        detail = f"{name} has format {format_!r}; this mlform reads up to {FORMAT}."
         raise stop("Invalid state document", f"{detail} Nothing was changed.")
     if not known:
         detail = f"{name} is no whole document that `mlform state pull` wrote."
         raise stop("Invalid state document", f"{detail} Nothing was changed.")
     try:
-        return _document(data)
+        return _document(data, cipher)
+    except Unauthentic:
+        detail = f"What is encrypted in {name} is not what was written, or stood elsewhere."
+        raise stop("Invalid state document", f"{detail} Nothing was changed.") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = "something in it is not of the type that it should be"
         if isinstance(error, KeyError):
@@ -66,7 +80,10 @@ def parse(written: str, name: str) -> Document:
         raise stop("Invalid state document", detail) from None
 
 
-def _document(data: Mapping[str, Any]) -> Document:
+def _document(written: Mapping[str, Any], cipher: Cipher) -> Document:
+    whole = seal(text({n: v for n, v in written.items() if n != "sha256"})) == written["sha256"]
+    about = _about(str(written["lineage"]))
+    data = with_marks(written, lambda mark: cipher.open(mark, about) if encrypted(mark) else mark)
     records = [parse_record(r) for r in data["records"]]
     by_address = {r.address: r for r in records}
     if len(by_address) != len(records):
@@ -77,6 +94,9 @@ def _document(data: Mapping[str, Any]) -> Document:
     if any(set(o) != {"value", "sensitive"} for o in outputs.values()):
         raise ValueError("an output is not what it should be")
     results = [Realisation(**r) for r in data["results"]]
-    rest = {n: v for n, v in data.items() if n != "sha256"}
     snapshot = Snapshot(str(data["lineage"]), serial, by_address, outputs)
-    return Document(snapshot, results, seal(text(rest)) == data["sha256"])
+    return Document(snapshot, results, whole)
+
+
+def _about(lineage: str) -> tuple[object, ...]:
+    return (lineage, "document")

@@ -30,6 +30,10 @@ class Cipher(Protocol):
         """Return the text as it is to be written; ``lineage`` is of the state that writes it."""
         ...
 
+    def mark(self, text: str, about: tuple[object, ...], lineage: str) -> str:
+        """Return the text as ``seal`` does, the same each time: equal texts can be told as such."""
+        ...
+
     def open(self, text: str, about: tuple[object, ...]) -> str:
         """Return what was written. Raises ``Unauthentic``, or ``DiagnosedError`` without a key."""
         ...
@@ -48,6 +52,8 @@ class Clear:
     ) -> str:
         """Return the text as it is."""
         return text
+
+    mark = seal
 
     def open(self, text: str, about: tuple[object, ...]) -> str:
         """Return the text, if it is not encrypted."""
