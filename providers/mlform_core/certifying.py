@@ -12,7 +12,6 @@ import itertools
 import json
 import math
 import random
-import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -24,6 +23,8 @@ from mlform_core.bundles import pack
 from mlform_core.joins import ROW, Join, Tables, numbered
 from mlform_core.making import Making, Whole
 from mlform_core.online import (
+    CODE,
+    TOLD,
     Columns,
     LeftOutError,
     Lookup,
@@ -37,7 +38,7 @@ from mlform_core.online import (
 )
 from mlform_core.tables import LOOKUPS, TRANSFORM
 from mlform_core.transforms import WITHOUT_MISSING, Transform
-from mlform_core.views import Online, ViewAttributes
+from mlform_core.views import Online, ViewAttributes, beneath
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,9 +46,6 @@ if TYPE_CHECKING:
 Dtypes: TypeAlias = Mapping[str, Mapping[str, str]]
 """The types that columns have in pandas, by table; that of ``from`` is called ""."""
 MEDIA_TYPE: Final = "application/vnd.mlform.transform"
-TOLD: Final = "transform.json"
-CODE: Final = "code/"
-MEMBER: Final = re.compile(r"transform\.json|code/(?!.*(^|/)\.\.(/|$))[^/\0][^\0]*")
 _GROUPS: Final = 4
 """Partitions that are looked at, where each is made by itself."""
 _BLOCK: Final = 512
@@ -91,13 +89,16 @@ def certified(making: Making, made: ViewAttributes, kind: Kind) -> ViewAttribute
     _comparable(making)
     samples = list(_samples(making, online))
     dtypes = kind.dtypes()
+    below = making.beneath
+    absent = [*online.absent, *(n for n in samples[0].columns if n in below.get("unserved", ()))]
     told: dict[str, Any] = {
         **kind.told,
+        **({"from": below["id"]} if below else {}),
         "format": 1,
         "name": making.own.name,
         "time": making.own.time,
         "raw": _raw(samples, typed=bool(dtypes)),
-        "absent": {name: online.stand_in.get(name) for name in online.absent},
+        "absent": {name: online.stand_in.get(name) for name in absent},
         "joins": _joins(making),
         "whole": sorted(making.inputs.keys() - making.own.joins.keys()),
         "dtypes": dtypes,
@@ -169,7 +170,7 @@ class _Trial:
             raw = self.view.raw(columns)
             found = self._made(raw, self._joined(raw))
             self._compare(sample, block, found, "among other rows")
-            if self.online.absent:
+            if self.told["absent"]:
                 asked = self.view.raw(self._asked(columns))
                 stands = self._made(asked, self._joined(asked))
                 here = [n for n in self.served if not self._moved(found[n], stands[n])]
@@ -195,7 +196,7 @@ class _Trial:
 
     def _asked(self, columns: Columns) -> dict[str, Sequence[Any]]:
         """Return of rows what a request has of them."""
-        return {n: v for n, v in columns.items() if n not in self.online.absent}
+        return {n: v for n, v in columns.items() if n not in self.told["absent"]}
 
     def _lookups(self, raw: pa.Table, history: Tables | None) -> dict[str, Lookup]:
         """Return what a deployment would look up at the time of a row."""
@@ -220,7 +221,7 @@ class _Trial:
         try:
             return self.view.made(raw, beside)
         except LeftOutError as error:
-            why = " with what stands in for absent columns" if self.online.absent else ""
+            why = " with what stands in for absent columns" if self.told["absent"] else ""
             raise _not_so(f"{error}, which is in the table{why}") from None
         except ResourceError:
             raise
@@ -369,7 +370,11 @@ def _kept(
     ctx = making.ctx
     tables = {name: canonical(table) for name, table in looked_up.items()}
     identity = Facets.of({}, {"it": told}).digests["it"]
-    said = {TRANSFORM: identity, LOOKUPS: {n: column_digests(t) for n, t in tables.items()}}
+    looked: dict[str, Any] = {n: column_digests(t) for n, t in tables.items()}
+    below = beneath(making.new.from_)
+    if below is not None:
+        looked[""] = making.new.from_.attributes["facets"]["digests"][LOOKUPS]
+    said = {TRANSFORM: identity, LOOKUPS: looked}
     code = {f"{CODE}{file}": (ctx.root / file).read_bytes() for file in dict.fromkeys(files)}
     bundle = pack({TOLD: _json({**told, "id": identity}), **code})
     transform = ctx.artifacts.put_bytes(bundle, MEDIA_TYPE)
@@ -380,6 +385,7 @@ def _kept(
             "transform": transform.model_copy(update={"about": {"id": identity}}),
             "lookups": {n: ctx.artifacts.put_bytes(encode(t)) for n, t in tables.items()},
             "probe": ctx.artifacts.put_bytes(_json(probe), "application/json"),
+            "beneath": below,
             "facets": made.facets.model_copy(update={"digests": digests}),
         }
     )

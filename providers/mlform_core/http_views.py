@@ -12,12 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from mlform.sdk import Artifact, Context, Handle, ResourceError
+from mlform.sdk import Context, Handle, ResourceError
 from mlform_core.bundles import BundleError
 from mlform_core.models import told
 from mlform_core.serving import features, settings
 from mlform_core.serving.settings import Serving
 from mlform_core.tables import LOOKUPS, TRANSFORM
+from mlform_core.views import beneath
 
 _SECONDS: Final = 120.0
 _REMEMBERED: Final = 8
@@ -100,18 +101,18 @@ def _copied(ctx: Context, view: Handle) -> str:
     folder = settings.view(ctx.home, key)
     if folder.exists():
         return key
-    lookups = view.attributes["lookups"]
+    levels, level = [], beneath(view)
     try:
-        tables = {
-            n: ctx.artifacts.path(Artifact.model_validate(t).digest) for n, t in lookups.items()
-        }
-        transform = ctx.artifacts.read(view.artifact_at("transform").digest)
-        probe = ctx.artifacts.read(view.artifact_at("probe").digest)
+        while level is not None:
+            tables = {n: ctx.artifacts.path(t.digest) for n, t in level.lookups.items()}
+            made = (ctx.artifacts.read(it.digest) for it in (level.transform, level.probe))
+            levels.append(features.Level(next(made), tables, next(made)))
+            level = level.beneath
     except KeyError as error:
         detail = f"{error.args[0]} of {view.address} is not in the artifact store any more."
         raise ResourceError("Feature view not found", detail, argument="features") from None
     folder.parent.mkdir(parents=True, exist_ok=True)
-    features.write(folder, transform, tables, probe)
+    features.write(folder, levels)
     return key
 
 
@@ -143,7 +144,7 @@ def asked(home: Path, serving: Serving) -> list[str]:
     key = serving.views.get(serving.digest)
     if key is None:
         return []
-    found = [spec["name"] for spec in features.asked(features.read(settings.view(home, key)))]
+    found = [spec["name"] for spec in features.request(settings.view(home, key))[0]]
     return [name for name in found if name not in serving.redact]
 
 
@@ -153,9 +154,7 @@ def redactable(ctx: Context, serving: Serving) -> None:
         return
     known = {f["name"] for digest in serving.digests for f in _meta(ctx, digest)["features"]}
     for key in serving.makers:
-        known |= {
-            spec["name"] for spec in features.asked(features.read(settings.view(ctx.home, key)))
-        }
+        known |= {spec["name"] for spec in features.request(settings.view(ctx.home, key))[0]}
     if strange := [name for name in serving.redact if name not in known]:
         detail = (
             f"{', '.join(strange)} is no input of the model; it has {', '.join(sorted(known))}."

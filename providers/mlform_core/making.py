@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlform.sdk import Context
 from mlform_core.joins import Own
 from mlform_core.tables import SPLIT
 from mlform_core.transforms import Made
-from mlform_core.views import ViewArguments, columns_of
+from mlform_core.views import ViewArguments, beneath, columns_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,6 +47,23 @@ class Making:
             name: read_arrow(self.ctx, handle, columns_of(handle, named.get(name)))
             for name, handle in self.new.inputs.items()
         }
+
+    @cached_property
+    def beneath(self) -> dict[str, Any]:
+        """What the view that rows are of says of itself; empty if requests have other columns.
+
+        ``id``: of its transform. ``unserved``: columns of it that it makes of no request.
+        """
+        from mlform_core.bundles import members
+        from mlform_core.online import MEMBER, TOLD
+
+        from_ = self.new.from_
+        if (below := beneath(from_)) is None:
+            return {}
+        bundle = self.ctx.artifacts.path(below.transform.digest)
+        told = json.loads(members(bundle, MEMBER, "The transform", only=(TOLD,))[TOLD])
+        unserved = [n for n in from_.attributes["columns"] if n not in told["served"]]
+        return {"id": told["id"], "unserved": unserved}
 
     def whole(self, partitions: list[str]) -> Whole:
         """Return some partitions and what is made of them; the last ones are remembered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,10 @@ from mlform_core.transforms import Transform
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TOLD: Final = "transform.json"
+CODE: Final = "code/"
+MEMBER: Final = re.compile(r"transform\.json|code/(?!.*(^|/)\.\.(/|$))[^/\0][^\0]*")
+"""What the bundle of a view has: what it says of itself, and its code."""
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
 """Values by column as requests have them, ``None`` where one is missing."""
 Spec: TypeAlias = Mapping[str, Any]
@@ -228,7 +233,8 @@ class View:
     """A feature view that makes the features of requests.
 
     ``told``: what the view says of itself (``certifying``). ``whole`` are inputs that are not
-    joined in time, ``lookups`` those that are.
+    joined in time, ``lookups`` those that are. ``beneath`` makes the rows that it is of out of
+    those of a request, where these are others.
     """
 
     def __init__(
@@ -237,8 +243,9 @@ class View:
         transform: Transform,
         whole: Mapping[str, pa.Table],
         lookups: Mapping[str, Lookup],
+        beneath: View | None = None,
     ) -> None:
-        self.told, self._transform = told, transform
+        self.told, self._transform, self._beneath = told, transform, beneath
         self.wanted: Sequence[str] | None = None
         """The features that ``features`` returns, if not all that are served."""
         self._whole, self._lookups = whole, lookups
@@ -248,9 +255,13 @@ class View:
 
         Whatever is raised, ``fault`` tells whose fault it is.
         """
+        below: Looked = Counter()
+        if self._beneath is not None:
+            made = self._beneath.features(columns)
+            columns, below = made.columns, made.looked
         raw = self.raw(columns)
         found, looked = self.looked_up(raw)
-        return Features(self.made(raw, found, self.wanted), looked)
+        return Features(self.made(raw, found, self.wanted), looked + below)
 
     def looked_up(self, raw: pa.Table) -> tuple[dict[str, pa.Table], Looked]:
         """Return what is joined in time to rows of ``from``, and what came of looking it up."""
@@ -314,6 +325,11 @@ def fault(error: Exception) -> Fault:
     # Arrow's own errors are of what the view made: those of what was asked have other names.
     refused = isinstance(error, ValueError) and not isinstance(error, pa.ArrowException)
     return "rows" if refused or isinstance(error, RowsError) else "view"
+
+
+def taken(told: Mapping[str, Any]) -> list[Spec]:
+    """Return the columns that a view takes of a row."""
+    return [spec for spec in told["raw"] if spec["name"] not in told["absent"]]
 
 
 def join_of(said: Mapping[str, Any]) -> Join:

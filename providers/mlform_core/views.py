@@ -26,7 +26,7 @@ from mlform.sdk import (
 )
 from mlform_core.joins import ROW, Join, Own, Tables, numbered
 from mlform_core.partitions import Partition, together
-from mlform_core.tables import LAYOUT, PARTITIONS, SPLIT
+from mlform_core.tables import LAYOUT, LOOKUPS, PARTITIONS, SPLIT, TRANSFORM
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,6 +107,17 @@ class ViewArguments(Arguments):
         return self
 
 
+class Beneath(BaseModel):
+    """What makes the rows of requests that a view is of, where they are those of a view, too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    transform: Artifact
+    lookups: dict[str, Artifact]
+    probe: Artifact
+    beneath: Beneath | None = None
+
+
 class ViewAttributes(Attributes):
     """The table that came out."""
 
@@ -128,6 +139,8 @@ class ViewAttributes(Attributes):
     whole."""
     probe: Carrier[Artifact | None] = None
     """Rows with the features that they have, by which a server tries itself."""
+    beneath: Carrier[Beneath | None] = None
+    """The same of the view that its rows are of, where that is online, too."""
 
 
 def uses(new: ViewArguments) -> dict[str, set[str]]:
@@ -139,10 +152,19 @@ def uses(new: ViewArguments) -> dict[str, set[str]]:
     if "columns" in new.from_.attributes:
         found[new.from_.address] |= {SPLIT, LAYOUT}
         found[new.from_.address] |= {PARTITIONS} if new.by == "partition" else set()
+        if new.online is not None and beneath(new.from_) is not None:
+            found[new.from_.address] |= {TRANSFORM, LOOKUPS}
     for name in new.as_of:
         if (address := new.inputs[name].address) in found:
             found[address].add(LAYOUT)  # its time may be that of the table
     return found
+
+
+def beneath(handle: Handle) -> Beneath | None:
+    """Return what makes the rows of a table for requests, where it is a view that is online."""
+    if not handle.attributes.get("transform"):
+        return None
+    return Beneath.model_validate({n: handle.attributes.get(n) for n in Beneath.model_fields})
 
 
 def built(

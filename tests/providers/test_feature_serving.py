@@ -135,9 +135,14 @@ class Bench:
     def table(self, view: Handle) -> pd.DataFrame:
         return read_table(self.ctx, view)
 
-    def model(self, view: Handle, frame=None, fitted=None):
+    def over(self, inner: Handle) -> Handle:
+        """Make a view of a view."""
+        own = {"from": inner, "inputs": {}, "as_of": {}, "online": {}}
+        return self.view("sql", OUTER, **own)
+
+    def model(self, view: Handle, frame=None, fitted=None, names=NUMBERS):
         frame = self.table(view) if frame is None else frame
-        features = [{"name": n, "type": view.attributes["columns"][n]} for n in NUMBERS]
+        features = [{"name": n, "type": view.attributes["columns"][n]} for n in names]
         usual = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
         fitted = fitted or usual
         seen = conform(frame, features)
@@ -372,6 +377,72 @@ def test_what_is_tried_alone_costs_by_what_is_tried(
     assert len(counted) == 24
     assert sum(counted) <= 24 * 3, "a row for each airport that flights left from"
     assert told(rows.ctx, view) == told(rows.ctx, usual)
+
+
+OUTER = "SELECT _row, far, temp, far * temp AS felt, late FROM flights"
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory: pytest.TempPathFactory):
+    """A deployment of a view of a view, whose requests have what the inner one is made of."""
+    bench = Bench(tmp_path_factory.mktemp("nested"))
+    bench.served = bench.model(bench.over(bench.view("python")), names=["far", "temp", "felt"])
+    yield bench
+    if bench.old is not None:
+        Http().destroy(bench.ctx, bench.old)
+
+
+def test_a_view_of_a_view_is_asked_for_what_the_inner_one_is_made_of(nested: Bench) -> None:
+    inner = nested.view("python")
+    view = nested.over(inner)
+    assert {*told(nested.ctx, view)["served"]} == {"far", "temp", "felt"}, "not yet late"
+    nested.apply(nested.served, view)
+    url = nested.old.attributes.url
+    assert {i["name"] for i in call(url)[1]["inputs"]} == {*ASKED}
+    late = pd.concat([nested.late[:10], nested.late[-10:]])
+    assert nested.ask(late, id="nested")[0] == 200
+    until(lambda: any(e.get("id") == "nested" for e in nested.logged()))
+    seen = next(e for e in nested.logged() if e.get("id") == "nested")
+    offline = nested.table(view).loc[late.index, list(seen["i"])].reset_index(drop=True)
+    assert offline["temp"].isna().any()
+    assert offline["felt"].notna().any()
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(seen["i"]), offline, check_exact=True, check_dtype=False
+    )
+    assert {*seen["raw"]} == {*ASKED}
+    assert 'lookups_total{input="weather",outcome="found"' in nested.metrics()
+    request = body(late[:1])
+    del request["inputs"][0]  # of now, when all that is known is old
+    assert call(f"{url}/infer", request)[0] == 200
+    assert 'outcome="old"' in nested.metrics()
+
+
+def test_code_or_tables_of_the_inner_view_are_those_of_the_outer(nested: Bench) -> None:
+    before, rows = nested.old.attributes, nested.late[:3]
+    said = nested.ask(rows)[1]["outputs"]
+    other = nested.over(nested.view("python", function="kilometres"))
+    nested.apply(nested.served, other)
+    assert "keeps its own until" in nested.ctx.lines[-1]
+    assert '"far"' in nested.ctx.lines[-1]
+    assert nested.ask(rows)[1]["outputs"] == said
+    same = CODE.replace("np.log(flights", "1.0 * np.log(flights")
+    nested.apply(nested.served, nested.over(nested.view("python", same)))
+    assert nested.ask(rows)[1]["outputs"] == said
+    colder = nested.every.assign(temp=nested.every["temp"] - 9)
+    known = colder[colder["time_hour"] <= SINCE]
+    nested.weather = dataset(nested.ctx, "weather", known, time="time_hour")
+    newer = nested.apply(nested.served, nested.over(nested.view("python", function="kilometres")))
+    assert newer.features != before.features
+    assert nested.ask(rows)[1]["outputs"] != said, "its own transform, with the tables of now"
+
+
+def test_a_view_of_a_view_is_exported_with_it(nested: Bench, tmp_path: Path) -> None:
+    app = Http().export(nested.ctx.home, tmp_path / "image")
+    needed = (tmp_path / "image" / "requirements.txt").read_text()
+    assert "duckdb==" in needed
+    assert "pandas==" in needed
+    (folder,) = (app / settings.VIEWS).iterdir()
+    assert (folder / "from" / "transform.json").is_file()
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def _requirements(bundles: Sequence[Path], views: Sequence[Path]) -> list[str]:
     names += [name for kind, name in _LIBRARIES.items() if kind in formats]
     if any(settings.graph(bundle).is_file() for bundle in bundles):
         names.append("onnxruntime")
-    for view in views:
+    for view in (place for whole in views for place in features.places(whole)):
         names += ["duckdb" if features.read(view)["kind"] == "sql" else "pandas"]
         names += [name for name in features.environment(view) if name != "python"]
     lines = [f"{name}=={version(name)}" for name in sorted({*names})]

@@ -9,22 +9,34 @@ out otherwise.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from mlform.sdk import ResourceError, code
 from mlform_core.bundles import BundleError, members
-from mlform_core.certifying import MEMBER, TOLD
 from mlform_core.folders import publish
 from mlform_core.joins import Own
-from mlform_core.online import Lookup, View, apart, array, join_of, keep
+from mlform_core.online import (
+    MEMBER,
+    TOLD,
+    Lookup,
+    Spec,
+    View,
+    apart,
+    array,
+    join_of,
+    keep,
+    taken,
+)
 from mlform_core.serving import settings
 from mlform_core.transforms import Function, Query, Transform
 
@@ -33,34 +45,60 @@ if TYPE_CHECKING:
 
 _CODE: Final = "code"
 _PROBE: Final = "probe.json"
+_FROM: Final = "from"
+"""The folder, in that of a view, of the view that its rows are of; the code of both is in one."""
 _TRIED: Final = 16
 """Rows that each worker tries; the rest is for other code to be tried on."""
 
 
-def write(folder: Path, transform: bytes, tables: Mapping[str, Path], probe: bytes) -> None:
-    """Write a view into a folder, whole or not at all.
+@dataclass(frozen=True)
+class Level:
+    """What a view has in the store: its transform, what it looks up (as Parquet), its probe."""
 
-    ``tables`` are what it looks up, as Parquet. Raises ``ResourceError``.
+    transform: bytes
+    tables: Mapping[str, Path]
+    probe: bytes
+
+
+def write(folder: Path, levels: Sequence[Level]) -> None:
+    """Write a view into a folder, whole or not at all; after it the views that its rows are of.
+
+    Raises ``ResourceError``.
     """
     fresh = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        parts = members(transform, MEMBER, "The transform")
-    except BundleError as error:
-        raise ResourceError("Transform is damaged", f"{error}.", argument="features") from error
-    try:
-        for name, data in {**parts, _PROBE: probe}.items():
-            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
-            (fresh / name).write_bytes(data)
-        told = json.loads(parts[TOLD])
-        for name, path in tables.items():
-            if name in told["joins"]:
-                _index(_database(fresh, name), path, told["joins"][name])
-            else:
-                shutil.copyfile(path, _parquet(fresh, name))
+        # Of two files of one name that of the outer view is as new, and does the same for both.
+        for depth, level in reversed([*enumerate(levels)]):
+            _written(fresh, fresh.joinpath(*[_FROM] * depth), level)
         publish(fresh, folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _written(top: Path, place: Path, level: Level) -> None:
+    try:
+        parts = members(level.transform, MEMBER, "The transform")
+    except BundleError as error:
+        raise ResourceError("Transform is damaged", f"{error}.", argument="features") from error
+    told = json.loads(parts[TOLD])
+    files = {(top / name if name != TOLD else place / name): data for name, data in parts.items()}
+    for path, data in {**files, place / _PROBE: level.probe}.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    for name, path in level.tables.items():
+        if name in told["joins"]:
+            _index(_database(place, name), path, told["joins"][name])
+        else:
+            shutil.copyfile(path, _parquet(place, name))
+
+
+def places(folder: Path) -> list[Path]:
+    """Return the folder of a view, and after it those of the views that its rows are of."""
+    found = [folder]
+    while (found[-1] / _FROM / TOLD).is_file():
+        found.append(found[-1] / _FROM)
+    return found
 
 
 def renewed(home: Path, old: str, new: str) -> str:
@@ -69,22 +107,35 @@ def renewed(home: Path, old: str, new: str) -> str:
     That is ``old`` itself where they do not look up the same.
     """
     one, two = settings.view(home, old), settings.view(home, new)
-    told, other = read(one), read(two)
-    if any(told[name] != other[name] for name in ("joins", "whole")):
+    levels = [*itertools.zip_longest(places(one), places(two))]
+    if not all(a and b and _alike(read(a), read(b)) for a, b in levels):
         return old
-    key = "sha256:" + hashlib.sha256(f"{told['id']} {new}".encode()).hexdigest()
+    key = "sha256:" + hashlib.sha256(f"{read(one)['id']} {new}".encode()).hexdigest()
     folder = settings.view(home, key)
     if not folder.exists():
         fresh = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.copytree(one, fresh)
-        for name in (*told["joins"], *told["whole"]):
-            place = _database if name in told["joins"] else _parquet
-            shutil.copyfile(place(two, name), place(fresh, name))
-        if told["whole"]:  # what its rows were made of is no more
-            (fresh / _PROBE).write_text(json.dumps({"rows": [], "environment": environment(one)}))
+        for place, source in zip(places(fresh), places(two), strict=True):
+            _retabled(place, source)
         publish(fresh, folder)
     return key
+
+
+def _alike(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    """Tell whether two views look up the same."""
+    return all(one[name] == two[name] for name in ("joins", "whole"))
+
+
+def _retabled(place: Path, source: Path) -> None:
+    """Give a view the tables of another."""
+    told = read(place)
+    for name in (*told["joins"], *told["whole"]):
+        path = _database if name in told["joins"] else _parquet
+        shutil.copyfile(path(source, name), path(place, name))
+    if told["whole"]:  # what its rows were made of is no more
+        probe = {"rows": [], "environment": environment(place)}
+        (place / _PROBE).write_text(json.dumps(probe))
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -97,9 +148,14 @@ def read(folder: Path) -> dict[str, Any]:
     return told
 
 
-def asked(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the columns that a request has."""
-    return [spec for spec in told["raw"] if spec["name"] not in told["absent"]]
+def request(folder: Path) -> tuple[list[Spec], str]:
+    """Return the columns that a request has; and that of its time, which is now where it has none.
+
+    The latter "" where nothing is looked up by it.
+    """
+    every = [read(place) for place in places(folder)]
+    time = every[-1]["time"] if any(told["joins"] for told in every) else ""
+    return taken(every[-1]), time or ""
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -113,14 +169,18 @@ def opened(folder: Path, wanted: Sequence[str]) -> View:
 
     ``wanted`` are the features that the model takes. Raises ``ResourceError``.
     """
-    folder = folder.resolve()  # what follows changes the working folder
-    told = read(folder)
-    lookups = {name: _lookup(folder, name, join) for name, join in told["joins"].items()}
-    whole = {name: _table(_parquet(folder, name)) for name in told["whole"]}
-    view = View(told, _transform(folder, told), whole, lookups)
-    probe = json.loads((folder / _PROBE).read_text(encoding="utf-8"))
-    for row in probe["rows"][:: 1 + len(probe["rows"]) // _TRIED]:
-        _try(view, row)
+    view: View | None = None
+    for place in reversed(places(folder.resolve())):  # what follows changes the working folder
+        below, told = view, read(place)
+        if below is not None:
+            below.wanted = [spec["name"] for spec in taken(told)]
+        lookups = {name: _lookup(place, name, join) for name, join in told["joins"].items()}
+        whole = {name: _table(_parquet(place, name)) for name in told["whole"]}
+        view = View(told, _transform(folder.resolve(), told), whole, lookups, below)
+        probe = json.loads((place / _PROBE).read_text(encoding="utf-8"))
+        for row in probe["rows"][:: 1 + len(probe["rows"]) // _TRIED]:
+            _try(view, row)
+    assert view is not None, "a folder is at least one place"
     view.wanted = wanted
     return view
 
@@ -130,20 +190,33 @@ def main() -> None:
 
     Ends with 1 and a line that says where they differ in the features of these names (JSON).
     """
-    one, two, names = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-    probe = json.loads((two / _PROBE).read_text(encoding="utf-8"))
-    told, other = read(one), read(two)
-    place = two if told["whole"] == other["whole"] else one
-    whole = {name: _table(_parquet(place.resolve(), name)) for name in told["whole"]}
-    view = View(told, _transform(one.resolve(), told), whole, {})
-    try:
-        for row in probe["rows"]:
-            wanted = {name: row["features"][name] for name in names}
-            _try(view, {**row, "features": wanted})
-    except ResourceError as error:
-        sys.exit(error.detail)
-    except KeyError as error:
-        sys.exit(f"only one of them has {error.args[0]}")
+    one, two, names = (
+        Path(sys.argv[1]).resolve(),
+        Path(sys.argv[2]).resolve(),
+        json.loads(sys.argv[3]),
+    )
+    levels = places(one), places(two)
+    if len(levels[0]) != len(levels[1]):
+        sys.exit("its rows are those of another view")
+    for mine, theirs in zip(*levels, strict=True):
+        try:
+            names = _tried(one, mine, theirs, names)
+        except ResourceError as error:
+            sys.exit(error.detail)
+        except KeyError as error:
+            sys.exit(f"only one of them has {error.args[0]}")
+
+
+def _tried(top: Path, mine: Path, theirs: Path, names: Sequence[str]) -> list[str]:
+    """Try a view on the rows of another; return the columns that it takes of them."""
+    probe = json.loads((theirs / _PROBE).read_text(encoding="utf-8"))
+    told, other = read(mine), read(theirs)
+    place = theirs if told["whole"] == other["whole"] else mine
+    whole = {name: _table(_parquet(place, name)) for name in told["whole"]}
+    view = View(told, _transform(top, told), whole, {})
+    for row in probe["rows"]:
+        _try(view, {**row, "features": {name: row["features"][name] for name in names}})
+    return [spec["name"] for spec in taken(told)]
 
 
 def _transform(folder: Path, told: Mapping[str, Any]) -> Transform:

@@ -49,10 +49,9 @@ async def opened(home: Path, serving: Serving, digest: str, label: str = "") -> 
         raise ResourceError("Model not found", f"{folder} was not prepared.", argument="model")
     schema, view = Schema(meta, frozenset(found.required)), serving.views.get(digest, "")
     if view:
-        said = features.read(settings.view(home, view))
-        inputs = features.asked(said)
+        inputs, time = features.request(settings.view(home, view))
         needed = frozenset(i["name"] for i in inputs if i["required"])
-        schema = Schema(meta, needed, inputs, said["time"] if said["joins"] else "")
+        schema = Schema(meta, needed, inputs, time)
     pool = Pool(
         folder,
         settings.view(home, view) if view else None,
