@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.engine.world import World
 
+from mlform.address import Address
+from mlform.commands.options import PlanOptions
 from mlform.diagnostics import DiagnosedError
 from mlform.plan import dump, parse
+from mlform.plan.pulled import Pulled
 
 SPEC = """
 variable "n" {
@@ -183,3 +186,67 @@ def test_what_an_instance_is_given_is_what_comes_of_it_now(world: World) -> None
     assert done.get('training_job.each["a"]', "none") in {"none", "cutoff"}
     assert 'training_job.written["x"]' not in done  # it takes of `a` alone
     assert world.plan(KEYS, n=4).empty
+
+
+ROUNDS = """
+variable "n" {
+  type = number
+}
+training_job "node" "first" {
+  value = var.n
+}
+deployment "file" "many" {
+  count = training_job.first.parity + 1
+  shows = 1
+}
+"""
+
+
+def test_a_round_behind_which_nothing_is_left_is_told_with_the_others(world: World) -> None:
+    spec = ROUNDS.replace(" + 1", "")
+    applied = world.rounds(spec, n=2)
+    assert applied.outcome is not None
+    assert {str(a): v.value for a, v in applied.outcome.done.items()} == {
+        "training_job.first": "run"
+    }
+    assert world.plan(spec, n=2).empty
+
+
+def test_what_is_imported_alone_makes_instances_known(world: World) -> None:
+    world.root.mkdir()
+    (world.root / "one.txt").write_text("1")
+    taken = """
+    import {
+      to = training_job.first
+      id = "one.txt"
+    }
+    """
+    applied = world.rounds(ROUNDS + taken, n=2)
+    assert applied.outcome is not None
+    assert [str(a) for a in applied.outcome.imported] == ["training_job.first"]
+    assert {str(a) for a in applied.outcome.done} == {"deployment.many[0]", "deployment.many[1]"}
+    assert world.plan(ROUNDS + taken, n=2).empty
+
+
+def test_what_is_to_be_made_again_is_so_once_it_is_known(world: World) -> None:
+    world.rounds(ROUNDS, n=0)
+    again = PlanOptions(replace=("training_job.first", "deployment.many[0]"))
+    world.rounds(ROUNDS, again, n=1)
+    assert sorted(world.executor.calls) == [
+        ("deployment.many[0]", "apply"),
+        ("deployment.many[0]", "destroy"),
+        ("deployment.many[1]", "apply"),
+        ("training_job.first", "apply"),
+    ]
+    assert world.plan(ROUNDS, n=1).empty
+
+
+def test_a_trigger_moves_its_inputs_in_the_first_round_alone(world: World) -> None:
+    spec = ROUNDS + 'trigger "daily" {\n  schedule = "0 3 * * *"\n}\n'
+    world.rounds(spec, n=0)
+    trigger = Address.parse("trigger.daily")
+    pulls = (Pulled(trigger, why="a tick", tick="2031-01-01T03:00:00Z"),)
+    world.rounds(spec, PlanOptions(pulls=pulls), n=1)
+    assert "deployment.many[1]" in world.records()
+    session = world.session(spec, n=1)
+    assert [e.operation for e in session.store.journal(trigger)].count("pull") == 1

@@ -189,6 +189,49 @@ def test_the_command_waits_for_what_is_upstream(world: World) -> None:
     assert world.records() == {}
 
 
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("deployment.s[0]", "count = training_job.first.parity"),
+        ("deployment.s", "size = training_job.many[0].parity"),
+    ],
+)
+def test_the_command_waits_for_what_makes_its_instance_known(
+    world: World, address: str, written: str
+) -> None:
+    spec = f"""
+    training_job "node" "first" {{
+      value = 1
+    }}
+    training_job "node" "many" {{
+      count = training_job.first.parity
+    }}
+    deployment "file" "s" {{
+      {written}
+      shows = 1
+    }}
+    """
+    with pytest.raises(DiagnosedError, match=r"Not ready to import.* Apply that first"):
+        take(world.session(spec), address, "one.txt", world.events.append)
+    assert world.records() == {}
+
+
+def test_the_command_keeps_off_where_something_moves_to(world: World) -> None:
+    world.apply('deployment "file" "old" {\n  shows = 1\n}\n')
+    spec = """
+    deployment "file" "s" {
+      shows = 1
+    }
+    moved {
+      from = deployment.old
+      to   = deployment.s
+    }
+    """
+    with pytest.raises(DiagnosedError, match=r"Already managed: .* moves to deployment\.s"):
+        take(world.session(spec), "deployment.s", "one.txt", world.events.append)
+    assert world.records().keys() == {"deployment.old"}
+
+
 def test_blocks_are_written_for_imports_without_one(world: World) -> None:
     taken = 'import {\n  to = deployment.s\n  id = "one.txt"\n  provider = toy\n}\n'
     session = world.session(taken)

@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from mlform.apply import Event, Finished, Outcome
 from mlform.apply import apply as carry_out
 from mlform.apply.run import World as Applying
+from mlform.commands.applying import Applied
+from mlform.commands.applying import apply as command
 from mlform.commands.holding import telling
 from mlform.commands.options import PlanOptions
 from mlform.commands.provenance import new_run
@@ -357,6 +360,15 @@ class World:
             # One at a time: which of several comes first is chance.
             self.outcome = carry_out(plan, snapshot, world, self.events.append, parallelism=1)
         return self.ran()
+
+    def rounds(self, spec: str, options: PlanOptions | None = None, **var: object) -> Applied:
+        """Apply as the command does, in as many rounds as it takes; all are approved."""
+        session = self.session(spec, **var)
+        self.events.clear()
+        self.executor.calls.clear()
+        with mock.patch("mlform.execute.LocalExecutor", return_value=self.executor):
+            told = self.events.append
+            return command(session, lambda _plan: True, told, options, parallelism=1)
 
     def ran(self) -> dict[str, str]:
         done = (e for e in self.events if isinstance(e, Finished))

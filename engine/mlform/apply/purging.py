@@ -31,6 +31,10 @@ class Purged:
     size: int = 0
     left: int = 0
 
+    def __add__(self, more: Purged) -> Purged:
+        """Return two rounds as one."""
+        return Purged(self.objects + more.objects, self.size + more.size, self.left + more.left)
+
 
 def sweep(
     world: World, how: Purging, steps: Sequence[Step], records: Recorded

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from mlform.address import Address
 from mlform.commands.claiming import claimed, claimed_for, ours
 from mlform.commands.current import check_current
 from mlform.commands.options import PlanOptions
@@ -57,20 +58,47 @@ def apply(
     with claimed(session, operation, lambda now: session.plan(now, options)) as it:
         lease = it.lease
         applied = carry_out(session, it.plan, it.snapshot, lease, approve, report, parallelism)
-        # What is asked for once is done once: later rounds plan what the first made known.
-        options = replace(options or PlanOptions(), replace=(), adopt=(), revert=())
-        while _goes_on(applied):
+        options, went = options or PlanOptions(), _goes_on(applied)
+        while went:
             snapshot = session.store.snapshot()
+            options = _still_asked(session, options, applied, snapshot)
             plan = session.plan(snapshot, options)
             more = carry_out(session, plan, snapshot, lease, approve, report, parallelism)
+            went = _goes_on(more)
             applied = _together(applied, more)
         return applied
 
 
 def _goes_on(applied: Applied) -> bool:
-    """Tell whether what was deferred can be planned now: something was applied to that end."""
-    outcome = applied.outcome
-    return bool(applied.plan.deferred and outcome and outcome.complete and outcome.done)
+    """Tell whether what was deferred can be planned now: something was recorded to that end."""
+    it = applied.outcome
+    recorded = it is not None and it.complete and (it.done or it.imported or it.adopted)
+    return bool(applied.plan.deferred and recorded)
+
+
+def _still_asked(
+    session: Session, options: PlanOptions, applied: Applied, snapshot: Snapshot
+) -> PlanOptions:
+    """Return the options of the next round: what is asked for once is done once.
+
+    What was asked of something deferred has not been done yet.
+    """
+    assert applied.outcome is not None, "a round that went on was carried out"
+    blocks = {Address.parse(a).config for a in applied.plan.deferred}
+    known = {*session.configured[0].resources, *snapshot.records}
+    known -= {*applied.outcome.done, *applied.outcome.adopted}
+    later = sorted(a for a in known if a.config in blocks)
+
+    def left(texts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(str(a) for a in later if any(map(a.within, texts)))
+
+    return replace(
+        options,
+        replace=left(options.replace),
+        adopt=left(options.adopt),
+        revert=left(options.revert),
+        pulls=(),
+    )
 
 
 def _together(first: Applied, more: Applied) -> Applied:
@@ -79,8 +107,12 @@ def _together(first: Applied, more: Applied) -> Applied:
     if more.outcome is None:
         return Applied(more.plan, first.outcome, more.approved, first.unfinished)
     before, after = first.outcome, more.outcome
-    after.done = {**before.done, **after.done} if after.done else after.done
+    after.done = {**before.done, **after.done}
+    after.imported = {**before.imported, **after.imported}
+    after.adopted[:0] = before.adopted
     after.held = {**before.held, **after.held}
+    if before.purged is not None:
+        after.purged = before.purged if after.purged is None else before.purged + after.purged
     after.kept[:0], after.warnings[:0] = before.kept, before.warnings
     after.spent = {**before.spent, **after.spent}
     after.spared[:0] = before.spared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +11,7 @@ from mlform.commands.options import PlanOptions
 from mlform.commands.provenance import provenance
 from mlform.commands.session import Session
 from mlform.commands.working import workers
-from mlform.diagnostics import did_you_mean, stop
+from mlform.diagnostics import DiagnosedError, did_you_mean, stop
 from mlform.lazy import dataclass, replace
 
 if TYPE_CHECKING:
@@ -292,17 +292,18 @@ def take(session: Session, text: str, id_: str, report: Reporter) -> Taken:
     with session.lock("import") as lease:
         snapshot = session.store.snapshot()
         address = parsed(text)
-        if address in snapshot.records:
-            detail = (
-                f"{address} is recorded already. To record something else there, remove it first: "
-                "a `removed` block with `destroy = false` leaves what runs as it is."
-            )
-            raise stop("Already managed", detail)
+        session.know(snapshot)
+        _free(session, address, snapshot)
         it = Import(address, id_)
         _possible(session, it, snapshot)
         session.diagnostics.stop_on_errors()
+        rests = session.configured[0].rests
+        if rests.is_later(address.config):
+            raise _not_ready(address, map(str, sorted(rests.of(address))))
         options = PlanOptions(targets=(str(address),), imports=(it,))
         plan = session.plan(snapshot, options)
+        if str(address) in plan.deferred:
+            raise _not_ready(address, plan.deferred[str(address)])
         step = _alone(next(s for s in plan.steps if s.address == address), snapshot)
         alone = replace(plan, steps=(step,), deferred={}, moves={})
         applied = carry_out(session, alone, snapshot, lease, lambda _plan: True, report, 1)
@@ -311,6 +312,34 @@ def take(session: Session, text: str, id_: str, report: Reporter) -> Taken:
             options = PlanOptions(targets=(str(address),), imports=())
             plan = session.plan(session.store.snapshot(), options)
         return Taken(applied.outcome, replace(plan, steps=_only(plan, address)))
+
+
+def _free(session: Session, address: Address, snapshot: Snapshot) -> None:
+    """Refuse an address at which something is recorded, or will be by the next apply."""
+    from mlform.diagnostics import Diagnostics
+    from mlform.refresh.moves import moves
+
+    coming = {b: a for a, b in moves(session.configured[0], snapshot, Diagnostics()).items()}
+    if address in coming:
+        detail = (
+            f"What is recorded as {coming[address]} moves to {address} with the next apply, so "
+            "nothing else can be recorded there."
+        )
+        raise stop("Already managed", detail)
+    if address in snapshot.records:
+        detail = (
+            f"{address} is recorded already. To record something else there, remove it first: "
+            "a `removed` block with `destroy = false` leaves what runs as it is."
+        )
+        raise stop("Already managed", detail)
+
+
+def _not_ready(address: Address, waits: Iterable[str]) -> DiagnosedError:
+    detail = (
+        f"Whether there is a {address}, and as what, is known once {', '.join(waits)} is applied. "
+        "Apply that first, or write an `import` block and apply both together."
+    )
+    return stop("Not ready to import", detail)
 
 
 def _only(plan: Plan, address: Address) -> tuple[Step, ...]:
