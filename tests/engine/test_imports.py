@@ -232,6 +232,55 @@ def test_the_command_keeps_off_where_something_moves_to(world: World) -> None:
     assert world.records().keys() == {"deployment.old"}
 
 
+def service(name: str, shows: int = 1) -> str:
+    taken = f'import {{\n  to = deployment.{name}\n  id = "one.txt"\n}}\n'
+    return f'deployment "file" "{name}" {{\n  shows = {shows}\n}}\n{taken}'
+
+
+def test_a_thing_comes_under_management_once(world: World) -> None:
+    with pytest.raises(DiagnosedError, match=r"imported as deployment\.s already, at main"):
+        world.plan(service("s") + service("t"))
+    world.apply(service("s"))
+    world.apply(service("s", shows=3))
+    with pytest.raises(DiagnosedError, match=r"under management already, as deployment\.s"):
+        world.plan(service("s", shows=3) + service("t"))
+    again = PlanOptions(replace=("deployment.s",))
+    world.apply(service("s", shows=3), again)
+    assert [str(s.address) for s in world.plan(service("s", shows=3) + service("t")).imports] == [
+        "deployment.t"
+    ]
+
+
+def test_what_is_held_by_itself_is_taken_over_and_held_from_then_on(
+    world: World,
+) -> None:
+    (world.root / "one.txt").write_text("1 nobody agreed")
+    assert [str(s.address) for s in world.plan(service("s")).imports] == ["deployment.s"]
+    world.apply(service("s"))
+    assert world.outcome is not None
+    assert {str(a): why for a, why in world.outcome.held.items()} == {
+        "deployment.s": ("nobody agreed",)
+    }
+    assert world.records()["deployment.s"].held == ("nobody agreed",)
+    assert world.plan(service("s")).empty
+
+
+def test_the_command_takes_over_nothing_that_a_gate_holds(world: World) -> None:
+    spec = """
+    gate "most" "g" {
+      candidate = 5
+    }
+    deployment "file" "s" {
+      shows = 1
+      gates = [gate.g]
+    }
+    """
+    world.apply(spec.partition("deployment")[0])
+    with pytest.raises(DiagnosedError, match=r"Held: .*gate\.g did not pass"):
+        take(world.session(spec), "deployment.s", "one.txt", world.events.append)
+    assert world.records().keys() == {"gate.g"}
+
+
 def test_blocks_are_written_for_imports_without_one(world: World) -> None:
     taken = 'import {\n  to = deployment.s\n  id = "one.txt"\n  provider = toy\n}\n'
     session = world.session(taken)

@@ -191,6 +191,13 @@ def test_what_is_protected_is_neither_replaced_nor_removed(lab: World, after: st
     assert sorted(OUTSIDE.things) == ["a-1"]
 
 
+def test_what_a_block_protects_is_not_destroyed_though_nothing_recorded_it_yet(lab: World) -> None:
+    lab.go(thing("a"))
+    guarded = thing("a", "prevent_destroy = true")
+    assert lab.go(guarded, options=PlanOptions(destroy=True)) == ["Protected from destruction"]
+    assert sorted(OUTSIDE.things) == ["a-1"]
+
+
 def test_protection_is_taken_back_by_an_apply(lab: World) -> None:
     lab.go(thing("a", "prevent_destroy = true"))
     lab.go(thing("a", "prevent_destroy = false"))
@@ -203,6 +210,21 @@ def test_removed_without_destroying_leaves_even_what_is_protected(lab: World) ->
     assert lab.actions(gone) == {"dataset.a": "forget"}
     assert lab.go(gone) == []
     assert (sorted(OUTSIDE.things), lab.records()) == (["a-1"], {})
+
+
+def test_removed_without_destroying_leaves_what_was_left_behind_too(lab: World) -> None:
+    lab.go(thing("a", FIRST))
+    OUTSIDE.failing = {"delete a-1"}
+    lab.go(thing("a", FIRST, key='"2"'))
+    OUTSIDE.failing = set()
+    gone = "removed {\n  from = dataset.a\n  lifecycle {\n    destroy = false\n  }\n}\n"
+    steps = lab.plan(gone).steps
+    assert [(s.action.value, bool(s.deposed)) for s in steps] == [
+        ("forget", False),
+        ("forget", True),
+    ]
+    assert lab.go(gone) == []
+    assert (sorted(OUTSIDE.things), lab.records()) == (["a-1", "a-2"], {})
 
 
 def test_destroying_by_name_takes_along_what_needs_it(lab: World) -> None:

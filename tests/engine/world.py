@@ -159,10 +159,11 @@ class Service(Resource[ServiceArguments, ServiceAttributes], kind="deployment", 
         file = ctx.root / id_
         if not file.is_file():
             return None
-        shown = int(file.read_text())
+        shown, _, held = file.read_text().partition(" ")
         ctx.home.mkdir(parents=True, exist_ok=True)
-        (ctx.home / "shown").write_text(str(shown))
-        return Imported(ServiceAttributes(shown=shown), {"shows": shown})
+        (ctx.home / "shown").write_text(shown)
+        why = (held,) if held else ()
+        return Imported(ServiceAttributes(shown=int(shown), held=why), {"shows": int(shown)})
 
     def read(
         self, ctx: Any, old: Stored[ServiceArguments, ServiceAttributes]

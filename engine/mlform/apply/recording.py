@@ -68,6 +68,8 @@ def record_of(
         "home": making.home,
         "inputs": records.digests(step.refers_to),
     }
+    if last is not None and "imported" in last.receipt and _same_object(making):
+        receipt["imported"] = last.receipt["imported"]
     if decision.action is Action.REUSE and decision.realisation is not None:
         made = decision.realisation.receipt
         receipt["made"] = {n: made[n] for n in ("run", "by", "at", "commit") if n in made}
@@ -98,6 +100,12 @@ def record_of(
         create_first=step.create_first,
         deposed=making.deposed,
     )
+
+
+def _same_object(making: Making) -> bool:
+    """Tell whether what there is now is what there was, changed at most."""
+    changed = {Action.UPDATE, Action.ROLL, Action.DECIDE}
+    return making.old is not None and (making.decision.quiet or making.decision.action in changed)
 
 
 def measured(step: Step, arguments: Wanted, known: Realisation) -> Record:

@@ -61,6 +61,7 @@ def look(session: Session, snapshot: Snapshot, options: PlanOptions) -> dict[Add
         chosen -= session.graph.downstream(session.targets(options.exclude, snapshot))
         wanted = [it for it in wanted if it.target in chosen]
     wanted = [it for it in wanted if _possible(session, it, snapshot)]
+    _each_once(session, wanted)
     session.diagnostics.stop_on_errors()
     return _read_all(session, wanted, snapshot) if wanted else {}
 
@@ -113,6 +114,19 @@ def _possible(session: Session, it: Import, snapshot: Snapshot) -> bool:
         session.diagnostics.error("Already managed", detail, at=it.at, of=str(it.target))
         return False
     return True
+
+
+def _each_once(session: Session, wanted: Sequence[Import]) -> None:
+    """Note what is to come under management at more than one address."""
+    resources = session.configured[0].resources
+    first: dict[tuple[str, str, str], Import] = {}
+    for it in wanted:
+        earlier = first.setdefault((it.target.kind, resources[it.target].type, it.id), it)
+        if earlier is not it:
+            detail = (
+                f"{it.id} is imported as {earlier.target} already, at {earlier.span}. Keep one."
+            )
+            session.diagnostics.error("Invalid import", detail, at=it.at, of=str(it.target))
 
 
 def _owner(it: Import, type_: str, snapshot: Snapshot) -> Record | None:
@@ -351,8 +365,11 @@ def _alone(step: Step, snapshot: Snapshot) -> Step:
 
     Raises where upstream must settle arguments that the thing itself does not tell.
     """
-    from mlform.plan import Deferred
+    from mlform.plan import Action, Deferred
 
+    if step.action is Action.HELD:
+        why = "; ".join(r.subject for r in step.reasons)
+        raise stop("Held", f"{step.address} is held: {why}. Nothing was recorded.")
     assert step.imported is not None, "what cannot be imported has been refused"
     told = step.imported.arguments
     waits = [n for n, v in step.arguments.items() if isinstance(v, Deferred) and n not in told]

@@ -74,10 +74,11 @@ def walk(
         )
         gone = [r for r in going if not builder.awaits(r.address)]
         blocks, deletes = partial(removed, project), given.retention
+        seen, declared = given.observations, project.resources
         steps += orphans(
-            gone, given.observations, registry, blocks, diagnostics, purging=deletes is not None
+            gone, seen, registry, blocks, declared, diagnostics, purging=deletes is not None
         )
-        steps += left_behind(snapshot, {s.address for s in steps})
+        steps += left_behind(snapshot, {s.address for s in steps}, blocks)
         if deletes is not None:
             spared = {r.address for r in gone if blocks(r.address) is False}
             steps = purged(steps, snapshot, deletes, given.moves, spared)

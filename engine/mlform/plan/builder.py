@@ -322,7 +322,8 @@ class Builder:
             return Decision(action, (Reason("revert"),), decision.key, decision.decision_key)
         if decision.action is not Action.NO_OP:
             return decision
-        if record is not None and record.held:
+        # What is taken over is recorded first, whatever holds it from then on.
+        if record is not None and record.held and resource.address in records:
             return Decision(
                 Action.HELD, tuple(Reason("held", t) for t in record.held), decision.key
             )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from mlform.address import Address
+from mlform.config import ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.graph import reached
 from mlform.plan.model import Action, Reason, Step
@@ -50,6 +51,7 @@ def orphans(
     observations: Observations,
     registry: Registry,
     removal: Callable[[Address], bool | None],
+    declared: Mapping[Address, ResourceConfig],
     diagnostics: Diagnostics,
     *,
     purging: bool = False,
@@ -61,12 +63,8 @@ def orphans(
     for record in records:
         gone = not observations.get(record.address, Observation()).present
         kept = removal(record.address) is False
-        if record.protected and (purging or not gone) and not kept:
-            detail = (
-                f"{record.address} has lifecycle.prevent_destroy, recorded when it was last "
-                "applied. Set it to false and apply before removing the block."
-            )
-            diagnostics.error("Protected from destruction", detail, of=record.address)
+        if (purging or not gone) and not kept:
+            _protect(record, declared.get(record.address), diagnostics)
         offer = registry.find(record.address.kind, record.type)
         if offer is None:
             detail = registry.missing(record.address.kind, record.type)
@@ -85,15 +83,38 @@ def orphans(
         )
 
 
-def left_behind(snapshot: Snapshot, planned: AbstractSet[Address]) -> Iterator[Step]:
-    """Yield a step for each object that an earlier replacement left behind."""
+def _protect(record: Record, block: ResourceConfig | None, diagnostics: Diagnostics) -> None:
+    """Refuse to let go of what is protected, by its block or, whatever that says, by its record."""
+    address, at = record.address, None if block is None else block.span
+    if record.protected:
+        detail = (
+            f"{address} has lifecycle.prevent_destroy, recorded when it was last applied. Set it "
+            "to false and apply before removing the block."
+        )
+    elif block is not None and block.lifecycle.prevent_destroy:
+        detail = f"{address} has lifecycle.prevent_destroy. Set it to false to have it destroyed."
+    else:
+        return
+    diagnostics.error("Protected from destruction", detail, at=at, of=address)
+
+
+def left_behind(
+    snapshot: Snapshot,
+    planned: AbstractSet[Address],
+    removal: Callable[[Address], bool | None],
+) -> Iterator[Step]:
+    """Yield a step for each object that an earlier replacement left behind.
+
+    What a ``removed`` block lets go without destroying it takes these along.
+    """
     records = (r for r in snapshot.records.values() if r.deposed and r.address in planned)
     for record, old in sorted(((r, d) for r in records for d in r.deposed), key=_place):
+        kept = removal(record.address) is False
         yield Step(
             address=record.address,
             type=old.type,
             provider=str(old.receipt.get("provider", "")),
-            action=Action.DESTROY,
+            action=Action.FORGET if kept else Action.DESTROY,
             arguments={},
             reasons=(Reason("deposed"),),
             recorded=old.arguments,

@@ -41,7 +41,8 @@ def record(it: Record) -> Styled:
     if receipt:
         commit = f", commit {str(receipt['commit'])[:10]}" if "commit" in receipt else ""
         dirty = " with uncommitted changes" if receipt.get("dirty") else ""
-        how = f"imported from {receipt['imported']}" if "imported" in receipt else "applied"
+        taken = receipt.get("action") == "import"
+        how = f"imported from {receipt['imported']}" if taken else "applied"
         how = "adopted as it was found" if "adopted" in receipt else how
         text = f"{how} {receipt.get('at')} by {receipt.get('by')} in {receipt.get('run')}"
         said.append(("dim", f"{text}{commit}{dirty}\n"))
