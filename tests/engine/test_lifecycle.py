@@ -184,6 +184,37 @@ def test_what_was_left_behind_goes_with_its_block(lab: World) -> None:
     assert lab.records() == {}
 
 
+@pytest.mark.parametrize(
+    ("after", "calls"),
+    [
+        (thing("b", FIRST, key='"2"'), "delete b-1, delete a-1"),
+        (thing("b", FIRST, key='"2"') + thing("a", key='"9"'), "delete b-1, delete a-1, create a"),
+        ("", "delete b-2, delete b-1, delete a-1 | delete b-1, delete b-2, delete a-1"),
+    ],
+)
+def test_what_was_left_behind_goes_before_what_it_was_made_from(
+    lab: World, after: str, calls: str
+) -> None:
+    lab.go(thing("a") + thing("b", FIRST, value="dataset.a.id"))
+    OUTSIDE.failing = {"delete b-1"}
+    lab.go(thing("a") + thing("b", FIRST, key='"2"'))
+    assert lab.go(thing("b", FIRST, key='"2"')) == ["delete b-1"]
+    OUTSIDE.failing = set()
+    assert ", ".join(lab.go(after)) in calls.split(" | ")
+    assert lab.actions(after) == {}
+
+
+def test_what_came_to_use_what_used_it_goes_all_the_same(lab: World) -> None:
+    lab.go(thing("a") + thing("b", FIRST, value="dataset.a.id"))
+    OUTSIDE.failing = {"delete b-1"}
+    lab.go(thing("a") + thing("b", FIRST, key='"2"'))
+    calls = lab.go(thing("a", value="dataset.b.id") + thing("b", FIRST, key='"2"'))
+    assert sorted(calls) == ["delete b-1", "update a"]
+    OUTSIDE.failing = set()
+    assert lab.go("")[0] == "delete a-1"
+    assert (OUTSIDE.things, lab.records()) == ({}, {})
+
+
 @pytest.mark.parametrize("after", [thing("a", "prevent_destroy = true", key='"2"'), "", thing("b")])
 def test_what_is_protected_is_neither_replaced_nor_removed(lab: World, after: str) -> None:
     lab.go(thing("a", "prevent_destroy = true"))

@@ -14,7 +14,6 @@ from mlform.address import Address
 from mlform.apply.devices import Devices
 from mlform.apply.events import Begun, Failed, Held, Interrupted, Reporter, Skipped
 from mlform.apply.imports import adopt
-from mlform.apply.nodes import OLD, Node, asking, needs_of, step_of
 from mlform.apply.orders import reject
 from mlform.apply.pulling import pulled
 from mlform.apply.purging import Purged, sweep
@@ -29,6 +28,7 @@ from mlform.failpoints import failpoint
 from mlform.lazy import dataclass, field, replace
 from mlform.plan import Action, Plan, Reason, Step
 from mlform.plan.approvals import WHAT
+from mlform.plan.nodes import OLD, Node, asking, step_of, waits
 from mlform.plan.times import times
 from mlform.refresh import Looker
 from mlform.refresh.artifacts import artifacts_in
@@ -137,7 +137,7 @@ def apply(
     recorded = pulled(plan, _moved(plan, snapshot, world), world)
     world = replace(world, pins=read_pins(world.looker.root))
     nodes = {(s.address, s.deposed): s for s in plan.steps}
-    needs = needs_of(plan, nodes)
+    needs = waits(plan.steps)
     here, asks = (capacity(), gpus()), partial(asking, nodes)
     shared = room(plan, parallelism, *here, asks, world.approved, world.executor.ahead)
     run = _Run(plan, recorded, world, report, stop or Flag(), shared.devices)

@@ -221,7 +221,7 @@ class Step:
     imported: ImportFact | None = None
     """What exists already and is recorded first, before anything else is done (or nothing is)."""
     cleared: tuple[Address, ...] = ()
-    """Steps whose old objects must be gone before it begins."""
+    """Steps whose old objects, just replaced or left behind, must be gone before it begins."""
     old: Going | None = None
     """When what it replaces goes, where that has a time of its own."""
     deposed: str = ""

@@ -9,12 +9,14 @@ take values from the new one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from mlform.address import Address
 from mlform.lazy import dataclass, field, replace
 from mlform.plan.model import QUIET, Action, Going, Step
-from mlform.state.model import Record
+from mlform.plan.nodes import waits
+from mlform.state.model import Record, home_of
 
 LEAVING: Final = frozenset({Action.DESTROY, Action.FORGET})
 _IN_PLACE: Final = frozenset({Action.UPDATE, Action.REPLACE})
@@ -40,7 +42,41 @@ def ordered(
         return list(steps)
     order = _Order(main, records, left, swapped | open_)
     order.arrange()
-    return [order.step(s) for s in steps]
+    found = [order.step(s) for s in steps]
+    return found if len(main) == len(steps) else _after_left_behind(found, records)
+
+
+def _after_left_behind(steps: Sequence[Step], records: Mapping[Address, Record]) -> list[Step]:
+    """Have what goes wait for what was left behind and is made from it, where that can be."""
+    swaps = {s.address for s in steps if s.old is not None}
+    users: dict[Address, set[Address]] = {}
+    for step in steps:
+        if step.deposed and step.address not in swaps:
+            old = next(d for d in records[step.address].deposed if home_of(d) == step.deposed)
+            for needed in old.needs:
+                users.setdefault(needed, set()).add(step.address)
+    found = list(steps)
+    for at, step in enumerate(steps):
+        for user in sorted(users.get(step.address, set()) - {step.address}):
+            before = found[at]
+            found[at] = _once_cleared(before, user)
+            try:
+                TopologicalSorter(waits(found)).prepare()
+            except CycleError:
+                found[at] = before
+    return found
+
+
+def _once_cleared(step: Step, user: Address) -> Step:
+    """Return a step whose object goes once the old objects of another have gone."""
+    if step.old is not None:
+        return replace(step, old=replace(step.old, cleared=_with(step.old.cleared, user)))
+    goes = step.deposed or step.action in LEAVING
+    return replace(step, cleared=_with(step.cleared, user)) if goes else step
+
+
+def _with(addresses: Iterable[Address], more: Address) -> tuple[Address, ...]:
+    return tuple(sorted({*addresses, more}))
 
 
 @dataclass

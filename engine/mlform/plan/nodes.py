@@ -1,12 +1,16 @@
-"""What a plan is walked by: its steps, and beside each that replaces what it takes the place of."""
+"""The graph that apply walks: steps and what goes at a time of its own, and what each waits for.
+
+Beside a step by its address there is one for each object that an earlier replacement left behind,
+by its folder, and one for what a replacement takes the place of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from mlform.address import Address
-from mlform.plan import Plan, Step
+from mlform.plan.model import Step
 
 Node: TypeAlias = tuple[Address, str]
 """A step by its address, with the folder of what it is about where that is left behind; or what
@@ -16,7 +20,7 @@ OLD: Final = "/old"
 
 
 def step_of(nodes: Mapping[Node, Step], node: Node) -> Step:
-    """Return the step that a node is of."""
+    """Return the step that a node is a half of."""
     address, part = node
     return nodes[address, "" if part == OLD else part]
 
@@ -26,13 +30,21 @@ def asking(nodes: Mapping[Node, Step], node: Node) -> Step | None:
     return None if node[1] == OLD else step_of(nodes, node)
 
 
-def needs_of(plan: Plan, nodes: Mapping[Node, Step]) -> dict[Node, frozenset[Node]]:
+def waits(steps: Iterable[Step]) -> dict[Node, frozenset[Node]]:
     """Return what each node waits for."""
-    swaps = {s.address for s in plan.steps if s.old is not None}
+    nodes = {(s.address, s.deposed): s for s in steps}
+    swaps = {s.address for s in nodes.values() if s.old is not None}
+    behind: dict[Address, list[Node]] = {}
+    for address, part in nodes:
+        if part:
+            behind.setdefault(address, []).append((address, part))
+
+    def gone(address: Address) -> Sequence[Node]:
+        return [(address, OLD)] if address in swaps else behind.get(address, ())
 
     def over(needs: Iterable[Address], cleared: Iterable[Address]) -> set[Node]:
-        steps = {(a, "") for a in needs if (a, "") in nodes}
-        return steps | {(a, OLD) for a in cleared if a in swaps}
+        made = {(a, "") for a in needs if (a, "") in nodes}
+        return made.union(*map(gone, cleared))
 
     found: dict[Node, frozenset[Node]] = {}
     for (address, part), step in nodes.items():
