@@ -276,7 +276,7 @@ def test_the_command_takes_over_nothing_that_a_gate_holds(world: World) -> None:
     }
     """
     world.apply(spec.partition("deployment")[0])
-    with pytest.raises(DiagnosedError, match=r"Held: .*gate\.g did not pass"):
+    with pytest.raises(DiagnosedError, match=r"Not ready to import: .*gate\.g did not pass"):
         take(world.session(spec), "deployment.s", "one.txt", world.events.append)
     assert world.records().keys() == {"gate.g"}
 

@@ -369,7 +369,7 @@ def _alone(step: Step, snapshot: Snapshot) -> Step:
 
     if step.action is Action.HELD:
         why = "; ".join(r.subject for r in step.reasons)
-        raise stop("Held", f"{step.address} is held: {why}. Nothing was recorded.")
+        raise stop("Not ready to import", f"{step.address} is held: {why}. Nothing was recorded.")
     assert step.imported is not None, "what cannot be imported has been refused"
     told = step.imported.arguments
     waits = [n for n, v in step.arguments.items() if isinstance(v, Deferred) and n not in told]
