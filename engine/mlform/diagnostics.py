@@ -116,6 +116,16 @@ class Diagnostics:
         """Take over problems noted elsewhere."""
         self._items.extend(d for d in items if d not in self._items)
 
+    def noted(self, summary: str, at: Span) -> bool:
+        """Tell whether an error of that kind begins at the same place already."""
+        place = (at.file, at.line, at.column)
+        return any(
+            d.summary == summary
+            and d.subject is not None
+            and (d.subject.file, d.subject.line, d.subject.column) == place
+            for d in self.errors
+        )
+
     @property
     def errors(self) -> list[Diagnostic]:
         """The errors alone."""

@@ -51,6 +51,7 @@ def wrong(tmp_path, inside, settings_=""):
             'executor "cluster" has for one stage: memory = 65 GiB of 64 GiB',
         ),
         ("resources { cpu = 4096 }", "cpu = 4096 of"),
+        ("resources { gpu = 4096 }", 'executor "local" "local" { gpu = 4096 }'),
     ],
 )
 def test_what_is_wrong_is_said_where_it_is_written(tmp_path, inside, said):
@@ -78,7 +79,7 @@ def test_what_is_wrong_with_an_executor(tmp_path, written, said):
 def test_changing_where_it_runs_runs_nothing(tmp_path):
     world = World(tmp_path)
     world.apply(NODE.format("value = 1"))
-    asks = 'value = 1\ntimeout = "2h"\nresources { cpu = 1 }\nretry { attempts = 3 }'
+    asks = 'value = 1\ntimeout = "2h"\nresources { cpu = "1" }\nretry { attempts = 3 }'
     assert world.actions(NODE.format(asks)) == {}
     step = world.plan(NODE.format(asks)).steps[0]
     assert step.demand == Demand(cpu=1, timeout=7200, attempts=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from mlform.demand import LOCAL, Demand
@@ -23,10 +24,15 @@ def refuse_oversized(project: Project, diagnostics: Diagnostics) -> None:
     for resource in asking:
         declared = {} if said is None else said.settings
         for lack in there.lacks(resource.demand):
-            if lack.partition(" ")[0] in declared:
+            name = lack.partition(" ")[0]
+            if name in declared:
                 continue  # what the spec says there is has been looked at
             detail = f"{resource.address} asks for more than this machine has: {lack}."
-            diagnostics.error("More than there is", detail, at=resource.span, of=resource.address)
+            if name == "gpu":
+                detail += ' GPUs that mlform does not see are declared: executor "local" "local" { '
+                detail += f"gpu = {ceil(resource.demand.gpu)} }}."
+            at, address = resource.asks[f"resources.{name}"].value_span, resource.address
+            diagnostics.error("More than there is", detail, at=at, within=resource.span, of=address)
 
 
 def _asks(demand: Demand) -> bool:

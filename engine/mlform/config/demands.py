@@ -16,7 +16,7 @@ from mlform.config.scope import ModuleScope
 from mlform.demand import LOCAL, RETRIED, Demand
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lazy import dataclass
-from mlform.syntax.tree import Attribute, Block
+from mlform.syntax.tree import Attribute, Block, Expr, GetAttr, Name
 from mlform.values import Value, is_known
 
 ARGUMENTS: Final = ("executor", "timeout", "pool")
@@ -61,7 +61,7 @@ class DemandBlock:
     def written(self) -> Mapping[str, Attribute]:
         """What is written, inner blocks as ``BLOCK.NAME``."""
         attributes = self.owner.body.attributes
-        found = {n: attributes[n] for n in ARGUMENTS if n in attributes}
+        found = {n: attributes[n] for n in ARGUMENTS if n in attributes and self._quoted(n)}
         if not self.owner.body.blocks:
             return found
         reader = Reader(self.diagnostics)
@@ -71,6 +71,15 @@ class DemandBlock:
                 inner = block.body.attributes
                 found |= {f"{kind}.{n}": inner[n] for n in known if n in inner}
         return found
+
+    def _quoted(self, name: str) -> bool:
+        """Tell whether an argument is none that should be a name in quotes, or note it."""
+        attribute = self.owner.body.attributes[name]
+        meant = _unquoted(attribute.expr) if name in {"executor", "pool"} else None
+        if meant is not None:
+            detail = f'`{name}` is a name in quotes: {name} = "{meant}".'
+            self.diagnostics.error("Invalid argument", detail, at=attribute.value_span)
+        return meant is None
 
     def _not_known(self, attribute: Attribute) -> None:
         detail = (
@@ -141,6 +150,13 @@ _FIELDS: Final = {
     "retry.backoff": "backoff",
     "retry.on": "retry_on",
 }
+
+
+def _unquoted(expr: Expr) -> str | None:
+    """Return the name that is written as if it were a reference: ``a``, ``executor.a``."""
+    if isinstance(expr, GetAttr) and isinstance(expr.target, Name):
+        return expr.name if expr.target.name in {"executor", "pool"} else None
+    return expr.name if isinstance(expr, Name) else None
 
 
 def _attempts(value: Value) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from mlform.config.blocks import Reader
 from mlform.config.quantities import count, number, seconds, size, text, texts
+from mlform.config.repetition import shown
 from mlform.demand import LOCAL, Capacity, Declared
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lazy import dataclass, field
@@ -20,7 +21,7 @@ _COMMON: Final = {
 }
 _JOBS: Final = {
     **_COMMON,
-    "jobs": "count",
+    "jobs": "some",
     "python": "text",
     "queue_timeout": "time",
     "patience": "time",
@@ -59,6 +60,7 @@ _NEEDED: Final = {"kubernetes": ("image",)}
 _SORTS: Final = {
     "number": "a number above 0",
     "count": "a whole number, 0 or more",
+    "some": "a whole number, 1 or more",
     "size": 'a size such as "16GiB"',
     "time": 'a time such as "30s", "10m" or "2h"',
     "text": "a string",
@@ -131,7 +133,7 @@ class ExecutorBlocks:
         value = self.settled(attribute)
         found = _READERS[sort](value)
         if found is None and not isinstance(value, Unknown):
-            detail = f"`{attribute.name}` is {_SORTS[sort]}."
+            detail = f"`{attribute.name}` is {_SORTS[sort]}, not {shown(value)}."
             self.diagnostics.error("Invalid argument", detail, at=attribute.value_span)
         return found
 
@@ -160,6 +162,7 @@ def _parts(label: str) -> tuple[str, str, str]:
 _READERS: Final[Mapping[str, Callable[[Value], Any]]] = {
     "number": number,
     "count": count,
+    "some": lambda value: count(value) or None,
     "size": size,
     "time": seconds,
     "text": text,

@@ -58,6 +58,8 @@ class ResourceConfig:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     bindings: Bindings = field(default_factory=dict)
     demand: Demand = field(default_factory=Demand)
+    asks: Mapping[str, Attribute] = field(default_factory=dict)
+    """Where it says what it asks for, what stands in blocks as ``BLOCK.NAME``."""
 
 
 @dataclass(frozen=True)

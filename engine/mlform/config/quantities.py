@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 from mlform import lengths
+from mlform.lang.conversion import ConversionError, convert
+from mlform.types import NUMBER
 from mlform.values import Value
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?")
@@ -33,22 +35,31 @@ def size(value: Value) -> int | None:
 
 def number(value: Value) -> float | None:
     """Return a number above 0."""
-    good = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    found = float(value) if good and isinstance(value, int | float | Decimal) else 0.0
-    return found if found > 0 else None
+    found = _as_number(value)
+    return float(found) if found is not None and found > 0 else None
 
 
 def count(value: Value) -> int | None:
     """Return a whole number, 0 or more."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return None
-    return int(value) if value >= 0 and value == int(value) else None
+    found = _as_number(value)
+    return int(found) if found is not None and found >= 0 and found == int(found) else None
 
 
 def gpus(value: Value) -> float | None:
     """Return a whole number of GPUs, 0 or more, or a share of one between 0 and 1."""
     whole, share = count(value), number(value)
     return whole if whole is not None or share is None or share >= 1 else share
+
+
+def _as_number(value: Value) -> int | float | Decimal | None:
+    """Return a number, or what a text is that converts to one."""
+    if isinstance(value, str):
+        try:
+            value = convert(value, NUMBER)
+        except ConversionError:
+            return None
+    good = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return value if good and isinstance(value, int | float | Decimal) else None
 
 
 def text(value: Value) -> str | None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from mlform.address import Address, Key
 from mlform.config.blocks import Rule
 from mlform.config.demands import ARGUMENTS as DEMANDS
+from mlform.config.demands import BLOCKS as DEMAND_BLOCKS
 from mlform.config.demands import DemandBlock
 from mlform.config.ephemeral import Ephemerals
 from mlform.config.lifecycle import LifecycleBlock
@@ -146,6 +147,7 @@ class Resources:
             lifecycle=lifecycle,
             bindings=bindings,
             demand=declared.demand.read(scope, bindings),
+            asks=declared.demand.written,
         )
 
     def _declare(self, address: Address, block: Block) -> Declared | None:
@@ -205,6 +207,8 @@ class Resources:
                     f'{block.kind} "{offer.resource.type}" has no argument "{name}".'
                     f"{did_you_mean(name, known)} It takes {', '.join(fields)}."
                 )
+                if name in {"lifecycle", *DEMAND_BLOCKS}:
+                    detail = f"`{name}` is a block, without an equals sign: {name} {{ … }}."
                 self.diagnostics.error(
                     "Unknown argument", detail, at=attribute.name_span, of=address
                 )

@@ -86,7 +86,9 @@ class Evaluator:
         if (summary, at[0], at[1]) not in self._noted:
             self._noted.add((summary, at[0], at[1]))
             span = self.source.span(at[0], at[1])
-            self.diagnostics.error(summary, detail, at=span, missing=missing)
+            # What a spec says early is evaluated though a name in it was found wrong before.
+            if summary != UNKNOWN_REFERENCE or not self.diagnostics.noted(summary, span):
+                self.diagnostics.error(summary, detail, at=span, missing=missing)
         return UNKNOWN
 
     def error(

@@ -13,6 +13,7 @@ mlform {
   executor "kubernetes" "pods" {
     image = "registry.example.org/stages:1"
     gpu   = 0.5
+    jobs  = 0
   }
 }
 training_job "node" "a" {
@@ -51,4 +52,10 @@ training_job "node" "f" {
   resources {
     gpu = 1 / 4
   }
+}
+training_job "node" "g" {
+  executor = pods
+  pool     = pool.licence
+  timeout  = now
+  retry    = { attempts = 2 }
 }
