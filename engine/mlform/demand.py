@@ -10,6 +10,9 @@ from mlform.lazy import dataclass
 LOCAL: Final = "local"
 """The executor that is always there: processes of this machine."""
 
+HERE: Final = frozenset({LOCAL, "process"})
+"""Types of executors whose stages are processes of this machine, and share what it has."""
+
 RETRIED: Final = ("lost", "transient", "timeout", "error")
 """How an attempt can end that may be tried again. Any of them is named in ``retry.on``."""
 
@@ -59,6 +62,12 @@ class Declared:
 
     type: str
     settings: Mapping[str, Any]
+
+
+def runs_here(demand: Demand, executors: Mapping[str, Declared]) -> bool:
+    """Tell whether a stage is a process of this machine."""
+    declared = executors.get(demand.executor)
+    return demand.executor == LOCAL or (declared is not None and declared.type in HERE)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from tests.engine.world import World
 from tests.execute.processes import alive, until
 
 from mlform.apply.devices import Devices
+from mlform.apply.room import room
 from mlform.apply.walk import Room, walk
-from mlform.demand import Demand
+from mlform.demand import Capacity, Demand
 from mlform.diagnostics import DiagnosedError
 
 NODE = 'training_job "node" "a" {{\n{0}\n}}\n'
@@ -122,6 +123,33 @@ def test_no_more_runs_at_once_than_there_is_room_for(asked, lanes):
     needs = {k: frozenset() for k in range(len(asked))}
     assert walk(needs, run, room=room, stop=threading.Event()) == set()
     assert not wrong_
+
+
+@pytest.mark.parametrize(("type_", "full"), [("process", {"cpu"}), ("slurm", set())])
+def test_stages_on_this_machine_share_it_whatever_executor_they_name(tmp_path, type_, full):
+    """A process that outlives mlform takes of the same cores as a worker does."""
+    spec = f"""
+mlform {{
+  executor "local" "local" {{ cpu = 2 }}
+  executor "{type_}" "other" {{}}
+}}
+training_job "node" "a" {{
+  for_each = {{ local = 1, other = 2 }}
+  executor = each.key
+  resources {{ cpu = each.value }}
+}}
+"""
+    plan = World(tmp_path).plan(spec)
+    shared = room(plan, 4, Capacity(cpu=64), (), lambda number: plan.steps[number])
+    shared.take(0)
+    assert shared.full(shared.takes(1)) == full
+
+
+def test_a_stage_larger_than_this_machine_is_refused_on_process_too(tmp_path):
+    found = wrong(
+        tmp_path, 'executor = "own"\nresources { cpu = 4096 }', 'executor "process" "own" {}'
+    )
+    assert any("cpu = 4096 of" in detail for _, detail, _ in found)
 
 
 AMOUNTS = st.sampled_from([1, 2, 3, 1 / 2, 1 / 3, 1 / 4, 0.1, 0.7])

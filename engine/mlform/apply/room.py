@@ -8,7 +8,7 @@ from typing import TypeVar
 from mlform.address import Address
 from mlform.apply.devices import Devices, named
 from mlform.apply.walk import GPU, Room
-from mlform.demand import LOCAL, Capacity, Demand
+from mlform.demand import LOCAL, Capacity, Demand, runs_here
 from mlform.execute import MOST_AHEAD
 from mlform.plan import Action, Plan, Step
 
@@ -60,8 +60,10 @@ def room(
         if (demand := demand_of(key)) is None:
             return found
         found |= {f"pool {n}": 1 for n in demand.pools}
-        if demand.executor == LOCAL:
-            asked = {"cpu": demand.cpu, GPU: demand.gpu, "memory": demand.memory or 0}
+        if runs_here(demand, plan.executors):
+            asked = {"cpu": demand.cpu, "memory": demand.memory or 0}
+            # A job that outlives mlform would keep devices that nobody knows of any more.
+            asked |= {GPU: demand.gpu} if demand.executor == LOCAL else {}
             # What is more than there is was refused; a smaller machine than then runs it alone.
             found |= {n: min(a, sizes.get(n, a)) for n, a in asked.items() if a}
         return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from typing import TYPE_CHECKING
 
-from mlform.demand import LOCAL, Demand
+from mlform.demand import LOCAL, Capacity, Declared, Demand, runs_here
 from mlform.diagnostics import Diagnostics
 
 if TYPE_CHECKING:
@@ -14,19 +15,24 @@ if TYPE_CHECKING:
 
 def refuse_oversized(project: Project, diagnostics: Diagnostics) -> None:
     """Note each stage that asks this machine for more than it has: it would wait for ever."""
-    asking = [r for r in project.resources.values() if _asks(r.demand)]
+    executors = project.settings.executors
+    asking = [r for r in project.resources.values() if _asks(r.demand, executors)]
     if not asking:
         return
     from mlform.execute import capacity
 
-    said = project.settings.executors.get(LOCAL)
-    there = capacity()
+    said = executors.get(LOCAL)
+    declared = {} if said is None else said.settings
+    there = Capacity(**{**vars(capacity()), **declared})
     for resource in asking:
-        declared = {} if said is None else said.settings
+        local = resource.demand.executor == LOCAL
+        # Of the local executor, what the spec says there is has been looked at; of others no GPU
+        # is set apart.
+        passed = declared.keys() if local else {"gpu"}
         for lack in there.lacks(resource.demand):
             name = lack.partition(" ")[0]
-            if name in declared:
-                continue  # what the spec says there is has been looked at
+            if name in passed:
+                continue
             detail = f"{resource.address} asks for more than this machine has: {lack}."
             if name == "gpu":
                 detail += ' GPUs that mlform does not see are declared: executor "local" "local" { '
@@ -35,5 +41,5 @@ def refuse_oversized(project: Project, diagnostics: Diagnostics) -> None:
             diagnostics.error("More than there is", detail, at=at, within=resource.span, of=address)
 
 
-def _asks(demand: Demand) -> bool:
-    return demand.executor == LOCAL and bool(demand.cpu or demand.gpu or demand.memory)
+def _asks(demand: Demand, executors: Mapping[str, Declared]) -> bool:
+    return bool(demand.cpu or demand.gpu or demand.memory) and runs_here(demand, executors)

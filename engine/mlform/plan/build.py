@@ -7,7 +7,7 @@ from functools import partial
 
 from mlform.address import Address
 from mlform.config import Names, Project
-from mlform.demand import Demand
+from mlform.demand import LOCAL, Declared, Demand, runs_here
 from mlform.diagnostics import Diagnostics
 from mlform.graph import Graph
 from mlform.plan.builder import Builder
@@ -117,7 +117,7 @@ def walk(
         unseen=given.unseen,
         drift=tuple(drifts(snapshot, given.observations, registry)),
         purging=None if given.retention is None else given.retention.how,
-        executors={n: e for n, e in places.executors.items() if _names(used, n)},
+        executors={n: e for n, e in places.executors.items() if _names(used, n, places.executors)},
         pools={n: s for n, s in places.pools.items() if any(n in d.pools for d in used)},
         deferred={str(a): w for a, w in sorted(builder.deferred.items(), key=str)},
         pulls=given.pulls,
@@ -134,6 +134,7 @@ def _taken(builder: Builder, address: Address) -> None:
     builder.scope.put(address, known or pending_handle(address, offered, {}))
 
 
-def _names(demands: Sequence[Demand], executor: str) -> bool:
+def _names(demands: Sequence[Demand], executor: str, executors: Mapping[str, Declared]) -> bool:
     """Tell whether a step needs an executor, or the limits that are declared of the local one."""
-    return any(d.executor == executor for d in demands)
+    here = executor == LOCAL
+    return any(d.executor == executor or (here and runs_here(d, executors)) for d in demands)
