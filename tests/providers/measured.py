@@ -101,7 +101,7 @@ class Watch:
         new = self.arguments(labels, digest, **given)
         return Stored(new, Performance().apply(self.ctx, new, old))
 
-    def asked(self, rows, of=100, digest=None, each=60.0):
+    def asked(self, rows, of=100, digest=None, each=60.0, inputs=INPUTS):
         predicted = self.world.predicted(rows)
         with self.file.open("a") as log:
             for start in range(0, len(rows), of):
@@ -110,7 +110,7 @@ class Watch:
                     "t": self.clock,
                     "id": f"r{self.clock}",
                     "d": digest or self.world.model.digest,
-                    "i": {n: some[n].tolist() for n in INPUTS},
+                    "i": {n: some[n].tolist() for n in inputs},
                     "p": predicted[start : start + of].tolist(),
                     self.place: {"station": some["station"].tolist()},
                 }

@@ -183,6 +183,22 @@ def test_what_is_learned_stays_until_more_is_asked_for(watch):
     assert again["digest"] != before["digest"]
 
 
+def test_inputs_that_are_not_logged_are_not_learned_from(watch):
+    target = watch.arguments().target
+    redacted = target.model_copy(
+        update={"attributes": {**target.attributes, "redacted": ["humid"]}}
+    )
+    rows = watch.world.later[:1000]
+    watch.asked(rows, inputs=[n for n in INPUTS if n != "humid"])
+    stored, _ = watch.run(watch.apply(old=watch.known, target=redacted))
+    about = stored.attributes.released[watch.world.model.digest]["losses"]["about"]
+    assert about["inputs"] == [n for n in INPUTS if n != "humid"]
+    (window,) = stored.attributes.windows
+    mae = window["statistics"][0]
+    real = mean_absolute_error(rows["visib"], watch.world.predicted(rows))
+    assert mae["value"] == pytest.approx(real, abs=mae["high"] - mae["low"])
+
+
 def test_mistakes_are_explained(watch):
     with pytest.raises(ResourceError, match="write data and split as the gate has them"):
         watch.apply(data=None)

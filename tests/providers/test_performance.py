@@ -193,6 +193,22 @@ def test_without_labels_the_performance_is_estimated(watch):
         assert abs(one["value"] - truth[one["metric"]]) < reach
 
 
+def test_an_estimate_stands_beside_what_labels_say_where_it_is_asked_for(watch):
+    rows = watch.world.later[:1000]
+    watch.asked(rows)
+    labels = rows[["station", "hazy"]]
+    stored, alarms = watch.run(watch.apply(labels, estimate=True))
+    assert alarms == []
+    (one,) = stored.attributes.windows[0]["statistics"]
+    assert one["estimate"]["low"] < one["value"] < one["estimate"]["high"]
+    flat, (alarm,) = watch.run(watch.apply(flipped(rows)[["station", "hazy"]], estimate=True))
+    (other,) = flat.attributes.windows[0]["statistics"]
+    assert alarm.name == "performance"
+    assert other["estimate"] == one["estimate"], "labels have no part in it"
+    page = watch.ctx.artifacts.read(flat.attributes.page.digest).decode()
+    assert "0 of 1 figures by labels lay in the 90 % bounds of their estimate" in page
+
+
 def test_an_estimate_sees_a_model_that_has_become_unsure(watch):
     near = watch.world.later.assign(
         p=watch.world.fitted.predict_proba(watch.world.later[INPUTS])[:, 1]
