@@ -36,7 +36,7 @@ MOST_ROWS: Final = 20_000
 FOLDS: Final = 10
 SIGNED: Final = "signed"
 _TREES: Final = 10
-"""Of a fold."""
+"""Of a fold: with half as many folds differ by chance, and a third of the alarms is lost."""
 _LEAF: Final = 20
 _LEAVES: Final = 400
 """Rows of a leaf, at least, and how many leaves there are at most."""
