@@ -266,6 +266,43 @@ def test_destroying_by_name_takes_along_what_needs_it(lab: World) -> None:
     assert list(lab.records()) == ["dataset.c"]
 
 
+def test_what_is_left_out_keeps_what_it_was_made_from(lab: World) -> None:
+    lab.go(thing("a") + thing("c") + thing("b", value="dataset.c.id"))
+    after = thing("a") + thing("b", value="dataset.a.id")
+    assert lab.go(after, options=PlanOptions(exclude=("dataset.a",))) == []
+    assert lab.go(after) == ["update b", "delete c-1"]
+
+
+def many(value: str, key: str) -> str:
+    """Write a thing, and as many as are known once that is made."""
+    first = thing("first", key=key, value='"1"')
+    return first + thing("many", count="length(dataset.first.echo) - 5", value=value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "first", "then"),
+    [
+        (thing("c"), "", "", "update many[0], delete c-1"),
+        (
+            thing("c", FIRST),
+            thing("c", FIRST, key='"2"'),
+            "create c",
+            "update many[0], delete c-1",
+        ),
+    ],
+)
+def test_what_something_deferred_uses_goes_once_that_is_planned(
+    lab: World, before: str, after: str, first: str, then: str
+) -> None:
+    lab.go(thing("first", key='"1"', value='"1"') + before)
+    lab.go(many("dataset.c.id", '"1"') + before)
+    now = many("dataset.c.id" if after else '"x"', '"2"') + after
+    calls = lab.go(now)
+    assert [c for c in calls if "first" not in c] == [c for c in [first] if c]
+    assert lab.go(now) == then.split(", ")
+    assert lab.actions(now) == {}
+
+
 def test_what_is_gone_is_made_anew_and_its_ids_too(lab: World) -> None:
     spec = thing("a") + thing("b", value="dataset.a.id")
     lab.go(spec)

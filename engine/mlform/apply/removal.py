@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os.path import join
 from threading import Event as Flag
@@ -48,6 +48,8 @@ class Remover:
         """Folders of what this run has destroyed or forgotten."""
         self.behind: dict[Address, str] = {}
         """Folders of what this run has replaced and not destroyed yet."""
+        self.kept: set[Address] = set()
+        """What was replaced and not destroyed, since something that is held uses it."""
         self.purged: list[Step] = []
         """What has left and takes its data along."""
 
@@ -77,13 +79,24 @@ class Remover:
         self.outcome.spent[step.address] = self.outcome.spent.get(step.address, 0.0) + seconds
         self.report(Finished(step.address, step.action, seconds, None, changed=True))
 
+    def users(self, needs: Iterable[Address], cleared: Iterable[Address]) -> list[Address]:
+        """Return what should have let go of something by now and has not, since it is held."""
+        held, done = self.outcome.held, self.outcome.done
+        return sorted(
+            {a for a in needs if a in held and a not in done} | self.kept.intersection(cleared)
+        )
+
     def clear(self, step: Step) -> None:
         """Destroy what a replacement takes the place of."""
         record = self.records.now.get(step.address)
         if step.create_first:
+            assert step.old is not None, "only what has a time of its own is cleared then"
             home = self.behind.pop(step.address, None)
             if record is None or home is None:
                 return  # in the end nothing was replaced
+            if self.users(step.old.needs, step.old.cleared):
+                self.kept.add(step.address)
+                return
             record = next(d for d in record.deposed if home_of(d) == home)
         elif step.old is not None:
             self.report(Started(step.address, step.action, step.reasons))

@@ -245,7 +245,12 @@ class _Run:
             self._hold(step.address, tuple(r.subject for r in step.reasons))
             return True
         if step.action in {Action.DESTROY, Action.FORGET}:
-            self.stepper.remover.remove(step)
+            remover, destroys = self.stepper.remover, step.action is Action.DESTROY
+            if users := remover.users(step.needs, step.cleared) if destroys else []:
+                if not step.deposed:
+                    self._hold(step.address, tuple(f"{a} is held and uses it" for a in users))
+                return True
+            remover.remove(step)
             return True
         held = self.stepper.carry_out(step)
         if held:

@@ -14,9 +14,9 @@ from mlform.plan.builder import Builder
 from mlform.plan.drift import drifts, recordings, standing
 from mlform.plan.estimate import estimated
 from mlform.plan.given import Unplanned, spec_digest
-from mlform.plan.model import QUIET, Plan, Step
+from mlform.plan.model import QUIET, Action, Plan, Step
 from mlform.plan.ordering import ordered
-from mlform.plan.orphans import leaving, left_behind, orphans
+from mlform.plan.orphans import leaving, left_behind, orphans, unused
 from mlform.plan.outputs import changed_outputs
 from mlform.plan.purge import purged
 from mlform.plan.select import chosen, left_out
@@ -69,20 +69,7 @@ def walk(
         steps = [builder.step(r) for r in order if not builder.defers(r)]
         builder.defer_blocks()
     if given.refresh != "only":
-        going = leaving(
-            snapshot, project.resources.keys(), given.targets, given.exclude, destroy=given.destroy
-        )
-        gone = [r for r in going if not builder.awaits(r.address)]
-        blocks, deletes = partial(removed, project), given.retention
-        seen, declared = given.observations, project.resources
-        steps += orphans(
-            gone, seen, registry, blocks, declared, diagnostics, purging=deletes is not None
-        )
-        steps += left_behind(snapshot, {s.address for s in steps}, blocks)
-        if deletes is not None:
-            spared = {r.address for r in gone if blocks(r.address) is False}
-            steps = purged(steps, snapshot, deletes, given.moves, spared)
-        steps = ordered(steps, snapshot.records, builder.may_replace)
+        steps = _with_what_goes(builder, steps)
     timed, accuracy = estimated(steps, given.past)
     partly = given.destroy or given.targets or given.exclude or given.refresh == "only"
     whole = not partly
@@ -123,6 +110,29 @@ def walk(
         pulls=given.pulls,
     )
     return plan, builder.scope, builder.reused
+
+
+def _with_what_goes(builder: Builder, steps: Sequence[Step]) -> list[Step]:
+    """Return the steps, with those that let go of something, in order."""
+    given, snapshot, declared = builder.given, builder.snapshot, builder.project.resources
+    records, blocks = snapshot.records, partial(removed, builder.project)
+    later = builder.awaiting()
+    held = {s.address for s in steps if s.action is Action.HELD and s.address in records}
+    # What needs something excluded stays as it is too, unless all is taken down.
+    out = {*given.exclude} if given.destroy else builder.graph.downstream(given.exclude)
+    gone = leaving(snapshot, declared.keys(), given.targets, out, destroy=given.destroy)
+    gone = [r for r in gone if r.address not in later]
+    stays = later | held | (set() if given.destroy else out & records.keys())
+    used = {n for a in stays for n in records[a].needs}
+    purging, seen = given.retention is not None, given.observations
+    told = builder.diagnostics
+    going = orphans(gone, seen, builder.registry, blocks, declared, told, purging=purging)
+    goes = [*steps, *unused(going, later | held, records, builder.notes)]
+    goes += left_behind(snapshot, {s.address for s in goes} - used, blocks)
+    if given.retention is not None:
+        spared = {r.address for r in gone if blocks(r.address) is False}
+        goes = purged(goes, snapshot, given.retention, given.moves, spared)
+    return ordered(goes, records, builder.may_replace, used)
 
 
 def _taken(builder: Builder, address: Address) -> None:

@@ -112,13 +112,12 @@ class Builder:
                 if block.module[: len(inside)] == inside:
                     self.deferred[replace(block, module=place + block.module[len(place) :])] = waits
 
-    def awaits(self, address: Address) -> bool:
-        """Tell whether what becomes of a record cannot be told yet."""
-        if self.given.destroy:
-            return False
-        return self.project.rests.is_later(address) or any(
-            a.config == address.config for a in self.deferred
-        )
+    def awaiting(self) -> set[Address]:
+        """Return the records of which it cannot be told yet what becomes of them."""
+        rests, blocks = self.project.rests, {a.config for a in self.deferred}
+        if self.given.destroy or not (rests.later or blocks):
+            return set()
+        return {a for a in self.snapshot.records if a.config in blocks or rests.is_later(a)}
 
     def step(self, resource: ResourceConfig) -> Step:
         """Return the step of a resource. All it needs must have had theirs."""

@@ -9,6 +9,7 @@ take values from the new one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
@@ -27,15 +28,18 @@ def ordered(
     steps: Sequence[Step],
     records: Mapping[Address, Record],
     may_replace: Callable[[Step], bool],
+    used: AbstractSet[Address] = frozenset(),
 ) -> list[Step]:
     """Return the steps, each with all that it waits for.
 
     ``may_replace`` tells of a step that only applying can settle whether it may come to replace
-    what is recorded.
+    what is recorded. What is ``used`` by something that is not planned now and stays as it is
+    does not go once its replacement is made: it is left behind, for the plan of what uses it.
     """
     main = {s.address: s for s in steps if not s.deposed}
     left = {a for a, s in main.items() if s.action in LEAVING}
     there = {a for a, s in main.items() if a in records or (s.imported and s.create_first)}
+    there -= {a for a in used & there if main[a].create_first}
     swapped = {a for a in there if main[a].action is Action.REPLACE}
     open_ = {a for a in there if main[a].create_first and may_replace(main[a])}
     if not left and not swapped and not open_ and len(main) == len(steps):

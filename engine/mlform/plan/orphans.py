@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from mlform.address import Address
 from mlform.config import ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.graph import reached
-from mlform.plan.model import Action, Reason, Step
+from mlform.plan.model import Action, Note, Reason, Step
 from mlform.refresh.model import Observation, Observations
 from mlform.registry import Registry
 from mlform.sdk import AnyResource, Resource
@@ -20,7 +20,7 @@ def leaving(
     snapshot: Snapshot,
     declared: AbstractSet[Address],
     targets: Sequence[Address],
-    excluded: Sequence[Address],
+    excluded: Collection[Address],
     *,
     destroy: bool,
 ) -> list[Record]:
@@ -81,6 +81,27 @@ def orphans(
             recorded=record.arguments,
             protected=record.protected,
         )
+
+
+def unused(
+    steps: Iterable[Step],
+    waiting: AbstractSet[Address],
+    records: Mapping[Address, Record],
+    notes: list[Note],
+) -> Iterator[Step]:
+    """Yield the steps but for those that destroy what something uses that is held or deferred.
+
+    That lets go of it first, in the plan that goes on with it. Until then a note says so.
+    """
+    used = reached(waiting, {a: r.needs for a, r in records.items()}) if waiting else set()
+    for step in steps:
+        if step.action is not Action.DESTROY or step.address not in used:
+            yield step
+            continue
+        users = [str(a) for a in sorted(waiting) if step.address in records[a].needs]
+        who = ", ".join(users) or "what uses it"
+        text = f"is declared no more, and stays until {who}, held or deferred now, lets go of it"
+        notes.append(Note("stays", str(step.address), text))
 
 
 def _protect(record: Record, block: ResourceConfig | None, diagnostics: Diagnostics) -> None:
