@@ -119,7 +119,9 @@ def _with_what_goes(builder: Builder, steps: Sequence[Step]) -> list[Step]:
     later = builder.awaiting()
     held = {s.address for s in steps if s.action is Action.HELD and s.address in records}
     # What needs something excluded stays as it is too, unless all is taken down.
-    out = {*given.exclude} if given.destroy else builder.graph.downstream(given.exclude)
+    out = {*given.exclude}
+    if out and not given.destroy:
+        out = builder.graph.downstream(out)
     gone = leaving(snapshot, declared.keys(), given.targets, out, destroy=given.destroy)
     gone = [r for r in gone if r.address not in later]
     stays = later | held | (set() if given.destroy else out & records.keys())
