@@ -56,6 +56,7 @@ def check(history: History, folder: Path) -> None:
             announced(planned)
             guarded(planned, round_)
             taken_over(planned, round_)
+            beneath(planned)
             held_back(planned, round_)
             cut_off(planned)
             keyed(planned.after, keys)
@@ -186,6 +187,19 @@ def taken_over(planned: Planned, round_: Round) -> None:
         known = planned.before.records.get(event.address)
         if event.address.name in imported and event.address.kind == "deployment" and known is None:
             hold(event.action is not Action.CREATE, "what exists is not made anew", event)
+
+
+def beneath(planned: Planned) -> None:
+    """Nothing is destroyed before what was made from it has let go of it."""
+    if planned.plan.targets or planned.plan.moves:
+        return
+    quiet = {s.address for s in planned.plan.steps if s.action is Action.NO_OP}
+    over = set(quiet)
+    for event in planned.finished:
+        if event.action is Action.DESTROY:
+            users = {a for a, r in planned.before.records.items() if event.address in r.needs}
+            hold(users <= over, "what is used is not destroyed", event, users - over)
+        over.add(event.address)
 
 
 def hidden(place: Place, round_: Round, done: Done) -> None:

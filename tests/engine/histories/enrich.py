@@ -104,11 +104,31 @@ def _faceted(rng: Random, rounds: list[Round]) -> list[Round]:
     return found
 
 
+def _standing(rng: Random, rounds: list[Round]) -> list[Round]:
+    """Add a service that shows what another does, which comes and goes, and may be held."""
+    found = []
+    for round_ in rounds:
+        judged = {"candidate": str(rng.randint(0, 2)), "most": "1"}
+        gate = Block("gate", "most", "k2", values=judged)
+        there, first = rng.random() < 0.6, ("create_before_destroy = true",)
+        life = first if rng.random() < 0.5 else ()
+        ground = Block(
+            "deployment", "file", "k0", values={"shows": str(rng.randint(0, 2))}, life=life
+        )
+        shows = "deployment.k0.shown" if there else "3"
+        user = Block("deployment", "file", "k1", values={"shows": shows}, gates=("k2",))
+        more = (gate, ground, user) if there else (gate, user)
+        again = "k0" if there and not round_.replace and rng.random() < 0.4 else round_.replace
+        found.append(replace(round_, blocks=(*round_.blocks, *more), replace=again))
+    return found
+
+
 _EXTRAS: Mapping[str, Callable[[Random, list[Round]], list[Round]]] = {
     "protect": _protected,
     "secret": _secret,
     "pin": _pinned,
     "import": _imported,
     "facet": _faceted,
+    "stand": _standing,
 }
 EXTRAS = tuple(_EXTRAS)
