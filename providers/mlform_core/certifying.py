@@ -38,7 +38,7 @@ from mlform_core.online import (
 )
 from mlform_core.tables import LOOKUPS, TRANSFORM
 from mlform_core.transforms import WITHOUT_MISSING, Transform
-from mlform_core.views import Online, ViewAttributes, beneath
+from mlform_core.views import Online, ViewAttributes, levels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -371,8 +371,8 @@ def _kept(
     tables = {name: canonical(table) for name, table in looked_up.items()}
     identity = Facets.of({}, {"it": told}).digests["it"]
     looked: dict[str, Any] = {n: column_digests(t) for n, t in tables.items()}
-    below = beneath(making.new.from_)
-    if below is not None:
+    below = levels(making.new.from_)
+    if below:
         looked[""] = making.new.from_.attributes["facets"]["digests"][LOOKUPS]
     said = {TRANSFORM: identity, LOOKUPS: looked}
     code = {f"{CODE}{file}": (ctx.root / file).read_bytes() for file in dict.fromkeys(files)}

@@ -18,7 +18,7 @@ from mlform_core.models import told
 from mlform_core.serving import features, settings
 from mlform_core.serving.settings import Serving
 from mlform_core.tables import LOOKUPS, TRANSFORM
-from mlform_core.views import beneath
+from mlform_core.views import levels
 
 _SECONDS: Final = 120.0
 _REMEMBERED: Final = 8
@@ -101,18 +101,17 @@ def _copied(ctx: Context, view: Handle) -> str:
     folder = settings.view(ctx.home, key)
     if folder.exists():
         return key
-    levels, level = [], beneath(view)
+    found = []
     try:
-        while level is not None:
+        for level in levels(view):
             tables = {n: ctx.artifacts.path(t.digest) for n, t in level.lookups.items()}
             made = (ctx.artifacts.read(it.digest) for it in (level.transform, level.probe))
-            levels.append(features.Level(next(made), tables, next(made)))
-            level = level.beneath
+            found.append(features.Level(next(made), tables, next(made)))
     except KeyError as error:
         detail = f"{error.args[0]} of {view.address} is not in the artifact store any more."
         raise ResourceError("Feature view not found", detail, argument="features") from None
     folder.parent.mkdir(parents=True, exist_ok=True)
-    features.write(folder, levels)
+    features.write(folder, found)
     return key
 
 

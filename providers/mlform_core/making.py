@@ -12,7 +12,7 @@ from mlform.sdk import Context
 from mlform_core.joins import Own
 from mlform_core.tables import SPLIT
 from mlform_core.transforms import Made
-from mlform_core.views import ViewArguments, beneath, columns_of
+from mlform_core.views import ViewArguments, columns_of, levels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,9 +58,9 @@ class Making:
         from mlform_core.online import MEMBER, TOLD
 
         from_ = self.new.from_
-        if (below := beneath(from_)) is None:
+        if not (below := levels(from_)):
             return {}
-        bundle = self.ctx.artifacts.path(below.transform.digest)
+        bundle = self.ctx.artifacts.path(below[0].transform.digest)
         told = json.loads(members(bundle, MEMBER, "The transform", only=(TOLD,))[TOLD])
         unserved = [n for n in from_.attributes["columns"] if n not in told["served"]]
         return {"id": told["id"], "unserved": unserved}

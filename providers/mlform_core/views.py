@@ -107,15 +107,14 @@ class ViewArguments(Arguments):
         return self
 
 
-class Beneath(BaseModel):
-    """What makes the rows of requests that a view is of, where they are those of a view, too."""
+class Level(BaseModel):
+    """What makes the rows of requests of one view."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     transform: Artifact
     lookups: dict[str, Artifact]
     probe: Artifact
-    beneath: Beneath | None = None
 
 
 class ViewAttributes(Attributes):
@@ -139,8 +138,9 @@ class ViewAttributes(Attributes):
     whole."""
     probe: Carrier[Artifact | None] = None
     """Rows with the features that they have, by which a server tries itself."""
-    beneath: Carrier[Beneath | None] = None
-    """The same of the view that its rows are of, where that is online, too."""
+    beneath: Carrier[list[Level]] = Field(default_factory=list)
+    """The same of the view that its rows are of, where that is online, too, and of those of which
+    the rows of that are."""
 
 
 def uses(new: ViewArguments) -> dict[str, set[str]]:
@@ -152,7 +152,7 @@ def uses(new: ViewArguments) -> dict[str, set[str]]:
     if "columns" in new.from_.attributes:
         found[new.from_.address] |= {SPLIT, LAYOUT}
         found[new.from_.address] |= {PARTITIONS} if new.by == "partition" else set()
-        if new.online is not None and beneath(new.from_) is not None:
+        if new.online is not None and levels(new.from_):
             found[new.from_.address] |= {TRANSFORM, LOOKUPS}
     for name in new.as_of:
         if (address := new.inputs[name].address) in found:
@@ -160,11 +160,16 @@ def uses(new: ViewArguments) -> dict[str, set[str]]:
     return found
 
 
-def beneath(handle: Handle) -> Beneath | None:
-    """Return what makes the rows of a table for requests, where it is a view that is online."""
-    if not handle.attributes.get("transform"):
-        return None
-    return Beneath.model_validate({n: handle.attributes.get(n) for n in Beneath.model_fields})
+def levels(handle: Handle) -> list[Level]:
+    """Return what makes the rows of a table for requests: nothing unless it is an online view.
+
+    What makes its own comes first, then what makes the rows that those are of, and so on.
+    """
+    found = handle.attributes
+    if not found.get("transform"):
+        return []
+    own = {n: found[n] for n in Level.model_fields}
+    return [Level.model_validate(it) for it in (own, *found["beneath"])]
 
 
 def built(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.providers.changing import TOLD
+from tests.providers.changing import SPLIT, TOLD
 
 from mlform.testing.changes import Changed
 
@@ -20,6 +20,17 @@ feature_view "sql" "v" {
   query  = "SELECT * FROM d"
   online = { absent = ["late"] }
 }
+"""
+MANY = f"""
+dataset "file" "many" {{
+  path  = "many.csv"
+  split = {SPLIT}
+}}
+gate "evaluation" "many" {{
+  candidate = training_job.one.model
+  data      = dataset.many
+  require   = {{ roc_auc = {{ min = 0.1 }} }}
+}}
 """
 SERVERS = """
 deployment "http" "api" {
@@ -97,7 +108,7 @@ SERVED: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
         },
     ),
     "monitor performance": (
-        'monitor "performance" "it" {\nARGUMENTS\n}',
+        MANY + 'monitor "performance" "it" {\nARGUMENTS\n}',
         {
             "target": "deployment.api",
             "labels": "dataset.e",
@@ -117,6 +128,9 @@ SERVED: dict[str, tuple[str, dict[str, str], Mapping[str, Changed]]] = {
             ),
             "alarm": "{ sustain = 2 }",
             "release": "gate.g",
+            "estimate": {"estimate": "true", "release": "gate.many"},
+            "data": "dataset.d",
+            "split": "null",
             "target": "deployment.other",
             **TOLD,
         },

@@ -21,9 +21,15 @@ from mlform.refresh.world import aliased_classes
 from mlform.registry import Registry
 from mlform.testing.changes import Changed, check_changes
 
-ROWS = [
-    (i, "ab"[i % 2], f"2024-01-{i % 28 + 1:02} 10:00:00", i % 7, i % 5 + i / 90) for i in range(90)
-]
+
+def rows(number: int) -> list[tuple[object, ...]]:
+    return [
+        (i, "ab"[i % 2], f"2024-01-{i % 28 + 1:02} 10:00:00", i % 7, i % 5 + i / 90)
+        for i in range(number)
+    ]
+
+
+ROWS = rows(90)
 
 
 def text(rows: list[tuple[object, ...]]) -> str:
@@ -35,6 +41,7 @@ def text(rows: list[tuple[object, ...]]) -> str:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "d.csv").write_text(text(ROWS))
     (tmp_path / "e.csv").write_text(text(ROWS[:70]))
+    (tmp_path / "many.csv").write_text(text(rows(3000)))
     (tmp_path / "tried_steps.py").write_text(CODE)
     (tmp_path / "note.txt").write_text("read me")
     for part in ("k=1", "k=2"):
