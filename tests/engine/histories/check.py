@@ -181,11 +181,12 @@ def _guarded(snapshot: Snapshot, last: Round) -> bool:
 
 
 def taken_over(planned: Planned, round_: Round) -> None:
-    """What is imported is not made anew where it is not recorded yet."""
+    """What is imported is not made anew where nothing is recorded yet, nor moves there."""
     imported = {n for n, _ in round_.imports}
+    known = {*map(str, planned.before.records), *planned.plan.moves.values()}
     for event in planned.finished:
-        known = planned.before.records.get(event.address)
-        if event.address.name in imported and event.address.kind == "deployment" and known is None:
+        new = event.address.kind == "deployment" and str(event.address) not in known
+        if new and event.address.name in imported:
             hold(event.action is not Action.CREATE, "what exists is not made anew", event)
 
 
