@@ -64,7 +64,10 @@ class DiagnosedError(Exception):
 class Diagnostics:
     """The sink a command passes through its rooms."""
 
-    _items: list[Diagnostic] = field(default_factory=list)
+    _items: dict[Diagnostic, None] = field(default_factory=dict)
+    """In the order they came."""
+    _places: set[tuple[str, str, int, int]] = field(default_factory=set)
+    """Summary, file, line and column of each error that has a place."""
     partial: bool = False
     """There may be more of the spec than could be read, so what is missing is no error yet."""
 
@@ -105,26 +108,21 @@ class Diagnostics:
         missing: bool = False,
     ) -> None:
         address = None if of is None else str(of)
-        item = Diagnostic(severity, summary, detail, at, within, address, missing)
-        if item not in self._items:
-            self._items.append(item)
+        self.extend([Diagnostic(severity, summary, detail, at, within, address, missing)])
 
     def __iter__(self) -> Iterator[Diagnostic]:
         return iter(self._items)
 
     def extend(self, items: Iterable[Diagnostic]) -> None:
         """Take over problems noted elsewhere."""
-        self._items.extend(d for d in items if d not in self._items)
+        for item in items:
+            self._items.setdefault(item)
+            if item.severity is Severity.ERROR and (at := item.subject) is not None:
+                self._places.add((item.summary, at.file, at.line, at.column))
 
     def noted(self, summary: str, at: Span) -> bool:
         """Tell whether an error of that kind begins at the same place already."""
-        place = (at.file, at.line, at.column)
-        return any(
-            d.summary == summary
-            and d.subject is not None
-            and (d.subject.file, d.subject.line, d.subject.column) == place
-            for d in self.errors
-        )
+        return (summary, at.file, at.line, at.column) in self._places
 
     @property
     def errors(self) -> list[Diagnostic]:
@@ -134,7 +132,7 @@ class Diagnostics:
     def stop_on_errors(self) -> None:
         """Raise ``DiagnosedError`` if anything noted so far is an error."""
         if self.partial:
-            self._items = [d for d in self._items if not d.missing]
+            self._items = {d: None for d in self._items if not d.missing}
         if self.errors:
             raise DiagnosedError(self)
 

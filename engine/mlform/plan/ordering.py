@@ -59,16 +59,30 @@ def _after_left_behind(steps: Sequence[Step], records: Mapping[Address, Record])
             old = next(d for d in records[step.address].deposed if home_of(d) == step.deposed)
             for needed in old.needs:
                 users.setdefault(needed, set()).add(step.address)
+    pairs = [
+        (at, user)
+        for at, step in enumerate(steps)
+        for user in sorted(users.get(step.address, set()) - {step.address})
+    ]
     found = list(steps)
-    for at, step in enumerate(steps):
-        for user in sorted(users.get(step.address, set()) - {step.address}):
-            before = found[at]
-            found[at] = _once_cleared(before, user)
-            try:
-                TopologicalSorter(waits(found)).prepare()
-            except CycleError:
-                found[at] = before
+    for at, user in pairs:
+        found[at] = _once_cleared(found[at], user)
+    if _acyclic(found):
+        return found
+    found = list(steps)
+    for at, user in pairs:
+        before, found[at] = found[at], _once_cleared(found[at], user)
+        if not _acyclic(found):
+            found[at] = before
     return found
+
+
+def _acyclic(steps: Sequence[Step]) -> bool:
+    try:
+        TopologicalSorter(waits(steps)).prepare()
+    except CycleError:
+        return False
+    return True
 
 
 def _once_cleared(step: Step, user: Address) -> Step:
