@@ -20,7 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from serving import Target, ask, load
-from tests.providers.test_feature_serving import JOIN, NUMBERS, QUERY, Bench, body
+from tests.providers.featured import JOIN, NUMBERS, QUERY, Bench, body
 
 from mlform_core.http import Http
 

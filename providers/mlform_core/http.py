@@ -275,10 +275,9 @@ def _rolled(ctx: Context, serving: Serving, kept: Serving | None) -> int | None:
 
 def _same(tried: Mapping[str, Any], serving: Serving, answers: Mapping[str, Any]) -> bool:
     """Tell whether a canary is of the model that is wanted; or, where that serves, of the view."""
-    if tried["digest"] != serving.digest:
-        return False
-    view = serving.views.get(serving.digest, "")
-    return bool(answers["digest"] != serving.digest or tried["view"] == view)
+    wanted, serves = serving.digest, answers["digest"]
+    view = serves != wanted or tried["view"] == serving.views.get(wanted, "")
+    return bool(view and tried["digest"] == wanted)
 
 
 def _baked(ctx: Context, serving: Serving, kept: Serving) -> None:
