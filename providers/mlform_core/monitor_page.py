@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from mlform_core.pictures import Plot, figure, page, table
 
 _MOST: Final = 24
 """Pictures of a kind; all that is drawn is in the table."""
+_HALF: Final = 0.2
+"""Of a window, where one has no other beside it."""
+_Of = TypeVar("_Of")
 
 
 @dataclass(frozen=True)
@@ -18,14 +21,15 @@ class Series:
     """A figure over the windows: one number a window, ``None`` where it has none.
 
     ``bounds``: its interval in each, where it has one. ``limits``: what it is held to.
-    ``beside``: what was estimated of it without labels, where that is known, too.
+    ``beside``: what was estimated of it without labels, with the ends of its interval, where that
+    is known, too.
     """
 
     name: str
     numbers: Sequence[float | None]
     limits: Sequence[float] = ()
     bounds: Sequence[tuple[float, float] | None] = ()
-    beside: Sequence[float | None] = ()
+    beside: Sequence[tuple[float, float, float] | None] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,12 @@ def monitor_page(seen: Seen) -> str:
         f"<p class=dim>{len(seen.windows)} window(s) of {escape(seen.target)}.{notes}</p>",
     ]
     if drawn and seen.windows:
-        caption = "Each figure over the windows; dashed what it is held to, orange an alarm."
+        caption = (
+            "Each figure over the windows with its bounds; dashed what it is held to, orange a "
+            "window that raised an alarm."
+        )
+        if any(one for s in seen.series for one in s.beside):
+            caption += " Grey what was estimated without labels; the band is its 90 % bounds."
         body += ["<h2>History</h2>", f"<p class=dim>{caption}</p>", _row(drawn)]
     if shapes:
         caption = "Shares of rows in each bin. Blue is the reference, orange the last window."
@@ -86,31 +95,46 @@ def _row(pictures: Sequence[str]) -> str:
 
 
 def _history(series: Series, windows: Sequence[Mapping[str, Any]]) -> str:
-    there = [(i, v) for i, v in enumerate(series.numbers) if v is not None]
-    bounds = [b for b in series.bounds if b is not None]
-    guessed = [(i, v) for i, v in enumerate(series.beside) if v is not None]
-    drawn = [v for _, v in (*there, *guessed)]
-    every = [*drawn, *series.limits, *(end for b in bounds for end in b)]
-    if not there:
+    known = [v for v in series.numbers if v is not None]
+    if not known:
         return ""
+    bounds = [b for b in series.bounds if b is not None]
+    guessed = [one for one in series.beside if one is not None]
+    every = [*known, *series.limits, *(end for ends in (*bounds, *guessed) for end in ends)]
     low, high = min(every), max(every)
     room = 0.05 * (high - low or abs(high) or 1.0)
-    across = (0.0, float(max(len(windows) - 1, 1)))
+    across = (0.5, len(windows) + 0.5)
     plot = Plot(across, (low - room, high + room), ("window", series.name), series.name)
+    plot.whole = True
     for limit in series.limits:
         plot.line([[across[0], limit], [across[1], limit]], "guide")
-    if guessed:
-        plot.line(guessed, "aside")
-    plot.line(there)
-    for i, value in there:
-        ends = series.bounds[i] if i < len(series.bounds) else None
-        down, up = ends or (value, value)
-        alarmed = bool(windows[i].get("alarmed"))
-        dot = {"mean": i, "rate": value, "low": down, "high": up}
-        plot.ranges([dot], "two" if alarmed else "one")
+    for run in _runs(series.beside):
+        first, last = run[0], run[-1]
+        wider = [(first[0] - _HALF, first[1]), *run, (last[0] + _HALF, last[1])]
+        plot.band([(at, down, up) for at, (_, down, up) in wider])
+        plot.line([(at, value) for at, (value, _, _) in wider], "aside")
+    for part in _runs(series.numbers):
+        plot.line(part)
+    for i, value in enumerate(series.numbers):
+        if value is None:
+            continue
+        down, up = (series.bounds[i] if i < len(series.bounds) else None) or (value, value)
+        dot = {"mean": i + 1, "rate": value, "low": down, "high": up}
+        plot.ranges([dot], "two" if windows[i].get("alarmed") else "one")
     held = "" if not series.limits else f", held to {', '.join(f'{v:.4g}' for v in series.limits)}"
-    more = "" if not guessed else f"; grey line: estimated, {guessed[-1][1]:.4g} at last"
-    return figure(plot.svg(), f"{series.name}: {there[-1][1]:.4g} at last{held}{more}")
+    more = "" if not guessed else f"; grey: estimated, {guessed[-1][0]:.4g} at last"
+    return figure(plot.svg(), f"{series.name}: {known[-1]:.4g} at last{held}{more}")
+
+
+def _runs(values: Sequence[_Of | None]) -> list[list[tuple[int, _Of]]]:
+    """Return what follows each other without a gap, with its place from 1 on."""
+    runs: list[list[tuple[int, _Of]]] = [[]]
+    for at, value in enumerate(values, start=1):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append((at, value))
+    return [run for run in runs if run]
 
 
 def _shape(shape: Shape) -> str:
@@ -124,7 +148,7 @@ def _shape(shape: Shape) -> str:
 
 def _windows(seen: Seen) -> str:
     rows = []
-    for window in reversed(seen.windows):
+    for number, window in reversed(list(enumerate(seen.windows, start=1))):
         bad = bool(window[seen.found])
         word = "alarm" if window.get("alarmed") else seen.found if bad else "fine"
         if window.get("incident"):
@@ -133,10 +157,17 @@ def _windows(seen: Seen) -> str:
         rows.append(
             [
                 f"<span class={'fail' if bad else 'pass'}>{escape(word)}</span>",
-                escape(str(window["first"])[:19]),
-                escape(str(window["last"])[:19]),
+                str(number),
+                _moment(window["first"]),
+                _moment(window["last"]),
                 f"{count:,}",
                 escape(", ".join(map(str, window["findings"]))),
             ]
         )
-    return table(["", "from", "until (UTC)", "rows or requests", "what was found"], rows, [3])
+    head = ["", "window", "from", "until (UTC)", "rows or requests", "what was found"]
+    return table(head, rows, [1, 4])
+
+
+def _moment(when: Any) -> str:
+    """Return a moment as a page tells it."""
+    return f"<time>{escape(str(when)[:19].replace('T', ' '))}</time>"

@@ -169,7 +169,7 @@ class PerformanceArguments(Arguments):
 
     def estimated(self) -> list[str]:
         """Return every metric that is estimated."""
-        of_slices = self.slices.metrics() if self.slices and self.labels is None else []
+        of_slices = self.slices.metrics() if self.slices else []
         return list(dict.fromkeys([*self.require, *of_slices]))
 
     def metrics(self) -> list[str]:

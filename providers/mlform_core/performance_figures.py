@@ -45,6 +45,10 @@ class Guess:
     of: Any
     figure: Callable[[str, Any, str], dict[str, Any]]
 
+    def seeded(self, seed: str) -> Callable[[str, Any, str], dict[str, Any]]:
+        """Return ``figure`` with seeds that are this and what a figure is of."""
+        return lambda metric, some, name: self.figure(metric, some, f"{seed} {name}")
+
 
 def measured(
     ctx: Context,
@@ -59,6 +63,8 @@ def measured(
     ``low``, ``high``, ``rows``, and by labels an ``estimate`` where one is asked for) and
     ``groups``, by name the counts of label × decision.
     """
+    import pandas as pd
+
     from mlform_core.performance_basis import guess
 
     part = span.parts[model]
@@ -66,68 +72,55 @@ def measured(
     if rules.labels is None:
         if len(part.keys) < LEAST_LABELS or (said := guess(ctx, part, rules, released)) is None:
             return {**about, "labelled": 0}
-        return {**about, "labelled": 0, "statistics": _estimated(said, part, rules, model)}
-    outcomes, columns = _outcomes(ctx, span, part, model, rules)
+        figure = said.seeded(f"{model} {len(part.keys)}")
+        found = _statistics(rules, pd.DataFrame(part.columns), said.of, figure)
+        return {**about, "labelled": 0, "statistics": found}
+    outcomes, columns, places = _outcomes(ctx, span, part, model, rules)
     about["labelled"] = outcomes.rows
     if outcomes.rows < LEAST_LABELS:
         return about
     seed = f"{model} {span.first} {span.rows}"
 
-    def figure(metric: str, some: Outcomes, name: str) -> dict[str, Any]:
+    def by_them(metric: str, some: Outcomes, name: str) -> dict[str, Any]:
         return by_labels(metric, some, rules.threshold, f"{seed} {name}")
 
-    found = [
-        {"metric": metric, "slice": None, **figure(metric, outcomes, "")}
-        for metric in rules.metrics()
-    ]
-    if rules.estimate:
-        labelled = part.where([at for at, key in enumerate(part.keys) if key in span.labels])
-        if (beside := guess(ctx, labelled, rules, released)) is not None:
-            for one in found:
-                one["estimate"] = beside.figure(one["metric"], beside.of, f"{seed} estimate")
-    about["statistics"] = found + _sliced(rules, columns, outcomes.where, figure)
+    about["statistics"] = _statistics(rules, columns, outcomes, by_them)
+    if rules.estimate and (said := guess(ctx, part.where(places), rules, released)) is not None:
+        beside = _statistics(rules, columns, said.of, said.seeded(f"{seed} estimate"))
+        for one, guessed in zip(about["statistics"], beside, strict=True):
+            one["estimate"] = {n: guessed[n] for n in ("value", "se", "low", "high", "rows")}
     if rules.fairness is not None:
         about["groups"] = _groups(outcomes, columns, rules.fairness, rules.threshold)
     return about
 
 
-def _sliced(
+def _statistics(
     rules: PerformanceArguments,
     columns: pd.DataFrame,
-    where: Callable[[Any], Any],
+    rows: Any,
     figure: Callable[[str, Any, str], dict[str, Any]],
 ) -> list[dict[str, Any]]:
+    """Return each figure of all rows, then of slices; ``rows.where(places)`` are some of them."""
     from mlform_core.gate_groups import slices
 
+    found = [{"metric": m, "slice": None, **figure(m, rows, "")} for m in rules.metrics()]
     if rules.slices is None:
-        return []
-    return [
-        {"metric": metric, "slice": name, **figure(metric, where(rows), name)}
-        for name, rows in slices(columns, rules.slices.by)
-        if len(rows) >= rules.slices.min_support
+        return found
+    return found + [
+        {"metric": metric, "slice": name, **figure(metric, rows.where(places), name)}
+        for name, places in slices(columns, rules.slices.by)
+        if len(places) >= rules.slices.min_support
         for metric in rules.slices.metrics()
     ]
 
 
-def _estimated(
-    said: Guess, part: Part, rules: PerformanceArguments, model: str
-) -> list[dict[str, Any]]:
-    import pandas as pd
-
-    def figure(metric: str, some: Any, name: str) -> dict[str, Any]:
-        return said.figure(metric, some, f"{model} {len(part.keys)} {name}")
-
-    found = [
-        {"metric": metric, "slice": None, **figure(metric, said.of, "")}
-        for metric in rules.metrics()
-    ]
-    return found + _sliced(rules, pd.DataFrame(part.columns), said.of.where, figure)
-
-
 def _outcomes(
     ctx: Context, span: Span, part: Part, model: str, rules: PerformanceArguments
-) -> tuple[Outcomes, pd.DataFrame]:
-    """Return the rows of a model that have a label, with the columns of slices and groups."""
+) -> tuple[Outcomes, pd.DataFrame, list[int]]:
+    """Return the rows of a model that have a label, with the columns of slices and groups.
+
+    And their places in ``part``.
+    """
     import numpy as np
     import pandas as pd
 
@@ -158,7 +151,8 @@ def _outcomes(
     if strange := int((~usable).sum()):
         ctx.log(f"{strange} label(s) are no value of the target that {model[:19]} knows")
     outcomes = Outcomes(meta["task"], numbers, predictions).where(usable)
-    return outcomes, columns.loc[usable].reset_index(drop=True)
+    places = [at for (at, _), keep in zip(rows, usable, strict=True) if keep]
+    return outcomes, columns.loc[usable].reset_index(drop=True), places
 
 
 def by_labels(metric: str, outcomes: Outcomes, threshold: float, seed: str) -> dict[str, Any]:
@@ -348,9 +342,16 @@ def series(
         ]
         name = metric if part is None else f"{metric} of {part}"
         numbers, held = [s.get("value") for s in found], list(limits.values())
-        beside = [s.get("estimate", {}).get("value") for s in found]
+        beside = [_ends(s.get("estimate")) for s in found]
         made.append(Series(name, numbers, held, bounds, beside))
     return made
+
+
+def _ends(guess: Mapping[str, Any] | None) -> tuple[float, float, float] | None:
+    """Return what was estimated with its bounds; ``None`` where it is undefined."""
+    if guess is None or None in {guess["value"], guess["low"], guess["high"]}:
+        return None
+    return guess["value"], guess["low"], guess["high"]
 
 
 def borne_out(windows: Sequence[Mapping[str, Any]]) -> str:

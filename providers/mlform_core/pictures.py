@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
 _WIDTH: Final = 340
 _HEIGHT: Final = 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 12, 38
-_TICKS: Final = 5
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 10, 12, 38
+_TICKS: Final = 6
+"""Of an axis, at most."""
 
 STYLE: Final = """
 :root{--ink:#1c2330;--dim:#66707f;--line:#d5dae2;--ground:#fff;--one:#1f6fd1;--two:#c2641a;
@@ -17,7 +19,7 @@ STYLE: Final = """
 @media(prefers-color-scheme:dark){:root{--ink:#e4e8ef;--dim:#98a2b3;--line:#39414f;--ground:#14181f;
 --one:#6aa8f7;--two:#f0a35e;--good:#5fc48f;--bad:#f2857d;--warn:#dcb04d}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:1100px;padding:24px;background:var(--ground);color:var(--ink);
+body{margin:0 auto;max-width:1120px;padding:24px;background:var(--ground);color:var(--ink);
 font:15px/1.5 system-ui,sans-serif}
 h1{font-size:22px;margin:0 0 4px}h2{font-size:17px;margin:28px 0 8px}
 .dim{color:var(--dim)}.pass{color:var(--good)}.fail{color:var(--bad)}
@@ -26,13 +28,14 @@ h1{font-size:22px;margin:0 0 4px}h2{font-size:17px;margin:28px 0 8px}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:5px 10px 5px 0;border-bottom:1px solid var(--line);
 vertical-align:top}
-td.n,th.n{text-align:right}
+td.n,th.n{text-align:right;padding-right:20px}time{white-space:nowrap}
 .pictures{display:flex;flex-wrap:wrap;gap:20px}figure{margin:0}
 figcaption{font-size:13px;color:var(--dim);max-width:340px}
 svg text{fill:var(--dim);font:11px system-ui,sans-serif}
 svg .axis{stroke:var(--line)}svg .one{stroke:var(--one)}svg .two{stroke:var(--two)}
 svg .guide{stroke:var(--dim);stroke-dasharray:3 4}svg .aside{stroke:var(--dim)}
-svg .fone{fill:var(--one)}svg .ftwo{fill:var(--two);fill-opacity:.6}
+svg .band{fill:var(--dim);fill-opacity:.22}
+svg .fone{fill:var(--one)}svg .ftwo{fill:var(--two)}svg rect.ftwo{fill-opacity:.6}
 """
 
 
@@ -74,6 +77,8 @@ class Plot:
         self, x: tuple[float, float], y: tuple[float, float], labels: tuple[str, str], title: str
     ) -> None:
         self.x, self.y, self.labels, self.title = _open(x), _open(y), labels, title
+        self.whole = False
+        """Whether there is nothing between whole numbers from left to right."""
         self.parts: list[str] = []
 
     def at(self, x: float, y: float) -> tuple[float, float]:
@@ -89,6 +94,13 @@ class Plot:
         self.parts.append(
             f'<polyline class="{kind}" fill="none" stroke-width="1.8" points="{drawn}"/>'
         )
+        return self
+
+    def band(self, points: Sequence[Sequence[float]]) -> Plot:
+        """Fill between the low and the high end, (x, low, high), of points beside each other."""
+        ends = [(x, high) for x, _, high in points] + [(x, low) for x, low, _ in reversed(points)]
+        drawn = " ".join("{:.1f},{:.1f}".format(*self.at(x, y)) for x, y in ends)
+        self.parts.append(f'<polygon class="band" points="{drawn}"/>')
         return self
 
     def ranges(self, rows: Sequence[Mapping[str, float]], kind: str = "one") -> Plot:
@@ -122,16 +134,18 @@ class Plot:
 
     def _axes(self) -> str:
         made = []
-        for number in range(_TICKS):
-            share = number / (_TICKS - 1)
-            x = self.x[0] + share * (self.x[1] - self.x[0])
-            y = self.y[0] + share * (self.y[1] - self.y[0])
-            across, up = self.at(x, self.y[0])[0], self.at(self.x[0], y)[1]
+        for y in _ticks(self.y):
+            up = self.at(self.x[0], y)[1]
             made.append(
                 f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{up:.1f}" '
                 f'y2="{up:.1f}"/><text x="{_LEFT - 6}" y="{up + 4:.1f}" text-anchor="end">'
-                f'{y:.3g}</text><text x="{across:.1f}" y="{_HEIGHT - _BOTTOM + 15}" '
-                f'text-anchor="middle">{x:.3g}</text>'
+                f"{y:.4g}</text>"
+            )
+        for x in _ticks(self.x, 1.0 if self.whole else 0.0):
+            across = self.at(x, self.y[0])[0]
+            made.append(
+                f'<text x="{across:.1f}" y="{_HEIGHT - _BOTTOM + 15}" text-anchor="middle">'
+                f"{x:.4g}</text>"
             )
         made.append(
             f'<text x="{(_LEFT + _WIDTH) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">'
@@ -139,6 +153,16 @@ class Plot:
             f'rotate(-90)" text-anchor="middle">{escape(self.labels[1])}</text>'
         )
         return "".join(made)
+
+
+def _ticks(ends: tuple[float, float], least: float = 0.0) -> list[float]:
+    """Return round numbers between two ends, ``least`` apart or more."""
+    wide = ends[1] - ends[0]
+    power = 10.0 ** math.floor(math.log10(wide / _TICKS))
+    steps = (max(power * times, least) for times in (1, 2, 5, 10, 20))
+    step = next(s for s in steps if wide / s < _TICKS)
+    first, last = math.ceil(ends[0] / step - 1e-9), math.floor(ends[1] / step + 1e-9)
+    return [number * step for number in range(first, last + 1)]
 
 
 def _open(ends: tuple[float, float]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+from tests.browser import browse, in_browser
 from tests.providers.measured import INPUTS, Watch
 
 from mlform.sdk import Handle, ResourceError
@@ -97,7 +98,52 @@ def test_what_was_estimated_stands_beside_what_labels_say(watch):
             assert abs(guess["value"] - real) < guess["high"] - guess["low"]
     page = watch.ctx.artifacts.read(stored.attributes.page.digest).decode()
     assert "of 6 figures by labels lay in the 90 % bounds of their estimate" in page
-    assert "grey line: estimated" in page
+
+
+@in_browser
+def test_the_page_shows_estimates_with_their_bounds_beside_labels_in_a_browser(watch, tmp_path):
+    rows = watch.world.later[:3000]
+    watch.asked(rows)
+    labels = rows[["station", "visib", "origin"]]
+    # The second window has too few from LaGuardia to say anything of them.
+    gap = (labels.index // 1000 == 1) & (labels["origin"] == "LGA") & (labels.index % 5 > 0)
+    given = {"window": {"rows": 1000, "enough": 0.5}, "label": "visib", "estimate": True}
+    slices = {"by": ["origin"], "max": {"mae": 1.4}}
+    applied = watch.apply(labels[~gap], old=watch.known, slices=slices, **given)
+    stored, _ = watch.run(applied)
+    page = watch.ctx.artifacts.read(stored.attributes.page.digest).decode()
+    seen = browse(page, tmp_path)
+    assert (seen.console, seen.requests) == ([], [])
+    assert "Grey what was estimated without labels; the band is its 90 % bounds." in (
+        seen.elements.words
+    )
+    drawn = pictures(seen.elements)
+    assert set(drawn) == {"mae", "rmse", "r2", *(f"mae of origin={o}" for o in AIRPORTS)}
+    for name, marks in drawn.items():
+        parts = 2 if name == "mae of origin=LGA" else 1
+        windows = 2 if name == "mae of origin=LGA" else 3
+        lines = [marks.count((tag, kind)) for tag, kind in HISTORY]
+        assert lines == [parts, parts, parts, windows], name
+    for window in stored.attributes.windows:
+        for one in window["statistics"]:
+            guess = one["estimate"]
+            assert guess["rows"] == one["rows"]
+            assert abs(guess["value"] - one["value"]) < guess["high"] - guess["low"]
+
+
+AIRPORTS = ("EWR", "JFK", "LGA")
+HISTORY = [("polygon", "band"), ("polyline", "aside"), ("polyline", "one"), ("circle", "fone")]
+"""Of what was estimated the bounds and the line, of what labels say the line and the dots."""
+
+
+def pictures(elements):
+    """What each picture of a page draws, by its name."""
+    found, marks = {}, []
+    for tag, attributes in elements.found:
+        if tag == "svg":
+            marks = found.setdefault(attributes["aria-label"], [])
+        marks.append((tag, attributes.get("class")))
+    return found
 
 
 def test_a_change_of_what_inputs_mean_is_not_seen(watch):
