@@ -184,6 +184,28 @@ def test_what_was_left_behind_goes_with_its_block(lab: World) -> None:
     assert lab.records() == {}
 
 
+@pytest.mark.parametrize("many", [1, 2])
+@pytest.mark.parametrize("failing", ["", "delete a-1", "finish a"])
+@pytest.mark.parametrize("life", ["", FIRST])
+def test_what_was_left_behind_goes_where_its_place_is_taken_once_more(
+    lab: World, many: int, failing: str, life: str
+) -> None:
+    user = thing("b", value="dataset.a.id")
+    lab.go(thing("a", FIRST) + user)
+    OUTSIDE.failing = {"delete a-1", "delete a-2"}
+    for number in range(many):
+        lab.go(thing("a", FIRST, key=f'"{number}"') + user)
+    after = thing("a", life, key='"again"') + user
+    for failing_now in ({failing}, set[str]()):
+        OUTSIDE.failing = failing_now
+        lab.go(after)
+        known = [d for r in lab.records().values() for d in (r, *r.deposed)]
+        assert sorted(r.attributes["id"] for r in known) == sorted(OUTSIDE.things)
+        assert "dataset.a" in lab.records()
+    assert lab.actions(after) == {}
+    assert len(OUTSIDE.things) == 2
+
+
 @pytest.mark.parametrize(
     ("after", "calls"),
     [

@@ -55,6 +55,8 @@ class Remover:
 
     def remove(self, step: Step) -> None:
         """Destroy or forget what is recorded, or what a replacement left behind."""
+        if step.deposed and step.deposed in self._gone.get(step.address, ()):
+            return  # its replacement took it down; what was made since may have its folder
         now = self.records.now[step.address]
         record = now
         if step.deposed:
