@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cli.bells import LOCK, Hook, grow, made, ring
+from tests.scenarios.command import Folder
 
 
 def test_what_is_proposed_moves_nothing_until_it_is_applied(site: Path) -> None:
@@ -141,6 +143,75 @@ def test_it_rests_and_an_incident_moves_nothing(site: Path) -> None:
     said = folder.mlform("reapply", "-as-of", "2099-06-01T00:00:00Z").out
     assert "nothing retrains on broken data" in said
     assert folder.actions() == {}
+
+
+MANY = """
+training_job "count" "many" {
+  count = dataset.d.rows
+  of    = 100 + count.index
+}
+"""
+
+
+def test_what_nobody_can_estimate_yet_is_only_proposed(site: Path) -> None:
+    folder = made(site, more='budget = { time = "1h" }', hook=MANY)
+    grow(folder)
+    ring(folder)
+    said = folder.mlform("reapply", "-json", "-detailed-exitcode", expect=6).lines
+    assert [x["steps"] for x in said if x["type"] == "proposal"] != [0]
+    assert not [x for x in said if x["type"] == "outcome" and x["done"]]
+    [proposal] = (folder.path / ".mlform/proposals").iterdir()
+    folder.mlform("apply", str(proposal / "plan.mlfplan"))
+    folder.mlform("reapply")
+    assert len(folder.mlform("state", "list").out.split("training_job.many[")) == 4
+
+
+def test_alarms_go_with_monitors_and_triggers_that_move(site: Path) -> None:
+    folder = made(site, more='cooldown = "1h"')
+    grow(folder)
+    ring(folder)
+    folder.mlform("reapply")
+    ring(folder, "again")
+    grow(folder)
+    spec = folder.path / "main.mlf.hcl"
+    text = spec.read_text().replace('"again"', '"anew"').replace('"bell" "b"', '"bell" "c"')
+    moved = "moved {\n  from = trigger.again\n  to = trigger.anew\n}\n"
+    spec.write_text(f"{text.replace('monitor.b.', 'monitor.c.')}\n{moved}")
+    folder.mlform("state", "mv", "monitor.b", "monitor.c")
+    folder.apply()
+    said = folder.mlform("monitor", "alarms").out
+    assert "monitor.b " not in said
+    assert "trigger.again" not in said
+    [pull] = [x for x in folder.mlform("reapply", "-json").lines if x["type"] == "trigger"]
+    assert (pull["address"], len(pull["alarms"])) == ("trigger.anew", 1)
+    assert "rests until" in pull["why"]
+    done = folder.mlform("reapply", "-json", "-as-of", "2099-01-01T00:00:00Z").ran()
+    assert done == {"dataset.d": "run", "training_job.c": "run"}
+    folder.mlform("audit", "verify")
+
+
+def test_it_does_not_rest_for_what_was_let_go_of(site: Path) -> None:
+    folder = made(site, more='cooldown = "1h"')
+    grow(folder)
+    ring(folder)
+    folder.mlform("reapply", "-dismiss", "trigger.again")
+    ring(folder, "again")
+    assert folder.mlform("reapply", "-json").ran() == {"dataset.d": "run", "training_job.c": "run"}
+
+
+def test_of_two_at_once_one_acts(site: Path) -> None:
+    folder = made(site)
+    grow(folder)
+    ring(folder)
+    late = Folder(folder.path, {**folder.environment, "MLFORM_FAILPOINTS": "lock.asked:2:pause"})
+    with late.start("reapply", "-json") as waiting:
+        os.waitid(os.P_PID, waiting.pid, os.WSTOPPED)
+        folder.mlform("reapply")
+        waiting.send_signal(signal.SIGCONT)
+        said = waiting.communicate()[0]
+    assert [x["done"] for x in map(json.loads, said.splitlines()) if x["type"] == "outcome"] == [{}]
+    history = folder.mlform("state", "history", "trigger.again", "-json").out
+    assert history.count('"pull"') == 1
 
 
 def test_a_schedule_moves_the_date_that_others_take(site: Path) -> None:

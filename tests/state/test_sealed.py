@@ -129,3 +129,25 @@ def test_what_is_moved_or_swapped_is_found_out(opened, sql, change, words):
     fill(store)
     sql(change.replace("%s", OTHER))
     assert any(words in problem for problem in store.verify()), store.verify()
+
+
+@pytest.mark.parametrize("cipher", [AesCipher(None), AesCipher(OLD)])
+def test_alarms_go_with_monitors_and_triggers(opened, cipher):
+    store = opened(cipher)
+    monitor, trigger = Address("monitor", "m"), Address("trigger", "t")
+    with store.lock("apply") as lease:
+        first = store.raise_alarm(lease, "r1", monitor, {"n": 1})
+        other = store.raise_alarm(lease, "r1", Address("monitor", "o"), {"n": 2})
+        store.consume(lease, "r1", first.id, str(trigger), "moved")
+        store.consume(lease, "r1", other.id, "trigger.u", "moved")
+        new = {
+            monitor: make_record(address=Address("monitor", "n")),
+            trigger: make_record(address=Address("trigger", "u")),
+        }
+        store.move(lease, "r2", new)
+    found = {a.id: (a.monitor, a.payload, dict(a.consumed_by)) for a in store.alarms()}
+    assert found == {
+        first.id: ("monitor.n", {"n": 1}, {"trigger.u": "moved"}),
+        other.id: ("monitor.o", {"n": 2}, {"trigger.u": "moved"}),
+    }
+    assert store.verify() == []

@@ -140,6 +140,30 @@ def test_the_journal_of_one_address(filled):
     assert [e.serial for e in filled.journal()] == [0, 1, 0, 2, 0, 3, 4, 5, 0]
 
 
+def test_the_journal_of_what_moved(store):
+    """Two change places, then one goes where something else was once."""
+    a, b, c = (Address("trigger", name) for name in "abc")
+    with store.lock("apply") as lease:
+        for number, address in enumerate([a, b, c, a]):
+            store.failed(lease, f"r{number}", address, {})
+        swapped = {
+            a: make_record(address=Address("trigger", "b")),
+            b: make_record(address=Address("trigger", "a")),
+        }
+        store.move(lease, "m", swapped)
+        store.failed(lease, "r4", b, {})
+        store.move(lease, "m", {b: make_record(address=Address("trigger", "c"))})
+        store.failed(lease, "r5", c, {})
+        store.failed(lease, "r6", b, {})
+
+    def runs(address):
+        return [e.run for e in store.journal(address, moved=True)]
+
+    assert runs(c) == ["r0", "r3", "r4", "r5"]
+    assert runs(b) == ["r6"]
+    assert runs(a) == ["r1"]
+
+
 def test_a_long_journal_and_many_keys(store):
     """More than fits one page of reading, or one list of keys."""
     with store.lock("apply") as lease:

@@ -144,7 +144,7 @@ def carry_out(
     here = any(s.demand.executor == LOCAL for s in plan.changes)
     # While the plan is shown and read, what the workers need is loaded.
     with workers(_offers(session, plan), parallelism, at_once=here) as local:
-        if not plan.empty and not approve(plan):
+        if (plan.pulls or not plan.empty) and not approve(plan):
             return Applied(plan, None, approved=False, unfinished=unfinished)
         _announce(session, plan, lease, parallelism)
         session.registry.settings = _settings(session, plan)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from mlform.apply.watch import Watched
     from mlform.plan import Plan
     from mlform.plan.pulled import Pulled
-    from mlform.reconcile import Moved, Pull
+    from mlform.reconcile import Moved, Past, Pull
     from mlform.reconcile.rounds import Proposal
     from mlform.registry import Offer
-    from mlform.state.model import Record, Snapshot
+    from mlform.state.model import Entry, Record, Snapshot
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,16 @@ def _reapply(
         for it in pulls:
             for alarm in it.alarms if it.consume and not it.moves else ():
                 session.store.consume(lease, run, alarm.id, str(it.trigger), it.why)
+        past = _past(session)
     moving = {it.trigger: _pulled(session, it) for it in pulls if it.moves}
     unasked = [it for it in pulls if it.moves and not it.propose]
-    applied = _apply(session, report, parallelism, unasked, moving)
-    if not applied.approved:  # those that have all the time there is go on without the others
+    applied = _apply(session, report, parallelism, unasked, moving, past)
+    if not applied.approved and _past(session) == past:
+        # Those that have all the time there is go on without the others.
         unasked = [it for it in unasked if it.limit is None]
-        applied = _apply(session, report, parallelism, unasked, moving)
+        applied = _apply(session, report, parallelism, unasked, moving, past)
+    if not applied.approved:  # another acted before this one had the lock
+        return _reapply(session, report, parallelism, out, now)
     acted = {it.trigger for it in unasked}
     later = [it.trigger for it in pulls if it.moves and it.trigger not in acted]
     interrupted = applied.outcome is not None and applied.outcome.interrupted
@@ -99,12 +102,20 @@ def _apply(
     parallelism: int,
     pulls: Sequence[Pull],
     moving: Mapping[Address, Pulled],
+    past: Mapping[Address, Sequence[Past]],
 ) -> Applied:
-    """Apply what follows from what triggers move, unless it may take longer than any allows."""
+    """Apply what follows from what triggers move, unless it may take longer than any allows.
+
+    Nor is it applied where another acted since they had done what is ``past``.
+    """
+
+    def unasked(plan: Plan) -> bool:
+        current = not plan.pulls or _past(session) == past
+        return current and _within(plan, limit, parallelism)
+
     limit = min((it.limit for it in pulls if it.limit is not None), default=None)
     chosen = PlanOptions(pulls=tuple(moving[it.trigger] for it in pulls))
-    short = partial(_within, limit=limit, parallelism=parallelism)
-    return apply(session, short, report, chosen, parallelism=parallelism, operation="reapply")
+    return apply(session, unasked, report, chosen, parallelism=parallelism, operation="reapply")
 
 
 def dismiss(session: Session, name: str) -> int:
@@ -135,34 +146,46 @@ def dismiss(session: Session, name: str) -> int:
     return len(it.alarms) + (it.tick is not None)
 
 
-def _within(plan: Plan, *, limit: float | None, parallelism: int) -> bool:
+def _within(plan: Plan, limit: float | None, parallelism: int) -> bool:
     """Tell whether a plan is short enough to be carried out unasked."""
     from mlform.plan.times import times
 
-    expected = None if limit is None else times(plan, parallelism)
-    if limit is None or expected is None:
+    if limit is None:
         return True
-    return not expected.unknown and expected.worst.clock <= limit
+    if plan.deferred:  # nobody knows how much there is to do
+        return False
+    expected = times(plan, parallelism)
+    return expected is None or (not expected.unknown and expected.worst.clock <= limit)
 
 
 def _pulls(session: Session, now: datetime) -> Sequence[Pull]:
-    from mlform.reconcile import Known, Past, pull
+    from mlform.reconcile import Known, pull
     from mlform.refresh import none
     from mlform.refresh.pins import read_pins
 
-    snapshot = session.store.snapshot()
+    snapshot, alarms = session.store.snapshot(), session.store.alarms()
     records = snapshot.records.items()
     triggers = {a: r.arguments for a, r in records if a.kind == "trigger"}
-    past = {
-        a: [
-            Past(e.at, e.operation == "pull")
-            for e in session.store.journal(a)
-            if e.operation in {"pull", "consume"}
-        ]
-        for a in triggers
-    }
     seen = look(session, snapshot, read_pins(session.root), read=none)
-    return pull(triggers, session.store.alarms(), Known(seen, snapshot, past, now))
+    return pull(triggers, alarms, Known(seen, snapshot, _past(session), now))
+
+
+def _past(session: Session) -> Mapping[Address, Sequence[Past]]:
+    """Return the times that each trigger moved something, or met a data incident."""
+    from mlform.reconcile import Past
+
+    store = session.store
+    incidents = {a.id for a in store.alarms() if a.payload.get("incident")}
+
+    def acted(entry: Entry) -> bool:
+        met = entry.operation == "consume" and entry.detail["alarm"] in incidents
+        return met or entry.operation == "pull"
+
+    return {
+        a: [Past(e.at, e.operation == "pull") for e in store.journal(a, moved=True) if acted(e)]
+        for a in store.snapshot().records
+        if a.kind == "trigger"
+    }
 
 
 def _pulled(session: Session, it: Pull) -> Pulled:

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from mlform.state import journal
 from mlform.state.codec import seal, sound
 from mlform.state.codec import text as write
 from mlform.state.model import AlarmEvent, damaged
-from mlform.state.tables import ALARMS, CONSUMED, add, own, rows
+from mlform.state.tables import ALARMS, CONSUMED, add, ours, own, rows
 from mlform.values import canonical
 
 
@@ -59,6 +59,20 @@ def pulled(
     for event in events:
         consume(connection, run, event, trigger, str(detail["why"]))
     journal.append(connection, 0, run, "pull", trigger, {"alarms": list(events), **detail})
+
+
+def move(connection: Connection, moves: Mapping[str, str]) -> None:
+    """Give what monitors raised and triggers acted on their new names, all at once."""
+    raised_by = list(rows(connection, ALARMS, connection.execute(own(connection, ALARMS))))
+    for row in (r for r in raised_by if r.monitor in moves):
+        connection.execute(delete(ALARMS).where(ours(connection, ALARMS), ALARMS.c.id == row.id))
+        now = (row.id, moves[row.monitor], row.at, row.payload)
+        add(connection, ALARMS, (*now, seal(*now) if sound(row) else row.sha256))
+    acted_on = list(rows(connection, CONSUMED, connection.execute(own(connection, CONSUMED))))
+    kept = {(r.alarm, moves.get(r.trigger, r.trigger)): r.outcome for r in acted_on}
+    if any(r.trigger in moves for r in acted_on):
+        connection.execute(delete(CONSUMED).where(ours(connection, CONSUMED)))
+        add(connection, CONSUMED, *((*key, outcome) for key, outcome in kept.items()))
 
 
 def _alarm(row: Any, consumed_by: Mapping[str, str]) -> AlarmEvent:

@@ -37,7 +37,6 @@ def move(connection: Connection, moves: Mapping[str, str]) -> None:
     serials = {
         new: list(connection.execute(_serials(connection, old)).scalars())
         for old, new in moves.items()
-        if old != new
     }
     for new, found in serials.items():
         for start in range(0, len(found), _BATCH):

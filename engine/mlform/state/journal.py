@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select, true
 
 from mlform.address import Address
 from mlform.failpoints import failpoint
@@ -80,11 +80,21 @@ def _last(workspace: str) -> Select[Any]:
     return query.order_by(JOURNAL.c.sequence.desc()).limit(1)
 
 
-def entries(database: Database, address: Address | None = None) -> Iterator[Entry]:
-    """Return entries, oldest first. Nothing is held open between one page and the next."""
+def entries(
+    database: Database, address: Address | None = None, *, moved: bool = False
+) -> Iterator[Entry]:
+    """Return entries, oldest first, all or of one address; ``moved``: of all that it had before.
+
+    Nothing is held open between one page and the next.
+    """
     last = 0
+    about: ColumnElement[bool] = true()
+    if address is not None:
+        about = JOURNAL.c.address == str(address)
+    if moved:
+        about = _about(database, str(address))
     while True:
-        page = _page(database, last, address)
+        page = _page(database, last, about)
         for row in page:
             yield _entry(row)
         if len(page) < _PAGE:
@@ -93,14 +103,35 @@ def entries(database: Database, address: Address | None = None) -> Iterator[Entr
 
 
 @patient
-def _page(database: Database, last: int, address: Address | None) -> Sequence[Any]:
+def _about(database: Database, address: str) -> ColumnElement[bool]:
+    """Return the condition that an entry is about a resource that is at an address now."""
+    with database.reading() as connection:
+        if connection is None:
+            return false()
+        query = own(connection, JOURNAL).where(JOURNAL.c.operation == "moved")
+        moves = _entries(connection, query.order_by(JOURNAL.c.sequence.desc()))
+    name, at = address, JOURNAL.c.sequence
+    found: list[ColumnElement[bool]] = []
+    until: list[ColumnElement[bool]] = []
+    for move in moves:
+        records = move.detail["records"]
+        came = next((old for old, data in records.items() if data["address"] == name), None)
+        if came == name or (came is None and name not in records):
+            continue
+        found.append(and_(JOURNAL.c.address == name, at > move.sequence, *until))
+        if came is None:  # what was here before is somewhere else now
+            return or_(*found)
+        name, until = came, [at < move.sequence]
+    return or_(*found, and_(JOURNAL.c.address == name, *until))
+
+
+@patient
+def _page(database: Database, last: int, about: ColumnElement[bool]) -> Sequence[Any]:
     """Return some entries after a sequence."""
     with database.reading() as connection:
         if connection is None:
             return []
-        query = own(connection, JOURNAL).where(JOURNAL.c.sequence > last)
-        if address is not None:
-            query = query.where(JOURNAL.c.address == str(address))
+        query = own(connection, JOURNAL).where(JOURNAL.c.sequence > last, about)
         found = connection.execute(query.order_by(JOURNAL.c.sequence).limit(_PAGE))
         return list(rows(connection, JOURNAL, found))
 

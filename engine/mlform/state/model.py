@@ -293,8 +293,11 @@ class Store(Protocol):
         """Return the intents that neither came off nor failed: a run was killed there."""
         ...
 
-    def journal(self, address: Address | None = None) -> Iterator[Entry]:
-        """Return the journal, oldest first, of one address or of all."""
+    def journal(self, address: Address | None = None, *, moved: bool = False) -> Iterator[Entry]:
+        """Return the journal, oldest first, of one address or of all.
+
+        ``moved``: of what is at the address now, under those that it had before, too.
+        """
         ...
 
     def verify(self) -> Sequence[str]:

@@ -175,7 +175,9 @@ class SqlStore:
             gone = dict.fromkeys(written)
             replace_records(connection, gone | {d["address"]: d for d in written.values()})
             journal.append(connection, serial, run, "moved", None, {"records": written})
-            history.move(connection, {a: data["address"] for a, data in written.items()})
+            renamed = {a: d["address"] for a, d in written.items() if d["address"] != a}
+            history.move(connection, renamed)
+            alarms.move(connection, renamed)
         return serial
 
     def forget(self, lease: Lease, run: str, address: Address, detail: Mapping[str, Any]) -> int:
@@ -268,9 +270,9 @@ class SqlStore:
             journal.append(connection, 0, run, "resealed", None, {"rows": count, "how": how})
         return count
 
-    def journal(self, address: Address | None = None) -> Iterator[Entry]:
-        """Return the journal, oldest first, of one address or of all."""
-        return journal.entries(self._database, address)
+    def journal(self, address: Address | None = None, *, moved: bool = False) -> Iterator[Entry]:
+        """Return the journal, oldest first; see ``model.Store``."""
+        return journal.entries(self._database, address, moved=moved)
 
     @patient
     def verify(self) -> Sequence[str]:
