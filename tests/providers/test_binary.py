@@ -98,6 +98,10 @@ def test_heads_and_numbers_that_cannot_be(url):
     status, _, said = post(url, head + data + b"x", data)
     assert status == 400
     assert HEADER in json.loads(said)["error"]
+    for size in ("²", "9" * 5000):
+        status, said = call(f"{url}/infer", data, headers={HEADER: size})
+        assert status == 400
+        assert HEADER in said["error"]
     rows = table()[:2]
     rows.loc[1, "mean radius"] = np.inf
     status, _, said = post(url, *packed(rows))

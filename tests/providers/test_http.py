@@ -90,6 +90,17 @@ def test_only_the_outputs_asked_for(url):
     request["outputs"] = [{"name": "odds"}]
     status, said = call(f"{url}/infer", request)
     assert (status, said["error"]) == (400, '"odds" is no output; there is probability, label')
+    request["outputs"] = 5
+    status, said = call(f"{url}/infer", request)
+    assert (status, said["error"]) == (400, '"outputs" must be a list of {"name": … }')
+
+
+@pytest.mark.parametrize("data", ["ms", {"m": 1, "s": 2}])
+def test_data_is_a_list(url, data):
+    request = body(table()[:2])
+    request["inputs"][3]["data"] = data
+    status, said = call(f"{url}/infer", request)
+    assert (status, said["error"]) == (400, '"size" has no list as "data"')
 
 
 def test_columns_of_one_and_missing_values(url):

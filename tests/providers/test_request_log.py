@@ -1,10 +1,12 @@
 """The request log: lines first, then Parquet; what is redacted is nowhere."""
 
+import sys
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.providers.serving_bench import body, bundle, call, handle, table
+from tests.providers.serving_bench import body, bundle, call, handle, table, until
 
 from mlform.sdk import ResourceError
 from mlform_core.serving import columnar, log
@@ -26,6 +28,7 @@ def exact(entries):
 
 texts = st.none() | st.text(st.characters(codec="utf-8"), max_size=5)
 numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+wholes = st.none() | st.integers(0, 2**64 - 1)
 
 
 @st.composite
@@ -41,6 +44,7 @@ def answers(draw, predictions):
         "d": draw(st.sampled_from(["sha256:1", "sha256:2"])),
         "i": {"x": column(numbers), "flag": column(st.none() | st.booleans()), "s": column(texts)},
         "p": column(predictions),
+        "k": {"order": [draw(st.integers(0, 2**64 - 1)), *column(wholes)[1:]]},
         **draw(st.sampled_from([{}, {"r": "shadow"}])),
     }
 
@@ -98,6 +102,37 @@ def test_whole_files_become_parquet_by_themselves(tmp_path):
     assert [p.suffix for p in log.files(tmp_path)] == [".parquet", ".ndjson"]
     assert [e["i"]["a"] for e, _ in log.entries(tmp_path, None)] == [*([n] for n in range(9)), [20]]
     assert {p.stat().st_mode & 0o077 for p in log.files(tmp_path)} == {0}
+
+
+def test_large_whole_numbers_do_not_make_texts_of_the_others(tmp_path):
+    asked = [{"t": 1.0, "id": "a", "d": "x", "i": {"a": [v]}, "p": [0.5]} for v in (1.5, 2**64 - 1)]
+    path = written(tmp_path, asked)
+    assert pd.read_parquet(columnar.convert(path))["input.a"].tolist() == [1.5, 2.0**64]
+
+
+def test_a_file_that_cannot_be_converted_stays_and_holds_up_no_other(tmp_path, monkeypatch):
+    entry = {"t": 1.0, "id": "a", "d": "x", "i": {"a": [1]}, "p": [0.5]}
+    for inputs in ({"a": {"b": 1}}, {"a": [1]}, {"a": [1]}):
+        sink = log.RequestLog(tmp_path, 1 << 30)
+        sink.put({**entry, "i": inputs})
+        sink.close()
+    monkeypatch.setattr(sys, "argv", ["columnar", str(tmp_path)])
+    columnar.main()
+    assert [p.suffix for p in log.files(tmp_path)] == [".ndjson", ".parquet", ".ndjson"]
+
+
+def test_a_log_that_cannot_be_written_is_written_again_once_it_can(tmp_path):
+    folder = tmp_path / "log"
+    folder.write_text("in the way")
+    entry = {"t": 1.0, "id": "a", "d": "x", "i": {"a": [1]}, "p": [0.5]}
+    sink = log.RequestLog(folder, 1 << 30)
+    sink.put(entry)
+    until(lambda: sink.lost == 1)
+    folder.unlink()
+    sink.put(entry)
+    until(lambda: bool(list(log.entries(folder, None))))
+    sink.close()
+    assert [e for e, _ in log.entries(folder, None)] == [entry]
 
 
 def test_rows_of_requests_can_be_queried(life):

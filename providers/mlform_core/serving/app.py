@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import ipaddress
 import random
+import re
 import sys
 import time
 import traceback
@@ -373,7 +374,7 @@ def _read(data: bytes, head: str) -> Any:
     """Return a request, whether or not its tensors come in binary. Raises ``RequestError``."""
     if not head:
         return _parsed(data)
-    if not head.isdigit() or int(head) > len(data):
+    if not re.fullmatch("[0-9]{1,18}", head) or int(head) > len(data):
         raise RequestError([f"{binary.HEADER} is {head[:20]!r}, of {len(data)} bytes"])
     size = int(head)
     return binary.decoded(_parsed(data[:size]), memoryview(data)[size:])

@@ -9,10 +9,10 @@ what a feature view made them of as ``raw.NAME``, and each key as ``key.NAME``.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,8 +34,12 @@ def main() -> None:
     os.nice(10)
     lines = [p for p in files(Path(sys.argv[1])) if p.suffix != SUFFIX]
     for path in lines[:-1]:
-        with contextlib.suppress(FileNotFoundError):  # the log forgot it meanwhile
+        try:
             convert(path)
+        except FileNotFoundError:  # the log forgot it meanwhile
+            pass
+        except Exception as error:  # noqa: BLE001 - it stays lines, and the others are converted
+            traceback.print_exception(error)
 
 
 def convert(path: Path) -> Path:
@@ -138,9 +142,21 @@ def _array(values: list[Any], kind: pa.DataType | None) -> pa.Array:
 
     try:
         found = pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        found = pa.array([None if v is None else str(v) for v in values], pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        found = _wide(values)
     return found.cast(pa.float64()) if pa.types.is_null(found.type) else found
+
+
+def _wide(values: list[Any]) -> pa.Array:
+    """Return values as a column where they are of several types, or are large numbers."""
+    import pyarrow as pa
+
+    kinds = {type(v) for v in values if v is not None}
+    if kinds == {int, float}:
+        return pa.array([None if v is None else float(v) for v in values])
+    if kinds == {int} and min(v for v in values if v is not None) >= 0:
+        return pa.array(values, pa.uint64())
+    return pa.array([None if v is None else str(v) for v in values], pa.string())
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ _FILE_BYTES: Final = 16 << 20
 _FILE_SECONDS: Final = 3600.0
 _MOST_WAITING: Final = 100_000
 _PAUSE_SECONDS: Final = 0.02
+_RETRY_SECONDS: Final = 1.0
+"""From one time that it cannot be written to the next."""
 _LINES: Final = ".ndjson"
 
 
@@ -65,6 +67,18 @@ class RequestLog:
 
     def _write(self) -> None:
         closing = False
+        while not closing:
+            try:
+                closing = self._append()
+            except OSError as error:  # no room, say: what waits is lost, what comes may not be
+                sys.stderr.write(f"The request log cannot be written: {error}\n")
+                self.lost += len(self._waiting)
+                self._waiting.clear()
+                closing = self._closing.wait(_RETRY_SECONDS)
+
+    def _append(self) -> bool:
+        """Write what comes; return true once it is to end. Raises ``OSError``."""
+        closing = False
         with ExitStack() as files_open:
             sink: IO[bytes] | None = None
             begun = 0.0
@@ -89,6 +103,7 @@ class RequestLog:
                 # A thread that woke for each entry would keep answers waiting.
                 self._closing.wait(_PAUSE_SECONDS)
         self._forget()
+        return True
 
     def _next(self) -> IO[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -153,7 +153,11 @@ class Schema:
             name, data = tensor["name"], tensor["data"]
             rows = len(data)
             plain = tensor["shape"] == [rows] and rows and name not in columns
-            if not plain or not self._types[name][tensor["datatype"]].issuperset(map(type, data)):
+            if (
+                not plain
+                or type(data) is not list
+                or not self._types[name][tensor["datatype"]].issuperset(map(type, data))
+            ):
                 return None
             columns[name] = data
         even = all(len(data) == rows for data in columns.values())
@@ -259,6 +263,8 @@ def _lengths(columns: Mapping[str, list[Any]]) -> list[str]:
 
 
 def _unknown_outputs(body: Mapping[str, Any], meta: Mapping[str, Any]) -> list[str]:
+    if not isinstance(body.get("outputs") or [], list):
+        return ['"outputs" must be a list of {"name": … }']
     there = [o["name"] for o in outputs(meta)]
     return [f'"{n}" is no output; there is {", ".join(there)}' for n in _asked(body, there)[1]]
 
