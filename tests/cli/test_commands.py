@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -253,3 +254,17 @@ def test_what_planning_warns_of_is_told_to_machines_too(folder: Folder) -> None:
 def _schema(name: str) -> Draft202012Validator:
     text = (Path(__file__).parents[2] / "schema" / f"{name}.schema.json").read_text("utf-8")
     return Draft202012Validator(json.loads(text))
+
+
+def test_what_was_cut_off_is_told_of_until_it_is_dealt_with(folder: Folder) -> None:
+    folder.apply()
+    main = folder.path / "main.mlf.hcl"
+    main.write_text(SPEC + 'dataset "file" "e" {\n  path = "d.csv"\n}\n')
+    folder.environment["MLFORM_FAILPOINTS"] = "apply.intended:1:kill"
+    folder.mlform("apply", "-auto-approve", expect=-signal.SIGKILL)
+    del folder.environment["MLFORM_FAILPOINTS"]
+    main.write_text(SPEC)
+    said = folder.mlform("apply", "-auto-approve", "-replace", "dataset.d").out
+    assert "cut off in dataset.e" in said
+    said = folder.mlform("apply", "-auto-approve", "-replace", "dataset.d").out
+    assert "cut off" not in said

@@ -190,6 +190,18 @@ def test_alarms_go_with_monitors_and_triggers_that_move(site: Path) -> None:
     folder.mlform("audit", "verify")
 
 
+def test_a_day_before_its_monitor_moved_knows_an_alarm(site: Path) -> None:
+    folder = made(site)
+    folder.edit("main.mlf.hcl", '"bell.txt"', '"bell.txt"\n  depends_on = [dataset.d]')
+    folder.apply()
+    ring(folder)
+    serial = folder.mlform("audit", "dataset.d", "-json").data["state"]["at"]
+    folder.mlform("state", "mv", "monitor.b", "monitor.c")
+    for day in ((), ("-at", serial)):
+        [alarm] = folder.mlform("audit", "dataset.d", "-json", *day).data["alarms"]
+        assert alarm["monitor"] == "monitor.c"
+
+
 def test_it_does_not_rest_for_what_was_let_go_of(site: Path) -> None:
     folder = made(site, more='cooldown = "1h"')
     grow(folder)

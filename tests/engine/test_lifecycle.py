@@ -12,6 +12,7 @@ import pytest
 from tests.engine.lab import OUTSIDE, Thing, ThingArguments, World
 
 from mlform.commands.options import PlanOptions
+from mlform.commands.revising import replace_provider
 from mlform.plan import OPEN
 from mlform.plan.codec import dump
 from mlform.values import concealed
@@ -263,6 +264,16 @@ def test_removed_without_destroying_leaves_even_what_is_protected(lab: World) ->
     assert lab.actions(gone) == {"dataset.a": "forget"}
     assert lab.go(gone) == []
     assert (sorted(OUTSIDE.things), lab.records()) == (["a-1"], {})
+
+
+def test_what_was_left_behind_is_given_to_another_provider_too(lab: World) -> None:
+    lab.go(thing("a", FIRST))
+    OUTSIDE.failing = {"delete a-1"}
+    lab.go(thing("a", FIRST, key='"2"'))
+    replace_provider(lab.session(""), "lab", "lab.second")
+    record = lab.records()["dataset.a"]
+    givers = [r.receipt["provider"] for r in (record, *record.deposed)]
+    assert givers == ["lab.second", "lab.second"]
 
 
 def test_removed_without_destroying_leaves_what_was_left_behind_too(lab: World) -> None:

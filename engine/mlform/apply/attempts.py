@@ -98,7 +98,7 @@ class Attempts:
             except StepFailed as error:
                 if error.open:
                     raise
-                self._failed(step, str(error))
+                self._failed(step.address, str(error))
                 last = number >= demand.attempts or trying.partial or self.stop.is_set()
                 if last or error.cause not in demand.retry_on:
                     raise _counted(error, number) from None
@@ -111,7 +111,7 @@ class Attempts:
                 if self.stop.wait(pause):
                     raise CancelledError from None
             except CancelledError as error:
-                self._failed(step, str(error))
+                self._failed(step.address, str(error))
                 raise
             trying = None
 
@@ -125,6 +125,8 @@ class Attempts:
                 self._end(address, earlier)
             except StepFailed as error:
                 wrong.append(f"{address}: {error.detail}")
+            else:  # it is over: no later apply need look after it
+                self._failed(address, "nobody has any use for it")
         return wrong
 
     def _begin(self, step: Step, detail: Mapping[str, Any], asked: str) -> Trying:
@@ -187,9 +189,9 @@ class Attempts:
     def _folder(self, address: Address, earlier: Earlier) -> Path:
         return self.world.local / "work" / folder_name(str(address)) / earlier.id
 
-    def _failed(self, step: Step, error: str) -> None:
+    def _failed(self, address: Address, error: str) -> None:
         told = {"error": error[:500]}
-        self.world.store.failed(self.world.lease, self.world.run, step.address, told)
+        self.world.store.failed(self.world.lease, self.world.run, address, told)
 
     def say(self, step: Step, text: str) -> None:
         """Say a line about a step."""

@@ -30,9 +30,8 @@ def verify(session: Session) -> Verified:
 def audit(session: Session, text: str, at: str | None = None) -> Dossier:
     """Return what is known of a resource, as it is now or was at a time."""
     address = str(parsed(text))
-    entries = list(session.store.journal())
-    if at is not None:
-        entries = list(until(entries, end_of(at)))
+    whole = list(session.store.journal())
+    entries = whole if at is None else list(until(whole, end_of(at)))
     snapshot, fold = session.snapshot(), Fold()
     for entry in entries:
         fold.follow(entry)
@@ -48,7 +47,7 @@ def audit(session: Session, text: str, at: str | None = None) -> Dossier:
         )
         raise stop("Not in the journal", detail)
     chain = list(_chain(session, versions, first))
-    alarms = _alarms(session, fold, first)
+    alarms = _alarms(session, fold, first, whole[len(entries) :])
     agreed = _agreed(chain, entries)
     return Dossier(address, snapshot.lineage, fold, chain, alarms, agreed, tuple(entries))
 
@@ -70,16 +69,16 @@ def _agreed(chain: Sequence[Made], entries: Sequence[Entry]) -> list[Agreed]:
     from mlform.state.signing import signed
 
     wanted = {
-        (made.version.address, str(given["subject"]), str(given["by"]))
+        (str(given["subject"]), str(given["by"]))
         for made in chain
         for given in made.version.record.get("receipt", {}).get("approvals", ())
     }
-    found: dict[tuple[str, str, str], Agreed] = {}
+    found: dict[tuple[str, str], Agreed] = {}
     for entry in entries if wanted else ():
         if entry.operation != "approve":
             continue
         statement, signature = dict(entry.detail["statement"]), str(entry.detail["signature"])
-        name = (str(entry.address), str(statement["subject"]), str(statement["by"]))
+        name = (str(statement["subject"]), str(statement["by"]))  # its address may be another now
         if name in wanted:
             key = str(entry.detail["key"])
             valid = signed(statement, signature, key)
@@ -99,9 +98,18 @@ def _compared(session: Session, version: Version) -> list[str]:
     return [name for name, it in classes.items() if it is FieldClass.BASELINE]
 
 
-def _alarms(session: Session, fold: Fold, first: Version) -> list[AlarmEvent]:
-    """Return what was raised about a resource since it was applied, whatever day is asked about."""
+def _alarms(
+    session: Session, fold: Fold, first: Version, later: Sequence[Entry]
+) -> list[AlarmEvent]:
+    """Return what was raised about a resource since it was applied, whatever day is asked about.
+
+    Alarms are by what monitors are called now: ``later`` came after that day.
+    """
     watching = {a for a in fold.records if _needs(a, first.address, fold.records)}
+    for entry in later:
+        if entry.operation == "moved":
+            records = entry.detail["records"]
+            watching = {records[a]["address"] if a in records else a for a in watching}
     return [a for a in session.store.alarms() if a.monitor in watching and a.at >= first.at]
 
 

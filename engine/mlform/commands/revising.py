@@ -138,8 +138,13 @@ def replace_provider(
 def _replacing(
     session: Session, snapshot: Snapshot, source: str, target: str
 ) -> tuple[Revised, Mapping[Address, Record]]:
-    used = sorted({str(r.receipt.get("provider") or "") for r in snapshot.records.values()} - {""})
-    made = {a: r for a, r in snapshot.records.items() if r.receipt.get("provider") == source}
+    objects = [one for r in snapshot.records.values() for one in (r, *r.deposed)]
+    used = sorted({_provider(r) for r in objects} - {""})
+    made = {
+        a: r
+        for a, r in snapshot.records.items()
+        if any(_provider(one) == source for one in (r, *r.deposed))
+    }
     if not made:
         detail = f'Nothing recorded was made by provider "{source}".{did_you_mean(source, used)}'
         raise stop("Unknown provider", f"{detail} Providers in the state: {', '.join(used)}.")
@@ -149,14 +154,31 @@ def _replacing(
         raise stop("Unknown provider", f"{detail} Installed: {', '.join(installed)}.")
     lacking = sorted(
         {
-            f'{a.kind} "{r.type}" ({a})'
+            f'{a.kind} "{one.type}" ({a})'
             for a, r in made.items()
-            if session.registry.find(a.kind, r.type, target) is None
+            for one in (r, *r.deposed)
+            if _provider(one) == source and session.registry.find(a.kind, one.type, target) is None
         }
     )
     if lacking:
         detail = f'Provider "{target}" does not offer {", ".join(lacking)}. Nothing was changed.'
         raise stop("Provider lacks a type", detail)
-    changed = {a: replace(r, receipt={**r.receipt, "provider": target}) for a, r in made.items()}
+    changed = {
+        a: replace(
+            _given(r, source, target), deposed=tuple(_given(d, source, target) for d in r.deposed)
+        )
+        for a, r in made.items()
+    }
     told = ["Their blocks must name that provider too, where they name one."]
     return Revised([(str(a), target) for a in sorted(made)], told), changed
+
+
+def _provider(record: Record) -> str:
+    return str(record.receipt.get("provider") or "")
+
+
+def _given(record: Record, source: str, target: str) -> Record:
+    """Return a record as made by another provider, if it was made by the one."""
+    if _provider(record) != source:
+        return record
+    return replace(record, receipt={**record.receipt, "provider": target})
