@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -75,6 +76,19 @@ def test_new_data_move_the_dataset_and_use_the_alarm_up() -> None:
     assert (advance.dataset, advance.parts, advance.rows) == (LOANS, NEW, 1512)
     assert (advance.new_rows, advance.pinned) == (1502, False)
     assert found.why == "advances dataset.loans by +1,502 rows"
+
+
+def test_a_name_without_a_key_means_all_instances() -> None:
+    inner = Address("dataset", "loans", module=(("m", "eu"),))
+    north, south = (Address("dataset", "loans", key, inner.module) for key in ("n", "s"))
+    record = snapshot().records[LOANS]
+    state = Snapshot("lineage", 3, {a: replace(record, address=a) for a in (LOANS, north, south)})
+    seen = {a: Observation(parts=NEW, rows=12) for a in (LOANS, north, south)}
+    given = trigger(on=['module.m["eu"].monitor.inputs'], advance=['module.m["eu"].dataset.loans'])
+    rung = [alarm("e1", 'module.m["eu"].monitor.inputs["x"]'), alarm("e2")]
+    [found] = pull({RETRAIN: given}, rung, seen, state)
+    assert [a.id for a in found.alarms] == ["e1"]
+    assert [a.dataset for a in found.advances] == [north, south]
 
 
 def test_what_is_pinned_is_compared_with_the_pin_and_moves_it() -> None:

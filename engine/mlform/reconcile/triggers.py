@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mlform.address import Address
-from mlform.lazy import dataclass
+from mlform.lazy import dataclass, replace
 from mlform.lengths import seconds
 from mlform.refresh import Observation, Observations
 from mlform.registry.trigger import last_tick, written
@@ -88,14 +88,22 @@ def pull(
     """
     found = []
     for trigger, arguments in sorted(triggers.items()):
-        monitors = {str(Address.leading(text)) for text in arguments["on"]}
+        monitors = [Address.leading(text) for text in arguments["on"]]
         waiting = tuple(
-            a for a in alarms if a.monitor in monitors and str(trigger) not in a.consumed_by
+            a
+            for a in alarms
+            if str(trigger) not in a.consumed_by
+            and any(_means(m, Address.parse(a.monitor)) for m in monitors)
         )
         tick = _tick(trigger, arguments, known)
         if waiting or tick:
             found.append(_pull(trigger, arguments, waiting, tick, known))
     return found
+
+
+def _means(named: Address, it: Address) -> bool:
+    """Tell whether a resource is meant by an address: its own, or that of all its instances."""
+    return named in {it, replace(it, key=None)}
 
 
 def _tick(trigger: Address, arguments: Mapping[str, Any], known: Known) -> str | None:
@@ -128,11 +136,13 @@ def _pull(
     need = arguments.get("need") or {}
     if why := _rests(arguments, len(waiting), tick, known.past.get(trigger, ()), known.now):
         return Pull(trigger, waiting, (), why, consume=False, tick=tick)
-    datasets = [Address.leading(text) for text in arguments["advance"]]
+    named = [Address.leading(text) for text in arguments["advance"]]
     records, seen = known.snapshot.records, known.observations
+    there = sorted({*records, *seen})
+    datasets = dict.fromkeys(a for n in named for a in there if _means(n, a))
     moved = [a for d in datasets if (a := _advance(d, seen.get(d), records.get(d)))]
     least, new_rows = int(need.get("new_rows", 0)), sum(a.new_rows or 0 for a in moved)
-    names = ", ".join(map(str, datasets))
+    names = ", ".join(map(str, named))
     why = ""
     if not moved and (tick is None or least):
         why = f"nothing new at the source of {names} since it was last applied"
