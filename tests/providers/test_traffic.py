@@ -75,6 +75,23 @@ def test_a_canary_that_fails_is_rolled_back_at_once_and_no_client_notices(life):
     until(lambda: sum("role" in name for name in metrics(found)) == 1)
 
 
+def test_a_canary_that_fails_while_its_shadow_starts_does_not_take_over(life):
+    good = bundle(life.ctx)
+    found = life.apply(good)
+    bad = bundle(life.ctx, model=fitted(last=Raising), format="pickle", framework="tests")
+    request = body(table()[:1])
+    request["inputs"][0]["data"] = [1e6]
+    with Load(found.url, json.dumps(request).encode()) as load:
+        load.until(lambda answers: len(answers) >= 5)
+        # Its time is over before the first request: what it does wrong, it does after that.
+        rollout, shadow = canary(steps=[50], bake="0s"), handle(bundle(life.ctx, 0.1))
+        with pytest.raises(ResourceError, match=r"Canary rolled back.*errors in"):
+            life.apply(bad, rollout=rollout, allow_pickle=True, shadow=shadow)
+    assert load.failures == []
+    assert life.read().answers == good.digest
+    until(lambda: sum("role" in name for name in metrics(found)) == 1)
+
+
 def test_a_canary_that_is_called_off_leaves_all_as_it_was(life):
     first, second = bundle(life.ctx), bundle(life.ctx, 0.01)
     found = life.apply(first)

@@ -215,6 +215,7 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     from mlform.refresh.pins import Pin, read_pins, write_pins
     from mlform.refresh.scope import Scope
     from mlform.refresh.world import wanted as normalised
+    from mlform.values import UNKNOWN
 
     project, _ = session.configured
     snapshot = session.store.snapshot()
@@ -222,6 +223,9 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     pins = read_pins(session.root)
     seen = look(session, snapshot, pins, read=none)
     scope = Scope(project, snapshot, session.diagnostics)
+    for address in project.resources:
+        # What is not a pinned dataset may take others; a source takes none.
+        scope.put(address, UNKNOWN)
     moved, told = [], provenance(session.root)
     for address in sorted(targets & set(project.resources)):
         resource, parts = project.resources[address], seen[address].parts
