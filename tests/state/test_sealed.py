@@ -12,6 +12,7 @@ from mlform.diagnostics import DiagnosedError
 from mlform.state import Realisation, Revision
 from mlform.state.cipher import AesCipher, Source
 from mlform.state.tables import METADATA
+from mlform.state.workspaces import Workspaces
 
 OLD, NEW = Source("an old passphrase, long"), Source("a new passphrase, long")
 CANARY = "canary-of-the-store"
@@ -151,3 +152,19 @@ def test_alarms_go_with_monitors_and_triggers(opened, cipher):
         other.id: ("monitor.o", {"n": 2}, {"trigger.u": "moved"}),
     }
     assert store.verify() == []
+
+
+@pytest.mark.parametrize("cipher", [AesCipher(NEW), AesCipher(NEW, enforced=True), AesCipher(None)])
+def test_results_of_a_workspace_with_another_key_are_none_here(place, cipher):
+    Workspaces(place).new("prod")
+    there = replace(place, workspace="prod", cipher=AesCipher(OLD)).store()
+    here = replace(place, cipher=cipher).store()
+    with there.lock("apply") as lease:
+        there.realise(lease, Realisation("k", "sha256:d", {"t": CANARY}, {}))
+    assert set(there.realisations(["k"])) == {"k"}
+    assert here.realisations(["k"]) == {}
+    with here.lock("apply") as lease:
+        here.realise(lease, Realisation("k", "sha256:e", {}, {}))
+    assert here.realisations(["k"])["k"].digest == "sha256:e"
+    there.close()
+    here.close()

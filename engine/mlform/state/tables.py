@@ -31,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 
+from mlform.diagnostics import DiagnosedError
 from mlform.state.codec import seal, sound
 from mlform.state.model import damaged
 from mlform.state.sealed import CLEAR, Cipher, Unauthentic, encrypted
@@ -187,7 +188,7 @@ def rows(
     """Give rows of a table (all columns but the workspace) decrypted.
 
     One that was altered, or that stood somewhere else, comes with a seal that does not fit.
-    ``everywhere``: they may be of other workspaces.
+    ``everywhere``: they may be of other workspaces; what only those have the key of is left out.
     """
     if table not in _SEALED:
         yield from found
@@ -203,7 +204,13 @@ def rows(
             continue
         lineage = lineage or ("" if everywhere else lineage_of(connection))
         values = dict(zip(names, row, strict=True))
-        yield kind(**_opened(cipher, lineage, table, values))
+        try:
+            opened = _opened(cipher, lineage, table, values)
+        except DiagnosedError:
+            if everywhere:
+                continue
+            raise
+        yield kind(**opened)
 
 
 def _opened(cipher: Cipher, lineage: str, table: Table, values: dict[str, Any]) -> dict[str, Any]:
