@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -200,6 +201,24 @@ def test_mv_renames_and_the_plan_is_empty_once_the_spec_says_so_too(folder: Insi
     assert folder.actions() == {}
     history = folder.mlform("state", "history", "dataset.e").out
     assert "dataset.d" in history
+
+
+def test_a_pin_goes_along_whatever_lies_there_and_whenever_it_is_killed(tmp_path: Path) -> None:
+    block = 'dataset "file" "{}" {{\n  path = "d.csv"\n  version = {{ mode = "pin" }}\n}}\n'
+    (tmp_path / "main.mlf.hcl").write_text(block.format("a") + block.format("b"))
+    (tmp_path / "d.csv").write_text("a,b\n1,x\n2,y\n")
+    folder = Inside(tmp_path)
+    folder.apply()
+    (tmp_path / "d.csv").write_text("a,b\n1,x\n2,y\n3,z\n")
+    folder.mlform("update", "dataset.a")
+    (tmp_path / "main.mlf.hcl").write_text(block.format("a"))
+    folder.apply()
+    (tmp_path / "d.csv").write_text("a,b\n4,z\n")
+    killed = Folder(tmp_path, {"MLFORM_FAILPOINTS": "state.committed:3:kill"})
+    killed.mlform("state", "mv", "dataset.a", "dataset.b", expect=-signal.SIGKILL)
+    (tmp_path / "main.mlf.hcl").write_text(block.format("b"))
+    assert list(state_of(folder)) == ["dataset.b"]
+    assert folder.actions() == {}
 
 
 def test_mv_refuses_what_cannot_be(folder: Inside) -> None:

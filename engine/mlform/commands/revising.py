@@ -29,10 +29,11 @@ def move(session: Session, source: str, target: str, *, dry_run: bool = False) -
         told, moved = _moving(snapshot, source, target)
         renamed = {a: rename(r, moved) for a, r in snapshot.records.items()}
         changed = {a: r for a, r in renamed.items() if r != snapshot.records[a]}
-        serial = session.store.move(lease, new_run(), changed)
         pins = read_pins(session.root)
         if (fresh := moved_pins(pins, moved)) != pins:
+            # First: a record that has moved without its pin would take what is new at the source.
             write_pins(session.root, fresh)
+        serial = session.store.move(lease, new_run(), changed)
     return replace(told, serial=serial)
 
 

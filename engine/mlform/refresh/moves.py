@@ -159,8 +159,9 @@ def rename(record: Record, moved: Mapping[Address, Address]) -> Record:
 
 
 def moved_pins(pins: Mapping[Address, Pin], moved: Mapping[Address, Address]) -> dict[Address, Pin]:
-    """Return pins under the new addresses."""
-    return {moved.get(a, a): pin for a, pin in pins.items()}
+    """Return pins under the new addresses, in place of what another left there."""
+    stay = {a: pin for a, pin in pins.items() if a not in moved}
+    return stay | {moved[a]: pin for a, pin in pins.items() if a in moved}
 
 
 def removed(project: Project, address: Address) -> bool | None:
