@@ -190,6 +190,24 @@ def test_alarms_go_with_monitors_and_triggers_that_move(site: Path) -> None:
     folder.mlform("audit", "verify")
 
 
+def test_a_cause_is_found_under_the_names_of_its_time(site: Path) -> None:
+    folder = made(site)
+    grow(folder)
+    ring(folder)
+    folder.mlform("reapply")
+    for kind, old, new in (
+        ("training_job", "c", "z"),
+        ("dataset", "d", "e"),
+        ("monitor", "b", "m"),
+    ):
+        folder.mlform("state", "mv", f"{kind}.{old}", f"{kind}.{new}")
+    job, data = folder.mlform("why", "training_job.z", "-json").data
+    assert (job["address"], data["address"]) == ("training_job.z", "dataset.d")
+    assert (data["rows"], str(data["alarm"])[:3]) == ([1, 3], "ev-")
+    said = folder.mlform("why", "-not", "training_job.z", "-run", "last").out
+    assert "it did: run" in said
+
+
 def test_a_day_before_its_monitor_moved_knows_an_alarm(site: Path) -> None:
     folder = made(site)
     folder.edit("main.mlf.hcl", '"bell.txt"', '"bell.txt"\n  depends_on = [dataset.d]')

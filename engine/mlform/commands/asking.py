@@ -8,12 +8,13 @@ from mlform.address import Address
 from mlform.commands.queries import parsed, record
 from mlform.commands.session import Session
 from mlform.diagnostics import did_you_mean, stop
+from mlform.lazy import replace
 
 if TYPE_CHECKING:
     from mlform.plan import Plan, Step
     from mlform.plan.why import Link
     from mlform.plan.whynot import WhyNot
-    from mlform.state.model import Entry
+    from mlform.state.model import Entry, Record
 
 LAST = "last"
 """The name of the last run that did anything."""
@@ -25,7 +26,6 @@ def why(
     """Explain why a resource ran last, in a run, or will by a plan: the causes, the leaf last."""
     from mlform.plan.why import explain, explain_planned
     from mlform.refresh.pins import read_pins
-    from mlform.state.codec import parse_record
 
     store = session.store
     alarms = store.alarms()
@@ -41,13 +41,24 @@ def why(
         entry = store.made(start.address)
         if entry is None:
             return explain(start, None, made, alarms)
-        return explain(parse_record(entry.detail["record"]), entry.sequence, made, alarms)
+        return _called(start.address, explain(*_entered(entry), made, alarms))
     found, address = _run(session, run), parsed(text)
     entry = store.made(address, run=found.run)
     if entry is None:
         detail = f"{text} did not run in {found.run}: `mlform why -not {text} -run {found.run}`."
         raise stop("Did not run", detail)
-    return explain(parse_record(entry.detail["record"]), entry.sequence, made, alarms)
+    return _called(address, explain(*_entered(entry), made, alarms))
+
+
+def _entered(entry: Entry) -> tuple[Record, int]:
+    from mlform.state.codec import parse_record
+
+    return parse_record(entry.detail["record"]), entry.sequence
+
+
+def _called(address: Address, links: list[Link]) -> list[Link]:
+    """Return an explanation of what is called so now, and was called otherwise when it ran."""
+    return [replace(links[0], address=address), *links[1:]]
 
 
 def why_not(

@@ -91,8 +91,8 @@ def entries(
     about: ColumnElement[bool] = true()
     if address is not None:
         about = JOURNAL.c.address == str(address)
-    if moved:
-        about = _about(database, str(address))
+        if moved:
+            about = _everywhere(database, str(address))
     while True:
         page = _page(database, last, about)
         for row in page:
@@ -102,14 +102,15 @@ def entries(
         last = page[-1].sequence
 
 
-@patient
-def _about(database: Database, address: str) -> ColumnElement[bool]:
-    """Return the condition that an entry is about a resource that is at an address now."""
-    with database.reading() as connection:
-        if connection is None:
-            return false()
-        query = own(connection, JOURNAL).where(JOURNAL.c.operation == "moved")
-        moves = _entries(connection, query.order_by(JOURNAL.c.sequence.desc()))
+def _about(connection: Connection, address: str, before: int | None = None) -> ColumnElement[bool]:
+    """Return the condition that an entry is about a resource, wherever it was.
+
+    The address is that of now, or of a sequence ``before`` which entries are looked for.
+    """
+    query = own(connection, JOURNAL).where(JOURNAL.c.operation == "moved")
+    if before is not None:
+        query = query.where(JOURNAL.c.sequence < before)
+    moves = _entries(connection, query.order_by(JOURNAL.c.sequence.desc()))
     name, at = address, JOURNAL.c.sequence
     found: list[ColumnElement[bool]] = []
     until: list[ColumnElement[bool]] = []
@@ -123,6 +124,12 @@ def _about(database: Database, address: str) -> ColumnElement[bool]:
             return or_(*found)
         name, until = came, [at < move.sequence]
     return or_(*found, and_(JOURNAL.c.address == name, *until))
+
+
+@patient
+def _everywhere(database: Database, address: str) -> ColumnElement[bool]:
+    with database.reading() as connection:
+        return false() if connection is None else _about(connection, address)
 
 
 @patient
@@ -153,9 +160,8 @@ def made(
     connection: Connection, address: Address, run: str | None, before: int | None
 ) -> Entry | None:
     """Return the last entry that tells how a record was made: in a run, or before a sequence."""
-    query = own(connection, JOURNAL).where(
-        JOURNAL.c.address == str(address), JOURNAL.c.operation == "done"
-    )
+    about = _about(connection, str(address), before)
+    query = own(connection, JOURNAL).where(about, JOURNAL.c.operation == "done")
     if run is not None:
         query = query.where(JOURNAL.c.run == run)
     if before is not None:
