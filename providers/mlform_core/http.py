@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import sys
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from mlform_core.serving.settings import Serving
 
 _MEGABYTE = 1_000_000
-_PATIENCE = 10.0
-_TICK = 0.2
 
 
 StoredHttp: TypeAlias = Stored[HttpArguments, HttpAttributes]
@@ -48,7 +45,7 @@ class Http(ServedResource[HttpArguments, HttpAttributes], kind="deployment", typ
 
     def apply(self, ctx: Context, new: HttpArguments, old: StoredHttp | None) -> HttpAttributes:
         """Start, roll or restart the server; return what answers."""
-        from mlform_core import http_views
+        from mlform_core import http_rolling, http_views
         from mlform_core.serving import settings
 
         kept = settings.read(ctx.home)
@@ -60,9 +57,9 @@ class Http(ServedResource[HttpArguments, HttpAttributes], kind="deployment", typ
         if new.features is not None:
             serving = http_views.served(ctx, new.features, serving, kept)
         http_views.redactable(ctx, serving)
-        port = _rolled(ctx, serving, kept)
+        port = http_rolling.rolled(ctx, serving, kept)
         if port is None:
-            port = _restarted(ctx.home, serving, kept)
+            port = http_rolling.restarted(ctx.home, serving, kept)
         ctx.progress(1, 2, "asking what answers")
         return _answering(ctx, replace(serving, port=port))
 
@@ -88,6 +85,7 @@ class Http(ServedResource[HttpArguments, HttpAttributes], kind="deployment", typ
         An endpoint of anyone else is refused: it could neither be rolled nor stopped, and what
         it says of itself proves nothing.
         """
+        from mlform_core import http_rolling
         from mlform_core.serving import control, settings
 
         serving = settings.read(ctx.home)
@@ -102,7 +100,7 @@ class Http(ServedResource[HttpArguments, HttpAttributes], kind="deployment", typ
         if id.rstrip("/") != url:
             detail = f"What runs for {ctx.address} answers at {url}."
             raise ResourceError("Another endpoint", detail)
-        if control.digest_at(serving, serving.port, timeout=_PATIENCE) is None:
+        if control.digest_at(serving, serving.port, timeout=http_rolling.PATIENCE) is None:
             return None
         attributes = _answering(ctx, serving)
         return Imported(attributes, _told(ctx, new, serving))
@@ -246,92 +244,12 @@ def _prepared(ctx: Context, new: HttpArguments, digest: str) -> None:
     ctx.log(f"{digest[:19]} runs {how}; answers are within {found.difference:.1g} of its own")
 
 
-def _rolled(ctx: Context, serving: Serving, kept: Serving | None) -> int | None:
-    """Give a running server its new settings and model; ``None`` if it has to start (again)."""
-    from mlform_core.serving import control, settings
-
-    where = ("name", "host", "port")
-    if kept is None or any(getattr(kept, f) != getattr(serving, f) for f in where):
-        return None
-    if settings.holder(ctx.home) is None:
-        return None
-    # Patient: a busy server is not a dead one, and a restart would fail requests.
-    answers = control.answers(kept, kept.port, timeout=_PATIENCE)
-    if answers is None:
-        return None
-    tried = answers["trial"]
-    if tried is not None and _same(tried, serving, answers):  # begun by a run that is no more
-        _baked(ctx, serving, kept)
-        other = settings.read(ctx.home) != serving  # that run had another view of it, say
-        if other and not control.roll(serving, kept.port):
-            _baked(ctx, serving, kept)
-    elif kept != serving or answers["digest"] != serving.digest:
-        if tried is not None:
-            control.abandon(kept, kept.port)
-        if not control.roll(serving, kept.port):
-            _baked(ctx, serving, kept)
-    return kept.port
-
-
-def _same(tried: Mapping[str, Any], serving: Serving, answers: Mapping[str, Any]) -> bool:
-    """Tell whether a canary is of the model that is wanted; or, where that serves, of the view."""
-    wanted, serves = serving.digest, answers["digest"]
-    view = serves != wanted or tried["view"] == serving.views.get(wanted, "")
-    return bool(view and tried["digest"] == wanted)
-
-
-def _baked(ctx: Context, serving: Serving, kept: Serving) -> None:
-    """Wait until a canary is over. Raises ``ResourceError`` if it was rolled back."""
-    from mlform_core.serving import control
-
-    try:
-        while (answers := control.answers(kept, kept.port, timeout=_PATIENCE)) is not None:
-            trial = answers["trial"]
-            if trial is None:
-                break
-            note = f"canary at {trial['share']:.0%}, {trial['requests'][1]:,} requests"
-            ctx.progress(1, 2, note)
-            time.sleep(_TICK)
-    except BaseException:
-        control.abandon(kept, kept.port)
-        raise
-    outcome = {} if answers is None else answers["outcome"]
-    if outcome.get("breach"):
-        assert answers is not None, "there was an outcome"
-        other = answers["digest"] != serving.digest
-        who = serving.digest if other else "What the feature view makes now"
-        before = answers["digest"] if other else "What it made before"
-        detail = f"{who} had {outcome['breach']}. {before} answers all requests again."
-        # The model is no worse for another view of it, and goes on.
-        rejects = serving.digest if other and outcome.get("worse") else ""
-        argument = "model" if other else "features"
-        raise ResourceError("Canary rolled back", detail, argument=argument, rejects=rejects)
-
-
-def _restarted(home: Path, serving: Serving, kept: Serving | None) -> int:
-    from mlform_core.serving import control, settings
-
-    served = settings.holder(home) is not None
-    control.stop(home)
-    settings.write(home, serving)
-    try:
-        port = int(control.start(home)["port"])
-    except ResourceError:
-        if kept is not None:
-            settings.write(home, kept)
-            if served:
-                control.start(home)
-        raise
-    settings.write(home, replace(serving, port=port))
-    return port
-
-
 def _answering(ctx: Context, serving: Serving) -> HttpAttributes:
     """Ask the endpoint what answers; raise ``ResourceError`` if that is not what should."""
-    from mlform_core import http_views
+    from mlform_core import http_rolling, http_views
     from mlform_core.serving import control, prepared, settings
 
-    answers = control.digest_at(serving, serving.port, timeout=_PATIENCE)
+    answers = control.digest_at(serving, serving.port, timeout=http_rolling.PATIENCE)
     if answers != serving.digest:
         who = f"{answers} answers" if answers else "Nothing of ours answers"
         detail = f"{who} at {serving.reach}:{serving.port}; {serving.digest} should."

@@ -1,9 +1,12 @@
 """Several models behind one endpoint: canaries, variants, shadows."""
 
+import asyncio
 import json
 import math
 import random
+import signal
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,6 +18,7 @@ from tests.providers.serving_bench import (
     body,
     bundle,
     call,
+    end_of,
     fitted,
     handle,
     table,
@@ -26,6 +30,9 @@ from mlform.sdk import CancelledError, ResourceError
 from mlform_core.http_arguments import HttpArguments, Rollout
 from mlform_core.serving import control, settings
 from mlform_core.serving.guard import Evidence, Guard
+from mlform_core.serving.revision import Revision
+from mlform_core.serving.settings import Serving
+from mlform_core.serving.traffic import Choice, Traffic
 
 
 def canary(**given):
@@ -75,21 +82,76 @@ def test_a_canary_that_fails_is_rolled_back_at_once_and_no_client_notices(life):
     until(lambda: sum("role" in name for name in metrics(found)) == 1)
 
 
-def test_a_canary_that_fails_while_its_shadow_starts_does_not_take_over(life):
-    good = bundle(life.ctx)
-    found = life.apply(good)
-    bad = bundle(life.ctx, model=fitted(last=Raising), format="pickle", framework="tests")
-    request = body(table()[:1])
-    request["inputs"][0]["data"] = [1e6]
-    with Load(found.url, json.dumps(request).encode()) as load:
-        load.until(lambda answers: len(answers) >= 5)
-        # Its time is over before the first request: what it does wrong, it does after that.
-        rollout, shadow = canary(steps=[50], bake="0s"), handle(bundle(life.ctx, 0.1))
-        with pytest.raises(ResourceError, match=r"Canary rolled back.*errors in"):
-            life.apply(bad, rollout=rollout, allow_pickle=True, shadow=shadow)
-    assert load.failures == []
-    assert life.read().answers == good.digest
-    until(lambda: sum("role" in name for name in metrics(found)) == 1)
+class Workers:
+    """What answers for a model, as far as it matters who is still there."""
+
+    def __init__(self):
+        self.gone = asyncio.Event()
+
+    async def close(self):
+        self.gone.set()
+
+
+SERVING = Serving(
+    name="m",
+    digest="sha256:a",
+    host="",
+    port=1,
+    token="",
+    revision=1,
+    sample=1.0,
+    log_bytes=1,
+    redact=[],
+    max_body=1,
+    timeout=1.0,
+    allow_pickle=False,
+    workers=1,
+    tokens=[],
+    tokens_env="",
+    port_env="",
+    runtime="",
+    steps=[0.5],
+    bake=0.0,
+    alpha=0.05,
+    slow=0.0,
+    variants={},
+    shadow="",
+)
+
+
+def test_a_canary_that_fails_while_its_shadow_starts_does_not_take_over(tmp_path, monkeypatch):
+    made = {}
+
+    async def opened(_home, serving, digest, label=""):
+        if label == "shadow":
+            trial = traffic.trial
+            while trial.breach is None:
+                trial.see(Choice(trial.revision, trial, trial.share), "errors", "")
+        made[digest] = Revision({}, digest, serving.revision, label, "", None, Workers())
+        return made[digest]
+
+    async def tried():
+        await traffic.start()
+        assert not await traffic.take(replace(SERVING, digest="sha256:b", shadow="sha256:c"))
+        over = [asyncio.create_task(it.pool.gone.wait()) for it in made.values()]
+        await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+        answers = traffic.current.digest
+        await traffic.close()
+        return answers
+
+    monkeypatch.setattr("mlform_core.serving.revision.opened", opened)
+    traffic = Traffic(tmp_path, SERVING)
+    assert (asyncio.run(tried()), traffic.outcome["worse"]) == ("sha256:a", True)
+    assert all(it.pool.gone.is_set() for it in made.values())
+
+
+def test_a_server_that_died_does_not_spare_a_model_its_canary(life):
+    first, second = bundle(life.ctx), bundle(life.ctx, 0.01)
+    found = life.apply(first)
+    end_of(found.pid, signal.SIGKILL)
+    now = life.apply(second, rollout=canary(steps=[50]))
+    assert (now.answers, now.url) == (second.digest, found.url)
+    assert any(note.startswith("canary at 50%") for *_, note in life.ctx.heard)
 
 
 def test_a_canary_that_is_called_off_leaves_all_as_it_was(life):

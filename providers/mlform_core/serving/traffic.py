@@ -196,19 +196,24 @@ class Traffic:
             trial.share = share
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(trial.over.wait(), trial.wanted.bake)
-        why, told = trial.breach, trial.told()
-        if why is None and not trial.over.is_set():
+        why, told = None, trial.told()
+        variants: list[tuple[float, Revision]] = []
+        shadow: Revision | None = None
+        if not trial.over.is_set():
             try:
                 variants, shadow = await self._beside(trial.wanted)
             except ResourceError as error:
                 why = str(error)
-            else:
-                self._settle(trial.wanted, trial.revision, variants, shadow)
-        elif why is None:
-            why = "the server ended"
-        if why is not None:
+        if trial.over.is_set():  # perhaps only while what goes beside it was started
+            why, told = trial.breach or "the server ended", trial.told()
+        if why is None:
+            self._settle(trial.wanted, trial.revision, variants, shadow)
+        else:
             self.trial = None
-            self._leave(trial.revision)
+            kept = {r.pool for r in self.revisions().values()}
+            for left in (trial.revision, shadow, *(r for _, r in variants)):
+                if left is not None and left.pool not in kept:
+                    self._leave(left)
         self.outcome = {**told, "breach": why, "worse": trial.worse}
 
     async def _beside(
