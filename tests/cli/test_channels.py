@@ -161,6 +161,10 @@ def test_what_people_and_canaries_take_back_stays_back(folder: Inside) -> None:
     assert "Canary" not in turns[4]["why"]
     assert "refusals" in turns[4]["why"]
     assert all(t["by"] and t["at"] and t["run"] for t in turns)
+    folder.mlform("state", "mv", "model.m", "model.n")
+    assert folder.mlform("history", "model.n", "-json").data == turns
+    folder.mlform("state", "mv", "model.n", "model.m")
+    assert folder.mlform("history", "model.m", "-json").data == turns
 
 
 def test_a_channel_by_hand_and_what_it_refuses(folder: Inside) -> None:

@@ -97,6 +97,7 @@ def order(
 
 def history(session: Session, text: str, channel: str | None = None) -> list[Turn]:
     """Return every move of the channels of a model, or of one, oldest first."""
+    from mlform.commands.past import history as entries_of
     from mlform.state.codec import parse_record
 
     snapshot = session.snapshot()
@@ -104,8 +105,10 @@ def history(session: Session, text: str, channel: str | None = None) -> list[Tur
     resource, wanted = _channelled(session, record), channel or found
     turns: list[Turn] = []
     before: Mapping[str, Standing] = {}
-    for entry in session.store.journal():
-        data = _recorded(entry.detail, str(record.address), entry.address)
+    entries = entries_of(session, str(record.address))
+    names = _names(str(record.address), entries)
+    for entry in entries:
+        data = _recorded(entry.detail, names)
         made = None if data is None else parse_record(data)
         if made is not None and made.type == record.type:
             now = _standing(resource, made)
@@ -133,15 +136,22 @@ def _turn(move: Move, entry: Entry, made: Record) -> Turn:
 _BY_HAND: Final = frozenset({"promote", "rollback", "quarantine", "adopt", "import"})
 
 
-def _recorded(
-    detail: Mapping[str, Any], name: str, address: str | None
-) -> Mapping[str, Any] | None:
-    """Return the record that a journal entry wrote of a resource, if it did."""
-    if "record" in detail and address == name:
+def _names(name: str, entries: Sequence[Entry]) -> set[str]:
+    """Return the addresses that something had by its history."""
+    found = {name}
+    for entry in reversed(entries):
+        if entry.operation == "moved":
+            found |= {a for a, it in entry.detail["records"].items() if it["address"] in found}
+    return found
+
+
+def _recorded(detail: Mapping[str, Any], names: set[str]) -> Mapping[str, Any] | None:
+    """Return the record that an entry of a history wrote, if it did."""
+    if "record" in detail:
         found: Mapping[str, Any] = detail["record"]
         return found
     inside: Mapping[str, Any] = detail.get("records") or {}
-    return next((it for it in inside.values() if it and it["address"] == name), None)
+    return next((it for a, it in inside.items() if it and a in names), None)
 
 
 def _meant(session: Session, snapshot: Snapshot, text: str) -> tuple[Record, str | None]:
