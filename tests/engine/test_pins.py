@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from mlform.address import Address
 from mlform.commands.applying import apply
 from mlform.commands.asking import why
+from mlform.commands.looking import look
 from mlform.commands.reapplying import update
 from mlform.commands.session import Session
 from mlform.config import Given
@@ -124,6 +126,16 @@ def test_a_lock_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -
 def test_a_lock_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / LOCK_FILE).write_bytes(b"\xff\xfe")
     assert refused(tmp_path)
+
+
+def test_what_an_apply_pins_while_update_looks_stays_pinned(tmp_path: Path) -> None:
+    def looking(*given: Any, **more: Any) -> Any:
+        write_pins(tmp_path, {E: Pin("sha256:source", {"x": "1"}, 3)})
+        return look(*given, **more)
+
+    with patch("mlform.commands.reapplying.look", looking):
+        assert [m.dataset for m in move(tmp_path)] == [D]
+    assert set(read_pins(tmp_path)) == {D, E}
 
 
 def test_update_pins_what_lies_at_the_source_and_only_when_it_moved(tmp_path: Path) -> None:

@@ -209,6 +209,8 @@ def _pulled(session: Session, it: Pull) -> Pulled:
 
 def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     """Move the pins of the datasets named, or of all, to what lies at their sources."""
+    from mlform.address import Address
+    from mlform.files import alone
     from mlform.reconcile import Moved
     from mlform.refresh import none
     from mlform.refresh.observe import source_of, version_mode
@@ -226,7 +228,7 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     for address in project.resources:
         # What is not a pinned dataset may take others; a source takes none.
         scope.put(address, UNKNOWN)
-    moved, told = [], provenance(session.root)
+    moved, fresh, told = [], dict[Address, Pin](), provenance(session.root)
     for address in sorted(targets & set(project.resources)):
         resource, parts = project.resources[address], seen[address].parts
         if not parts:
@@ -238,11 +240,12 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
         who = {n: str(told[n]) for n in ("by", "at")}
         pin, old = Pin(source, dict(parts), seen[address].rows, **who), pins.get(address)
         if old != pin:
-            pins[address] = pin
+            fresh[address] = pin
             rows = None if old is None or None in (old.rows, pin.rows) else _less(pin, old)
             moved.append(Moved(address, old.version if old else None, pin.version, rows))
     if moved:
-        write_pins(session.root, pins)
+        with alone(session.local / "pins.lock"):  # an apply may have pinned others meanwhile
+            write_pins(session.root, read_pins(session.root) | fresh)
     return moved
 
 
