@@ -93,7 +93,8 @@ def _column(
     least, most = min(p["min"] for p in ends), max(p["max"] for p in ends)
     if least < before["min"] or most > before["max"]:
         known = f"{before['min']:g} … {before['max']:g}"
-        yield f"{name}: {least:g} … {most:g} in what arrived, {known} before"
+        # Parquet says -0 where the least is 0.
+        yield f"{name}: {least + 0.0:g} … {most + 0.0:g} in what arrived, {known} before"
 
 
 def _number(value: Any) -> bool:

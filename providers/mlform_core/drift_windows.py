@@ -252,7 +252,8 @@ def incidents(window: Window, known: Reference) -> list[dict[str, Any]]:
         before = known.profiles.get(name, {"missing": 1, "rows": 1})
         values = (v for entry in window.answered for v in entry["i"].get(name, ()))
         if before["missing"] * 2 < before["rows"] and all(v is None for v in values):
-            found.append({"check": "missing", "column": name, "value": 1.0, "threshold": 1.0})
+            missing = {"value": 1.0, "threshold": 1.0, "sign": "≥", "method": "missing"}
+            found.append({"check": "missing", "column": name, **missing})
     return found
 
 

@@ -179,7 +179,7 @@ class Drift(
             alarms += [] if alarm is None else [alarm]
             last = window
             done += 1
-            ctx.progress(done, None, "windows")
+            ctx.progress(done, None, "window(s)")
         _tell(ctx, cutter, done)
         update: dict[str, Any] = {"watermark": cutter.mark}
         if last is not None:
@@ -249,7 +249,7 @@ def _shown(ctx: Context, seen: DriftAttributes, rules: DriftArguments) -> DriftA
 
 def _tell(ctx: Context, cutter: Cutter, done: int) -> None:
     if cutter.foreign:
-        ctx.log(f"{cutter.foreign} request(s) answered by other models are left out")
+        ctx.log(f"{cutter.foreign:,} request(s) answered by other models are left out")
     if cutter.damaged:
         ctx.log(f"{cutter.damaged} damaged line(s) of the request log are left out")
     if not done:

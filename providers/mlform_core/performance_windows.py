@@ -329,7 +329,7 @@ class Reader:
         if self.damaged:
             ctx.log(f"{self.damaged} damaged line(s) of the request log are left out")
         if self.again:
-            ctx.log(f"{self.again} row(s) were asked for before: a label is used once")
+            ctx.log(f"{self.again:,} row(s) were asked for before: a label is used once")
         if self.waiting:
             ctx.log(
                 f"{self.waiting} window(s) wait for labels: {self.missing:,} rows have none yet "

@@ -76,7 +76,7 @@ def test_3_what_is_cut_off_and_what_waits_behind_a_pin(folder: Folder) -> None:
     (folder.path / "held.csv").write_text(f"{ROWS}5,6\n")
     waits = folder.mlform("why", "-not", "dataset.held").out
     assert "its key is what it was when r-" in waits
-    assert "dataset.held: held.csv new at the source, +1 rows; pinned" in waits
+    assert "dataset.held: held.csv changed at the source, +1 rows; pinned" in waits
     saved = folder.mlform("savings", "-json").data
     assert saved["causes"]["cutoff"]["steps"] == 1
     assert saved["runs"] == 4

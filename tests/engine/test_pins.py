@@ -164,7 +164,7 @@ def test_a_plan_uses_the_pinned_version_and_says_that_the_source_is_ahead(tmp_pa
     [before, after] = [next(s for s in p.steps if s.address == D).key for p in (pinned, ahead)]
     assert before == after
     assert "dataset.d" in "".join(str(n.address) for n in ahead.notes)
-    assert "new at the source, +1 rows" in paint(shown(ahead), colour=False)
+    assert "d.csv changed at the source, +1 rows" in paint(shown(ahead), colour=False)
     assert pinned.lock == ahead.lock
 
 
@@ -214,6 +214,44 @@ def moved_by(who: str, root: Path, data: str) -> None:
 
 def applied(root: Path, data: str) -> None:
     apply(session(root, data=data), lambda _: True, lambda _: None)
+
+
+AMONG_OTHERS = """
+dataset "file" "d" {
+  path    = "d.csv"
+  version = { mode = "pin" }
+}
+feature_view "python" "seen" {
+  from      = dataset.d
+  transform = "made.py:build"
+}
+training_job "tune" "best" {
+  data    = feature_view.seen
+  split   = null
+  target  = "b"
+  trainer = "sklearn"
+  job     = { estimator = "sklearn.linear_model.LogisticRegression" }
+  search  = { C = { values = [1, 2] } }
+  sampler = "grid"
+  metric  = "roc_auc"
+  folds   = { count = 2 }
+}
+"""
+
+
+def test_a_pin_moves_without_a_word_about_what_is_no_dataset(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text("def build(frame):\n    return frame\n")
+    (tmp_path / "main.mlf.hcl").write_text(AMONG_OTHERS)
+
+    def among(rows: int) -> Session:
+        lines = [f"{n},{'xy'[n % 3 == 0]}" for n in range(rows)]
+        (tmp_path / "d.csv").write_text("\n".join(["a,b", *lines, ""]))
+        return Session(tmp_path, Given((), {}), Registry())
+
+    apply(among(30), lambda _: True, lambda _: None)
+    it = among(40)
+    assert [(m.dataset, m.new_rows) for m in update(it, ())] == [(D, 10)]
+    assert list(it.diagnostics) == []
 
 
 def test_the_person_who_moved_a_pin_is_the_leaf(tmp_path: Path) -> None:

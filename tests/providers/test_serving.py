@@ -100,7 +100,9 @@ def opened(life, model, **options):
 def test_a_graph_that_answers_otherwise_never_serves(life):
     found = opened(life, fitted(), tolerance=1e-12)[1]
     assert found.runtime == "native"
-    assert re.match(r"its answers are up to [\d.]+e-0[678] from those of the model", found.why)
+    assert re.match(
+        r"the answers of a graph are up to [\d.]+e-0[678] from those of the model", found.why
+    )
 
 
 def test_a_graph_does_not_answer_what_the_model_refuses(life):

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from mlform.cli.parsing import Exit
 from mlform.diagnostics import DiagnosedError, Diagnostics
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlform.state.lease import Lease
 
 _writing = threading.Lock()
+_LONGEST_QUIET: Final = 30.0
+"""Seconds between two lines of progress, at most, where there is any."""
 
 
 def coloured(stream: TextIO) -> bool:
@@ -155,10 +157,10 @@ def reporter(*, json: bool) -> Iterator[Reporter]:
 
 
 class Lines:
-    """A reporter that writes a line an event; progress lines at most one a second a resource."""
+    """A reporter that writes a line an event; of progress less and less often, and none twice."""
 
     def __init__(self) -> None:
-        self._last: dict[str, float] = {}
+        self._last: dict[str, tuple[Event, float, float]] = {}
         self._colour = coloured(sys.stdout)
 
     def __call__(self, event: Event) -> None:
@@ -168,11 +170,15 @@ class Lines:
         from mlform.apply import Progress
         from mlform.render.events import event as told
 
+        where = str(getattr(event, "address", ""))
         if isinstance(event, Progress):
             now = time.monotonic()
-            if now - self._last.get(str(event.address), 0.0) < 1.0:
+            before, told_at, wait = self._last.get(where, (None, now, 0.0))
+            if event == before or now - told_at < wait:
                 return
-            self._last[str(event.address)] = now
+            self._last[where] = event, now, min(2 * wait or 1.0, _LONGEST_QUIET)
+        else:
+            self._last.pop(where, None)
         say(told(event), colour=self._colour)
 
 

@@ -41,10 +41,13 @@ def saved_plan(session: Session, path: Path) -> Plan:
     """Read a saved plan. Raises ``DiagnosedError`` where there is none, or no key for it."""
     from mlform.plan import parse
     from mlform.plan.codec import where_of
+    from mlform.registry import KINDS
     from mlform.state.sealed import Unauthentic
 
     if not path.is_file():
-        raise stop("No such plan", f"There is no file {path}.")
+        kind, dot, _ = str(path).partition(".")
+        hint = f" `mlform state show {path}` shows a resource." if dot and kind in KINDS else ""
+        raise stop("No such plan", f"There is no file {path}.{hint}")
     text = path.read_text(encoding="utf-8")
     try:
         data = json.loads(text)

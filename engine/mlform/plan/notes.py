@@ -20,14 +20,15 @@ def waiting(address: Address, seen: Observation) -> list[Note]:
     if not seen.behind:
         return arrived
     parts, pinned = seen.parts or {}, seen.pinned or {}
-    moved = sorted(n for n in parts if parts[n] != pinned.get(n))
+    new = sorted(parts.keys() - pinned.keys())
+    gone = sorted(pinned.keys() - parts.keys())
+    changed = sorted(n for n in parts.keys() & pinned.keys() if parts[n] != pinned[n])
+    there = ((changed, "changed"), (gone, "gone"), (new, "new"))
+    moved = ", ".join(f"{_listed(names)} {how}" for names, how in there if names)
     rows = ""
     if seen.rows is not None and seen.pinned_rows is not None:
         rows = f", {seen.rows - seen.pinned_rows:+,} rows"
-    text = (
-        f"{_listed(moved)} new at the source{rows}; pinned in .mlform.lock.hcl "
-        "(`mlform update` moves it)"
-    )
+    text = f"{moved} at the source{rows}; pinned in .mlform.lock.hcl (`mlform update` moves it)"
     return [Note("data waiting", str(address), text), *arrived]
 
 

@@ -196,11 +196,14 @@ def _alarm(alarm: AlarmEvent) -> Styled:
     ]
     for finding in list(payload.get("findings", ()))[:5]:
         where = finding.get("column") or finding.get("check")
-        value, threshold = finding.get("value"), finding.get("threshold")
-        text = f"{value:.3g}" if isinstance(value, int | float) else str(value)
-        sign = finding.get("sign", ">")
-        said.append(("", f"      {where}: {text} {sign} {threshold}\n"))
+        how = f" ({finding['method']})" if finding.get("method") else ""
+        value, threshold = (_number(finding.get(name)) for name in ("value", "threshold"))
+        said.append(("", f"      {where}{how}: {value} {finding.get('sign', '>')} {threshold}\n"))
     return said
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, int | float) else str(value)
 
 
 def alarm_data(it: AlarmEvent) -> dict[str, Any]:

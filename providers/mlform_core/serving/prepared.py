@@ -236,7 +236,7 @@ def _run(
             odd = _unseen_refused(model, rows)
             if apart <= tolerance and not odd:
                 return ("onnx", "", apart), data
-            why = odd or f"its answers are up to {apart:.2g} from those of the model"
+            why = odd or f"the answers of a graph are up to {apart:.2g} from those of the model"
     return ("native", why, difference(native.predict(rows), expected)), b""
 
 
