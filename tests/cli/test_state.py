@@ -94,6 +94,8 @@ def test_what_was_never_there_is_said_with_what_is_meant(applied: Inside) -> Non
         "no serial 99" in applied.mlform("state", "show", "dataset.d", "-serial=99", expect=1).err
     )
     assert "never recorded" in applied.mlform("state", "history", "dataset.x", expect=1).err
+    said = applied.mlform("show", "dataset.d", expect=1).err
+    assert "There is no file dataset.d. `mlform state show dataset.d` shows a resource." in said
 
 
 def test_differences_name_each_attribute(applied: Inside) -> None:

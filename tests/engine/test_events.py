@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from unittest.mock import patch
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -24,6 +26,7 @@ from mlform.apply import (
     Skipped,
     Started,
 )
+from mlform.cli.terminal import Lines
 from mlform.plan import Action, Reason
 from mlform.render import schemas
 from mlform.render.diagnostics import diagnostic
@@ -146,3 +149,21 @@ def test_a_failure_without_a_known_place_is_told_all_the_same(at: str) -> None:
     assert text.startswith("Error: Broken\n")
     assert "training_job.a" in text
     assert "The disk is full." in text
+
+
+def test_progress_is_told_less_and_less_often_and_the_same_not_twice(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = iter(range(1000))
+    with patch("time.monotonic", lambda: float(next(clock))):
+        lines = Lines()
+        for second in range(100):
+            lines(Progress(A, 1, 2, f"{second} requests"))
+        told = [int(n) for n in re.findall(r"(\d+) requests", capsys.readouterr().out)]
+        assert told == [0, 1, 3, 7, 15, 31, 61, 91]
+        for _ in range(100):
+            lines(Progress(A, 1, 2, "91 requests"))
+        assert capsys.readouterr().out == ""
+        lines(Interrupted(A))
+        lines(Progress(A, 1, 2, "91 requests"))
+        assert capsys.readouterr().out.endswith("training_job.a: 1/2 91 requests\n")

@@ -172,7 +172,7 @@ dataset "python" "d" {
     assert folder.apply() == {"dataset.d": "run"} and called(tmp_path) == ["a", "b"]
     world.write_text(json.dumps({"a": [1, 2], "b": [3, 4]}))
     plan = folder.mlform("plan").out
-    assert "b new at the source" in plan and "No changes" in plan
+    assert "b changed at the source" in plan and "No changes" in plan
     folder.mlform("update")
     assert folder.apply() == {"dataset.d": "run"} and called(tmp_path) == ["b"]
     folder.edit("reading/made.py", "n * factor", "n + factor")

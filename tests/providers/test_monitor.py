@@ -255,7 +255,8 @@ def test_a_column_without_values_is_an_incident(watch, january):
     _, (alarm,) = watch.run(stored)
     assert alarm.incident
     assert alarm.summary == "no values at all in dewp"
-    assert alarm.findings[0]["column"] == "dewp"
+    first = alarm.findings[0]
+    assert (first["column"], first["method"], first["sign"]) == ("dewp", "missing", "≥")
 
 
 def test_requests_refused_in_masses_are_an_incident(watch, january):
