@@ -193,6 +193,9 @@ class Service(
 
         rules, seen, now = old.arguments, old.attributes, time.time()
         counted = service_counts.read(settings_of(ctx, rules.target), now)
+        if seen.counters is not None and seen.counters["at"] > now:
+            ctx.log("the clock went back since the last look: a window begins now")
+            return seen.model_copy(update={"counters": counted}), []
         if counted is None:
             window = service_counts.silent(seen.counters, now)
         else:

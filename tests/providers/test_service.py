@@ -149,6 +149,14 @@ def test_a_real_server_is_counted_and_missed_when_it_is_gone(tmp_path, clock):
         assert said.endswith("0 would break these limits and 0 raise an alarm (1 did)")
         page = life.ctx.artifacts.read(decided.page.digest).decode()
         assert "refusal rate: 1 at last, held to 0.99" in page
+        clock.ahead = -100_000.0
+        back, alarms = run(stored)
+        assert (alarms, back.attributes.windows) == ([], stored.attributes.windows)
+        assert life.ctx.lines[-1].startswith("the clock went back")
+        clock.ahead += 700.0
+        back, _ = run(back)
+        assert (len(back.attributes.windows), back.attributes.windows[-1]["requests"]) == (3, 0)
+        clock.ahead = 1400.0
     finally:
         life.destroy()
     _, (alarm,) = run(stored)
