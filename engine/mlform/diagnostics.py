@@ -6,10 +6,11 @@ run reports everything that is wrong. Exceptions are for bugs, and for stopping 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from enum import StrEnum
+
+from mlform.lazy import dataclass, field
 
 
 class Severity(StrEnum):
@@ -19,7 +20,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True, order=True)
 class Span:
     """A stretch of one source file; lines and columns count characters from 1, end exclusive."""
 
@@ -146,5 +147,12 @@ def stop(summary: str, detail: str, *, at: Span | None = None, of: object = None
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `` Did you mean "x"?`` for the closest known name, or nothing."""
-    close = get_close_matches(name, list(known), n=1)
-    return f' Did you mean "{close[0]}"?' if close else ""
+    near = closest(name, known)
+    return f' Did you mean "{near}"?' if near is not None else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that another may have been meant for."""
+    from difflib import get_close_matches  # noqa: PLC0415 - most names are right
+
+    return next(iter(get_close_matches(name, list(known), n=1)), None)

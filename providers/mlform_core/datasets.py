@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from mlform.sdk import (
     Arguments,
@@ -17,6 +17,7 @@ from mlform.sdk import (
     Context,
     Decision,
     Facets,
+    Fields,
     Metadata,
     ResourceError,
     Stored,
@@ -36,14 +37,12 @@ PRELOAD: Final = ("pandas", "pyarrow.parquet", "pyarrow.csv", "pyarrow.compute")
 """What reading and writing tables takes: warm workers import it once."""
 
 
-class Version(BaseModel):
+class Version(Fields):
     """How the version of a dataset is chosen.
 
     ``float``: what lies at the source. ``pin``: what ``.mlform.lock.hcl`` says. ``fixed``: the
     version named in ``value``.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Literal["float", "pin", "fixed"] = "float"
     value: str | None = None
@@ -52,18 +51,18 @@ class Version(BaseModel):
 class DatasetArguments(Arguments):
     """What must hold of the data, and how rows are divided."""
 
-    version: Metadata[Version] = Version()
+    version: Metadata[Version] = Version.model_construct()  # what checks it is not made for this
     key: list[str] = Field(default_factory=list)
     columns: list[str] | None = None
     time: str | None = None
     window: Window | None = None
     split: Annotated[Split, Field(discriminator="by")] | None = None
     schema_: dict[str, str] = Field(default_factory=dict, alias="schema")
-    expect: Decision[Expectations] = Expectations()
+    expect: Decision[Expectations] = Expectations.model_construct()
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class DatasetAttributes(Attributes):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from mlform.sdk import ResourceError
+from mlform.sdk import Fields, ResourceError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 _MOST_VALUES = 200
 
 
-class Expectations(BaseModel):
+class Expectations(Fields):
     """What must hold of a dataset before anything uses it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows_min: int | None = Field(default=None, ge=0)
     rows_max: int | None = Field(default=None, ge=0)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from mlform.sdk import Arguments, did_you_mean
+from mlform.sdk import Arguments, Fields, did_you_mean
 
 Task: TypeAlias = Literal["binary", "multiclass", "regression"]
 Test: TypeAlias = Literal["paired_bootstrap", "delong", "none"]
@@ -239,14 +239,12 @@ class Waiver(Arguments):
         return f"waiver of {self.metric} by {self.by} until {self.until}: {self.why}"
 
 
-class Check(BaseModel):
+class Check(Fields):
     """One thing a gate looked at, and what came of it.
 
     ``gain`` is candidate against baseline in the direction of "better"; ``low`` and ``high`` are
     its one-sided confidence bounds; ``support`` is the number of rows.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     check: CheckKind
     metric: str

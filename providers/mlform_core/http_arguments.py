@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlform.sdk import (
     Arguments,
     Attributes,
+    Fields,
     Handle,
     Identity,
     Length,
@@ -20,10 +21,8 @@ from mlform.sdk import (
 )
 
 
-class Log(BaseModel):
+class Log(Fields):
     """What is kept of requests and answers, for the monitor."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sample: float = Field(default=1.0, ge=0, le=1)
     """The share of requests that is logged."""
@@ -36,10 +35,8 @@ class Log(BaseModel):
     find it. A request may have them beside the inputs; the model never sees them."""
 
 
-class Runtime(BaseModel):
+class Runtime(Fields):
     """How a model runs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["auto", "native"] = "auto"
     """"auto": as an ONNX graph where the model converts and answers are equal, else by its own
@@ -48,10 +45,8 @@ class Runtime(BaseModel):
     """Answers are equal if |answer − model| ≤ tolerance × (1 + |model|)."""
 
 
-class Rollout(BaseModel):
+class Rollout(Fields):
     """How a new model takes over."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["all_at_once", "canary"] = "all_at_once"
     """"canary": the new model answers ``steps`` of the requests, each for ``bake``, and takes over
@@ -88,10 +83,8 @@ class Rollout(BaseModel):
         return seconds(self.bake)
 
 
-class Variant(BaseModel):
+class Variant(Fields):
     """Another model that answers a part of the requests, lastingly."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Handle
     share: float = Field(gt=0, lt=100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from mlform.sdk import (
     Alarm,
@@ -13,6 +13,7 @@ from mlform.sdk import (
     Artifact,
     Context,
     Decision,
+    Fields,
     Handle,
     Metadata,
     MonitorResource,
@@ -39,18 +40,14 @@ LEAST_ROWS: Final = 200
 """Fewer rows prove nothing: every measure of drift fires by chance."""
 
 
-class Window(BaseModel):
+class Window(Fields):
     """How many rows are looked at together."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int = Field(ge=LEAST_ROWS)
 
 
-class Check(BaseModel):
+class Check(Fields):
     """A measure of drift and the value above which it matters."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Literal["psi", "js", "ks"] = "psi"
     alarm: float = Field(gt=0)
@@ -58,19 +55,15 @@ class Check(BaseModel):
     """All inputs but times, unless they are named."""
 
 
-class Joint(BaseModel):
+class Joint(Fields):
     """How well a classifier may tell what is asked from the reference (its AUC), at most."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Literal["classifier"] = "classifier"
     alarm: float = Field(default=0.6, gt=0.5, lt=1)
 
 
-class Checks(BaseModel):
+class Checks(Fields):
     """What is looked at."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     inputs: Check | None = None
     predictions: Check | None = None

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mlform.sdk import (
     Alarm,
     Artifact,
     Attributes,
     Context,
+    Fields,
     Handle,
     Length,
     ResourceError,
@@ -37,10 +38,8 @@ Apart: TypeAlias = Callable[[Seen, Seen], bool]
 """Whether a window between two is still to be judged: they are not in a row."""
 
 
-class Rule(BaseModel):
+class Rule(Fields):
     """When what was seen becomes an alarm."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sustain: int = Field(default=1, ge=1, le=KEPT)
     """Windows in a row."""

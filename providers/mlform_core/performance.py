@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlform.sdk import (
     Alarm,
@@ -14,6 +14,7 @@ from mlform.sdk import (
     Artifact,
     Context,
     Decision,
+    Fields,
     Handle,
     Length,
     Metadata,
@@ -50,7 +51,7 @@ LEAST_LABELS: Final = 100
 """Rows of a window that a figure of one model rests on, at least."""
 
 
-class LabelWindow(BaseModel):
+class LabelWindow(Fields):
     """Which requests are looked at together, and when: by rows or by time.
 
     A window is over when so many rows were answered, or when the time is (``every``, counted
@@ -58,8 +59,6 @@ class LabelWindow(BaseModel):
     latest when its last answer is ``wait`` ago: what has no label then is left out. Windows are
     judged in their order.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int | None = Field(default=None, ge=LEAST_LABELS)
     every: Length | None = None
@@ -75,14 +74,12 @@ class LabelWindow(BaseModel):
         return self
 
 
-class Bound(BaseModel):
+class Bound(Fields):
     """What a metric must keep, beyond chance.
 
     ``max_regress``: it is not worse than at release by more than this. ``min``, ``max``: of the
     metric itself.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_regress: float | None = Field(default=None, ge=0)
     min: float | None = None

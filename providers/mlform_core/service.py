@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlform.sdk import (
     Alarm,
@@ -14,6 +14,7 @@ from mlform.sdk import (
     Artifact,
     Context,
     Decision,
+    Fields,
     Handle,
     Length,
     Metadata,
@@ -35,18 +36,14 @@ from mlform_core.monitoring import (
 )
 
 
-class Most(BaseModel):
+class Most(Fields):
     """A share that is not to be exceeded."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max: float = Field(gt=0, lt=1)
 
 
-class Volume(BaseModel):
+class Volume(Fields):
     """Requests a minute, at least and at most."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     min: float | None = Field(default=None, gt=0)
     max: float | None = Field(default=None, gt=0)
@@ -58,23 +55,19 @@ class Volume(BaseModel):
         return self
 
 
-class Freshness(BaseModel):
+class Freshness(Fields):
     """How old the newest row of ``data`` may be."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_age: Length
 
 
-class ServiceChecks(BaseModel):
+class ServiceChecks(Fields):
     """What is looked at. That the endpoint answers at all is, always.
 
     ``latency_ms``: quantiles, ``{ p50 = 20, p99 = 100 }``. ``error_rate``: answers 500, 503 and 504
     of all; ``refusal_rate``: 400 of all. ``saturation``: of the time of all workers what they
     computed.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     latency_ms: dict[str, float] = Field(default_factory=dict)
     error_rate: Most | None = None
@@ -105,10 +98,8 @@ def quantile(name: str) -> float | None:
     return share if name.startswith("p") and 0 < share < 1 else None
 
 
-class Period(BaseModel):
+class Period(Fields):
     """The shortest time that is judged; two looks that are nearer make one window."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     every: Length
 

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from mlform.sdk import ResourceError
+from mlform.sdk import Fields, ResourceError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,10 +17,8 @@ Block = Literal["hour", "day", "week", "month", "quarter", "year"]
 _SCALE: Final = float(1 << 64)
 
 
-class HashSplit(BaseModel):
+class HashSplit(Fields):
     """Rows go to parts by the hash of some columns: rows that agree on them stay together."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     by: Literal["hash"]
     on: list[str] = Field(min_length=1)
@@ -33,14 +31,12 @@ class HashSplit(BaseModel):
         return self
 
 
-class TimeSplit(BaseModel):
+class TimeSplit(Fields):
     """Whole blocks of time go to parts by the hash of the block.
 
     A random split of rows puts the same days into training and hold-out and overstates a model;
     blocks keep them apart.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     by: Literal["time"]
     column: str
@@ -54,7 +50,7 @@ class TimeSplit(BaseModel):
         return self
 
 
-class StratifiedSplit(BaseModel):
+class StratifiedSplit(Fields):
     """Rows go to parts by the hash of some columns, and each stratum is held to the shares.
 
     No rule that looks at a row alone divides each stratum exactly, and one that looks at other
@@ -62,8 +58,6 @@ class StratifiedSplit(BaseModel):
     with a check: in each stratum of at least ``min_rows``, each part has its share to within
     ``tolerance``. Where it has not, a seed is named under which it has.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     by: Literal["stratified"]
     on: list[str] = Field(min_length=1)

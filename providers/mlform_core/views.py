@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from mlform.sdk import (
     Arguments,
@@ -16,6 +16,7 @@ from mlform.sdk import (
     Carrier,
     Context,
     Facets,
+    Fields,
     Handle,
     Length,
     Metadata,
@@ -32,10 +33,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class AsOf(BaseModel):
+class AsOf(Fields):
     """How a table is joined as of each row's time: the newest row that is not newer than it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     on: list[str] = Field(min_length=1)
     """Columns that must be equal, of one name in both tables."""
@@ -45,14 +44,12 @@ class AsOf(BaseModel):
     """The greatest age: what is older counts as missing."""
 
 
-class Online(BaseModel):
+class Online(Fields):
     """That each row depends on nothing but itself and its inputs, so that requests can be served.
 
     It is tried whenever the view is made: rows of it go the way of a request and must come out as
     they are in the table.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     absent: list[str] = Field(default_factory=list)
     """Columns of ``from`` that no request has, such as what became of it. What is made of them is
@@ -74,7 +71,7 @@ class Online(BaseModel):
 class ViewArguments(Arguments):
     """Which tables a view takes, and what must come out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     from_: Handle = Field(alias="from")
     inputs: dict[str, Handle] = Field(default_factory=dict)
@@ -107,10 +104,8 @@ class ViewArguments(Arguments):
         return self
 
 
-class Level(BaseModel):
+class Level(Fields):
     """What makes the rows of requests of one view."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     transform: Artifact
     lookups: dict[str, Artifact]

@@ -6,23 +6,21 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 
-from mlform.sdk import Artifact, Context, Length, ResourceError, seconds
+from mlform.sdk import Artifact, Context, Fields, Length, ResourceError, seconds
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Window(BaseModel):
+class Window(Fields):
     """Rows whose time is less than ``last`` before ``until``, and before it.
 
     ``until`` moves by itself where it is that of a trigger with a schedule:
     ``until = trigger.monthly.as_of``. ``column``: the ``time`` of the dataset, unless it is named.
     Rows without a time are outside.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     last: Length
     until: str

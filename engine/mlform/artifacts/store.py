@@ -28,7 +28,7 @@ from mlform.sdk import Artifact
 _CHUNK: Final = 1 << 20
 _ABANDONED: Final = 24 * 3600
 """Seconds after which an unfinished file is taken to be left by a process that was killed."""
-_DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
+_DIGEST: Final = r"sha256:([0-9a-f]{64})"
 
 
 class LocalStore:
@@ -254,7 +254,7 @@ class LocalStore:
 
 def _name(digest: object) -> str | None:
     """Return the hex of a digest; ``None`` for anything else: such a name is never a path."""
-    found = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
+    found = re.fullmatch(_DIGEST, digest) if isinstance(digest, str) else None
     return found[1] if found else None
 
 

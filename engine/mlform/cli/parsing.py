@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Final
 
@@ -198,8 +197,10 @@ class _Line:
             self.values[it.key] = made
 
     def _unknown(self, name: str) -> UsageError:
-        near = get_close_matches(name, self.options, n=1)
-        hint = f" Did you mean -{near[0]}?" if near else ""
+        from mlform.diagnostics import closest
+
+        near = closest(name, self.options)
+        hint = f" Did you mean -{near}?" if near is not None else ""
         return UsageError("Unknown option", f"There is no option -{name} here.{hint}")
 
     def found(self) -> dict[str, Any]:

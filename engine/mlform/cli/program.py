@@ -154,10 +154,10 @@ def _named(left: list[str]) -> tuple[str, str | None]:
 
 
 def _unknown(path: str, name: str, among: Mapping[str, object]) -> UsageError:
-    from difflib import get_close_matches
+    from mlform.diagnostics import closest
 
-    near = get_close_matches(name, among, n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
+    near = closest(name, among)
+    hint = f"Did you mean {near}? " if near is not None else ""
     return UsageError(
         "Unknown command", f"There is no `{path} {name}`. {hint}`{path} -help` lists what there is."
     )

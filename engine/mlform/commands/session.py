@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mlform.state.sealed import Cipher
 
 
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})")
+_TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})"
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Session:
         if as_of is None and self.as_of is None and asks:
             as_of = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         if as_of is not None and as_of != self.as_of:
-            if not _TIME.fullmatch(as_of):
+            if not re.fullmatch(_TIME, as_of):
                 detail = f'"{as_of}" is no time. Write it as 2026-01-31T06:00:00Z.'
                 raise stop("Invalid time", detail)
             self.as_of = as_of

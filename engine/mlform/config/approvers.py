@@ -12,8 +12,8 @@ from mlform.diagnostics import Diagnostics
 from mlform.syntax.tree import Attribute, Block
 from mlform.values import Value
 
-_KEY: Final = re.compile(r"ed25519:[A-Za-z0-9+/]{43}=")
-_NAME: Final = re.compile(r"[^\s,]+")
+_KEY: Final = r"ed25519:[A-Za-z0-9+/]{43}="
+_NAME: Final = r"[^\s,]+"
 
 
 class Approvers:
@@ -27,7 +27,7 @@ class Approvers:
         """Take one block."""
         Reader(self.diagnostics).only(block, ("key", "roles", "users"))
         labels = [label.text for label in block.labels]
-        if len(labels) != 1 or not _NAME.fullmatch(labels[0]):
+        if len(labels) != 1 or not re.fullmatch(_NAME, labels[0]):
             detail = 'An approver has one name without spaces: approver "anna" { … }.'
             self.diagnostics.error("Invalid approver", detail, at=block.header_span)
             return
@@ -38,7 +38,7 @@ class Approvers:
             self.diagnostics.error("Missing argument", detail, at=block.header_span)
             return
         key = self.settled(written)
-        if not isinstance(key, str) or not _KEY.fullmatch(key):
+        if not isinstance(key, str) or not re.fullmatch(_KEY, key):
             detail = "`key` is the public key as `mlform keys new` prints it: ed25519:…"
             self.diagnostics.error("Invalid argument", detail, at=written.value_span)
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Final, Protocol
 
 from mlform.address import Address
@@ -11,7 +10,7 @@ from mlform.config.blocks import Reader, Rule, Variable, is_name
 from mlform.config.model import Check, Output
 from mlform.config.overrides import overridden
 from mlform.config.variables import read_variable
-from mlform.diagnostics import Diagnostics, Span
+from mlform.diagnostics import Diagnostics, Span, closest, did_you_mean
 from mlform.lazy import dataclass, field
 from mlform.registry import KINDS
 from mlform.syntax.tree import Attribute, Block, Body, ObjectExpr
@@ -227,7 +226,6 @@ def _labels(number: int) -> str:
 
 def _suggested(written: str) -> str:
     """Say what block may have been meant, for people who know Terraform's too."""
-    close = get_close_matches(written, [*LABELS, "resource"], n=1)
-    if close == ["resource"]:
+    if closest(written, known := [*LABELS, "resource"]) == "resource":
         return f' A resource is written KIND "TYPE" "NAME"; kinds: {", ".join(KINDS)}.'
-    return f' Did you mean "{close[0]}"?' if close else ""
+    return did_you_mean(written, known)

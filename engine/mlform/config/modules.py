@@ -15,7 +15,7 @@ MANIFEST: Final = ".mlform/modules/modules.json"
 """What ``mlform get`` fetched: the place of a call → its source and its folder."""
 
 _GIT_HOSTS: Final = ("github.com/", "gitlab.com/", "bitbucket.org/")
-_SCP: Final = re.compile(r"[\w.-]+@[\w.-]+:.+")
+_SCP: Final = r"[\w.-]+@[\w.-]+:.+"
 
 
 class SourceError(Exception):
@@ -47,7 +47,9 @@ class GitSource:
         url = f"{scheme}://{place}" if scheme else place
         if not scheme and place.startswith(_GIT_HOSTS):
             url = f"https://{place}"
-        elif not scheme and not _SCP.fullmatch(place) and not (forced and place.startswith("/")):
+        elif (
+            not scheme and not re.fullmatch(_SCP, place) and not (forced and place.startswith("/"))
+        ):
             raise SourceError(
                 f'"{text}" is no source of a module. A folder is written "./…" or "../…", a '
                 'repository "git::https://host/path.git//folder?ref=v1".'

@@ -11,7 +11,7 @@ from mlform.lang.conversion import ConversionError, convert
 from mlform.types import NUMBER
 from mlform.values import Value
 
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?")
+_SIZE: Final = r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?"
 _POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -25,7 +25,7 @@ def seconds(value: Value) -> float | None:
 
 def size(value: Value) -> int | None:
     """Return the bytes of ``"4GiB"``, ``"4Gi"``, ``"500MB"``; ``None`` if it is no size."""
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    match = re.fullmatch(_SIZE, value) if isinstance(value, str) else None
     if match is None:
         return None
     unit = 1024 if match[3] else 1000

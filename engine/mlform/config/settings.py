@@ -23,11 +23,11 @@ from mlform.registry import KINDS, Registry
 from mlform.syntax.tree import Attribute, Block
 from mlform.values import Sensitive, Value
 
-_CONSTRAINT = re.compile(r"\s*(>=|<=|!=|~>|=|>|<)?\s*(\d+(?:\.\d+)*)\s*")
+_CONSTRAINT = r"\s*(>=|<=|!=|~>|=|>|<)?\s*(\d+(?:\.\d+)*)\s*"
 
 _BACKENDS = {"sqlite": ("path",), "postgres": ("url", "schema")}
 """Backend → what its block takes."""
-_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_SCHEMA = r"[a-z_][a-z0-9_]{0,62}"
 _REQUIRED = ("version", "source")
 """``source`` says in Terraform where a provider comes from; here it is installed with pip."""
 
@@ -134,7 +134,7 @@ class SettingsBlock:
         if block.labels[0].text == "sqlite":
             return replace(found, backend_path=self._text(block, "path") or found.backend_path)
         url, schema = self._text(block, "url"), self._text(block, "schema")
-        if schema is not None and not _SCHEMA.fullmatch(schema):
+        if schema is not None and not re.fullmatch(_SCHEMA, schema):
             detail = f'"{schema}" is no name of a schema: lower-case letters, digits and _.'
             at = block.body.attributes["schema"].value_span
             self.diagnostics.error("Invalid argument", detail, at=at)
@@ -230,7 +230,7 @@ class SettingsBlock:
             self.diagnostics.error("Invalid version constraint", detail, at=attribute.value_span)
             return
         for part in wanted.split(","):
-            match = _CONSTRAINT.fullmatch(part)
+            match = re.fullmatch(_CONSTRAINT, part)
             if match is None:
                 detail = f'"{part.strip()}" is no version constraint. Write ">= 0.1, < 2.0".'
                 at = attribute.value_span

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from mlform.config.written import as_written
 from mlform.diagnostics import Diagnostics, stop
 from mlform.lazy import dataclass, field
 from mlform.syntax import parse
+from mlform.syntax.kept import parse_kept
 from mlform.syntax.tree import Attribute, Block, Body
 from mlform.values import Value
 
@@ -19,8 +19,6 @@ JSON_SUFFIX = ".mlf.json"
 VALUES = ("mlform.mlfvars.hcl", "mlform.mlfvars.json")
 AUTO_VALUES = (".auto.mlfvars.hcl", ".auto.mlfvars.json")
 ENVIRONMENT = "MLF_VAR_"
-_LARGE: Final = 20_000
-"""Characters. Smaller files are parsed in less time than a kept tree is found and read."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,7 @@ class Sources:
     ) -> Body:
         """Parse a file of blocks, or take the tree that an earlier command kept."""
         local = self.root / ".mlform"
-        if len(text) >= _LARGE and not name.endswith(".json") and local.is_dir():
-            from mlform.syntax.kept import parse_kept  # noqa: PLC0415 - few files are large
-
+        if local.is_dir() and not name.endswith(".json"):
             return parse_kept(text, name, diagnostics, local / "cache" / "trees")
         return parse_file(name, text, diagnostics, labels)
 

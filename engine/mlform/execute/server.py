@@ -52,7 +52,9 @@ def warm(preload: Sequence[str]) -> None:
             found = importlib.import_module(module)
             if attribute:
                 provider = getattr(found, attribute)
-                provider(provider.settings()).resources()
+                for resource in provider(provider.settings()).resources():
+                    resource.arguments.model_rebuild()
+                    resource.attributes.model_rebuild()
 
 
 class _Server:

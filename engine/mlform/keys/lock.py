@@ -84,7 +84,7 @@ def _pylock(path: Path) -> Iterator[tuple[str, str]]:
     return _tables(_toml(path)["packages"])
 
 
-_PIN: Final = re.compile(
+_PIN: Final = (
     r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*={2,3}\s*([^\s;,#\\*]+)\s*(?:;([^#\\]*))?"
 )
 
@@ -97,7 +97,7 @@ def _requirements(path: Path) -> Iterator[tuple[str, str]]:
         option = re.match(r"(?:-r|--requirement)[\s=]+(\S+)", stripped)
         if option:
             yield from _requirements(path.parent / option[1])
-        elif match := _PIN.match(stripped):
+        elif match := re.match(_PIN, stripped):
             name, version, marker = match.groups()
             if holds((marker or "").partition(" --hash")[0]):
                 yield name, version

@@ -17,7 +17,7 @@ from mlform.registry import SERVING
 from mlform.state.model import Entry
 from mlform.values import handles
 
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST: Final = r"sha256:[0-9a-f]{64}"
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def named(*data: object) -> set[str]:
 
     No type need say what its fields mean: too much is kept rather than too little.
     """
-    return set(_DIGEST.findall(" ".join(map(str, data))))
+    return set(re.findall(_DIGEST, " ".join(map(str, data))))
 
 
 def _rank(until: datetime | None) -> float:

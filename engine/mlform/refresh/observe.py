@@ -15,7 +15,7 @@ from mlform.keys import Closure, CodeError, Lock, astray, closure, environment
 from mlform.lazy import replace
 from mlform.refresh.abreast import abreast
 from mlform.refresh.artifacts import artifacts_there
-from mlform.refresh.facets import handles_of, overrides_uses
+from mlform.refresh.facets import handles_of
 from mlform.refresh.leaving import Leaving
 from mlform.refresh.looker import Looker
 from mlform.refresh.model import Asked, CodeFact, Observation
@@ -106,7 +106,7 @@ def refresh(
             seen = replace(seen, present=again.present, attributes=again.attributes)
         elif again and record is not None and _looks(resource.offer.resource):
             looker.looks.remember(record, present=seen.present, attributes=seen.attributes)
-        plain = not resource.lifecycle.triggers and not overrides_uses(resource.offer.resource)
+        plain = not resource.lifecycle.triggers
         whole = plain and not list(problems) and not asked.wanted.problems
         return replace(seen, asked=asked) if whole else seen, found
 

@@ -16,7 +16,7 @@ from mlform.syntax.tree import Attribute, Call, Expr, Literal, ObjectExpr, Tuple
 
 Path: TypeAlias = tuple[str | int, ...]
 
-_LITERAL: Final = re.compile(r"'([^']*)'")
+_LITERAL: Final = r"'([^']*)'"
 
 _WANTED: Final[Mapping[str, str]] = {
     "string": "a string is required",
@@ -105,7 +105,7 @@ def problems(
         if isinstance(given, str | int | float) and not hidden and not extra:
             message = f"{message} (it is {json.dumps(given, ensure_ascii=False)})"
             if kind == "literal_error" and isinstance(given, str):
-                message += f".{did_you_mean(given, _LITERAL.findall(item['msg']))}"
+                message += f".{did_you_mean(given, re.findall(_LITERAL, item['msg']))}"
         if item["type"] == "missing":
             message, path = f'needs "{path[-1]}"', path[:-1]
         found.append(Problem(path, message, extra=extra))
@@ -130,7 +130,7 @@ def _message(item: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return "there is no such argument here"
     if kind in {"literal_error", "enum"}:
-        names = _LITERAL.findall(str(context["expected"]))
+        names = re.findall(_LITERAL, str(context["expected"]))
         known = " or ".join(f'"{name}"' for name in names) or str(context["expected"])
         return f"must be {known}"
     if kind in _LIMITS:

@@ -133,22 +133,26 @@ Length: TypeAlias = Annotated[str, AfterValidator(length)]
 """An argument that is a length of time, ``"90s"`` or ``"30d"``; ``seconds`` says how long it is."""
 
 
-class Arguments(BaseModel):
+class Fields(BaseModel):
+    """What takes the fields it declares and no others, and never changes once made.
+
+    What checks values is made when the first are checked: of the types that a provider offers, a
+    command uses few.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class Arguments(Fields):
     """What the user writes in the block."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class Attributes(BaseModel):
+class Attributes(Fields):
     """What the resource gives back once applied, for others to refer to."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class Artifact(BaseModel):
+class Artifact(Fields):
     """Bytes in the artifact store, by content. Never says where they lie."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     size: int = Field(ge=0)
@@ -159,15 +163,13 @@ class Artifact(BaseModel):
     Equal content must say the same."""
 
 
-class Facets(BaseModel):
+class Facets(Fields):
     """Digests of an output facet by facet: a table's, column by column.
 
     An attribute of this type lets consumers depend on the facets they take (``Resource.uses``)
     instead of on all of it. ``digests`` has each facet's; ``parts``, by part of the output
     (a partition), a short hash of each facet there, so that a change can be named.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     digests: dict[str, str]
     parts: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -194,7 +196,7 @@ class Facets(BaseModel):
         )
 
 
-class Handle(BaseModel):
+class Handle(Fields):
     """Another resource, or one artifact among its attributes, as an argument.
 
     ``attributes`` holds what ``digest`` covers: nothing volatile, so what a provider reads here
@@ -202,8 +204,6 @@ class Handle(BaseModel):
     Where ``Resource.uses`` names facets, ``digest`` covers these alone; ``uses`` are they and those
     of ``Resource.judges``, each with its digest.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: str
     attribute: str | None = None

@@ -6,17 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
-
+from mlform.sdk.fields import Fields
 from mlform.sdk.resource import Resource
 
 AnyResource: TypeAlias = Resource[Any, Any]
 
 
-class Settings(BaseModel):
+class Settings(Fields):
     """What the user writes in the ``provider`` block."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Provider(ABC):

@@ -1,4 +1,4 @@
-"""Trees of large files, kept so that an unchanged one need not be parsed again.
+"""Trees of spec files, kept so that an unchanged one need not be parsed again.
 
 MessagePack: reading it makes data and runs nothing. A node is a map of one entry, its kind →
 its fields; what stands in each file once, the ``Source``, is put in on reading.
@@ -7,10 +7,8 @@ its fields; what stands in each file once, the ``Source``, is put in on reading.
 from __future__ import annotations
 
 import hashlib
-import secrets
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any, Final
 import msgpack
 
 from mlform.diagnostics import Diagnostics
+from mlform.files import keep, kept
 from mlform.syntax import tree
 from mlform.syntax.limits import uncollected
 from mlform.syntax.parse import parse
@@ -50,25 +49,24 @@ _NUMBERS: Final = {kind: number for number, kind in enumerate(_KINDS)}
 _ATTRIBUTE, _BLOCK, _BODY, _NUMBER, _INTEGER = range(len(_KINDS), len(_KINDS) + 5)
 
 
-_MOST_TREES: Final = 64
-
-
 def parse_kept(text: str, file: str, diagnostics: Diagnostics, folder: Path) -> Body:
-    """Parse a whole file, or take the tree that ``folder`` has of this very text.
+    """Parse a whole file, or take the tree that ``folder`` has of it if its text is the same.
 
     Only trees of texts without a problem are kept. Only time is at stake: a damaged file is none,
     and one that cannot be written is not.
     """
-    kept = folder / hashlib.sha256(_parser() + text.encode()).hexdigest()
-    source = Source(file, text)
-    with suppress(OSError):
-        if (known := load(kept.read_bytes(), source)) is not None:
+    place = folder / hashlib.sha256(file.encode()).hexdigest()
+    meant, source = hashlib.sha256(_parser() + text.encode()).digest(), Source(file, text)
+    data = kept(place)
+    if data is not None and data.startswith(meant):
+        known = load(data.removeprefix(meant), source)
+        if known is not None:
             return known
     found = Diagnostics()
     body = parse(text, file, found)
     diagnostics.extend(found)
     if not list(found) and body.source == source and (data := dump(body)) is not None:
-        _keep(kept, data)
+        keep(place, meant + data)
     return body
 
 
@@ -80,31 +78,16 @@ def _parser() -> bytes:
     return "\n".join([sys.version, *files, ""]).encode()
 
 
-def _keep(kept: Path, data: bytes) -> None:
-    fresh = kept.with_name(f"{kept.name}.{secrets.token_hex(4)}.tmp")
-    with suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(data)
-        fresh.replace(kept)
-        known = sorted(kept.parent.iterdir(), key=lambda p: p.stat().st_mtime_ns, reverse=True)
-        for old in known[_MOST_TREES:]:
-            old.unlink()
-
-
 def dump(body: Body) -> bytes | None:
-    """Write the tree of a whole file, a hash before it; ``None`` where it is too deep or large."""
+    """Write the tree of a whole file; ``None`` where it is too deep or large."""
     try:
-        data: bytes = msgpack.packb(body, default=_written, strict_types=True)
+        return msgpack.packb(body, default=_written, strict_types=True)  # type: ignore[no-any-return]
     except (OverflowError, ValueError):
         return None
-    return hashlib.sha256(data).digest() + data
 
 
 def load(data: bytes, source: Source) -> Body | None:
-    """Read a tree back; ``None`` where the bytes are not what was written."""
-    digest, written = data[:32], data[32:]
-    if hashlib.sha256(written).digest() != digest:
-        return None
+    """Read a tree back; ``None`` where the bytes are none."""
     make = tuple.__new__
 
     def node(pairs: Sequence[tuple[int, Any]]) -> Any:
@@ -123,7 +106,7 @@ def load(data: bytes, source: Source) -> Body | None:
     with uncollected(len(source.text)):
         try:
             body = msgpack.unpackb(
-                written, object_pairs_hook=node, use_list=False, strict_map_key=False
+                data, object_pairs_hook=node, use_list=False, strict_map_key=False
             )
         except (ValueError, TypeError, IndexError, msgpack.UnpackException):
             return None

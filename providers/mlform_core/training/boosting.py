@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from mlform.sdk import Context, Operational, ResourceError
+from mlform.sdk import Context, Fields, Operational, ResourceError
 from mlform_core.training.arguments import TableArguments, TableTraining, TrainingAttributes
 
 if TYPE_CHECKING:
@@ -35,15 +35,13 @@ _ROUNDS: Final = frozenset(
 _IMPORTS: Final = "a model of this library holds no data it was trained on; train it here"
 
 
-class EarlyStopping(BaseModel):
+class EarlyStopping(Fields):
     """Stop when ``rounds`` rounds in a row made nothing better, and keep the best round.
 
     What is better is told on rows that are not trained on: those of the part ``split``, or
     without one a ``share`` of the training part, drawn by the seed. With several metrics among
     ``params`` the last one counts.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rounds: int = Field(ge=1)
     split: str | None = None

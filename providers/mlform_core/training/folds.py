@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from mlform.sdk import Context, ResourceError, did_you_mean
+from mlform.sdk import Context, Fields, ResourceError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,15 +17,13 @@ if TYPE_CHECKING:
     Places = npt.NDArray[np.intp]
 
 
-class Folds(BaseModel):
+class Folds(Fields):
     """How the training part is divided.
 
     ``by``: ``"random"`` (the classes of a target of text or truth in equal shares),
     ``"group"`` (rows that agree in ``column`` stay together), ``"time"`` (each fold is trained on
     what came before it in ``column``; rows of one time stay together).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int = Field(default=5, ge=2, le=100)
     by: Literal["random", "group", "time"] = "random"

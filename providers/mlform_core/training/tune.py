@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from mlform.sdk import Code, Context, Inputs, Looking, Resource, ResourceError, did_you_mean
+from mlform.sdk import Code, Context, Fields, Inputs, Looking, Resource, ResourceError, did_you_mean
 from mlform_core.training.arguments import (
     TRAINER,
     TableArguments,
@@ -26,14 +26,12 @@ if TYPE_CHECKING:
 _GRID_MOST: Final = 10_000
 
 
-class Range(BaseModel):
+class Range(Fields):
     """Values of one parameter: ``values``, or from ``low`` to ``high``, both included.
 
     ``log``: drawn evenly over orders of magnitude. ``step``: multiples of it above ``low``.
     ``whole``: whole numbers only.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     values: list[Any] | None = Field(default=None, min_length=1)
     low: float | None = None
@@ -66,13 +64,11 @@ class Range(BaseModel):
         return [round(v) for v in found] if self.whole else found
 
 
-class Pruning(BaseModel):
+class Pruning(Fields):
     """Give a trial up whose folds so far are worse than the median of the trials before.
 
     Not before ``after`` folds of it, nor before ``startup`` trials are done.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     after: int = Field(default=1, ge=1)
     startup: int = Field(default=4, ge=1)
