@@ -14,22 +14,25 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError, asdict, field
 from functools import cache
+from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 __all__ = ["asdict", "dataclass", "field", "ready", "replace"]
 
 _making: Final = threading.RLock()
+_FEW: Final = 8
+"""To so many objects of a class, writing an ``__init__`` of its own takes longer than it spares."""
 _pending: Final[dict[Any, Callable[[], None]]] = {}
-"""Class → what makes its methods, for each that has none yet."""
+"""Class → what makes all its methods, for each that has not all yet."""
 _written: Final[dict[Any, Mapping[str, Any]]] = {}
 """Class → what was written in it."""
 
 
 def ready() -> None:
     """Make the methods of all classes that are loaded: forks of this process need not, each."""
-    for make in list(_pending.values()):
-        make()
+    for write in list(_pending.values()):
+        write()
 
 
 class _Fields:
@@ -91,9 +94,12 @@ else:
 def _lazy(cls: Any, *, frozen: bool, eq: bool) -> Any:
     body = _written[cls] = _body(cls)
 
+    made = False
+
     def make() -> None:
+        nonlocal made
         with _making:
-            if cls not in _pending:
+            if made:
                 return
             fields = _fields(cls)
             named = tuple(it.name for it in fields if it.init and not it.kw_only)
@@ -104,10 +110,16 @@ def _lazy(cls: Any, *, frozen: bool, eq: bool) -> Any:
                 cls.__eq__, hashed = _comparing(fields)
                 if frozen and "__hash__" not in body:
                     cls.__hash__ = hashed
-            cls.__init__ = _init(cls, fields, frozen=frozen)
-            del _pending[cls]
+            cls.__init__ = _first(cls, fields, write)
+            made = True
 
-    _pending[cls] = make
+    def write() -> None:
+        with _making:
+            make()
+            if _pending.pop(cls, None):
+                cls.__init__ = _init(cls, _fields(cls), frozen=frozen)
+
+    _pending[cls] = write
 
     def stand_in(name: str) -> Callable[..., Any]:
         def method(self: Any, *given: Any, **named: Any) -> Any:
@@ -136,6 +148,39 @@ def _body(cls: Any) -> dict[str, Any]:
         elif isinstance(value, Field):
             setattr(cls, name, value.default)
     return body
+
+
+def _first(cls: Any, fields: tuple[Field[Any], ...], write: Callable[[], None]) -> Any:
+    """Make an ``__init__`` for the first objects of a class, of which most have no more.
+
+    It works from names, so nothing is compiled; whatever is not as it should be is left to the one
+    that ``write`` writes.
+    """
+    left = count(_FEW, -1)
+    places = [it.name for it in fields if it.init and not it.kw_only]
+    after = hasattr(cls, "__post_init__")
+
+    def __init__(self: Any, /, *given: Any, **named: Any) -> None:  # noqa: N807 - it becomes one
+        told = dict(zip(places, given, strict=False)) | named
+        if next(left) > 0 and len(told) == len(given) + len(named):
+            values = {it.name: _worth(it, told) for it in fields}
+            if not told and MISSING not in values.values():
+                self.__dict__.update(values)
+                if after:
+                    self.__post_init__()
+                return
+        write()
+        cls.__init__(self, *given, **named)
+
+    __init__.__qualname__ = f"{cls.__qualname__}.__init__"
+    return __init__
+
+
+def _worth(it: Field[Any], told: dict[str, Any]) -> Any:
+    """Take what a field of a new object is worth from what is told, or from its default."""
+    if it.init and it.name in told:
+        return told.pop(it.name)
+    return it.default if it.default_factory is MISSING else it.default_factory()
 
 
 def _init(cls: Any, fields: tuple[Field[Any], ...], *, frozen: bool) -> Callable[..., None]:

@@ -85,6 +85,17 @@ def test_they_are_what_the_standard_library_makes(frozen: bool) -> None:
     assert seen(ours) == seen(theirs)
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_later_objects_are_made_as_the_first_are(frozen: bool) -> None:
+    names = made(lazy.dataclass, frozen=frozen)
+    for many in (lambda n: names["Sub"](n, f=n), lambda n: names["After"](a=n)):
+        objects = [many(n) for n in range(20)]
+        assert len({tuple(vars(it)) for it in objects}) == 1
+        assert [it.a for it in objects] == list(range(20))
+    assert [it.b for it in objects] == list(range(1, 21))
+    assert names["Base"](1).c is not names["Base"](2).c
+
+
 def test_an_object_like_another() -> None:
     ours = made(lazy.dataclass, frozen=True)
     for it in (ours["Sub"](1, "x", f=2), ours["Same"](1), ours["After"](4), ours["Plain"](3)):
