@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,22 +47,27 @@ def test_so_does_any_tree(seed: int) -> None:
 
 
 @given(st.data())
-def test_damaged_bytes_are_no_tree(data: st.DataObject) -> None:
-    body = parse(SPEC, "main.mlf.hcl", Diagnostics())
-    written = dump(body)
-    assert written is not None
-    at = data.draw(st.integers(0, len(written) - 1))
-    bit = 1 << data.draw(st.integers(0, 7))
-    damaged = written[:at] + bytes([written[at] ^ bit]) + written[at + 1 :]
-    assert load(damaged, body.source) is None
-    assert load(written[:at], body.source) is None
+def test_a_damaged_file_is_no_tree(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        first = parse_kept(SPEC, "main.mlf.hcl", Diagnostics(), Path(folder))
+        (kept,) = Path(folder).iterdir()
+        written = kept.read_bytes()
+        at = data.draw(st.integers(0, len(written) - 1))
+        bit = 1 << data.draw(st.integers(0, 7))
+        damaged = written[:at] + bytes([written[at] ^ bit]) + written[at + 1 :]
+        for there in (damaged, written[:at]):
+            kept.write_bytes(there)
+            assert parse_kept(SPEC, "main.mlf.hcl", Diagnostics(), Path(folder)) == first
+            assert kept.read_bytes() == written
 
 
 def test_a_text_is_parsed_once(tmp_path: Path) -> None:
     found = Diagnostics()
     first = parse_kept(SPEC, "main.mlf.hcl", found, tmp_path)
     (kept,) = tmp_path.iterdir()
+    before = kept.stat().st_mtime_ns, kept.stat().st_ino
     assert parse_kept(SPEC, "main.mlf.hcl", found, tmp_path) == first
+    assert (kept.stat().st_mtime_ns, kept.stat().st_ino) == before
 
     other = parse_kept(SPEC.replace("trivial", "other"), "main.mlf.hcl", found, tmp_path)
     assert other.blocks[-1].labels[0].text == "other"
@@ -85,3 +91,10 @@ def test_nowhere_to_keep_it_is_no_error(tmp_path: Path) -> None:
     body = parse_kept(SPEC, "main.mlf.hcl", found, tmp_path / "file" / "trees")
     assert body.blocks
     assert not list(found)
+
+
+def test_what_may_be_secret_is_not_kept(tmp_path: Path) -> None:
+    text = 'variable "token" {\n  default   = "canary"\n  sensitive = true\n}\n'
+    found = Diagnostics()
+    assert parse_kept(text, "main.mlf.hcl", found, tmp_path).blocks
+    assert list(tmp_path.iterdir()) == []

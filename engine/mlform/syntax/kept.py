@@ -45,6 +45,8 @@ _KINDS: Final = (
     tree.Parens,
     tree.Label,
 )
+_SECRET: Final = "sensitive", "ephemeral"
+"""Words without which nothing that a spec says is secret: what is there may have a default."""
 _NUMBERS: Final = {kind: number for number, kind in enumerate(_KINDS)}
 _ATTRIBUTE, _BLOCK, _BODY, _NUMBER, _INTEGER = range(len(_KINDS), len(_KINDS) + 5)
 
@@ -52,9 +54,11 @@ _ATTRIBUTE, _BLOCK, _BODY, _NUMBER, _INTEGER = range(len(_KINDS), len(_KINDS) + 
 def parse_kept(text: str, file: str, diagnostics: Diagnostics, folder: Path) -> Body:
     """Parse a whole file, or take the tree that ``folder`` has of it if its text is the same.
 
-    Only trees of texts without a problem are kept. Only time is at stake: a damaged file is none,
-    and one that cannot be written is not.
+    Only trees of texts without a problem are kept, and none in which something may be a secret.
+    Only time is at stake: a damaged file is none, and one that cannot be written is not.
     """
+    if any(word in text for word in _SECRET):
+        return parse(text, file, diagnostics)
     place = folder / hashlib.sha256(file.encode()).hexdigest()
     meant, source = hashlib.sha256(_parser() + text.encode()).digest(), Source(file, text)
     data = kept(place)
