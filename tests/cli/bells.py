@@ -14,11 +14,14 @@ from tests.scenarios.command import Folder
 
 PROVIDER = """
 import json
-from mlform.sdk import Alarm, Arguments, Attributes, MonitorResource, Provider, Resource, Volatile
+from mlform.sdk import (
+    Alarm, Arguments, Attributes, Handle, MonitorResource, Provider, Resource, Volatile
+)
 
 
 class BellArguments(Arguments):
     path: str
+    of: Handle | None = None
 
 
 class BellAttributes(Attributes):

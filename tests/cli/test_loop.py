@@ -190,6 +190,16 @@ def test_alarms_go_with_monitors_and_triggers_that_move(site: Path) -> None:
     folder.mlform("audit", "verify")
 
 
+def test_a_monitor_of_what_is_recorded_no_more_says_so(site: Path) -> None:
+    folder = made(site)
+    folder.edit("main.mlf.hcl", '"bell.txt"', '"bell.txt"\n  of = dataset.d')
+    folder.apply()
+    folder.mlform("monitor", "run")
+    folder.mlform("state", "rm", "dataset.d")
+    said = folder.mlform("monitor", "run", expect=1)
+    assert "monitor.b looks at dataset.d, which the state has no more" in said.out + said.err
+
+
 def test_a_cause_is_found_under_the_names_of_its_time(site: Path) -> None:
     folder = made(site)
     grow(folder)

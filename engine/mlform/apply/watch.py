@@ -17,6 +17,7 @@ from mlform.refresh.world import result_digest, wanted
 from mlform.registry import Offer
 from mlform.sdk import Inputs
 from mlform.state.model import AlarmEvent, Record, folder_name
+from mlform.values import handles
 
 if TYPE_CHECKING:
     from mlform.apply.run import World
@@ -41,6 +42,13 @@ def watch(
     stopping: Flag,
 ) -> tuple[Mapping[str, Any], list[AlarmEvent]]:
     """Run one recorded monitor. Raises ``DiagnosedError`` where it cannot look."""
+    named = dict.fromkeys(h.address for h in handles(record.arguments))
+    if missing := [name for name in named if Address.parse(name) not in settler.records.now]:
+        detail = (
+            f"{record.address} looks at {', '.join(missing)}, which the state has no more: apply "
+            "what the spec declares, or remove the monitor."
+        )
+        raise stop("Not in the state", detail, of=record.address)
     values = {n: settler.records.revive(v) for n, v in record.arguments.items()}
     arguments = wanted(offer.resource, values, settler.records.full)
     address = str(record.address)
