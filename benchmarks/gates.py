@@ -1,12 +1,12 @@
 """How often gates are right: coverage of their bounds, false promotions, false alarms of slices.
 
-    python benchmarks/gates.py [--runs N]
+    python benchmarks/gates.py [--runs N] [--sizes ROWS …] [--only TABLE]
 
 Candidate and baseline are drawn anew in each run: a common score and one of their own, so that
 they agree as much as retrained models do, on labels of which 30 % are yes. What is true of them is
 known by integration. A bound at 95 % should hold in 95 % of runs; the error of such a share is
-given beside it. No peer: libraries of gates compare estimates, which is the last column
-of the second table.
+given beside it. No peer: libraries of gates compare estimates, which is in brackets in the
+table of promotions.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mlform_core.gate_conditions import Search
 from mlform_core.gate_search import losses, searched
 from mlform_core.holm import holm
 from mlform_core.metrics import Floats, Outcomes
+from mlform_core.performance_figures import by_labels
 
 ALPHA = 0.05
 METRICS = ("roc_auc", "average_precision", "log_loss", "brier", "accuracy", "f1")
@@ -89,14 +90,14 @@ def _long_run(separation: float) -> dict[str, float]:
     }
 
 
-def coverage(runs: int) -> None:
+def coverage(runs: int, sizes: Sequence[int] = SIZES) -> None:
     """Say how often the lower bound of a gain is under the true one, and the upper above it."""
     truth = true_gains(1.05)
     print(
         f"coverage of one-sided {1 - ALPHA:.0%} bounds, {runs} runs "
         f"(error of a share: {_error(1 - ALPHA, runs):.1%})"
     )
-    print(f"  {'':34}" + "".join(f"{n:>18,}" for n in SIZES))
+    print(f"  {'':34}" + "".join(f"{n:>18,}" for n in sizes))
     methods: dict[str, Callable[[Two, int], Sequence[Gain]]] = {
         "paired bootstrap": lambda it, seed: paired_bootstrap(
             [Pair(m, *it) for m in METRICS], ALPHA, seed
@@ -106,7 +107,7 @@ def coverage(runs: int) -> None:
     for name, method in methods.items():
         names = METRICS if name != "delong" else METRICS[:1]
         held: dict[str, list[str]] = {m: [] for m in names}
-        for size in SIZES:
+        for size in sizes:
             rng = np.random.default_rng(size)
             low, high = np.zeros(len(names)), np.zeros(len(names))
             for run in range(runs):
@@ -116,7 +117,48 @@ def coverage(runs: int) -> None:
             for place, metric in enumerate(names):
                 held[metric].append(f"{low[place] / runs:7.1%} {high[place] / runs:7.1%}")
         for metric, shares in held.items():
-            print(f"  {name:18}{metric:16}" + "".join(f"{s:>18}" for s in shares))
+            print(f"  {name:18}{metric:16}" + "".join(f"{s:>18}" for s in shares), flush=True)
+
+
+def alone(runs: int, sizes: Sequence[int] = (500, 2_000)) -> None:
+    """Say how often the ends of a value by itself hold, as monitors and slices have it.
+
+    Of two classes the probabilities are right, so that no error of calibration is true. Numbers
+    miss by normal errors, and by some of heavy tails (Student's t with 5 degrees of freedom).
+    """
+    print(
+        f"\nlower and upper ends of values by themselves, {runs} runs "
+        f"(error of a share: {_error(1 - ALPHA, runs):.1%})"
+    )
+    spread = 1.13
+    binary = {**_long_run(1.05), "ece": 0.0}
+    normal = {
+        "rmse": math.sqrt(spread),
+        "mae": math.sqrt(2 * spread / math.pi),
+        "r2": 1 - spread / 5,
+    }
+    heavy = {"rmse": math.sqrt(5 / 3 + spread - 1)}
+    worlds: dict[str, tuple[dict[str, float], Callable[[np.random.Generator, int], Outcomes]]] = {
+        "two classes": (binary, lambda rng, rows: drawn(rng, rows, 1.05).ours),
+        "numbers": (normal, lambda rng, rows: _numbers(rng, rng.normal(size=rows))),
+        "heavy tails": (heavy, lambda rng, rows: _numbers(rng, rng.standard_t(5, rows))),
+    }
+    for name, (truth, draw) in worlds.items():
+        for size in sizes:
+            rng = np.random.default_rng(size + 2)
+            held = np.zeros((len(truth), 2))
+            for run in range(runs):
+                it = draw(rng, size)
+                for place, (metric, true) in enumerate(truth.items()):
+                    found = by_labels(metric, it, 0.5, str(run))
+                    held[place] += found["low"] <= true, found["high"] >= true
+            for metric, (low, high) in zip(truth, held / runs, strict=True):
+                print(f"  {name:14}{metric:18}{size:6,} rows {low:7.1%} {high:7.1%}", flush=True)
+
+
+def _numbers(rng: np.random.Generator, noise: Floats) -> Outcomes:
+    x, u, own = rng.normal(size=(3, len(noise)))
+    return Outcomes("regression", 2 * x + noise, 2 * x + 0.3 * u + 0.2 * own)
 
 
 def promotions(runs: int) -> None:
@@ -206,14 +248,22 @@ def _error(share: float, runs: int) -> float:
 
 
 def main() -> None:
-    """Print the four tables."""
+    """Print the five tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000)
-    runs = parser.parse_args().runs
-    coverage(runs)
-    promotions(runs)
-    slices(runs)
-    searches(min(runs, 400))
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="of the first table")
+    tables: dict[str, Callable[[int], None]] = {
+        "coverage": lambda runs: coverage(runs, given.sizes),
+        "alone": alone,
+        "promotions": promotions,
+        "slices": slices,
+        "searches": lambda runs: searches(min(runs, 400)),
+    }
+    parser.add_argument("--only", choices=tables, help="one table")
+    given = parser.parse_args()
+    for name, table in tables.items():
+        if given.only in {None, name}:
+            table(given.runs)
 
 
 if __name__ == "__main__":

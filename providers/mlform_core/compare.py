@@ -15,7 +15,7 @@ from statistics import NormalDist
 import numpy as np
 
 from mlform_core.gate_rules import facts_of
-from mlform_core.metrics import Floats, Outcomes, Score, prepare, value
+from mlform_core.metrics import Floats, Outcomes, Score, ece_by_chance, prepare, value
 
 RESAMPLES = 1000
 _CHUNK = 250_000
@@ -27,13 +27,15 @@ class Gain:
     """Candidate against baseline, positive where the candidate is better.
 
     ``low`` and ``high`` are one-sided 1 - alpha confidence bounds; NaN if the rows are too few
-    for the metric to be defined in most resamples.
+    for the metric to be defined in most resamples. ``chance``: how far at most the estimate is
+    below the truth on average, which ``high`` and tests allow for.
     """
 
     estimate: float
     low: float
     high: float
     se: float
+    chance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ def paired_bootstrap(
     return [
         Gain(0.0, 0.0, 0.0, 0.0)
         if pair.identical
-        else _bounds(pair.estimate, next(replicates), alpha, _units(pairs[0]))
+        else _allowing(
+            pair, _bounds(pair.estimate, next(replicates), alpha, _units(pairs[0])), alpha
+        )
         for pair in pairs
     ]
 
@@ -136,11 +140,24 @@ def _bounds(estimate: float, replicates: Floats, alpha: float, units: int) -> Ga
     return Gain(estimate, float(low), float(high), float(defined.std(ddof=1)))
 
 
+def _allowing(pair: Pair, found: Gain, alpha: float) -> Gain:
+    """Allow for an ECE that is above the truth, and that of a resample further above.
+
+    The difference of two is left as it is: as far as both are as well calibrated it cancels.
+    """
+    if pair.metric != "ece" or pair.baseline is not None:
+        return found
+    reach, chance = NormalDist().inv_cdf(1 - alpha) * found.se, ece_by_chance(pair.candidate)
+    high = min(0.0, found.estimate + chance + reach)
+    return Gain(found.estimate, found.estimate - reach, high, found.se, chance)
+
+
 def delong(candidate: Outcomes, baseline: Outcomes | None, alpha: float) -> Gain:
     """Compare two areas under the ROC curve on the same rows, in O(n log n).
 
     DeLong, DeLong & Clarke-Pearson (1988), by the midranks of Sun & Xu (2014). Without a
-    baseline: the area itself.
+    baseline: the area itself, whose bounds are those of its log odds (Pepe 2003): near 1 an area
+    that came out high has too small an error.
     """
     ones = candidate.labels == 1
     positives, negatives = int(ones.sum()), int((~ones).sum())
@@ -154,7 +171,17 @@ def delong(candidate: Outcomes, baseline: Outcomes | None, alpha: float) -> Gain
     variance = placed[0].var(ddof=1) / positives + placed[1].var(ddof=1) / negatives
     se = float(np.sqrt(variance))
     reach = NormalDist().inv_cdf(1 - alpha) * se
+    if baseline is None and 0 < gain < 1:
+        low, high = _by_log_odds(gain, reach)
+        return Gain(gain, low, high, se)
     return Gain(gain, gain - reach, gain + reach, se)
+
+
+def _by_log_odds(share: float, reach: float) -> tuple[float, float]:
+    from scipy.special import expit, logit
+
+    odds, wide = logit(share), reach / (share * (1 - share))
+    return float(expit(odds - wide)), float(expit(odds + wide))
 
 
 def placements(outcomes: Outcomes) -> tuple[Floats, Floats]:
@@ -179,5 +206,5 @@ def p_below(gain: Gain, bound: float) -> float:
     if not np.isfinite(gain.se):
         return 1.0
     if gain.se == 0:
-        return 0.0 if gain.estimate < bound else 1.0
-    return NormalDist().cdf((gain.estimate - bound) / gain.se)
+        return 0.0 if gain.estimate + gain.chance < bound else 1.0
+    return NormalDist().cdf((gain.estimate + gain.chance - bound) / gain.se)

@@ -148,11 +148,30 @@ def _ece(y: Floats, p: Floats) -> Score:
 
     Guo et al. (2017), "On Calibration of Modern Neural Networks", in its binary form.
     """
-    bins = np.minimum((p * ECE_BINS).astype(np.intp), ECE_BINS - 1)
+    bins = _ece_bins(p)
     gaps = np.zeros((len(y), ECE_BINS))
     gaps[np.arange(len(y)), bins] = y - p
     columns = [gaps[:, i] for i in range(ECE_BINS)]
     return _sums(columns, lambda s: _divide(np.abs(s[:, 1:]).sum(axis=1), s[:, 0]))
+
+
+def _ece_bins(p: Floats) -> Groups:
+    return np.minimum((p * ECE_BINS).astype(np.intp), ECE_BINS - 1)
+
+
+def ece_by_chance(outcomes: Outcomes) -> float:
+    """Return how large the ECE of these rows would be if the probabilities were right.
+
+    It sums what bins are off by, which of few rows is never nothing: of each the mean of a normal
+    error's size. Bröcker & Smith (2007), "Increasing the Reliability of Reliability Diagrams",
+    draw labels for this.
+    """
+    bins, error = _ece_bins(outcomes.predictions), outcomes.labels - outcomes.predictions
+    alone = np.arange(outcomes.rows) if outcomes.groups is None else outcomes.groups
+    cells, place = np.unique(bins + ECE_BINS * alone, return_inverse=True)
+    sums = np.bincount(place, error)
+    spread = np.bincount(cells % ECE_BINS, sums**2, ECE_BINS)
+    return float(np.sqrt(2 / np.pi * spread).sum() / max(outcomes.rows, 1))
 
 
 def _decided(metric: str, y: Floats, decided: Floats) -> Score:

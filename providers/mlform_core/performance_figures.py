@@ -166,7 +166,8 @@ def by_labels(metric: str, outcomes: Outcomes, threshold: float, seed: str) -> d
     else:
         (gain,) = compare.paired_bootstrap([pair], 0.05, compare.seed_of(seed, metric))
     ends = sorted((pair.sign * gain.low, pair.sign * gain.high))
-    return figure(value(metric, outcomes, threshold), gain.se, (ends[0], ends[1]), outcomes.rows)
+    found = figure(value(metric, outcomes, threshold), gain.se, (ends[0], ends[1]), outcomes.rows)
+    return found | {"chance": short(gain.chance)} if gain.chance else found
 
 
 def figure(value: float, se: float, ends: tuple[float, float], rows: int) -> dict[str, Any]:
@@ -223,6 +224,7 @@ def _bounded(
                 at = known["value"] - limit if larger else known["value"] + limit
                 se, more = math.hypot(se, known["se"]), {"released": known["value"]}
             low = larger if bound == "max_regress" else bound == "min"
+            above = value - it.get("chance", 0.0)
             found.append(
                 {
                     "check": f"{bound} {named}",
@@ -230,7 +232,7 @@ def _bounded(
                     "value": value,
                     "threshold": at,
                     "sign": "<" if low else ">",
-                    "p": _tail(value - at if low else at - value, se),
+                    "p": _tail(value - at if low else at - above, se),
                     **more,
                 }
             )

@@ -8,10 +8,10 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from mlform_core import fairness
-from mlform_core.compare import Pair, delong, paired_bootstrap
+from mlform_core.compare import Pair, delong, p_below, paired_bootstrap
 from mlform_core.gate_rules import metrics_of
 from mlform_core.holm import holm
-from mlform_core.metrics import Outcomes, prepare, value
+from mlform_core.metrics import Outcomes, ece_by_chance, prepare, value
 
 few = st.integers(0, 6).map(lambda n: n / 6)
 weights_of = st.integers(0, 3)
@@ -148,6 +148,41 @@ def test_calibration_error_by_hand():
     assert value("ece", outcomes) == pytest.approx((0.8 + 0.2) / 4)
 
 
+def calibrated(rng, rows):
+    """Labels that come as often as the probabilities say."""
+    p = rng.beta(2, 4, rows)
+    return Outcomes("binary", (rng.random(rows) < p).astype(float), p)
+
+
+def test_calibration_error_by_chance_is_that_of_probabilities_that_are_right():
+    rng = np.random.default_rng(3)
+    drawn = [calibrated(rng, 400) for _ in range(200)]
+    errors = [value("ece", each) for each in drawn]
+    foreseen = [ece_by_chance(each) for each in drawn]
+    assert np.mean(foreseen) == pytest.approx(np.mean(errors), rel=0.05)
+    # Each row twice tells no more than once.
+    one, two = drawn[0], drawn[0].where(np.repeat(np.arange(400), 2))
+    twice = Outcomes("binary", two.labels, two.predictions, np.repeat(np.arange(400), 2))
+    assert ece_by_chance(twice) == pytest.approx(ece_by_chance(one))
+    assert ece_by_chance(two) < 0.8 * ece_by_chance(one)
+
+
+def test_a_calibrated_model_keeps_its_limit_though_few_rows_look_worse():
+    rng = np.random.default_rng(4)
+    wrong = beyond = found = 0
+    for run in range(60):
+        right = calibrated(rng, 400)
+        off = Outcomes("binary", right.labels, right.predictions**2)
+        (kept,) = paired_bootstrap([Pair("ece", right, None)], 0.05, run)
+        (broken,) = paired_bootstrap([Pair("ece", off, None)], 0.05, run)
+        assert kept.estimate < -0.01
+        wrong += p_below(kept, -0.01) < 0.05
+        beyond += kept.high < 0
+        found += p_below(broken, -0.05) < 0.05
+    assert max(wrong, beyond) <= 6, "one in twenty, and the error of sixty runs"
+    assert found > 40
+
+
 def test_the_threshold_decides_at_equality_for_yes():
     outcomes = Outcomes("binary", np.array([0.0, 1, 1]), np.array([0.2, 0.3, 0.8]))
     assert value("recall", outcomes, threshold=0.3) == 1
@@ -237,6 +272,21 @@ def test_bootstrap_and_delong_agree():
     assert ours.estimate == pytest.approx(theirs.estimate)
     assert ours.se == pytest.approx(theirs.se, rel=0.1)
     assert ours.low == pytest.approx(theirs.low, abs=theirs.se / 4)
+
+
+def test_bounds_of_an_area_near_one_hold_below_as_above():
+    rng = np.random.default_rng(6)
+    truth = stats.norm.cdf(2.6 / np.sqrt(2))
+    below = above = 0
+    for _ in range(1000):
+        y = (rng.random(300) < 0.3).astype(float)
+        p = stats.norm.cdf(rng.normal(size=300) + 2.6 * y - 1.3)
+        found = delong(Outcomes("binary", y, p), None, 0.05)
+        below += found.low > truth
+        above += found.high < truth
+        assert 0 < found.low < found.estimate < found.high < 1
+    # The error of a thousand runs is 14; without log odds 90 are beyond below, and 25 above.
+    assert max(below, above) < 68 and min(below, above) > 32
 
 
 def test_bounds_of_few_rows_are_as_wide_as_those_of_a_t_test():

@@ -7,6 +7,7 @@ import pandas as pd
 import pydantic
 import pytest
 from tests.providers.training_bench import ctx, table  # noqa: F401 - a fixture
+from tests.scenarios.command import Folder
 
 from mlform.sdk import Handle, ResourceError
 from mlform.sdk.testing import check_resource
@@ -175,3 +176,24 @@ def test_cross_validation_trains_no_other_model(ctx, frame):  # noqa: F811
     )  # fmt: skip
     assert after.metrics["folds"]["mae"] == pytest.approx(scores.mean())
     assert after.metrics["folds"]["mae_sd"] == pytest.approx(scores.std(ddof=1))
+
+
+def test_a_trainer_that_nobody_offers_is_an_error_of_the_spec(tmp_path):
+    (tmp_path / "d.csv").write_text("a,b\n1,x\n2,y\n")
+    (tmp_path / "main.mlf.hcl").write_text("""
+dataset "file" "d" {
+  path = "d.csv"
+}
+training_job "tune" "best" {
+  data    = dataset.d
+  target  = "b"
+  trainer = "catboost"
+  trials  = 2
+  search  = { depth = { values = [1, 2] } }
+  metric  = "roc_auc"
+}
+""")
+    said = Folder(tmp_path).mlform("plan", expect=1).err
+    assert "Error: Unknown trainer" in said
+    assert "main.mlf.hcl:8:13, in training_job.best" in said
+    assert 'No installed provider has a training_job "catboost" that a sweep can train.' in said

@@ -11,8 +11,8 @@ from mlform.keys import CodeError, Lock, changed_code, closure, environment
 from mlform.lazy import dataclass, replace
 from mlform.plan import Action, Deferred, Plan, Step
 from mlform.refresh import Looker
-from mlform.refresh.observe import pin_of, reached, source_of
-from mlform.refresh.pins import Pin
+from mlform.refresh.observe import reached
+from mlform.refresh.pins import Pin, pin_of, source_of
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.world import TRIGGERS, wanted
 from mlform.registry import ENGINE, Offer, Registry

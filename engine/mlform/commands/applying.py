@@ -239,8 +239,7 @@ def pin_new(session: Session) -> None:
 
 
 def _pin_new(session: Session) -> None:
-    from mlform.refresh.observe import pin_of
-    from mlform.refresh.pins import read_pins, write_pins
+    from mlform.refresh.pins import pin_of, read_pins, write_pins
 
     pins = read_pins(session.root)
     before = dict(pins)

@@ -213,8 +213,7 @@ def update(session: Session, wanted: Sequence[str]) -> list[Moved]:
     from mlform.files import alone
     from mlform.reconcile import Moved
     from mlform.refresh import none
-    from mlform.refresh.observe import source_of, version_mode
-    from mlform.refresh.pins import Pin, read_pins, write_pins
+    from mlform.refresh.pins import Pin, read_pins, source_of, version_mode, write_pins
     from mlform.refresh.scope import Scope
     from mlform.refresh.world import wanted as normalised
     from mlform.values import UNKNOWN

@@ -19,12 +19,11 @@ from mlform.refresh.facets import handles_of
 from mlform.refresh.leaving import Leaving
 from mlform.refresh.looker import Looker
 from mlform.refresh.model import Asked, CodeFact, Observation
-from mlform.refresh.pins import Pin
+from mlform.refresh.pins import Pin, pin_of, source_of, version_mode
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.scope import Scope
 from mlform.refresh.seen import Look
 from mlform.refresh.world import (
-    aliased_classes,
     pending_handle,
     recorded_handle,
     result_digest,
@@ -32,16 +31,10 @@ from mlform.refresh.world import (
     wanted,
 )
 from mlform.registry import Registry
-from mlform.sdk import (
-    AnyResource,
-    Arguments,
-    Inputs,
-    Resource,
-    ResourceError,
-)
-from mlform.sdk.fields import FieldClass, Written, written_as
+from mlform.sdk import AnyResource, Arguments, Inputs, Resource, ResourceError
+from mlform.sdk.fields import Written, written_as
 from mlform.state.model import Record, Snapshot
-from mlform.values import Sensitive, Value, digest
+from mlform.values import Sensitive, Value
 
 Read: TypeAlias = Callable[[Record], bool | Look]
 """Says of what was made before whether to look at it, or which earlier look will do."""
@@ -196,13 +189,20 @@ def _look(
     code, distributions = _code(resource, values, software, diagnostics)
     plain = type(offered).inputs is Resource.inputs
     seen = Observation(parts={} if plain else None, code=code)
+    reached: Mapping[str, str] = {}
+    if arguments.model is not None:
+        try:
+            reached = software.reached(offered, arguments.model, distributions)
+        except ResourceError as error:
+            diagnostics.extend(_blamed(resource, error))
+            return seen
     if not plain and arguments.model is not None and not arguments.open:
         takes = bool(handles_of(values))
         seen = _inputs(resource, arguments.model, seen, looker, diagnostics, takes=takes)
         seen = _previewed(resource, arguments.model, record, seen, looker)
     if arguments.model is not None:
         seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
-        seen = replace(seen, environment=software.reached(offered, arguments.model, distributions))
+        seen = replace(seen, environment=reached)
     if read and record is not None and record.type == offered.type:
         seen = _read(offered, record, seen, looker, diagnostics)
     return seen
@@ -271,10 +271,7 @@ def _inputs(
     try:
         found: Inputs = resource.offer.resource.inputs(looker.at(resource.address), model)
     except ResourceError as error:
-        blamed = resource.arguments.get(error.argument or "")
-        at = blamed.value_span if blamed else resource.span
-        wrong = Diagnostics()
-        wrong.error(error.summary, error.detail, at=at, of=resource.address)
+        wrong = _blamed(resource, error)
         if takes:
             return replace(seen, trouble=tuple(wrong))
         diagnostics.extend(wrong)
@@ -282,29 +279,13 @@ def _inputs(
     return replace(seen, parts=dict(found.parts), rows=found.rows)
 
 
-def source_of(resource: AnyResource, arguments: Mapping[str, Any]) -> str:
-    """Return the digest of the arguments that say where data come from."""
-    classes = aliased_classes(resource)
-    return digest({n: arguments.get(n) for n, c in classes.items() if c is FieldClass.IDENTITY})
-
-
-def version_mode(values: Mapping[str, Value]) -> tuple[str, str | None]:
-    """Return how a dataset's version is chosen, and the one asked for if it is fixed."""
-    version = values.get("version")
-    if not isinstance(version, Mapping):
-        return "float", None
-    fixed = version.get("value")
-    return str(version.get("mode", "float")), fixed if isinstance(fixed, str) else None
-
-
-def pin_of(resource: AnyResource, record: Record | None) -> Pin | None:
-    """Return the version that a record pins; ``None`` for one that pins none.
-
-    It counts where the lock file has none: a run that was killed had no time to write it there.
-    """
-    if record is None or version_mode(record.arguments)[0] != "pin":
-        return None
-    return Pin(source_of(resource, record.arguments), record.parts, record.receipt.get("rows"))
+def _blamed(resource: ResourceConfig, error: ResourceError) -> Diagnostics:
+    """Return an error of a provider as one at the argument that it is about."""
+    blamed = resource.arguments.get(error.argument or "")
+    at = blamed.value_span if blamed else resource.span
+    wrong = Diagnostics()
+    wrong.error(error.summary, error.detail, at=at, of=resource.address)
+    return wrong
 
 
 def _pinned(

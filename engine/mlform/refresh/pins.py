@@ -11,8 +11,12 @@ from mlform.diagnostics import Diagnostics, stop
 from mlform.files import write_file
 from mlform.lang import evaluate
 from mlform.lazy import dataclass, field
+from mlform.refresh.world import aliased_classes
+from mlform.sdk import AnyResource
+from mlform.sdk.fields import FieldClass
+from mlform.state.model import Record
 from mlform.syntax import parse
-from mlform.values import digest, plain
+from mlform.values import Value, digest, plain
 
 LOCK_FILE: Final = ".mlform.lock.hcl"
 _HEADER: Final = """\
@@ -39,6 +43,31 @@ class Pin:
     def version(self) -> str:
         """The digest of the parts: the name of the version."""
         return digest(dict(self.parts))
+
+
+def source_of(resource: AnyResource, arguments: Mapping[str, Any]) -> str:
+    """Return the digest of the arguments that say where data come from."""
+    classes = aliased_classes(resource)
+    return digest({n: arguments.get(n) for n, c in classes.items() if c is FieldClass.IDENTITY})
+
+
+def version_mode(values: Mapping[str, Value]) -> tuple[str, str | None]:
+    """Return how a dataset's version is chosen, and the one asked for if it is fixed."""
+    version = values.get("version")
+    if not isinstance(version, Mapping):
+        return "float", None
+    fixed = version.get("value")
+    return str(version.get("mode", "float")), fixed if isinstance(fixed, str) else None
+
+
+def pin_of(resource: AnyResource, record: Record | None) -> Pin | None:
+    """Return the version that a record pins; ``None`` for one that pins none.
+
+    It counts where the lock file has none: a run that was killed had no time to write it there.
+    """
+    if record is None or version_mode(record.arguments)[0] != "pin":
+        return None
+    return Pin(source_of(resource, record.arguments), record.parts, record.receipt.get("rows"))
 
 
 def read_pins(root: Path) -> dict[Address, Pin]:
