@@ -1,6 +1,6 @@
 """How often gates are right: coverage of their bounds, false promotions, false alarms of slices.
 
-    python benchmarks/gates.py [--runs N] [--sizes ROWS …] [--only TABLE]
+    python benchmarks/gates.py [--runs N] [--sizes ROWS …] [--seed N] [--only TABLE]
 
 Candidate and baseline are drawn anew in each run: a common score and one of their own, so that
 they agree as much as retrained models do, on labels of which 30 % are yes. What is true of them is
@@ -90,7 +90,7 @@ def _long_run(separation: float) -> dict[str, float]:
     }
 
 
-def coverage(runs: int, sizes: Sequence[int] = SIZES) -> None:
+def coverage(runs: int, sizes: Sequence[int] = SIZES, seed: int = 0) -> None:
     """Say how often the lower bound of a gain is under the true one, and the upper above it."""
     truth = true_gains(1.05)
     print(
@@ -108,7 +108,7 @@ def coverage(runs: int, sizes: Sequence[int] = SIZES) -> None:
         names = METRICS if name != "delong" else METRICS[:1]
         held: dict[str, list[str]] = {m: [] for m in names}
         for size in sizes:
-            rng = np.random.default_rng(size)
+            rng = np.random.default_rng(size + seed)
             low, high = np.zeros(len(names)), np.zeros(len(names))
             for run in range(runs):
                 for place, gain in enumerate(method(drawn(rng, size, 1.05), run)):
@@ -252,8 +252,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="of the first table")
+    parser.add_argument("--seed", type=int, default=0, help="of the first table")
     tables: dict[str, Callable[[int], None]] = {
-        "coverage": lambda runs: coverage(runs, given.sizes),
+        "coverage": lambda runs: coverage(runs, given.sizes, given.seed),
         "alone": alone,
         "promotions": promotions,
         "slices": slices,
