@@ -280,6 +280,8 @@ class Inline:
 
     def start(self) -> None: ...
 
+    def preload(self, names: Sequence[str]) -> None: ...
+
     def ahead(self) -> int:
         return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 from mlform.address import Address
@@ -50,11 +51,13 @@ def room(
         held = step.action is Action.HELD and step.address not in approved
         return None if held else step.demand
 
+    @cache  # asked several times for each key, and always the same
     def lane(key: K) -> str:
         demand = demand_of(key)
         name = LOCAL if demand is None else demand.executor
         return f"lane {name if name in lanes else LOCAL}"
 
+    @cache
     def takes(key: K) -> Mapping[str, float]:
         found: dict[str, float] = {lane(key): 1}
         if (demand := demand_of(key)) is None:

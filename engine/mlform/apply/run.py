@@ -339,7 +339,7 @@ class _Run:
         self.outcome.warnings.append(("Precondition failed", f"output.{name}: {message}", at))
 
     def _checks(self) -> None:
-        roots = self.settler.resources(self.records.now)
+        roots = self.settler.resources(self.records.now if self.plan.checks else ())
         for name, conditions in self.plan.checks.items():
             for condition in conditions:
                 try:
@@ -356,7 +356,7 @@ class _Run:
 
     def _outputs(self) -> None:
         recorded: dict[str, Any] = {}
-        roots = self.settler.resources(self.records.now)
+        roots = self.settler.resources(self.records.now if self.plan.outputs else ())
         for name, output in self.plan.outputs.items():
             if not self._writes(name):
                 if not output.sensitive:

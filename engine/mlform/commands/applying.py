@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from mlform.values import concealed, is_sensitive
 
 if TYPE_CHECKING:
     from mlform.apply import Outcome, Reporter
+    from mlform.execute import LocalExecutor
     from mlform.plan import Plan
     from mlform.registry import Offer
     from mlform.state.lease import Lease
@@ -49,21 +51,42 @@ def apply(
 
     A saved plan is refused if what it is from moved.
     """
+    with ExitStack() as stack:
+        early = None
+        if operation == "apply" and (saved is not None or session.place.blank):
+            # There will be work: what workers need is loaded while it is planned.
+            from mlform.commands.working import early_workers
+
+            early = early_workers(parallelism)
+            stack.callback(early.close)
+        return _apply(session, approve, report, options, saved, parallelism, operation, early)
+
+
+def _apply(
+    session: Session,
+    approve: Callable[[Plan], bool],
+    report: Reporter,
+    options: PlanOptions | None,
+    saved: Plan | None,
+    parallelism: int,
+    operation: str,
+    early: LocalExecutor | None,
+) -> Applied:
     if saved is not None:
         session.registry.settings = _settings(session, saved)
         with claimed_for(session, operation, saved) as it:
             check_current(session, saved, it.snapshot, it.lease.extent)
-            given = it.snapshot, it.lease, approve, report, parallelism
-            return carry_out(session, saved, *given, {"plan": digest_of(saved)})
+            how = approve, report, parallelism, {"plan": digest_of(saved)}, early
+            return carry_out(session, saved, it.snapshot, it.lease, *how)
     with claimed(session, operation, lambda now: session.plan(now, options)) as it:
-        lease = it.lease
-        applied = carry_out(session, it.plan, it.snapshot, lease, approve, report, parallelism)
+        lease, given = it.lease, (approve, report, parallelism)
+        applied = carry_out(session, it.plan, it.snapshot, lease, *given, early=early)
         options, went = options or PlanOptions(), _goes_on(applied)
         while went:
             snapshot = session.store.snapshot()
             options = _still_asked(session, options, applied, snapshot)
             plan = session.plan(snapshot, options)
-            more = carry_out(session, plan, snapshot, lease, approve, report, parallelism)
+            more = carry_out(session, plan, snapshot, lease, *given)
             went = _goes_on(more)
             applied = _together(applied, more)
         return applied
@@ -129,10 +152,12 @@ def carry_out(
     report: Reporter,
     parallelism: int,
     told: Mapping[str, str] | None = None,
+    early: LocalExecutor | None = None,
 ) -> Applied:
     """Ask, and carry out a plan made from ``snapshot`` under the lock.
 
-    ``told`` goes into the receipts of what is made, beside who and when.
+    ``told`` goes into the receipts of what is made, beside who and when. ``early`` are workers that
+    were begun while it was planned.
     """
     from mlform.apply import apply as do
     from mlform.commands.approving import agreed
@@ -143,7 +168,7 @@ def carry_out(
     unfinished = sorted({e.address for e in cut_off if e.address})
     here = any(s.demand.executor == LOCAL for s in plan.changes)
     # While the plan is shown and read, what the workers need is loaded.
-    with workers(_offers(session, plan), parallelism, at_once=here) as local:
+    with workers(_offers(session, plan), parallelism, at_once=here, early=early) as local:
         if (plan.pulls or not plan.empty) and not approve(plan):
             return Applied(plan, None, approved=False, unfinished=unfinished)
         _announce(session, plan, lease, parallelism)

@@ -26,22 +26,38 @@ if TYPE_CHECKING:
     from mlform.values import Value
 
 
+def early_workers(count: int) -> LocalExecutor:
+    """Return worker processes that begin to load what all of them need, whatever is to be done."""
+    from mlform.apply.provider import CONTEXT_FACTORY
+    from mlform.execute import LocalExecutor
+
+    executor = LocalExecutor(count, [CONTEXT_FACTORY.partition(":")[0]])
+    executor.start()
+    return executor
+
+
 @contextmanager
 def workers(
-    offers: Iterable[Offer], count: int = 1, *, at_once: bool = False
+    offers: Iterable[Offer],
+    count: int = 1,
+    *,
+    at_once: bool = False,
+    early: LocalExecutor | None = None,
 ) -> Iterator[LocalExecutor]:
     """Give worker processes that have what these types run with loaded, and end them.
 
-    ``at_once``: loading begins now, not with the first task.
+    ``at_once``: loading begins now, not with the first task. ``early`` are such that began to load
+    before anybody knew what they are for.
     """
     from mlform.apply.provider import CONTEXT_FACTORY
     from mlform.execute import LocalExecutor
 
     preload = {m for o in offers if o.target for m in (o.target, *o.resource.preload)}
-    executor = LocalExecutor(count, [CONTEXT_FACTORY.partition(":")[0], *sorted(preload)])
+    executor = early or LocalExecutor(count, [CONTEXT_FACTORY.partition(":")[0]])
     try:
         if preload and at_once:
             executor.start()
+        executor.preload(sorted(preload))
         yield executor
     finally:
         executor.close()

@@ -216,21 +216,25 @@ def succeeded(folder: Path) -> bool | None:
 def write_once(folder: Path, result: Mapping[str, Any], *, durable: bool = False) -> bool:
     """Write the result of an attempt; ``False`` if there is one already, which stands.
 
-    ``durable``: it is to outlive the machine, since nobody may be there to write it down elsewhere.
+    ``durable``: it is to outlive the machine, since nobody may be there to write it down elsewhere,
+    and several may be at it. Else one is, and what it leaves when it is killed is no JSON.
     """
-    written = folder / f"result.json.{os.getpid()}"
-    with open(written, "wb") as file:  # noqa: PTH123 - for each call
-        file.write(json.dumps(result).encode())
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
+    place = f"{folder}{os.sep}result.json"
+    written = f"{place}.{os.getpid()}" if durable else place
     try:
-        # A link is made whole and never replaces: the first result of an attempt stands.
-        (folder / "result.json").hardlink_to(written)
+        with open(written, "wb" if durable else "xb") as file:  # noqa: PTH123 - for each call
+            file.write(json.dumps(result).encode())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if durable:
+            # A link is made whole and never replaces: the first result of an attempt stands.
+            os.link(written, place)
     except FileExistsError:
         return False
     finally:
-        written.unlink()
+        if durable:
+            os.unlink(written)  # noqa: PTH108
     if durable:
         directory = os.open(folder, os.O_RDONLY)
         try:

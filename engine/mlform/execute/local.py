@@ -6,22 +6,17 @@ import contextlib
 import json
 import os
 import select
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-import weakref
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
 from mlform.demand import Demand
 from mlform.execute.attempt import Attempt, NotStartedError, how_ended, named
-from mlform.execute.limits import threads
+from mlform.execute.forked import Server, Worker
 from mlform.execute.log import Tail
 from mlform.execute.task import MOST_AHEAD, Failure, Message, Partial, ProgressNote, Result, Task
-from mlform.execute.wire import Reader, send
 from mlform.lazy import replace
 
 _TICK: Final = 0.1
@@ -32,14 +27,6 @@ _MOMENT: Final = 0.25
 
 GRACE: Final = 10.0
 """Seconds between asking a run to stop, once its time is up, and ending its process."""
-
-_START: Final = """
-import json, socket, sys
-said = json.loads(sys.argv[1])
-sys.path[:] = said["path"]
-from mlform.execute.server import serve
-serve(socket.socket(fileno=said["control"]), said["preload"])
-"""
 
 
 class LocalExecutor:
@@ -54,12 +41,14 @@ class LocalExecutor:
     """
 
     def __init__(self, workers: int, preload: Sequence[str] = ()) -> None:
-        self._slots = threading.BoundedSemaphore(workers)
+        self._guard = threading.Lock()
+        self._free = workers
+        self._waiting: deque[threading.Lock] = deque()
         self._preload = list(preload)
         self._starting = threading.Lock()
-        self._server: _Server | None = None
-        self._busy: set[_Worker] = set()
-        self._idle: list[_Worker] = []
+        self._server: Server | None = None
+        self._busy: set[Worker] = set()
+        self._idle: list[Worker] = []
         self._killed = threading.Event()
         self._usual = _MOMENT * 2
         """Seconds that a run takes, the last ones before all."""
@@ -73,16 +62,22 @@ class LocalExecutor:
     def start(self) -> None:
         """Begin to load what workers need, while there is something else to do."""
         with contextlib.suppress(OSError):  # told once somebody wants a worker
-            self._running_server()
+            self._begun_server()
+
+    def preload(self, names: Sequence[str]) -> None:
+        """Say what workers need beside what was said first, and that this is all."""
+        with self._starting:
+            self._preload += names
+            if self._server is not None:
+                self._server.load(names)
 
     def run(
         self, task: Task, on_message: Callable[[Message], None], stop: threading.Event
     ) -> Result:
         """Run ``task`` in a process of its own, to its end."""
         asked = time.monotonic()
-        while not self._slots.acquire(timeout=_TICK):
-            if stop.is_set():
-                return Result(cancelled=True)
+        if not self._admitted(stop):
+            return Result(cancelled=True)
         try:
             if stop.is_set():
                 return Result(cancelled=True)
@@ -90,7 +85,7 @@ class LocalExecutor:
         except NotStartedError as error:
             return Result(error=Failure("No worker process", str(error)))
         finally:
-            self._slots.release()
+            self._leave()
         self._usual = 0.8 * self._usual + 0.2 * result.seconds
         return result
 
@@ -113,6 +108,30 @@ class LocalExecutor:
             if self._server is not None:
                 self._server.close()
                 self._server = None
+
+    def _admitted(self, stop: threading.Event) -> bool:
+        """Wait until it is the caller's turn; ``False`` where the run was stopped before that."""
+        with self._guard:
+            if self._free:
+                self._free -= 1
+                return True
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        while not turn.acquire(timeout=_TICK):
+            if stop.is_set():
+                with self._guard:
+                    if turn in self._waiting:  # else it was given just now
+                        self._waiting.remove(turn)
+                        return False
+        return True
+
+    def _leave(self) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
 
     def _run(
         self,
@@ -154,7 +173,7 @@ class LocalExecutor:
         rss = (ended or {}).get("max_rss")
         return replace(result, seconds=seconds, waited=waited, max_rss=rss)
 
-    def _worker(self, task: Task) -> _Worker:
+    def _worker(self, task: Task) -> Worker:
         """Return a process that nothing was done in, or that is as good as that."""
         while self._idle:
             worker = self._idle.pop()
@@ -174,125 +193,19 @@ class LocalExecutor:
         except OSError as error:
             raise NotStartedError(f"It could not be started: {error}.") from None
 
-    def _running_server(self, *needed: str) -> _Server:
+    def _running_server(self, *needed: str) -> Server:
+        server = self._begun_server()
+        server.load(needed)
+        return server
+
+    def _begun_server(self) -> Server:
         with self._starting:
             if self._server is not None and not self._server.running():
                 self._server.close()
                 self._server = None
             if self._server is None:
-                self._server = _Server([*self._preload, *needed])
+                self._server = Server(self._preload)
             return self._server
-
-
-class _Worker:
-    """A process that the server forked, seen from the engine.
-
-    ``channel`` leads to it; on ``line`` the server tells how it ended, and is told to end it.
-    """
-
-    def __init__(self, server: _Server) -> None:
-        self.server = server
-        self.channel, self._theirs = socket.socketpair()
-        self.line, self._servers = socket.socketpair()
-        self.reader = Reader(self.channel)
-
-    def hand_over(self, control: socket.socket) -> None:
-        """Ask the server for the process."""
-        theirs = self._theirs, self._servers
-        try:
-            socket.send_fds(control, [b"F"], [s.fileno() for s in theirs])
-        except OSError:
-            self.close()
-            raise
-        finally:
-            for sock in theirs:
-                sock.close()
-
-    def give(self, message: Mapping[str, Any]) -> None:
-        """Tell it something."""
-        # It may be dead already; how it died is told on the line.
-        with contextlib.suppress(OSError):
-            send(self.channel, message)
-
-    def kill(self) -> None:
-        """Have it ended, with all that it left running in its group."""
-        with contextlib.suppress(OSError):
-            self.line.send(b"K")
-
-    def waits(self) -> bool:
-        """Tell whether it waits for a task: it has nothing to say and is not over."""
-        return not select.select([self.channel, self.line], [], [], 0)[0]
-
-    def close(self) -> None:
-        """Let go of it. It ends, if it has not."""
-        self.channel.close()
-        self.line.close()
-
-
-class _Server:
-    """The process that forks, seen from the engine."""
-
-    def __init__(self, preload: Sequence[str]) -> None:
-        self._control, theirs = socket.socketpair()
-        self._sending = threading.Lock()
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the process
-        path = [entry or os.getcwd() for entry in sys.path]  # noqa: PTH109 - as sys.path has it
-        said = json.dumps({"path": path, "control": theirs.fileno(), "preload": list(preload)})
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
-                [sys.executable, "-P", "-c", _START, said],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                env=_environment(),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-        self._forked = threading.Event()
-        told = self._control, self._process, self._errors, self._forked
-        self.close = weakref.finalize(self, _end, *told)
-
-    def fork(self) -> _Worker:
-        """Return a new worker. Raises ``OSError``."""
-        worker = _Worker(self)
-        self._forked.set()
-        with self._sending:
-            worker.hand_over(self._control)
-        return worker
-
-    def running(self) -> bool:
-        """Tell whether it is still there."""
-        return self._process.poll() is None
-
-    def last_words(self) -> str:
-        """Return the end of what it wrote to standard error."""
-        with contextlib.suppress(OSError, ValueError):
-            size = os.fstat(self._errors.fileno()).st_size
-            return (
-                os.pread(self._errors.fileno(), 2000, max(0, size - 2000))
-                .decode(errors="replace")
-                .strip()
-            )
-        return ""
-
-
-def _end(
-    control: socket.socket,
-    process: subprocess.Popen[bytes],
-    errors: IO[bytes],
-    forked: threading.Event,
-) -> None:
-    control.close()
-    if not forked.is_set():  # it has nobody to see off, and may be loading still
-        process.kill()
-    process.wait()
-    errors.close()
-
-
-def _environment() -> dict[str, str]:
-    environment = {**os.environ, **threads(Demand(), os.environ), "PYTHONHASHSEED": "0"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    return environment
 
 
 class _Watch:
@@ -300,7 +213,7 @@ class _Watch:
 
     def __init__(
         self,
-        worker: _Worker,
+        worker: Worker,
         attempt: Attempt,
         on_message: Callable[[Message], None],
         timeout: float | None,
@@ -355,6 +268,7 @@ class _Watch:
                 self.refused = data["refused"]
             elif "result" in data:
                 self.over = data
+                break  # it has no more to say before it is given another task
         return not self.worker.reader.ended
 
     def _log(self, *, last: bool = False) -> None:
@@ -372,7 +286,7 @@ class _Watch:
         return told
 
 
-def _how(ended: Mapping[str, Any] | None, demand: Demand, server: _Server) -> str:
+def _how(ended: Mapping[str, Any] | None, demand: Demand, server: Server) -> str:
     if ended is None:
         said = "The process that starts workers ended, and the worker with it."
         return f"{said} {server.last_words()}".strip()

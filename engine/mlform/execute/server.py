@@ -22,6 +22,7 @@ from functools import cache
 from typing import Any, Final
 
 from mlform.execute import worker
+from mlform.execute.wire import told
 from mlform.lazy import ready
 
 _DEATH_SIGNAL: Final = 1
@@ -29,8 +30,15 @@ _DEATH_SIGNAL: Final = 1
 
 
 def serve(control: socket.socket, preload: Sequence[str]) -> None:
-    """Fork a worker per request until the other side of ``control`` closes."""
+    """Fork a worker per request until the other side of ``control`` closes.
+
+    Before the first request it says what is to be loaded beside ``preload``.
+    """
     warm(preload)
+    if (more := told(control)) is None:
+        return
+    sys.path[:] = more["path"]
+    warm(more["preload"])
     ready()
     _libc()
     # What is here now stays for good: workers need not walk it, which would copy its pages.
@@ -41,6 +49,7 @@ def serve(control: socket.socket, preload: Sequence[str]) -> None:
         server.forget()
         control.close()
         worker.work(channel)
+    os._exit(0)  # who closed the other side waits: taking Python apart takes longer than this all
 
 
 def warm(preload: Sequence[str]) -> None:

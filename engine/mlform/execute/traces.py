@@ -35,7 +35,7 @@ class Traces:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._modules = set(sys.modules)
+        self._modules = [*sys.modules]
         self._memory = peak_memory() or 0
         self._before = _look()
 
@@ -48,15 +48,16 @@ class Traces:
 
     def _user_code(self) -> bool:
         """Tell whether code of the user was loaded: the next call is to see it as it is then."""
-        fresh = sys.modules.keys() - self._modules
-        self._modules |= fresh
+        if (now := [*sys.modules]) == self._modules:
+            return False
+        fresh, self._modules = set(now).difference(self._modules), now
         files = (getattr(sys.modules.get(name), "__file__", None) for name in fresh)
         return any(is_first_party(Path(f), self._root) for f in files if f)
 
 
 def _look() -> list[object]:
     return [
-        dict(os.environ),
+        dict(getattr(os.environ, "_data", os.environ)),  # as it is: to decode it takes longest
         [signal.getsignal(number) for number in _SIGNALS],
         _listed("/proc/self/task") or threading.active_count(),
         _listed("/proc/self/fd"),

@@ -14,6 +14,20 @@ def send(sock: socket.socket, message: Mapping[str, Any]) -> None:
     sock.sendall(json.dumps(message).encode() + b"\n")
 
 
+def tell(sock: socket.socket, message: Mapping[str, Any]) -> None:
+    """Send a message to whoever takes it with ``told``, and not a byte more. Raises ``OSError``."""
+    data = json.dumps(message).encode()
+    sock.sendall(len(data).to_bytes(4, "big") + data)
+
+
+def told(sock: socket.socket) -> dict[str, Any] | None:
+    """Wait for a message; ``None`` if the other side is gone."""
+    size = sock.recv(4, socket.MSG_WAITALL)
+    data = sock.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL) if size else b""
+    message: dict[str, Any] | None = json.loads(data) if data else None
+    return message
+
+
 class Reader:
     """Takes messages from a socket as they come; ``ended`` once the other side is gone."""
 

@@ -79,6 +79,8 @@ def clock(steps: Sequence[Step], seconds: Sequence[float], workers: int) -> floa
     Steps begin as soon as what they need is over and a worker is free, in the order of becoming
     ready.
     """
+    if not any(seconds):
+        return 0.0
     waits, after = _edges(steps)
     free = [0.0] * workers
     ready = [(0.0, n) for n, count in enumerate(waits) if not count]
