@@ -174,6 +174,26 @@ def test_what_cannot_share_a_process_gets_one_of_its_own(task, tmp_path):
         assert len({*users, *limited, process("leaves")}) == 5
 
 
+def test_what_workers_need_is_said_once_they_are_begun(task, tmp_path, monkeypatch):
+    """As an apply does, which knows what it needs only when it has planned."""
+    with LocalExecutor(1, ["json.tool"]) as executor:
+        executor.start()
+        (tmp_path / "late_library.py").touch()
+        monkeypatch.syspath_prepend(tmp_path)
+        executor.preload(["late_library", "no_such_module"])
+        asked = task("surroundings", "json.tool late_library no_such_module")
+        *_, first, second, _workdir = executor.run(asked, id, threading.Event()).value["files"]
+    assert (first, second) == ("json.tool", "late_library")
+
+
+def test_who_was_not_told_what_it_is_for_ends_as_well():
+    executor = LocalExecutor(1, ["json.tool"])
+    executor.start()
+    begun = executor._server._process
+    executor.close()
+    assert begun.returncode is not None
+
+
 def test_each_call_of_a_process_has_its_own_log(run, task):
     """Nothing of one call is told as if it were of another."""
     for text in ("one", "two", "three"):
