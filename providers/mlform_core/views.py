@@ -184,10 +184,14 @@ def built(
     digests = json.loads(ctx.artifacts.read(new.from_.artifact_at("digests").digest))
     partitions: dict[str, Artifact] = {}
     facts: dict[str, Any] = {}
-    for done, (name, taken) in enumerate(groups.items()):
+
+    def making(done: int, name: str) -> pa.Table:
         ctx.progress(done, len(groups), f"{note} {name}")
+        return make(groups[name])
+
+    for done, (name, taken) in enumerate(groups.items()):
         what = {**how, **_taken(new, [digests[n] for n in taken])}
-        partition = Partition(ctx, what, partial(make, taken))
+        partition = Partition(ctx, what, partial(making, done, name))
         partitions[name], facts[name] = partition.table, partition.facts
     time = new.timestamp or new.from_.attributes.get("time")
     parts = new.from_.attributes.get("splits") or {}

@@ -128,7 +128,7 @@ def test_apply_cannot_be_approved_by_a_pipe(folder: Folder) -> None:
     assert said.code == 1
     assert "-auto-approve" in said.err
     assert piped(folder, "yes\n", "destroy", "-json").code == 0, "nothing to destroy, none asked"
-    assert "Nothing is recorded" in folder.mlform("state", "list").out
+    assert folder.mlform("state", "list").out == "Nothing is recorded.\n"
     assert "Nothing is recorded" in folder.mlform("show").out
     assert "journal is empty" in folder.mlform("state", "history").out
 

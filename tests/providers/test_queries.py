@@ -68,6 +68,17 @@ def test_it_keeps_the_promises_of_every_resource(ctx: FakeContext, sales: Handle
     assert after.attributes.splits == sales.attributes["splits"]
 
 
+def test_progress_names_only_the_partitions_that_are_made(ctx: FakeContext, sales: Handle) -> None:
+    new = view(sales, "SELECT _row, n * 2 AS twice FROM sales", by="partition")
+    made(ctx, new)
+    assert [note for _, _, note in ctx.heard if note.startswith("sales ")], (
+        "each is made the first time"
+    )
+    ctx.heard.clear()
+    made(ctx, new)
+    assert not [note for _, _, note in ctx.heard if note.startswith("sales ")]
+
+
 def test_rows_stay_in_their_parts_whatever_a_query_does(ctx: FakeContext, sales: Handle) -> None:
     parts = read_table(ctx, sales, ["n", "_split"]).set_index("n")["_split"]
     found = made(ctx, view(sales, "SELECT n, _row FROM sales WHERE n <> 2 ORDER BY n DESC"))

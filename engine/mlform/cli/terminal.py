@@ -25,6 +25,10 @@ _LONGEST_QUIET: Final = 30.0
 """Seconds between two lines of progress, at most, where there is any."""
 
 
+class _ReaderLeftError(BrokenPipeError):
+    """Who read what this command says went away: no fault, and nobody is there to be told."""
+
+
 def coloured(stream: TextIO) -> bool:
     """Tell whether a stream wants colours (https://no-color.org)."""
     if os.environ.get("NO_COLOR"):
@@ -45,8 +49,11 @@ def say(styled: Styled | str, *, error: bool = False, colour: bool | None = None
     else:
         text = paint(styled, colour=coloured(stream) if colour is None else colour)
     with _writing:
-        stream.write(text)
-        stream.flush()
+        try:
+            stream.write(text)
+            stream.flush()
+        except BrokenPipeError as gone:
+            raise _ReaderLeftError(*gone.args) from None
 
 
 def say_json(data: Any, *, lines: bool = False) -> None:
@@ -101,6 +108,8 @@ def explained(session: Session, *, as_json: bool = False, lines: bool = False) -
     except LostLeaseError as error:
         _plain_error("Lost the lock", str(error), as_json=as_json)
         raise Exit(1) from None
+    except _ReaderLeftError:
+        raise
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         _plain_error("System error", f"{error.strerror or error}{where}.", as_json=as_json)

@@ -88,8 +88,8 @@ class Reason:
     ``what`` is one of ``new``, ``argument``, ``decision``, ``operational``, ``metadata``,
     ``identity``, ``code``, ``environment``, ``input``, ``upstream``, ``gone``, ``drift``,
     ``type``, ``removed``, ``held``, ``again``, ``trigger``, ``version``, ``imported``,
-    ``revert``, ``reproduced``, ``approved``, ``tick``. For ``again`` the subject says how it was
-    asked for, and ``after`` by whom if not by who applies.
+    ``revert``, ``reproduced``, ``approved``, ``tick``, ``asked`` (to destroy it). For ``again``
+    the subject says how it was asked for, and ``after`` by whom if not by who applies.
     """
 
     what: str

@@ -71,13 +71,14 @@ def orphans(
             diagnostics.error("Unknown resource type", detail, of=record.address)
             continue
         destroyed = takes_down(offer.resource) and not kept and not gone
+        asked = record.address in declared  # what is declared goes only where all is destroyed
         yield Step(
             address=record.address,
             type=record.type,
             provider=str(record.receipt.get("provider") or offer.provider),
             action=Action.DESTROY if destroyed else Action.FORGET,
             arguments={},
-            reasons=(Reason("gone" if gone else "removed"),),
+            reasons=(Reason("gone" if gone else "asked" if asked else "removed"),),
             recorded=record.arguments,
             protected=record.protected,
         )

@@ -143,7 +143,7 @@ def looked_at(record: Record, step: Step | None = None) -> dict[str, list[str]]:
     given = [n for n, v in arguments.items() if v not in (None, "", [], {})]
     written = given if step is None else list(step.at)
     code = [
-        f"{file}: {', '.join(sorted(functions))}"
+        f"{file}: {', '.join(sorted(functions))}" if functions else file
         for fact in record.code.values()
         for file, functions in sorted(fact.get("files", {}).items())
     ]

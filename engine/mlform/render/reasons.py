@@ -17,6 +17,7 @@ _FIXED: Final = {
     "revert": "it was adopted as it was found; what is declared is put back",
     "gone": "what was made is not there any more",
     "removed": "not declared any more",
+    "asked": "asked for with destroy",
     "trigger": "what it is to be replaced by has changed",
     "version": "the type computes differently since it was last applied",
 }

@@ -15,7 +15,7 @@ def records(snapshot: Snapshot) -> Styled:
     """List what is recorded: address, type, digest, when it was last applied."""
     found = [snapshot.records[a] for a in sorted(snapshot.records)]
     if not found:
-        return [("", "Nothing is recorded: `mlform apply` has not run here yet.\n")]
+        return [("", "Nothing is recorded.\n")]
     width = max(len(str(r.address)) for r in found)
     said: Styled = []
     for record in found:
