@@ -103,7 +103,10 @@ def test_from_held_to_promoted(folder: Inside) -> None:
     assert "anna approved model.m until" in sign(folder, "anna", "-expires", "7d", "-comment", "ok")
     assert folder.actions() == {"model.m": "decide"}
     assert "approved by anna, bob" in folder.mlform("plan").out
-    folder.mlform("apply", "p.plan")
+    said = folder.mlform("apply", "p.plan").out
+    assert "approved by anna, bob" in said
+    assert "Applied: 1 decided." in said
+    assert "No changes" not in said, "that plan was saved before they agreed"
     assert champion(folder) == 1
     assert folder.actions() == {}
     record = folder.mlform("state", "show", "model.m", "-json").data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -268,3 +269,19 @@ def test_what_was_cut_off_is_told_of_until_it_is_dealt_with(folder: Folder) -> N
     assert "cut off in dataset.e" in said
     said = folder.mlform("apply", "-auto-approve", "-replace", "dataset.d").out
     assert "cut off" not in said
+
+
+def test_who_lost_the_lock_failed_and_was_not_interrupted(folder: Folder) -> None:
+    folder.environment["MLFORM_FAILPOINTS"] = "apply.called:1:pause"
+    asleep = folder.start("apply", "-auto-approve")
+    del folder.environment["MLFORM_FAILPOINTS"]
+    assert os.WIFSTOPPED(os.waitpid(asleep.pid, os.WUNTRACED)[1])
+    lock = folder.mlform("apply", "-auto-approve", "-json", expect=4).lines[-1]["lock"]
+    assert lock["until"] is None, "nothing of this was done before, so there is no estimate"
+    assert lock["id"] in folder.mlform("force-unlock", lock["id"]).out
+    assert f"lease {lock['id']}" in folder.mlform("state", "history").out
+    os.kill(asleep.pid, signal.SIGCONT)
+    out, err = asleep.communicate(timeout=120)
+    assert asleep.returncode == 1, out + err
+    assert err.count("Nothing more was written") == 1
+    assert "Interrupted" not in out + err

@@ -202,7 +202,7 @@ def test_mv_renames_and_the_plan_is_empty_once_the_spec_says_so_too(folder: Insi
     spec.write_text(spec.read_text().replace("dataset.d", "dataset.e").replace('"d"', '"e"'))
     assert folder.actions() == {}
     history = folder.mlform("state", "history", "dataset.e").out
-    assert "dataset.d" in history
+    assert "dataset.d → dataset.e" in history
 
 
 def test_a_pin_goes_along_whatever_lies_there_and_whenever_it_is_killed(tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ class _Run:
         devices: Devices[Node],
     ) -> None:
         self.plan, self.world, self.report, self.stop = plan, world, report, stop
+        self.fenced = False
         self.records = Recorded(snapshot.records, world.registry, self._past)
         self.outputs = snapshot.outputs
         self.outcome = Outcome()
@@ -229,8 +230,7 @@ class _Run:
             first = error.diagnostics.errors[0]
             self._fail(step, first.summary, first.detail, str(first.subject or ""))
         except LostLeaseError as error:
-            self.stop.set()
-            self._fail(step, "Lost the lock", f"{error} Nothing more was written.", "")
+            self._lost(step, str(error))
         return False
 
     def _step(self, step: Step) -> bool:
@@ -240,7 +240,8 @@ class _Run:
             self.stepper.keep(step)
             return True
         if step.action is Action.HELD and self.stepper.approved(step):
-            step = replace(step, action=Action.DECIDE, reasons=(Reason(WHAT),))
+            by = sorted({it.by for it in self.world.approved[step.address]})
+            step = replace(step, action=Action.DECIDE, reasons=(Reason(WHAT, ", ".join(by)),))
         if step.action is Action.HELD:
             self._hold(step.address, tuple(r.subject for r in step.reasons))
             return True
@@ -261,6 +262,12 @@ class _Run:
         self.outcome.held[address] = reasons
         self.report(Held(address, reasons))
 
+    def _lost(self, step: Step, detail: str) -> None:
+        """End the run. That is its failure: nobody interrupted it."""
+        self.fenced = True
+        self.stop.set()
+        self._fail(step, "Lost the lock", detail, "")
+
     def _fail(self, step: Step, summary: str, detail: str, at: str) -> None:
         failure = Failed(step.address, summary, detail, at)
         self.outcome.failures.append(failure)
@@ -274,8 +281,7 @@ class _Run:
         try:
             self.outcome.purged, kept = sweep(self.world, how, steps, self.records)
         except LostLeaseError as error:
-            self.stop.set()
-            self._fail(steps[-1], "Lost the lock", f"{error} No data were deleted.", "")
+            self._lost(steps[-1], f"{error} No data were deleted.")
         except OSError as error:
             detail = (
                 f"{error.filename}: {error.strerror}. Not all data are deleted; `mlform store gc` "
@@ -297,7 +303,7 @@ class _Run:
             self.outcome.skipped.append(address)
             self.report(Skipped(address, because))
         if self.stop.is_set():
-            self.outcome.interrupted = True
+            self.outcome.interrupted = not self.fenced
         only = self.plan.refresh == "only"
         partial = self.plan.targets or self.plan.excluded or self.plan.deferred or only
         if self.outcome.complete and not partial:

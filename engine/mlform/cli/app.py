@@ -259,7 +259,7 @@ def finish(applied: Applied, session: Session, *, json: bool) -> None:
     assert applied.outcome is not None, "an approved plan has an outcome"
     if json:
         say_json(outcome_data(applied.outcome), lines=True)
-    elif applied.plan.empty:
+    elif applied.plan.empty and not applied.outcome.done:
         say(shown(applied.plan))
     else:
         if applied.unfinished:

@@ -197,7 +197,7 @@ def _announce(session: Session, plan: Plan, lease: Lease, parallelism: int) -> N
         return
     expected = times(plan, parallelism)
     over = None
-    if expected is not None:
+    if expected is not None and not expected.unknown:
         over = datetime.now(UTC) + timedelta(seconds=expected.worst.clock)
     session.store.announce(lease, Work.of([str(s.address) for s in plan.changes], over))
 

@@ -96,13 +96,28 @@ def entries(found: Iterable[Entry]) -> Styled:
     said: Styled = []
     for entry in found:
         serial = f"{entry.serial:>5}" if entry.serial else "     "
-        action = str(entry.detail.get("action", ""))
         said += [
-            ("dim", f"{serial}  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.run}  "),
-            ("", f"{entry.operation:<7} {entry.address or '–'}"),
-            ("dim", f"  {action}\n"),
+            ("dim", f"{serial}  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.run or '–':<24}  "),
+            ("", f"{entry.operation:<8}  {entry.address or '–'}"),
+            ("dim", f"  {note}\n" if (note := _note(entry)) else "\n"),
         ]
     return said or [("", "The journal is empty.\n")]
+
+
+def _note(entry: Entry) -> str:
+    detail = entry.detail
+    if entry.operation == "moved":
+        pairs = ((old, new["address"]) for old, new in detail["records"].items())
+        return ", ".join(f"{old} → {new}" for old, new in pairs if old != new)
+    if entry.operation == "revised":
+        return ", ".join(detail["records"])
+    if entry.operation in {"takeover", "unlock"}:
+        held, by = detail["from"], detail["by"]
+        who = f"{held['user']}@{held['host']} (process {held['pid']})"
+        return f"{by} took the lock of {who}, lease {held['id']}"
+    if entry.operation == "failed":
+        return str(detail["error"]).partition("\n")[0] or "interrupted"
+    return str(detail.get("action", ""))
 
 
 def entry_data(it: Entry) -> dict[str, Any]:
