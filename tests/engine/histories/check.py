@@ -255,7 +255,7 @@ def _moved_before(step: Step, planned: Planned) -> bool:
 
 def cut_off(planned: Planned) -> None:
     """Early cutoff at every edge: what has what it had runs only if something else asks for it."""
-    steps = {str(s.address): s for s in planned.plan.steps}
+    steps = {str(s.address): s for s in planned.plan.steps if not s.deposed}
     for event in planned.finished:
         name = str(event.address)
         before, after = (s.records.get(event.address) for s in (planned.before, planned.after))
