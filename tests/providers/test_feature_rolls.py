@@ -177,7 +177,7 @@ def test_a_canary_that_a_killed_run_left_goes_live_with_the_view_of_now(
     canary = {"kind": "canary", "steps": [50, 100], "bake": "1s"}
     model = rolling.model(rolling.view("python"))
     with monkeypatch.context() as killed:
-        killed.setattr("mlform_core.http._baked", _killed)
+        killed.setattr("mlform_core.http_rolling._baked", _killed)
         with pytest.raises(KeyboardInterrupt):
             rolling.apply(model, rolling.view("python"), rollout=canary)
     rolling.weather = dataset(rolling.ctx, "weather", rolling.every, time="time_hour")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from mlform.address import Address
@@ -239,9 +240,12 @@ def _planned_link(step: Step, also: tuple[str, ...], pin: Pin | None) -> Link:
 
 def _alarm_behind(record: Record, alarms: Sequence[AlarmEvent]) -> AlarmEvent | None:
     """Return the alarm whose trigger moved this dataset, if that is why its data moved."""
-    name, at = str(record.address), str(record.receipt.get("at", ""))
+    name, at = str(record.address), record.receipt.get("at")
+    if not at:
+        return None
+    made = datetime.fromisoformat(str(at))  # to the second
     for alarm in reversed(alarms):
         said = (word.strip(",") for o in alarm.consumed_by.values() for word in o.split())
-        if name in said and alarm.at.isoformat() <= at:
+        if name in said and alarm.at.replace(microsecond=0) <= made:
             return alarm
     return None
