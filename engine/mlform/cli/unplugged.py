@@ -33,7 +33,8 @@ def _dataclass(cls: Any = None, /, **asked: Any) -> Any:
     """Make a dataclass as the standard library does, those of pydantic when first used."""
     if cls is None:
         return partial(_dataclass, **asked)
-    if cls.__module__.partition(".")[0] in _ITS and asked.keys() <= _LIKE:
+    its = cls.__module__.partition(".")[0] in _ITS and "__slots__" not in cls.__dict__
+    if its and asked.keys() <= _LIKE:
         from mlform.lazy import dataclass
 
         return dataclass(cls, frozen=asked.get("frozen", False), eq=asked.get("eq", True))
