@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mlform.artifacts import FileDigests
+from mlform.artifacts import FileDigests, digests
 
 
 @pytest.fixture
@@ -176,9 +176,65 @@ def test_the_cache_is_one_file_of_text(file, cache, later):
     found = [kept.digest(name) for name in names]
     kept.save()
     assert list(cache.parent.iterdir()) == [cache]
-    head, *entries = cache.read_bytes().decode(errors="surrogateescape").split("\0")[::2]
-    assert [head.partition("{}\n")[2], *entries] == list(map(str, names))
+    head, inside, *_ = cache.read_bytes().decode(errors="surrogateescape").split("\0")
+    assert head.partition("{}\n")[2] == str(file.parent)
+    assert inside.split("/") == [name.name for name in names]
     assert [FileDigests(cache).digest(name) for name in names] == found
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Files in two folders, by name."""
+    found = [tmp_path / folder / f"{n}.csv" for folder in ("a", "b") for n in range(20)]
+    for path in found:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"n\n{path}\n")
+    return found
+
+
+def test_many_are_what_each_is(folders, cache, read, later):
+    later(10)
+    kept, names = FileDigests(cache), [str(path) for path in folders]
+    assert kept.digests(names) == [digest_of(path) for path in folders]
+    kept.save()
+    read.clear()
+    mixed = names[::3] + names[1::3]
+    again = FileDigests(cache)
+    assert again.digests(names) == [digest_of(path) for path in folders]
+    assert again.digests(mixed) == [again.digest(name) for name in mixed]
+    assert again.digests(names) == [digest_of(path) for path in folders]
+    assert read == []
+
+
+def test_of_many_those_that_moved_are_read(folders, cache, read, later):
+    later(10)
+    kept, names = FileDigests(cache), [str(path) for path in folders]
+    kept.digests(names)
+    kept.save()
+    folders[3].write_text("n\nother\n")
+    folders[25].unlink()
+    later(10)
+    read.clear()
+    again = FileDigests(cache)
+    there = [name for name in names if name != names[25]]
+    assert again.digests(there) == [digest_of(path) for path in folders if path.exists()]
+    assert read == [names[3]]
+    again.save()
+    assert FileDigests(cache).digests(there) == again.digests(there)
+    assert read == [names[3]]
+    with pytest.raises(FileNotFoundError, match=f"{folders[25]}"):
+        FileDigests(cache).digests(names)
+
+
+def test_of_too_many_those_looked_at_last_are_kept(folders, cache, read, later, monkeypatch):
+    monkeypatch.setattr(digests, "_MOST_FILES", 25)
+    later(10)
+    kept, names = FileDigests(cache), [str(path) for path in folders]
+    kept.digests(names)
+    kept.save()
+    read.clear()
+    FileDigests(cache).digests(names)
+    assert read == names[:15]
 
 
 def test_nothing_moved_nothing_written(cache):
