@@ -15,7 +15,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -29,6 +29,8 @@ _CHUNK: Final = 1 << 20
 _ABANDONED: Final = 24 * 3600
 """Seconds after which an unfinished file is taken to be left by a process that was killed."""
 _DIGEST: Final = r"sha256:([0-9a-f]{64})"
+_MANY: Final = 5_000
+"""How many objects are looked for one by one."""
 
 
 class LocalStore:
@@ -89,6 +91,30 @@ class LocalStore:
             return False
         # Asked for every artifact that is recorded, by every plan: no path object for each.
         return os.path.isfile(f"{self.root}/objects/sha256/{name[:2]}/{name[2:]}")  # noqa: PTH113
+
+    def has_all(self, digests: Iterable[str]) -> bool:
+        """Tell whether each is there. Of very many the store's folders are asked, not each file."""
+        left = set(digests)
+        if len(left) > _MANY:
+            self._take_listed(left)
+        return all(digest in self for digest in left)
+
+    def _take_listed(self, digests: set[str]) -> None:
+        """Take out of these what a list of the store shows.
+
+        Names are spread evenly, so that a folder tells how large the store is: one of far more than
+        is asked for is not listed.
+        """
+        most = 4 * len(digests) / 256
+        for number in range(256):
+            prefix = f"{number:02x}"
+            try:
+                inside = os.listdir(f"{self.root}/objects/sha256/{prefix}")  # noqa: PTH208
+            except OSError:
+                continue
+            if len(inside) > most:
+                return
+            digests.difference_update([f"sha256:{prefix}{name}" for name in inside])
 
     def sound(self, digest: str, digests: FileDigests) -> bool:
         """Tell whether the content is there and is what its digest says, read once per change.

@@ -32,4 +32,4 @@ def artifacts_in(data: Any) -> Iterator[Mapping[str, Any]]:
 
 def artifacts_there(data: Any, artifacts: LocalStore) -> bool:
     """Tell whether every artifact that attributes name is in the store."""
-    return all(artifact["digest"] in artifacts for artifact in artifacts_in(data))
+    return artifacts.has_all(artifact["digest"] for artifact in artifacts_in(data))

@@ -35,8 +35,7 @@ class Recorded:
         self._guard = Lock()
         self._homes = Counter(h for r in records.values() for h in homes_of(r))
         self._artifacts: dict[str, Mapping[str, Any]] = {}
-        for record in records.values():
-            self._index(record.attributes)
+        self._unread = [record.attributes for record in records.values()]
 
     def put(self, record: Record) -> None:
         """Take a new record."""
@@ -44,7 +43,7 @@ class Recorded:
             self._leave(record.address)
             self._homes.update(homes_of(record))
             self.now[record.address] = record
-            self._index(record.attributes)
+            self._unread.append(record.attributes)
 
     def drop(self, address: Address) -> None:
         """Let a record go."""
@@ -73,8 +72,7 @@ class Recorded:
         """Return plain data as a value, its handles with their attributes where they are known."""
         if handle := handle_in(data):
             if handle.attribute is not None:
-                known_artifact = self._artifacts.get(str(handle.digest))
-                return replace(handle, covered=handle.covered or known_artifact or {})
+                return replace(handle, covered=handle.covered or self._artifact(handle) or {})
             known = self.handle(Address.parse(handle.address))
             return replace(known, used=handle.used) if known == handle else handle
         if isinstance(data, Mapping):
@@ -92,7 +90,7 @@ class Recorded:
             "digest": handle.digest,
         }
         if handle.attribute is not None:
-            data["artifact"] = handle.artifact or self._artifacts.get(str(handle.digest))
+            data["artifact"] = handle.artifact or self._artifact(handle)
             return data
         address = Address.parse(handle.address)
         record = self.now.get(address)
@@ -108,5 +106,10 @@ class Recorded:
         if (before := self.now.get(address)) is not None:
             self._homes.subtract(homes_of(before))
 
-    def _index(self, data: Any) -> None:
-        self._artifacts |= {it["digest"]: it for it in artifacts_in(data)}
+    def _artifact(self, handle: Handle) -> Mapping[str, Any] | None:
+        """Return the artifact of a handle; few ask, so no attributes are read before one does."""
+        with self._guard:
+            while self._unread:
+                inside = artifacts_in(self._unread.pop())
+                self._artifacts |= {artifact["digest"]: artifact for artifact in inside}
+        return self._artifacts.get(str(handle.digest))
