@@ -81,16 +81,12 @@ def paired_bootstrap(
     Percentile bounds from 1,000 resamples, expanded to what a t-test would allow for so few rows
     (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015); each is a vector of row
     counts, so nothing is sorted or copied again. Rows of one group are drawn together, where there
-    are groups.
+    are groups. An average precision by itself has bounds on the scale of its log odds.
     """
     todo = [pair for pair in pairs if not pair.identical]
     replicates = iter(_replicates(todo, seed, checkpoint)) if todo else iter(())
     return [
-        Gain(0.0, 0.0, 0.0, 0.0)
-        if pair.identical
-        else _allowing(
-            pair, _bounds(pair.estimate, next(replicates), alpha, _units(pairs[0])), alpha
-        )
+        Gain(0.0, 0.0, 0.0, 0.0) if pair.identical else _found(pair, next(replicates), alpha)
         for pair in pairs
     ]
 
@@ -127,17 +123,46 @@ def _signed(pair: Pair) -> Score:
     return lambda weights: pair.sign * (ours(weights) - theirs(weights))
 
 
-def _bounds(estimate: float, replicates: Floats, alpha: float, units: int) -> Gain:
-    defined = replicates[np.isfinite(replicates)]
+def _found(pair: Pair, replicates: Floats, alpha: float) -> Gain:
+    """Return the gain with its bounds, by what suits the metric."""
+    estimate, defined = pair.estimate, replicates[np.isfinite(replicates)]
     if len(defined) < len(replicates) / 2:
         return Gain(estimate, float("nan"), float("nan"), float("nan"))
+    beyond, se = _beyond(_units(pair), alpha), float(defined.std(ddof=1))
+    if pair.baseline is None and pair.metric == "average_precision":
+        low, high = _unbiased_log_odds(estimate, defined, beyond)
+        return Gain(estimate, low, high, se)
+    low, high = np.quantile(defined, [beyond, 1 - beyond], method="weibull")
+    return _allowing(pair, Gain(estimate, float(low), float(high), se), alpha)
+
+
+def _beyond(units: int, alpha: float) -> float:
+    """Return what share of resamples a bound is to be beyond.
+
+    A resample varies less than a sample, by (n-1)/n, and as if its deviation were known.
+    """
     from scipy.special import ndtr, stdtrit
 
-    # A resample varies less than a sample, by (n-1)/n, and as if its deviation were known.
     freedom = max(units - 1, 1)
-    beyond = float(ndtr(math.sqrt(units / freedom) * stdtrit(freedom, alpha)))
-    low, high = np.quantile(defined, [beyond, 1 - beyond], method="weibull")
-    return Gain(estimate, float(low), float(high), float(defined.std(ddof=1)))
+    return float(ndtr(math.sqrt(units / freedom) * stdtrit(freedom, alpha)))
+
+
+def _unbiased_log_odds(share: float, replicates: Floats, beyond: float) -> tuple[float, float]:
+    """Return bounds that are normal in log odds, once what chance adds to the share is taken off.
+
+    Boyd, Eng & Page, "Area under the Precision-Recall Curve: Point Estimates and Confidence
+    Intervals" (2013). Of few rows the average precision is above the truth, and that of a resample
+    as far above it again, so quantiles of resamples are too high by twice that.
+    """
+    from scipy.special import expit, logit
+
+    inside = replicates[(replicates > 0) & (replicates < 1)]
+    if not 0 < share < 1 or len(inside) < 2:  # apart, or nothing in front: resamples say it all
+        low, high = np.quantile(replicates, [beyond, 1 - beyond], method="weibull")
+        return float(low), float(high)
+    odds = logit(inside)
+    middle, reach = 2 * logit(share) - odds.mean(), NormalDist().inv_cdf(beyond) * odds.std(ddof=1)
+    return float(expit(middle + reach)), float(expit(middle - reach))
 
 
 def _allowing(pair: Pair, found: Gain, alpha: float) -> Gain:
