@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Literal
 
 from pydantic import (
@@ -41,6 +43,8 @@ from mlform_core.gate import model_of
 from mlform_core.registry_channels import CHAMPION, KEPT, Channels, said_by
 
 FILE: Final = "channels.json"
+_SEAL: Final = ".channels.sha256"
+"""Beside it, the digest of what was last written there from here."""
 """In the resource's own folder: what each channel has, for other programs to read."""
 
 
@@ -177,8 +181,10 @@ class Registry(
         """Look into the file of channels: who moved one there moved it by hand."""
         before = old.attributes
         there = _published(ctx)
+        if there is None:
+            return before
         known = {**before.kept, before.candidate.digest: before.candidate}
-        changed = {n: d for n, d in there.items() if n in _has(before) and d != _has(before)[n]}
+        changed = {n: there.get(n) for n, d in _has(before).items() if there.get(n) != d}
         for name, digest in changed.items():
             if digest is not None and digest not in known:
                 detail = (
@@ -221,6 +227,8 @@ class Registry(
         fresh = ctx.home / f"{FILE}.{os.getpid()}"
         fresh.write_text(text, encoding="utf-8")
         fresh.replace(ctx.home / FILE)
+        # Last, so that what a crash leaves between the two is told as a move and put back.
+        (ctx.home / _SEAL).write_text(_sealed(text), encoding="utf-8")
 
     def standing(self, attributes: RegistryAttributes) -> Mapping[str, Standing]:
         return dict(_standing(attributes))
@@ -344,17 +352,27 @@ def _standing(it: RegistryAttributes) -> Iterator[tuple[str, Standing]]:
             yield name, Standing(it.versions[digest], digest)
 
 
-def _published(ctx: Looking) -> dict[str, str | None]:
-    """Return what the file of channels says; nothing where there is none.
+def _published(ctx: Looking) -> dict[str, str | None] | None:
+    """Return what someone else made of the file of channels; ``None`` where nobody did.
 
-    Raises ``ResourceError`` where it says nothing that can be understood.
+    As it was last written from here it says nothing new: with a state that several machines share,
+    the channels may have moved elsewhere since. Raises ``ResourceError`` where it says nothing
+    that can be understood.
     """
     path = ctx.home / FILE
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        with suppress(FileNotFoundError):
+            if (ctx.home / _SEAL).read_text(encoding="utf-8") == _sealed(text):
+                return None
+        said = json.loads(text)
         return {str(n): None if it is None else str(it["digest"]) for n, it in said.items()}
     except FileNotFoundError:
-        return {}
+        return None
     except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
         detail = f"{path} cannot be read ({error}). Mend it, or delete it: it is written anew."
         raise ResourceError("Channels cannot be read", detail) from None
+
+
+def _sealed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
