@@ -239,6 +239,73 @@ def test_it_does_not_rest_for_what_was_let_go_of(site: Path) -> None:
     assert folder.mlform("reapply", "-json").ran() == {"dataset.d": "run", "training_job.c": "run"}
 
 
+LATE = """
+trigger "late" {
+  on      = [monitor.b.alarm]
+  advance = [dataset.d]
+  mode    = "MODE"
+}
+"""
+
+
+@pytest.mark.parametrize("mode", ["auto", "propose"])
+def test_what_was_raised_before_a_trigger_was_there_moves_nothing(site: Path, mode: str) -> None:
+    folder = made(site, "propose")
+    ring(folder)
+    ring(folder, "half of it is gone!")
+    with (folder.path / "main.mlf.hcl").open("a") as spec:
+        spec.write(LATE.replace("MODE", mode))
+    folder.apply()
+    grow(folder)
+    lines = folder.mlform("reapply", "-json").lines
+    [late] = [x for x in lines if x.get("address") == "trigger.late"]
+    assert late["why"] == "leaves 2 older alarms aside, raised before its `on` named the monitor"
+    assert (len(late["alarms"]), late["advances"]) == (2, [])
+    assert folder.mlform("monitor", "alarms").out.count("trigger.late: leaves 2 older") == 2
+    assert "trigger.late" not in folder.mlform("reapply").out
+    ring(folder, "and now")
+    said = folder.mlform("reapply").out
+    assert "trigger.late on ev-" in said
+    assert "advances dataset.d by +2 rows" in said
+    folder.mlform("audit", "verify")
+
+
+BELL = """
+monitor "bell" "b2" {
+  path = "bell.txt"
+}
+"""
+
+
+def test_a_monitor_that_a_trigger_gains_counts_from_then_on(site: Path) -> None:
+    folder = made(site, hook=BELL)
+    ring(folder)
+    grow(folder)
+    folder.edit("main.mlf.hcl", "[monitor.b.alarm]", "[monitor.b.alarm, monitor.b2.alarm]")
+    folder.apply()
+    old, new = (x for x in folder.mlform("reapply", "-json").lines if x["type"] == "trigger")
+    assert (old["why"][:20], len(old["alarms"])) == ("leaves 1 older alarm", 1)
+    assert (new["advances"], len(new["alarms"])) == (["dataset.d"], 1), "heard since it was there"
+    ring(folder, "both")
+    grow(folder)
+    [both] = [x for x in folder.mlform("reapply", "-json").lines if x["type"] == "trigger"]
+    assert len(both["alarms"]) == 2
+
+
+def test_a_trigger_made_anew_knows_nothing_of_before(site: Path) -> None:
+    folder = made(site)
+    spec = (folder.path / "main.mlf.hcl").read_text()
+    ring(folder)
+    (folder.path / "main.mlf.hcl").write_text(spec[: spec.index("trigger")])
+    folder.apply()
+    (folder.path / "main.mlf.hcl").write_text(spec)
+    folder.apply()
+    grow(folder)
+    [pull] = [x for x in folder.mlform("reapply", "-json").lines if x["type"] == "trigger"]
+    assert pull["why"].startswith("leaves 1 older alarm aside")
+    assert folder.actions() == {}
+
+
 def test_of_two_at_once_one_acts(site: Path) -> None:
     folder = made(site)
     grow(folder)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlform.address import Address
-from mlform.reconcile import Known, Moved, Past, Pull
+from mlform.reconcile import Act, Known, Moved, Past, Pull
 from mlform.reconcile import pull as decide
 from mlform.refresh import Observation
 from mlform.render.loop import moved, moved_data, pull_data, pulls
@@ -40,23 +40,24 @@ def pull(
     alarms: list[AlarmEvent],
     seen: dict[Address, Observation],
     state: Snapshot,
-    past: list[Past] | None = None,
+    acts: list[Act] | None = None,
     now: datetime = AT,
 ) -> list[Pull]:
-    return decide(triggers, alarms, Known(seen, state, {RETRAIN: past or []}, now))
+    past = Past(tuple(acts or ()), frozenset(a.id for a in alarms))
+    return decide(triggers, alarms, Known(seen, state, dict.fromkeys(triggers, past), now))
 
 
 def one(
     alarms: list[AlarmEvent],
     seen: Observation | None,
     state: Snapshot | None = None,
-    past: list[Past] | None = None,
+    acts: list[Act] | None = None,
     now: datetime = AT,
     **arguments: Any,
 ) -> Pull:
     observations = {} if seen is None else {LOANS: seen}
     given = {RETRAIN: trigger(**arguments)}
-    [found] = pull(given, alarms, observations, state or snapshot(), past, now)
+    [found] = pull(given, alarms, observations, state or snapshot(), acts, now)
     return found
 
 
@@ -160,23 +161,23 @@ def test_fewer_alarms_than_are_needed_wait() -> None:
 
 
 def test_a_trigger_rests_after_it_moved_something() -> None:
-    seen, past = Observation(parts=NEW, rows=12), [Past(AT, moved=True)]
+    seen, acts = Observation(parts=NEW, rows=12), [Act(AT, moved=True)]
     early, late = AT + timedelta(hours=5, minutes=59), AT + timedelta(hours=6)
-    found = one([alarm("e1")], seen, past=past, now=early, cooldown="6h")
+    found = one([alarm("e1")], seen, acts=acts, now=early, cooldown="6h")
     assert not found.consume
     assert found.why == "rests until 2030-01-02T06:00:00Z (cooldown 6h)"
-    assert one([alarm("e1")], seen, past=past, now=late, cooldown="6h").moves
+    assert one([alarm("e1")], seen, acts=acts, now=late, cooldown="6h").moves
 
 
 def test_a_budget_limits_how_often_it_moves_in_a_while() -> None:
     seen, budget = Observation(parts=NEW, rows=12), {"runs": 2, "per": "1d", "time": None}
-    past = [Past(AT - timedelta(hours=h), moved=True) for h in (30, 20, 3)]
-    past.append(Past(AT - timedelta(hours=1), moved=False))
-    found = one([alarm("e1")], seen, past=past, budget=budget)
+    acts = [Act(AT - timedelta(hours=h), moved=True) for h in (30, 20, 3)]
+    acts.append(Act(AT - timedelta(hours=1), moved=False))
+    found = one([alarm("e1")], seen, acts=acts, budget=budget)
     assert not found.consume
     assert found.why == "its budget of 2 in 1d is used up until 2030-01-02T04:00:00Z"
     later = AT + timedelta(hours=4, seconds=1)
-    assert one([alarm("e1")], seen, past=past, now=later, budget=budget).moves
+    assert one([alarm("e1")], seen, acts=acts, now=later, budget=budget).moves
 
 
 def ticking(as_of: str | None = "2030-01-01T03:00:00Z", **more: Any) -> Snapshot:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from mlform.apply.watch import Watched
     from mlform.plan import Plan
     from mlform.plan.pulled import Pulled
-    from mlform.reconcile import Moved, Past, Pull
+    from mlform.reconcile import Moved, Pull
     from mlform.reconcile.rounds import Proposal
     from mlform.registry import Offer
-    from mlform.state.model import Entry, Record, Snapshot
+    from mlform.state.model import Record, Snapshot
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,19 @@ def _reapply(
     from mlform.commands.proposing import drop, propose
 
     with session.lock("reapply") as lease:
-        pulls = _pulls(session, now)
+        pulls, last = _pulls(session, now)
         run = new_run()
         for it in pulls:
             for alarm in it.alarms if it.consume and not it.moves else ():
                 session.store.consume(lease, run, alarm.id, str(it.trigger), it.why)
-        past = _past(session)
+        last = max((e.sequence for e in session.store.reactions(last)), default=last)
     moving = {it.trigger: _pulled(session, it) for it in pulls if it.moves}
     unasked = [it for it in pulls if it.moves and not it.propose]
-    applied = _apply(session, report, parallelism, unasked, moving, past)
-    if not applied.approved and _past(session) == past:
+    applied = _apply(session, report, parallelism, unasked, moving, last)
+    if not applied.approved and not _acted(session, last):
         # Those that have all the time there is go on without the others.
         unasked = [it for it in unasked if it.limit is None]
-        applied = _apply(session, report, parallelism, unasked, moving, past)
+        applied = _apply(session, report, parallelism, unasked, moving, last)
     if not applied.approved:  # another acted before this one had the lock
         return _reapply(session, report, parallelism, out, now)
     acted = {it.trigger for it in unasked}
@@ -102,15 +102,15 @@ def _apply(
     parallelism: int,
     pulls: Sequence[Pull],
     moving: Mapping[Address, Pulled],
-    past: Mapping[Address, Sequence[Past]],
+    last: int,
 ) -> Applied:
     """Apply what follows from what triggers move, unless it may take longer than any allows.
 
-    Nor is it applied where another acted since they had done what is ``past``.
+    Nor is it applied where another acted after the ``last`` entry of the journal they went by.
     """
 
     def unasked(plan: Plan) -> bool:
-        current = not plan.pulls or _past(session) == past
+        current = not plan.pulls or not _acted(session, last)
         return current and _within(plan, limit, parallelism)
 
     limit = min((it.limit for it in pulls if it.limit is not None), default=None)
@@ -126,24 +126,25 @@ def dismiss(session: Session, name: str) -> int:
     from mlform.commands.proposing import drop
 
     with session.lock("reapply") as lease:
-        pulls = {str(it.trigger): it for it in _pulls(session, datetime.now(UTC))}
+        pulls = [it for it in _pulls(session, datetime.now(UTC))[0] if str(it.trigger) == name]
         records = {str(a): r for a, r in session.store.snapshot().records.items()}
         known = [a for a in records if records[a].address.kind == "trigger"]
         if name not in known:
             detail = f"There is no {name} in the state.{did_you_mean(name, known)}"
             raise stop("Unknown trigger", detail)
-        it = pulls.get(name)
-        if it is None:
+        if not pulls:
             return 0
         run, by = new_run(), provenance(session.root)["by"]
-        for alarm in it.alarms:
+        waiting = [alarm for it in pulls for alarm in it.alarms]
+        for alarm in waiting:
             session.store.consume(lease, run, alarm.id, name, f"let go by {by}")
-        if it.tick is not None:
+        tick = next((it.tick for it in pulls if it.tick is not None), None)
+        if tick is not None:
             record = records[name]
-            seen = replace(record, attributes={**record.attributes, "dismissed": it.tick})
+            seen = replace(record, attributes={**record.attributes, "dismissed": tick})
             session.store.put(lease, run, seen, {"action": "watch"})
     drop(session, {records[a].address for a in known if a != name})
-    return len(it.alarms) + (it.tick is not None)
+    return len(waiting) + (tick is not None)
 
 
 def _within(plan: Plan, limit: float | None, parallelism: int) -> bool:
@@ -158,8 +159,9 @@ def _within(plan: Plan, limit: float | None, parallelism: int) -> bool:
     return expected is None or (not expected.unknown and expected.worst.clock <= limit)
 
 
-def _pulls(session: Session, now: datetime) -> Sequence[Pull]:
-    from mlform.reconcile import Known, pull
+def _pulls(session: Session, now: datetime) -> tuple[Sequence[Pull], int]:
+    """Return what triggers do, and the number of the last entry of the journal they go by."""
+    from mlform.reconcile import Known, past, pull
     from mlform.refresh import none
     from mlform.refresh.pins import read_pins
 
@@ -167,25 +169,14 @@ def _pulls(session: Session, now: datetime) -> Sequence[Pull]:
     records = snapshot.records.items()
     triggers = {a: r.arguments for a, r in records if a.kind == "trigger"}
     seen = look(session, snapshot, read_pins(session.root), read=none)
-    return pull(triggers, alarms, Known(seen, snapshot, _past(session), now))
+    entries = session.store.reactions() if triggers else ()
+    last = max((e.sequence for e in entries), default=0)
+    return pull(triggers, alarms, Known(seen, snapshot, past(entries, alarms), now)), last
 
 
-def _past(session: Session) -> Mapping[Address, Sequence[Past]]:
-    """Return the times that each trigger moved something, or met a data incident."""
-    from mlform.reconcile import Past
-
-    store = session.store
-    incidents = {a.id for a in store.alarms() if a.payload.get("incident")}
-
-    def acted(entry: Entry) -> bool:
-        met = entry.operation == "consume" and entry.detail["alarm"] in incidents
-        return met or entry.operation == "pull"
-
-    return {
-        a: [Past(e.at, e.operation == "pull") for e in store.journal(a, moved=True) if acted(e)]
-        for a in store.snapshot().records
-        if a.kind == "trigger"
-    }
+def _acted(session: Session, last: int) -> bool:
+    """Tell whether a trigger acted, or was made to, after an entry of the journal."""
+    return any(e.operation in {"consume", "pull"} for e in session.store.reactions(last))
 
 
 def _pulled(session: Session, it: Pull) -> Pulled:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mlform.address import Address
-from mlform.lazy import dataclass, replace
+from mlform.lazy import dataclass
 from mlform.lengths import seconds
+from mlform.reconcile.past import Act, Past, means
 from mlform.refresh import Observation, Observations
 from mlform.registry.trigger import last_tick, written
 from mlform.state.model import AlarmEvent, Record, Snapshot
@@ -34,14 +35,6 @@ class Moved:
     before: str | None
     after: str
     new_rows: int | None
-
-
-@dataclass(frozen=True)
-class Past:
-    """One time that a trigger acted: when, and whether it moved anything."""
-
-    at: datetime
-    moved: bool
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ class Known:
 
     observations: Observations
     snapshot: Snapshot
-    past: Mapping[Address, Sequence[Past]]
+    past: Mapping[Address, Past]
     now: datetime
 
 
@@ -84,26 +77,28 @@ def pull(
 ) -> list[Pull]:
     """Return what every trigger does that has an alarm it has not acted on, or a tick.
 
+    Alarms that were raised before it listened are no information for it: they are used up at once.
     ``triggers`` are their arguments: ``on`` and ``advance`` as written, the others as data.
     """
     found = []
     for trigger, arguments in sorted(triggers.items()):
         monitors = [Address.leading(text) for text in arguments["on"]]
-        waiting = tuple(
+        unused = [
             a
             for a in alarms
             if str(trigger) not in a.consumed_by
-            and any(_means(m, Address.parse(a.monitor)) for m in monitors)
-        )
+            and any(means(m, Address.parse(a.monitor)) for m in monitors)
+        ]
+        heard = known.past.get(trigger, Past()).heard
+        if older := tuple(a for a in unused if a.id not in heard):
+            count = f"{len(older)} older alarm{'' if len(older) == 1 else 's'}"
+            why = f"leaves {count} aside, raised before its `on` named the monitor"
+            found.append(Pull(trigger, older, (), why, consume=True))
+        waiting = tuple(a for a in unused if a.id in heard)
         tick = _tick(trigger, arguments, known)
         if waiting or tick:
             found.append(_pull(trigger, arguments, waiting, tick, known))
     return found
-
-
-def _means(named: Address, it: Address) -> bool:
-    """Tell whether a resource is meant by an address: its own, or that of all its instances."""
-    return named in {it, replace(it, key=None)}
 
 
 def _tick(trigger: Address, arguments: Mapping[str, Any], known: Known) -> str | None:
@@ -134,12 +129,13 @@ def _pull(
         )
         return Pull(trigger, waiting, (), why, consume=True)
     need = arguments.get("need") or {}
-    if why := _rests(arguments, len(waiting), tick, known.past.get(trigger, ()), known.now):
+    acts = known.past.get(trigger, Past()).acts
+    if why := _rests(arguments, len(waiting), tick, acts, known.now):
         return Pull(trigger, waiting, (), why, consume=False, tick=tick)
     named = [Address.leading(text) for text in arguments["advance"]]
     records, seen = known.snapshot.records, known.observations
     there = sorted({*records, *seen})
-    datasets = dict.fromkeys(a for n in named for a in there if _means(n, a))
+    datasets = dict.fromkeys(a for n in named for a in there if means(n, a))
     moved = [a for d in datasets if (a := _advance(d, seen.get(d), records.get(d)))]
     least, new_rows = int(need.get("new_rows", 0)), sum(a.new_rows or 0 for a in moved)
     names = ", ".join(map(str, named))
@@ -175,7 +171,7 @@ def _rests(
     arguments: Mapping[str, Any],
     alarms: int,
     tick: str | None,
-    past: Sequence[Past],
+    acts: Sequence[Act],
     now: datetime,
 ) -> str:
     """Say why a trigger does not act yet, whatever is new; ``""`` if it may."""
@@ -183,13 +179,13 @@ def _rests(
     if tick is None and alarms < least:
         return f"{alarms} of {least} alarms that are needed wait"
     rest = timedelta(seconds=seconds(arguments.get("cooldown") or "0s"))
-    last = max((it.at for it in past), default=None)
+    last = max((it.at for it in acts), default=None)
     if last is not None and now < last + rest:
         return f"rests until {written(last + rest)} (cooldown {arguments['cooldown']})"
     budget = arguments.get("budget") or {}
     if (runs := budget.get("runs")) is not None:
         per = timedelta(seconds=seconds(budget["per"]))
-        within = sorted(it.at for it in past if it.moved and it.at > now - per)
+        within = sorted(it.at for it in acts if it.moved and it.at > now - per)
         if len(within) >= runs:
             free = written(within[-runs] + per)
             return f"its budget of {runs} in {budget['per']} is used up until {free}"

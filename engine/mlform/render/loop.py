@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from mlform.apply.watch import Watched
 from mlform.reconcile import Moved, Pull
@@ -14,6 +14,9 @@ from mlform.state.lease import Lease
 from mlform.state.model import AlarmEvent
 from mlform.values import short
 
+_NAMED: Final = 5
+"""Alarms that are told by name, of one trigger."""
+
 
 def pulls(found: Sequence[Pull]) -> Styled:
     """Say what each trigger made of its alarms and its schedule."""
@@ -21,7 +24,9 @@ def pulls(found: Sequence[Pull]) -> Styled:
         return [("", "No alarm waits for a trigger, and no schedule has come to a tick.\n")]
     said: Styled = []
     for it in found:
-        names = ", ".join(a.id for a in it.alarms)
+        named = [a.id for a in it.alarms[:_NAMED]]
+        more = len(it.alarms) - len(named)
+        names = ", ".join([*named, *([f"{more} more"] if more else [])])
         style: Any = "green" if it.moves else "yellow"
         on = f" on {names}" if names else ""
         said += [("bold", f"{it.trigger}"), ("", f"{on}: "), (style, f"{it.why}.\n")]

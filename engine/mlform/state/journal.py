@@ -36,6 +36,7 @@ _PAGE: Final = 500
 _SALT: Final = "$salt"
 _MARKS: Final = frozenset({"taint", "untaint", "watch", "no-op"})
 """Actions that write a record without making what it records."""
+_REACTIONS: Final = ("event", "consume", "pull", "moved", "revised")
 _ABOUT_EFFECTS: Final = ("intent", "done", "failed", "forget")
 
 
@@ -189,6 +190,15 @@ def approvals(connection: Connection) -> list[Entry]:
     """Return the entries that tell who agreed to something, oldest first."""
     about = JOURNAL.c.address.is_not(None) & (JOURNAL.c.operation == "approve")
     return _entries(connection, own(connection, JOURNAL).where(about).order_by(JOURNAL.c.sequence))
+
+
+def reactions(connection: Connection, after: int) -> list[Entry]:
+    """Return the entries after one that tell of alarms and of triggers, oldest first."""
+    address, operation = JOURNAL.c.address, JOURNAL.c.operation
+    trigger = or_(address.like("trigger.%"), address.like("%.trigger.%"))
+    about = or_(operation.in_(_REACTIONS), and_(operation.in_(("done", "forget")), trigger))
+    query = own(connection, JOURNAL).where(JOURNAL.c.sequence > after, about)
+    return _entries(connection, query.order_by(JOURNAL.c.sequence))
 
 
 def now() -> str:

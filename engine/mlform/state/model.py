@@ -338,6 +338,14 @@ class Store(Protocol):
         """Return every alarm, oldest first."""
         ...
 
+    def reactions(self, after: int = 0) -> Sequence[Entry]:
+        """Return the entries that tell of alarms and of triggers, oldest first.
+
+        That is what was raised, acted on, moved and revised, and what became of each trigger;
+        those alone that come ``after`` an entry.
+        """
+        ...
+
     def consume(self, lease: Lease, run: str, event: str, trigger: str, outcome: str) -> None:
         """Mark an alarm as acted on by a trigger; once is for ever."""
 

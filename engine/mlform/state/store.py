@@ -342,6 +342,12 @@ class SqlStore:
             return [] if connection is None else alarms.every(connection)
 
     @patient
+    def reactions(self, after: int = 0) -> Sequence[Entry]:
+        """Return the entries that tell of alarms and of triggers, oldest first."""
+        with self._database.reading() as connection:
+            return [] if connection is None else journal.reactions(connection, after)
+
+    @patient
     def consume(self, lease: Lease, run: str, event: str, trigger: str, outcome: str) -> None:
         """Mark an alarm as acted on by a trigger; once is for ever."""
         fencing.whole(lease)
