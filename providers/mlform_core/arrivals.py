@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -58,9 +58,15 @@ def footer(source: Path | IO[bytes]) -> dict[str, Any]:
 
 
 def told(
-    footers: Iterable[Mapping[str, Any]], profile: Mapping[str, Any], types: Mapping[str, str]
+    footers: Iterable[Mapping[str, Any]],
+    profile: Mapping[str, Any],
+    types: Mapping[str, str],
+    growing: Collection[str],
 ) -> list[str]:
-    """Say how what arrived differs from what was there: columns, missing values, ends."""
+    """Say how what arrived differs from what was there: columns, missing values, ends.
+
+    The ends of columns that are ``growing`` by nature, such as keys and times, are no news.
+    """
     found = list(footers)
     rows = sum(f["rows"] for f in found)
     if not rows:
@@ -74,11 +80,13 @@ def told(
     for name in types:
         parts = [f["columns"][name] for f in found if name in f["columns"]]
         if parts:
-            said += _column(name, parts, rows, profile["columns"].get(name) or {}, profile["rows"])
+            before = profile["columns"].get(name) or {}
+            said += _missing(name, parts, rows, before, profile["rows"])
+            said += [] if name in growing else _ends(name, parts, before)
     return [*said[:_MOST], *([f"… and {len(said) - _MOST} more"] if len(said) > _MOST else [])]
 
 
-def _column(
+def _missing(
     name: str, parts: list[Mapping[str, Any]], rows: int, before: Mapping[str, Any], of: int
 ) -> Iterator[str]:
     counts = [p["nulls"] for p in parts]
@@ -87,6 +95,9 @@ def _column(
         error = math.sqrt(max(was * (1 - was), 1 / of) / rows)
         if abs(now - was) > max(3 * error, _CHANGE):
             yield f"{name}: {now:.1%} missing in what arrived, {was:.1%} before"
+
+
+def _ends(name: str, parts: list[Mapping[str, Any]], before: Mapping[str, Any]) -> Iterator[str]:
     ends = [p for p in parts if "min" in p]
     if not ends or not _number(before.get("min")):
         return

@@ -64,6 +64,12 @@ class DatasetArguments(Arguments):
 
     model_config = ConfigDict(populate_by_name=True)
 
+    @property
+    def growing(self) -> set[str]:
+        """The columns whose values go on and on: keys and times."""
+        times = [self.time, None if self.window is None else self.window.column]
+        return {*self.key, *filter(None, times)}
+
 
 class DatasetAttributes(Attributes):
     """A table in the artifact store, partition by partition."""
@@ -94,6 +100,8 @@ class Source:
     format: Format
     constants: Mapping[str, Any] = field(default_factory=dict)
     """Columns that the file's place says and not the file: name → the one value, or null."""
+    now: Callable[[], Source | None] = lambda: None
+    """The same partition as the source has it by now; nothing where this is that."""
 
 
 def fetched(ctx: Context, what: Mapping[str, Any], name: str, fetch: Callable[[], bytes]) -> Source:
@@ -168,7 +176,7 @@ def _partition(ctx: Context, new: DatasetArguments, name: str, source: Source) -
         "split": None if new.split is None else dividing(new.split),
         "constants": dict(source.constants),
     }
-    return Partition(ctx, what, lambda: _table(new, name, source))
+    return Partition(ctx, what, lambda: _table(ctx, new, name, source))
 
 
 def _within(ctx: Context, new: DatasetArguments, whole: Partition) -> Partition | None:
@@ -201,7 +209,7 @@ def _outside(new: DatasetArguments) -> ResourceError:
     return ResourceError("Window is empty", detail, argument="window")
 
 
-def _table(new: DatasetArguments, name: str, source: Source) -> pa.Table:
+def _table(ctx: Context, new: DatasetArguments, name: str, source: Source) -> pa.Table:
     import pyarrow as pa
 
     from mlform_core.sources import read
@@ -215,8 +223,7 @@ def _table(new: DatasetArguments, name: str, source: Source) -> pa.Table:
             found = found.append_column(column, pa.repeat(pa.scalar(value, type_), found.num_rows))
     try:
         table = canonical(typed_nulls(found, new.schema_))
-        wanted = [*new.key, *([new.time] if new.time else [])]
-        _need(table.column_names, [*(new.columns or []), *wanted], name)
+        _need(ctx, new, table.column_names, name, source)
         if new.columns is not None:
             table = table.select(new.columns)
         check_schema(types_of(table), new.schema_, "schema")
@@ -229,8 +236,29 @@ def _table(new: DatasetArguments, name: str, source: Source) -> pa.Table:
         raise ResourceError(error.summary, detail, argument=error.argument) from None
 
 
-def _need(there: list[str], wanted: list[str], name: str) -> None:
-    missing = [c for c in dict.fromkeys(wanted) if c not in there]
-    if missing:
-        detail = f"There is no column {', '.join(missing)} in {name}; there are {', '.join(there)}."
-        raise ResourceError("Unknown column", detail)
+def _need(ctx: Context, new: DatasetArguments, there: list[str], name: str, source: Source) -> None:
+    """Raise ``ResourceError`` for every column that is asked for and is not there."""
+    asked = {"columns": new.columns or [], "key": new.key, "time": [new.time] if new.time else []}
+    missing = {a: [c for c in names if c not in there] for a, names in asked.items()}
+    if not (wrong := [a for a, names in missing.items() if names]):
+        return
+    absent = list(dict.fromkeys(c for names in missing.values() for c in names))
+    detail = f"There is no column {', '.join(absent)} in {name}; there are {', '.join(there)}."
+    if new.version.mode == "pin" and (late := _by_now(source, absent, name)):
+        detail += (
+            f"\nThis is the version that .mlform.lock.hcl pins; at the source there is "
+            f"{', '.join(late)} by now. `mlform update {ctx.address}` takes what is there."
+        )
+    raise ResourceError("Unknown column", detail, argument=wrong[0])
+
+
+def _by_now(source: Source, columns: list[str], name: str) -> list[str]:
+    """Return those columns that the source has by now."""
+    from mlform_core.sources import read
+
+    try:
+        found = source.now()
+        names = [] if found is None else read(found.path, found.format, name).column_names
+    except ResourceError:  # what is there now is not what is wrong here
+        return []
+    return [c for c in columns if c in names]

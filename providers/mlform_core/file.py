@@ -84,7 +84,7 @@ class File(
         footers = [
             ctx.remember(f"footer {there.parts[n]}", partial(footer, Path(found[n]))) for n in names
         ]
-        return [*said, *told(footers, before.profile, wanted(new, before))]
+        return [*said, *told(footers, before.profile, wanted(new, before), new.growing)]
 
     def apply(self, ctx: Context, new: FileArguments, old: StoredFile | None) -> DatasetAttributes:
         """Read each partition that was not read before, and judge the whole."""
@@ -118,11 +118,13 @@ class File(
 
         def sources() -> Iterator[tuple[str, Source]]:
             for name, digest in parts.items():
-                path = _source(ctx, Path(there[name]) if name in there else None, name, digest)
+                now = Path(there[name]) if name in there else None
+                path = _source(ctx, now, name, digest)
                 format_ = format_of(name, new.format)
                 assert format_ is not None, "a part has a format"
                 kept = ctx.artifacts.put_file(path)
-                yield name, Source(kept, path, format_, columns.get(name, {}))
+                later = partial(_later, ctx, now, path, format_)
+                yield name, Source(kept, path, format_, columns.get(name, {}), later)
 
         return assembled(ctx, new, sources(), len(parts))
 
@@ -180,6 +182,13 @@ def _groups(
 
     for names in groups.values():
         yield _token((parts[name] for name in names), given), partial(count, names)
+
+
+def _later(ctx: Context, now: Path | None, taken: Path, format_: Format) -> Source | None:
+    """Return what is at the source now, where something else was taken."""
+    if now is None or now == taken:
+        return None
+    return Source(ctx.artifacts.put_file(now), now, format_)
 
 
 def _source(ctx: Context, path: Path | None, name: str, digest: str) -> Path:

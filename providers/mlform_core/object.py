@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -107,7 +108,7 @@ class Object(
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             footers = list(pool.map(footer, moved))
-        return [*said, *told(footers, before.profile, wanted(new, before))]
+        return [*said, *told(footers, before.profile, wanted(new, before), new.growing)]
 
     def apply(
         self, ctx: Context, new: ObjectArguments, old: StoredObject | None
@@ -132,13 +133,18 @@ class Object(
         bucket, base = _bucket(new), _base(new.url)
         columns = hive_columns(parts) if new.hive else {}
 
+        def taken(name: str, token: str) -> Source:
+            what = {"object": f"{base}{name}", "token": token, "format": new.format}
+            return fetched(ctx, what, name, partial(_take, bucket, f"{base}{name}", name, token))
+
+        def later(name: str) -> Source | None:
+            token = self.inputs(ctx, new).parts.get(name)
+            return None if token in {None, parts[name]} else taken(name, str(token))
+
         def sources() -> Iterator[tuple[str, Source]]:
             for name, token in parts.items():
-                what = {"object": f"{base}{name}", "token": token, "format": new.format}
-                take = partial(_take, bucket, f"{base}{name}", name, token)
-                source = fetched(ctx, what, name, take)
-                values = columns.get(name, {})
-                yield name, Source(source.artifact, source.path, source.format, values)
+                values, now = columns.get(name, {}), partial(later, name)
+                yield name, replace(taken(name, token), constants=values, now=now)
 
         return assembled(ctx, new, sources(), len(parts))
 

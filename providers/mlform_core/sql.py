@@ -147,7 +147,7 @@ class Sql(Resource[SqlArguments, DatasetAttributes], kind="dataset", type="sql",
         return [
             *said,
             f"{found['rows']:,} rows are above the watermark that was read",
-            *told([found], before.profile, columns),
+            *told([found], before.profile, columns, {*new.growing, new.watermark}),
         ]
 
     def apply(self, ctx: Context, new: SqlArguments, old: StoredSql | None) -> DatasetAttributes:

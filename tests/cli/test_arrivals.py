@@ -41,6 +41,54 @@ def test_what_arrived_is_told_without_reading_it(tmp_path: Path) -> None:
     assert folder.mlform("plan").out == said
 
 
+def test_keys_and_times_that_grow_are_no_news(tmp_path: Path) -> None:
+    folder = Inside(tmp_path)
+    (tmp_path / "d").mkdir()
+    spec = 'dataset "file" "d" {\n  path = "d"\n  MORE\n}\n'
+    (tmp_path / "main.mlf.hcl").write_text(spec.replace("MORE", 'key = ["id"]\n  time = "at"'))
+    write(tmp_path / "d" / "a.parquet", 1000, 1.0, 100, at=list(range(1000)))
+    folder.apply()
+    later = {"id": [*range(1000, 1450), *[None] * 50], "at": list(range(1000, 1500))}
+    write(tmp_path / "d" / "b.parquet", 500, 9.0, 100, **later)
+    said = folder.mlform("plan").out
+    assert "dataset.d: amount: 9 … 4491 in what arrived, 1 … 999 before" in said
+    assert "dataset.d: id: 10.0% missing in what arrived, 0.0% before" in said
+    assert "id: 1000 …" not in said
+    assert "at: 1000 …" not in said
+    (tmp_path / "main.mlf.hcl").write_text(spec.replace("MORE", ""))
+    assert "dataset.d: id: 1000 … 1449 in what arrived" in folder.mlform("plan").out
+
+
+PINNED = """
+dataset "file" "d" {
+  path    = "d.csv"
+  columns = ["a"]
+  version = { mode = "pin" }
+}
+"""
+
+
+def test_a_column_that_came_after_the_pin_is_told_with_the_way_to_it(tmp_path: Path) -> None:
+    folder = Inside(tmp_path)
+    spec = tmp_path / "main.mlf.hcl"
+    spec.write_text(PINNED)
+    (tmp_path / "d.csv").write_text("a,b\n1,x\n")
+    folder.apply()
+    (tmp_path / "d.csv").write_text("a,b,c\n1,x,3\n")
+    spec.write_text(PINNED.replace('["a"]', '["a", "c", "d"]'))
+    said = folder.mlform("apply", "-auto-approve", expect=1).err
+    assert "main.mlf.hcl:4:13" in said
+    assert "There is no column c, d in d.csv; there are a, b." in said
+    assert "at the source there is c by now. `mlform update dataset.d` takes what is" in said
+    spec.write_text(PINNED.replace('["a"]', '["a", "d"]'))
+    said = folder.mlform("apply", "-auto-approve", expect=1).err
+    assert "There is no column d in d.csv" in said
+    assert "mlform update" not in said, "the source has none either"
+    spec.write_text(PINNED.replace('["a"]', '["a", "c"]'))
+    folder.mlform("update", "dataset.d")
+    assert folder.apply() == {"dataset.d": "run"}
+
+
 SALES = """
 variable "url" {
   sensitive = true
@@ -84,6 +132,7 @@ def test_of_a_database_by_one_query_above_the_watermark(tmp_path: Path) -> None:
         assert "dataset.d: 520 rows are above the watermark that was read" in said
         assert "dataset.d: amount: 9.6% missing in what arrived, 1.0% before" in said
         assert "dataset.d: amount: 1 … 4998 in what arrived, 1 … 999 before" in said
+        assert "changed: " not in said, "a watermark grows"
         assert folder.mlform("plan").out == said
         there.execute("INSERT INTO sales VALUES (1, 'n', 'n/a', 3001)")
         said = folder.mlform("plan").out

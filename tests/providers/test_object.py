@@ -205,3 +205,11 @@ dataset "object" "d" {{
     assert "No changes" in plan
     folder.mlform("update")
     assert folder.apply() == {"dataset.d": "run"}
+    put(bucket, "d/2.parquet", FRAME[10:].assign(y=1))
+    folder.edit("main.mlf.hcl", "  version ", '  columns = ["id", "y"]\n  version ')
+    said = folder.mlform("apply", "-auto-approve", expect=1).err
+    assert "There is no column y in 1.parquet" in said
+    assert "mlform update" not in said, "that object is what it was"
+    put(bucket, "d/1.parquet", FRAME[:10].assign(y=1))
+    said = folder.mlform("apply", "-auto-approve", expect=1).err
+    assert "at the source there is y by now. `mlform update dataset.d` takes" in said
