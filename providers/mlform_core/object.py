@@ -43,7 +43,9 @@ _AT_ONCE: Final = 8
 class ObjectArguments(DatasetArguments):
     """Which objects of which bucket, and how it is reached."""
 
-    url: Identity[str] = Field(pattern=r"^s3://[^/*?\[]+/.+")
+    url: Identity[str] = Field(
+        pattern=r"^s3://[^/*?\[]+/.+", examples=["s3://bucket/sales/*.parquet"]
+    )
     """An object, a glob or a prefix whose objects are partitions: ``s3://bucket/sales/*.parquet``.
     """
     format: Format | None = None

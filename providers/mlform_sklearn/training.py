@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # An import path: at least a module and a name in it.
 _PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
+_PATHS = ["sklearn.linear_model.LogisticRegression"]
 
 
 class Step(Arguments):
@@ -26,7 +27,7 @@ class Step(Arguments):
     is the class's name in lower case.
     """
 
-    estimator: str = Field(pattern=_PATH)
+    estimator: str = Field(pattern=_PATH, examples=_PATHS)
     params: dict[str, Any] = Field(default_factory=dict)
     name: str | None = Field(default=None, pattern=r"^[A-Za-z]\w*$")
 
@@ -57,7 +58,7 @@ class TrainingArguments(TableArguments):
     on one thread, because its sums depend on how they are divided.
     """
 
-    estimator: str | None = Field(default=None, pattern=_PATH)
+    estimator: str | None = Field(default=None, pattern=_PATH, examples=_PATHS)
     pipeline: list[Step] | None = Field(default=None, min_length=1)
     entry: Code | None = None
     include: list[str] = Field(default_factory=list)

@@ -99,8 +99,11 @@ def problems(
         path = (*within, *_named(item["loc"]))
         kind, extra = item["type"], item["type"] == "extra_forbidden"
         message, given = _message(item), item.get("input")
+        if item["type"] == "string_pattern_mismatch" and (example := _example(model, path)):
+            message = f"must be written as {json.dumps(example)} is"
         if extra:
             message += _taken(model, path)
+        path, message = _blamed(model, path, message)
         hidden = (str(path[0]) if path else "") in secret
         if isinstance(given, str | int | float) and not hidden and not extra:
             message = f"{message} (it is {json.dumps(given, ensure_ascii=False)})"
@@ -110,6 +113,21 @@ def problems(
             message, path = f'needs "{path[-1]}"', path[:-1]
         found.append(Problem(path, message, extra=extra))
     return found
+
+
+def _blamed(model: type[BaseModel], path: Path, message: str) -> tuple[Path, str]:
+    """Lead to the argument that a message about several begins with, as in ``steps: …``."""
+    name, colon, rest = message.partition(": ")
+    if not colon or not name.isidentifier():
+        return path, message
+    names = {field.name for field in taken(model, [p for p in path if isinstance(p, str)])}
+    return ((*path, name), rest) if name in names else (path, message)
+
+
+def _example(model: type[BaseModel], path: Path) -> str | None:
+    """Return how a value of an argument is written."""
+    there = taken(model, [p for p in path[:-1] if isinstance(p, str)])
+    return next((field.example for field in there if field.name == path[-1]), None)
 
 
 def _taken(model: type[BaseModel], path: Path) -> str:

@@ -20,13 +20,17 @@ class Field:
     required: bool
     text: str
     annotation: Any
+    example: str | None = None
+    """How a value is written, where a pattern says what one looks like."""
 
 
 def fields(model: type[BaseModel]) -> Iterator[Field]:
     """Yield the fields of a model, the required ones first."""
     docs = field_docs(model)
     for name, info in sorted(model.model_fields.items(), key=lambda f: not f[1].is_required()):
-        yield Field(info.alias or name, info.is_required(), docs.get(name, ""), info.annotation)
+        example = str(info.examples[0]) if info.examples else None
+        text, required = docs.get(name, ""), info.is_required()
+        yield Field(info.alias or name, required, text, info.annotation, example)
 
 
 def within(model: type[BaseModel], path: Sequence[str]) -> list[Field]:
