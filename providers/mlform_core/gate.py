@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mlform.sdk import (
     Arguments,
@@ -37,7 +37,14 @@ from mlform_core.gate_rules import (
     Waiver,
     check_requirements,
 )
-from mlform_core.gate_verdicts import EVIDENCE, NO_IMPORT, OnFail, TableHandle, forgotten
+from mlform_core.gate_verdicts import (
+    EVIDENCE,
+    NO_IMPORT,
+    OnFail,
+    TableHandle,
+    absent,
+    forgotten,
+)
 from mlform_core.held_out import HeldOut
 from mlform_core.tables import SPLIT
 
@@ -47,6 +54,29 @@ if TYPE_CHECKING:
     from mlform_core.gate_measure import Measured, Rows
 
 _MANY_LOOKS = 5
+_TELLING: Final[Mapping[str, str]] = {
+    "slices": "slices.by",
+    "fairness": "fairness.attribute",
+    "group": "group",
+    "forecast": "forecast",
+    "search": "search.columns",
+}
+"""The arguments that name columns beside those that models need, and where in them."""
+
+
+def _columns_of(value: Any) -> list[str]:
+    """Return the columns that one of these arguments names."""
+    match value:
+        case str():
+            return [value]
+        case FairnessRules():
+            return [value.attribute]
+        case Slices() | Forecast():
+            return value.columns()
+        case Search():
+            return value.columns or []
+        case _:
+            return value or []
 
 
 class EvaluationArguments(Arguments):
@@ -79,6 +109,15 @@ class EvaluationArguments(Arguments):
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
 
+    @field_validator(*_TELLING)
+    @classmethod
+    def _there(cls, value: Any, info: ValidationInfo) -> Any:
+        data, name = info.data.get("data"), str(info.field_name)
+        why = f"which {_TELLING[name]} names"
+        if data is not None and (missing := absent(data, _columns_of(value), why)):
+            raise ValueError(missing)
+        return value
+
     @field_validator("require")
     @classmethod
     def _metrics(cls, value: dict[str, Requirement]) -> dict[str, Requirement]:
@@ -105,17 +144,11 @@ class EvaluationArguments(Arguments):
     @property
     def grouped(self) -> list[str]:
         """The columns that tell groups apart."""
-        return [self.group] if isinstance(self.group, str) else self.group or []
+        return _columns_of(self.group)
 
     def grouping(self) -> dict[str, list[str]]:
         """Return the columns that each argument takes, beside what models need."""
-        return {
-            "slices": [] if self.slices is None else self.slices.columns(),
-            "fairness": [] if self.fairness is None else [self.fairness.attribute],
-            "group": self.grouped,
-            "forecast": [] if self.forecast is None else self.forecast.columns(),
-            "search": [] if self.search is None else self.search.columns or [],
-        }
+        return {name: _columns_of(getattr(self, name)) for name in _TELLING}
 
     def waivers(self) -> tuple[Waiver, ...]:
         """Return the waivers that count today."""
@@ -207,7 +240,6 @@ class Evaluation(
 
         rows = Rows(new.data, new.split)
         rows.check()
-        _check_columns(new, rows)
         candidate = model_of(new.candidate, "candidate")
         baseline = None if new.baseline is None else model_of(new.baseline, "baseline")
         ours = measure(ctx, candidate, rows, "candidate", allow_pickle=new.allow_pickle)
@@ -262,12 +294,6 @@ def needed(handle: Handle) -> set[str] | None:
         return columns_of(model_of(handle, "candidate"))
     except ResourceError:
         return None
-
-
-def _check_columns(new: EvaluationArguments, rows: Rows) -> None:
-    whose = {"slices": "slices.by", "fairness": "fairness.attribute", "search": "search.columns"}
-    for argument, columns in new.grouping().items():
-        rows.has(columns, argument, f"which {whose.get(argument, argument)} names")
 
 
 def _case(

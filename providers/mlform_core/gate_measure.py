@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mlform.sdk import Artifact, Context, Handle, ResourceError, did_you_mean
+from mlform_core.gate_verdicts import absent
 from mlform_core.metrics import Floats, Outcomes
 from mlform_core.models import Model, columns_of, load
 from mlform_core.tables import SPLIT, read_table
@@ -48,13 +49,7 @@ class Rows:
 
     def has(self, columns: Sequence[str], argument: str, why: str) -> None:
         """Raise ``ResourceError`` for every column the table does not have."""
-        known: dict[str, str] = self.data.attributes.get("columns") or {}
-        missing = [name for name in columns if name not in known]
-        if missing:
-            detail = "\n".join(
-                f'{self.data.address} has no column "{name}", {why}.{did_you_mean(name, known)}'
-                for name in missing
-            )
+        if detail := absent(self.data, columns, why):
             raise ResourceError("Column not found", detail, argument=argument)
 
     def read(self, ctx: Context, columns: Sequence[str]) -> pd.DataFrame:

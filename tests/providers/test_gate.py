@@ -201,8 +201,6 @@ def test_regression(bench):
     [
         ({"split": "holdot"}, "split", 'Did you mean "holdout"'),
         ({"require": {"rmse": {"max": 1}}}, "require", "rmse is not defined for a binary model"),
-        ({"slices": {"by": ["sit"]}}, "slices", 'no column "sit".*Did you mean "site"'),
-        ({"fairness": {"attribute": "race"}}, "fairness", 'no column "race"'),
     ],
 )
 def test_what_cannot_be_judged_is_an_error(bench, data, strong, written, argument, message):

@@ -80,9 +80,12 @@ def test_what_a_model_costs_is_measured_here_and_said(bench):
         ({"require": {"mae@3": {"max": 1}}}, "mae takes no number"),
         ({"require": {"coverage@0.9": {"min_gain": 0}}}, "write min and max"),
         (
-            {"group": "q", "require": {"roc_auc": {"min_gain": 0, "test": "delong"}}},
+            {"group": "site", "require": {"roc_auc": {"min_gain": 0, "test": "delong"}}},
             'use "paired_bootstrap"',
         ),
+        ({"slices": {"by": ["sit"]}}, 'no column "sit".*Did you mean "site"'),
+        ({"fairness": {"attribute": "race"}}, 'no column "race"'),
+        ({"search": {"columns": ["site", "sitte"]}}, 'no column "sitte", which search.columns'),
         ({}, "the gate requires nothing"),
     ],
 )

@@ -106,7 +106,9 @@ def problems(
         path, message = _blamed(model, path, message)
         hidden = (str(path[0]) if path else "") in secret
         if isinstance(given, str | int | float) and not hidden and not extra:
-            message = f"{message} (it is {json.dumps(given, ensure_ascii=False)})"
+            shown = json.dumps(given, ensure_ascii=False)
+            if not (isinstance(given, str) and shown in message):  # a type's own words may have it
+                message = f"{message} (it is {shown})"
             if kind == "literal_error" and isinstance(given, str):
                 message += f".{did_you_mean(given, re.findall(_LITERAL, item['msg']))}"
         if item["type"] == "missing":
