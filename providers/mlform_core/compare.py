@@ -18,6 +18,8 @@ from mlform_core.gate_rules import facts_of
 from mlform_core.metrics import Floats, Outcomes, Score, ece_by_chance, prepare, value
 
 RESAMPLES = 1000
+_STRAIGHT = 1e-6
+"""Less skewness than this bends nothing."""
 _CHUNK = 250_000
 """Weights held at once: what stays in the cache of a core."""
 
@@ -81,7 +83,8 @@ def paired_bootstrap(
     Percentile bounds from 1,000 resamples, expanded to what a t-test would allow for so few rows
     (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015); each is a vector of row
     counts, so nothing is sorted or copied again. Rows of one group are drawn together, where there
-    are groups. An average precision by itself has bounds on the scale of its log odds.
+    are groups. An average precision by itself has bounds on the scale of its log odds, and a root
+    mean squared error those of a mean of skew values.
     """
     todo = [pair for pair in pairs if not pair.identical]
     replicates = iter(_replicates(todo, seed, checkpoint)) if todo else iter(())
@@ -132,6 +135,9 @@ def _found(pair: Pair, replicates: Floats, alpha: float) -> Gain:
     if pair.baseline is None and pair.metric == "average_precision":
         low, high = _unbiased_log_odds(estimate, defined, beyond)
         return Gain(estimate, low, high, se)
+    if pair.baseline is None and pair.metric == "rmse":
+        low, high = _unskewed(pair, alpha)
+        return Gain(estimate, -math.sqrt(high), -math.sqrt(low), se)
     low, high = np.quantile(defined, [beyond, 1 - beyond], method="weibull")
     return _allowing(pair, Gain(estimate, float(low), float(high), se), alpha)
 
@@ -163,6 +169,35 @@ def _unbiased_log_odds(share: float, replicates: Floats, beyond: float) -> tuple
     odds = logit(inside)
     middle, reach = 2 * logit(share) - odds.mean(), NormalDist().inv_cdf(beyond) * odds.std(ddof=1)
     return float(expit(middle + reach)), float(expit(middle - reach))
+
+
+def _unskewed(pair: Pair, alpha: float) -> tuple[float, float]:
+    """Return bounds of the mean squared error that allow for the skewness of squared errors.
+
+    Hall, "On the Removal of Skewness by Transformation" (1992): a cubic of the t-statistic that
+    inverts in closed form. A few large errors make the mean skew, and quantiles of resamples have
+    that skewness on the wrong side.
+    """
+    from scipy.special import stdtrit
+
+    it, units = pair.candidate, _units(pair)
+    squares = (it.labels - it.predictions) ** 2
+    mean = float(squares.mean())
+    codes = np.arange(it.rows) if it.groups is None else it.groups
+    off = np.bincount(codes, squares - mean, minlength=units) * units / it.rows
+    spread = float(off.std())
+    if units < 2 or spread == 0:
+        return mean, mean
+    skew, root = float((off**3).mean()) / spread**3, math.sqrt(units)
+    step = float(stdtrit(units - 1, 1 - alpha)) / root
+
+    def moved(t: float) -> float:
+        if abs(skew) < _STRAIGHT:
+            return t
+        return 3 / skew * (float(np.cbrt(1 + skew * (t - skew / (6 * units)))) - 1)
+
+    error = spread * root / math.sqrt(units - 1)
+    return max(mean - error * moved(step), 0.0), mean - error * moved(-step)
 
 
 def _allowing(pair: Pair, found: Gain, alpha: float) -> Gain:

@@ -183,6 +183,34 @@ def test_a_calibrated_model_keeps_its_limit_though_few_rows_look_worse():
     assert found > 40
 
 
+def _rmse(errors, groups=None):
+    outcomes = Outcomes("regression", np.asarray(errors, float), np.zeros(len(errors)), groups)
+    (found,) = paired_bootstrap([Pair("rmse", outcomes, None)], 0.05, 1)
+    return -found.high, -found.estimate, -found.low
+
+
+def test_the_bounds_of_an_rmse_allow_for_skew_errors():
+    random = np.random.default_rng(5)
+    held = np.zeros(2)
+    for _ in range(300):
+        low, _, high = _rmse(random.standard_t(5, 200))
+        held += low <= np.sqrt(5 / 3), high >= np.sqrt(5 / 3)
+    # Quantiles of resamples hold in 295 and 255 of these.
+    assert abs(held[0] - 285) <= 6
+    assert held[1] >= 263
+    low, estimate, high = _rmse(random.standard_t(5, 200))
+    assert high - estimate > estimate - low > 0
+    assert _rmse([1.0, -1, 1]) == (1, 1, 1)
+    few = random.normal(size=6)
+    assert 0 <= _rmse(few)[0] < _rmse(few)[2]
+
+
+def test_rows_of_one_group_are_one_for_the_bounds_of_an_rmse():
+    errors = np.random.default_rng(6).standard_t(5, 90)
+    together = _rmse(np.repeat(errors, 3), np.repeat(np.arange(90), 3))
+    assert together == pytest.approx(_rmse(errors), rel=1e-9)
+
+
 def test_the_threshold_decides_at_equality_for_yes():
     outcomes = Outcomes("binary", np.array([0.0, 1, 1]), np.array([0.2, 0.3, 0.8]))
     assert value("recall", outcomes, threshold=0.3) == 1
