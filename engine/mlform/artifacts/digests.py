@@ -61,8 +61,8 @@ class FileDigests:
             stat = os.fstat(source.fileno())
             found = "sha256:" + hashlib.file_digest(source, "sha256").hexdigest()
         if began - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RACY:
-            entries = self._entries(folder)
             with self._guard:
+                entries = self._open(folder)
                 entries.pop(name, None)
                 entries[name] = (_token(stat), found)
                 self._opened[folder] = self._opened.pop(folder)
@@ -97,9 +97,12 @@ class FileDigests:
     def _entries(self, folder: str) -> dict[str, _Entry]:
         """Return what is known of a folder's files, by name."""
         with self._guard:
-            if folder not in self._opened:
-                self._opened[folder] = _unpack(self._packed.pop(folder, None))
-            return self._opened[folder]
+            return self._open(folder)
+
+    def _open(self, folder: str) -> dict[str, _Entry]:
+        if folder not in self._opened:
+            self._opened[folder] = _unpack(self._packed.pop(folder, None))
+        return self._opened[folder]
 
     def remember(self, token: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """Return what ``make`` gave for this token before, or make and keep it (JSON)."""
