@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -25,7 +24,6 @@ from mlform.sdk import (
     Volatile,
 )
 from mlform_core import expect as expecting
-from mlform_core.ahead import ahead
 from mlform_core.expect import Expectations
 from mlform_core.partitions import Partition, together
 from mlform_core.sources import Format
@@ -137,12 +135,14 @@ def assembled(
     partitions: dict[str, Artifact] = {}
     kept: dict[str, Artifact] = {}
     facts: dict[str, Any] = {}
-    made = ahead(partial(_made, ctx, new), sources, lambda it: it[1].artifact.size, total)
-    for done, (name, source, partition) in enumerate(made):
+    for done, (name, source) in enumerate(sources):
         ctx.progress(done, total, name)
-        kept[name] = source
+        kept[name] = source.artifact
+        whole = _partition(ctx, new, name, source)
+        partition = whole if new.window is None else _within(ctx, new, whole)
         if partition is not None:
-            partitions[name], facts[name] = partition
+            partitions[name] = partition.table
+            facts[name] = partition.facts
     if not partitions and kept:
         raise _outside(new)
     splits = () if new.split is None else new.split.parts
@@ -164,17 +164,6 @@ def not_available(name: str, was: str, now: str | None, argument: str) -> Resour
         "what is there."
     )
     return ResourceError("Version not available", detail, argument=argument)
-
-
-def _made(
-    ctx: Context, new: DatasetArguments, named: tuple[str, Source]
-) -> tuple[str, Artifact, tuple[Artifact, Any] | None]:
-    """Return a source's name and copy, and its table with its facts if it is in the window."""
-    name, source = named
-    whole = _partition(ctx, new, name, source)
-    partition = whole if new.window is None else _within(ctx, new, whole)
-    made = None if partition is None else (partition.table, partition.facts)
-    return name, source.artifact, made
 
 
 def _partition(ctx: Context, new: DatasetArguments, name: str, source: Source) -> Partition:

@@ -20,7 +20,6 @@ from mlform.sdk import (
     ResourceError,
     Stored,
 )
-from mlform_core.ahead import ahead
 from mlform_core.datasets import (
     PRELOAD,
     DatasetArguments,
@@ -117,23 +116,17 @@ class File(
         there = files(ctx.root, new.path, new.format)
         columns = hive_columns(parts) if new.hive else {}
 
-        now = {name: Path(there[name]) if name in there else None for name in parts}
+        def sources() -> Iterator[tuple[str, Source]]:
+            for name, digest in parts.items():
+                now = Path(there[name]) if name in there else None
+                path = _source(ctx, now, name, digest)
+                format_ = format_of(name, new.format)
+                assert format_ is not None, "a part has a format"
+                kept = ctx.artifacts.put_file(path)
+                later = partial(_later, ctx, now, path, format_)
+                yield name, Source(kept, path, format_, columns.get(name, {}), later)
 
-        def kept(part: tuple[str, str]) -> tuple[str, Source]:
-            name, digest = part
-            path = _source(ctx, now[name], name, digest)
-            format_ = format_of(name, new.format)
-            assert format_ is not None, "a part has a format"
-            artifact = ctx.artifacts.put_file(path)
-            later = partial(_later, ctx, now[name], path, format_)
-            return name, Source(artifact, path, format_, columns.get(name, {}), later)
-
-        def size(part: tuple[str, str]) -> int:
-            path = now[part[0]]
-            return path.stat().st_size if path is not None and path.is_file() else 0
-
-        sources = ahead(kept, parts.items(), size, len(parts))
-        return assembled(ctx, new, sources, len(parts))
+        return assembled(ctx, new, sources(), len(parts))
 
     def distributions(self, new: FileArguments) -> tuple[str, ...]:
         """Name what reads and writes the files."""

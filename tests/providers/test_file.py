@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_wine
 
-from mlform.sdk import Inputs, ResourceError
+from mlform.sdk import ResourceError
 from mlform.sdk.testing import FakeContext, check_resource
 from mlform_core.datasets import DatasetAttributes
 from mlform_core.file import File, FileArguments
@@ -297,35 +297,3 @@ def test_the_order_in_which_parts_are_written_says_nothing():
         for parts in ({"train": 0.7, "holdout": 0.3}, {"holdout": 0.3, "train": 0.7})
     )
     assert one == other
-
-
-def parted(tmp_path: Path, wine: pd.DataFrame) -> list[Path]:
-    """Write each wine into a file of its own, one of them larger than what is small."""
-    found = [tmp_path / "data" / f"{number:03d}.csv" for number in range(len(wine))]
-    found[0].parent.mkdir()
-    for number, path in enumerate(found):
-        rows = wine.iloc[[number]] if number != 9 else pd.concat([wine.iloc[[9]]] * 20_000)
-        rows.to_csv(path, index=False)
-    return found
-
-
-def test_many_files_come_to_what_each_of_them_does(tmp_path: Path, wine: pd.DataFrame) -> None:
-    there = parted(tmp_path, wine)
-    made = applied(FakeContext(tmp_path), arguments(path="data"))
-    assert list(made.partitions) == list(made.sources) == [path.name for path in there]
-    assert made.rows == len(wine) - 1 + 20_000
-    for path in there[:: len(there) // 5]:
-        one = applied(FakeContext(tmp_path), arguments(path=f"data/{path.name}"))
-        assert made.partitions[path.name] == one.partitions[path.name]
-        assert made.sources[path.name] == one.sources[path.name]
-
-
-def test_of_many_files_the_first_wrong_one_is_told(tmp_path: Path, wine: pd.DataFrame) -> None:
-    there = parted(tmp_path, wine)
-    for number in (40, 41, 42, 120):
-        there[number].write_text("bottle,alcohol\n1,2\n3\n")
-    ctx, new = FakeContext(tmp_path), arguments(path="data")
-    parts = {path.name: ctx.file_digest(path) for path in there}
-    ctx.inputs = Inputs(parts)
-    with pytest.raises(ResourceError, match=r"040\.csv"):
-        File().apply(ctx, new, None)
