@@ -8,7 +8,7 @@ import pytest
 from tests.engine.world import World
 
 from mlform.commands.options import PlanOptions
-from mlform.diagnostics import DiagnosedError
+from mlform.diagnostics import DiagnosedError, Severity
 from mlform.plan import dump, parse
 from mlform.render.plan import plan as as_text
 from mlform.render.style import paint
@@ -245,6 +245,26 @@ def test_enabled_takes_a_resource_out(world: World) -> None:
     assert world.apply(spec, on="true") == {"training_job.a": "run"}
     assert world.apply(spec, on="false") == {"training_job.a": "forget"}
     assert world.plan(spec, on="false").empty
+
+
+def test_what_is_not_enabled_is_not_replaced_and_that_is_said(world: World) -> None:
+    spec = 'variable "on" {\n  type = bool\n}\n' + lifecycle("enabled = var.on")
+    world.apply(spec, on="true")
+    session = world.session(spec, on="false")
+    plan = session.plan(session.store.snapshot(), PlanOptions(replace=["training_job.a"]))
+    assert [s.action.value for s in plan.steps] == ["forget"]
+    [said] = list(session.diagnostics)
+    assert (said.severity, said.address) == (Severity.WARNING, "training_job.a")
+    assert "is not enabled" in said.detail
+
+
+def test_what_is_protected_cannot_be_disabled(world: World) -> None:
+    spec = 'variable "on" {\n  type = bool\n}\n' + lifecycle(
+        "enabled = var.on\n    prevent_destroy = true", kind='deployment "file"', value="shows = 1"
+    )
+    world.apply(spec, on="true")
+    with pytest.raises(DiagnosedError, match="apply before disabling it"):
+        world.plan(spec, on="false")
 
 
 def test_prevent_destroy_may_be_worked_out(world: World) -> None:

@@ -65,13 +65,17 @@ def why_not(
     session: Session, text: str, *, run: str | None = None, plan: Plan | None = None
 ) -> WhyNot:
     """Explain why a resource did not run in a run, or will not by a plan: by default one of now."""
-    from mlform.plan.whynot import in_plan, in_run
+    from mlform.plan.whynot import WhyNot, in_plan, in_run
     from mlform.state.codec import parse_record
 
     address, store = parsed(text), session.store
     if run is None:
         snapshot = store.snapshot()
-        plan = plan or session.plan(snapshot)
+        if plan is None:
+            plan, disabled = session.plan(snapshot), session.configured[0].disabled
+            if address in disabled and all(s.address != address for s in plan.steps):
+                text = f"it is declared, and not enabled ({disabled[address]})"
+                return WhyNot(address, "disabled", text)
         _known(text, [str(s.address) for s in plan.steps], plan)
         return in_plan(plan, address, snapshot.records, _origin(session, plan, address))
     found = _run(session, run)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from mlform.address import Address
-from mlform.diagnostics import did_you_mean, stop
+from mlform.diagnostics import Span, did_you_mean, stop
 from mlform.lazy import dataclass
 
 if TYPE_CHECKING:
@@ -42,11 +43,21 @@ class PlanOptions:
     """Targets without what they need: that is taken as it is recorded."""
 
 
-def named(texts: Sequence[str], known: Collection[Address]) -> list[Address]:
-    """Return the instances that ``-target`` options name. Raises where one names nothing."""
+def named(
+    texts: Sequence[str],
+    known: Collection[Address],
+    disabled: Mapping[Address, Span] = MappingProxyType({}),
+) -> list[Address]:
+    """Return the instances that ``-target`` options name. Raises where one names nothing.
+
+    ``disabled`` are those that are declared and not enabled, with where that is written.
+    """
     found: list[Address] = []
     for text in texts:
         chosen = [a for a in sorted(known) if a.within(text)]
+        if not chosen and (off := [a for a in disabled if a.within(text)]):
+            detail = f"{text} is not enabled: enable it, or name something else."
+            raise stop("Invalid target", detail, at=disabled[off[0]])
         if not chosen:
             detail = (
                 f"There is no {text} in the spec or the state."

@@ -375,7 +375,8 @@ class Session:
     def targets(self, texts: Sequence[str], snapshot: Snapshot) -> list[Address]:
         """Return the instances that ``-target`` options name. Raises where one names nothing."""
         project, _ = self.configured
-        return named(texts, {*project.resources, *snapshot.records}) if texts else []
+        known = {*project.resources, *snapshot.records}
+        return named(texts, known, project.disabled) if texts else []
 
     @property
     def secrets(self) -> Mapping[str, Value]:

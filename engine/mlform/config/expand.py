@@ -105,7 +105,7 @@ def expand(
                 enter(child, child.caller[3], inner)
 
     enter(root, {}, None)
-    return replace(project, modules=modules, resources=resources)
+    return replace(project, modules=modules, resources=resources, disabled=reader.disabled)
 
 
 def _references(names: Names, ephemerals: Ephemerals) -> None:

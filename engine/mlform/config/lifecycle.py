@@ -11,7 +11,7 @@ from mlform.config.model import Bindings, Lifecycle
 from mlform.config.names import Names
 from mlform.config.repetition import shown
 from mlform.config.scope import ModuleScope
-from mlform.diagnostics import Diagnostics, did_you_mean
+from mlform.diagnostics import Diagnostics, Span, did_you_mean
 from mlform.lang import references
 from mlform.lazy import dataclass
 from mlform.syntax.tree import Attribute, Block, Name, TupleExpr
@@ -58,6 +58,12 @@ class LifecycleBlock:
             preconditions=tuple(r for kind, r in rules if kind == "precondition"),
             postconditions=tuple(r for kind, r in rules if kind == "postcondition"),
         )
+
+    @property
+    def enabled_at(self) -> Span:
+        """Where it is written whether instances are enabled: the whole block if nowhere."""
+        written = self._block.body.attributes.get("enabled") if self._block else None
+        return self.owner.header_span if written is None else written.value_span
 
     @property
     def early(self) -> Iterable[Attribute]:

@@ -332,6 +332,8 @@ class Project:
     removals: Sequence[Removal] = ()
     imports: Sequence[Import] = ()
     rests: Rests = field(default_factory=Rests)
+    disabled: Mapping[Address, Span] = field(default_factory=dict)
+    """What is written and not ``enabled``, with where that is said."""
     workspace: str = "default"
     as_of: str | None = None
     """The time that a plan is made as of (RFC 3339): what ``plantimestamp`` is worth."""

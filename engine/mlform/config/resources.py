@@ -18,7 +18,7 @@ from mlform.config.nested import with_blocks
 from mlform.config.repetition import NotYetError, Repetition, unknown_bindings
 from mlform.config.scope import ModuleScope
 from mlform.config.steady import Steady, takes_values, with_element
-from mlform.diagnostics import DiagnosedError, Diagnostics, did_you_mean
+from mlform.diagnostics import DiagnosedError, Diagnostics, Span, did_you_mean
 from mlform.lazy import dataclass, replace
 from mlform.registry import KINDS, Offer, Registry
 from mlform.sdk.fields import Written, written_as
@@ -83,6 +83,7 @@ class Resources:
         self.registry, self.root, self.diagnostics = registry, names, diagnostics
         self.providers = providers
         self._declared: dict[Address, Declared | None] = {}
+        self.disabled: dict[Address, Span] = {}
 
     def read(
         self, address: Address, block: Block, scope: ModuleScope, rests: Rests
@@ -134,11 +135,13 @@ class Resources:
         bindings: Bindings,
         scope: ModuleScope,
     ) -> ResourceConfig | None:
+        address = block if key is None else replace(block, key=key)
         lifecycle = declared.lifecycle.read(scope, bindings)
         if lifecycle is None:
+            self.disabled[address] = declared.lifecycle.enabled_at
             return None
         return ResourceConfig(
-            address=block if key is None else replace(block, key=key),
+            address=address,
             type=declared.offer.resource.type,
             offer=declared.offer,
             arguments=declared.arguments,

@@ -19,6 +19,7 @@ from mlform.plan.ordering import ordered
 from mlform.plan.orphans import leaving, left_behind, orphans, unused
 from mlform.plan.outputs import changed_outputs
 from mlform.plan.purge import purged
+from mlform.plan.refusals import left_alone
 from mlform.plan.select import chosen, left_out
 from mlform.refresh.model import as_data
 from mlform.refresh.moves import removed
@@ -57,6 +58,8 @@ def walk(
     """
     builder = Builder(project, names, graph, snapshot, registry, given, diagnostics)
     within = chosen(graph, given.targets, given.exclude, alone=given.alone)
+    sure = given.again - builder.awaiting()
+    left_alone(sure, set() if given.destroy else within, given, project, diagnostics)
     steps: list[Step] = []
     if given.refresh == "only":
         steps = recordings(snapshot, given.observations, registry, within)
@@ -128,7 +131,7 @@ def _with_what_goes(builder: Builder, steps: Sequence[Step]) -> list[Step]:
     used = {n for a in stays for n in records[a].needs}
     purging, seen = given.retention is not None, given.observations
     told = builder.diagnostics
-    going = orphans(gone, seen, builder.registry, blocks, declared, told, purging=purging)
+    going = orphans(gone, seen, builder.registry, blocks, builder.project, told, purging=purging)
     goes = [*steps, *unused(going, later | held, records, builder.notes)]
     goes += left_behind(snapshot, {s.address for s in goes} - used, blocks)
     if given.retention is not None:

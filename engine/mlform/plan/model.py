@@ -87,9 +87,10 @@ class Reason:
 
     ``what`` is one of ``new``, ``argument``, ``decision``, ``operational``, ``metadata``,
     ``identity``, ``code``, ``environment``, ``input``, ``upstream``, ``gone``, ``drift``,
-    ``type``, ``removed``, ``held``, ``again``, ``trigger``, ``version``, ``imported``,
-    ``revert``, ``reproduced``, ``approved``, ``tick``, ``asked`` (to destroy it). For ``again``
-    the subject says how it was asked for, and ``after`` by whom if not by who applies.
+    ``type``, ``removed``, ``disabled``, ``held``, ``again``, ``trigger``, ``version``,
+    ``imported``, ``revert``, ``reproduced``, ``approved``, ``tick``, ``asked`` (to destroy it).
+    For ``again`` the subject says how it was asked for, and ``after`` by whom if not by who
+    applies.
     """
 
     what: str

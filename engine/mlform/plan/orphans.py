@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from collections.abc import Set as AbstractSet
 
 from mlform.address import Address
-from mlform.config import ResourceConfig
+from mlform.config import Project
 from mlform.diagnostics import Diagnostics
 from mlform.graph import reached
 from mlform.plan.model import Action, Note, Reason, Step
@@ -51,7 +51,7 @@ def orphans(
     observations: Observations,
     registry: Registry,
     removal: Callable[[Address], bool | None],
-    declared: Mapping[Address, ResourceConfig],
+    project: Project,
     diagnostics: Diagnostics,
     *,
     purging: bool = False,
@@ -64,24 +64,32 @@ def orphans(
         gone = not observations.get(record.address, Observation()).present
         kept = removal(record.address) is False
         if (purging or not gone) and not kept:
-            _protect(record, declared.get(record.address), diagnostics)
+            _protect(record, project, diagnostics)
         offer = registry.find(record.address.kind, record.type)
         if offer is None:
             detail = registry.missing(record.address.kind, record.type)
             diagnostics.error("Unknown resource type", detail, of=record.address)
             continue
         destroyed = takes_down(offer.resource) and not kept and not gone
-        asked = record.address in declared  # what is declared goes only where all is destroyed
         yield Step(
             address=record.address,
             type=record.type,
             provider=str(record.receipt.get("provider") or offer.provider),
             action=Action.DESTROY if destroyed else Action.FORGET,
             arguments={},
-            reasons=(Reason("gone" if gone else "asked" if asked else "removed"),),
+            reasons=(Reason("gone") if gone else _unwanted(record.address, project),),
             recorded=record.arguments,
             protected=record.protected,
         )
+
+
+def _unwanted(address: Address, project: Project) -> Reason:
+    """Say why what is recorded and there is to go."""
+    if address in project.resources:  # what is declared goes only where all is destroyed
+        return Reason("asked")
+    if (at := project.disabled.get(address)) is not None:
+        return Reason("disabled", at=str(at))
+    return Reason("removed")
 
 
 def unused(
@@ -101,17 +109,21 @@ def unused(
             continue
         users = [str(a) for a in sorted(waiting) if step.address in records[a].needs]
         who = ", ".join(users) or "what uses it"
-        text = f"is declared no more, and stays until {who}, held or deferred now, lets go of it"
+        off = any(r.what == "disabled" for r in step.reasons)
+        why = "is not enabled" if off else "is declared no more"
+        text = f"{why}, and stays until {who}, held or deferred now, lets go of it"
         notes.append(Note("stays", str(step.address), text))
 
 
-def _protect(record: Record, block: ResourceConfig | None, diagnostics: Diagnostics) -> None:
+def _protect(record: Record, project: Project, diagnostics: Diagnostics) -> None:
     """Refuse to let go of what is protected, by its block or, whatever that says, by its record."""
-    address, at = record.address, None if block is None else block.span
+    address = record.address
+    block, off = project.resources.get(address), project.disabled.get(address)
+    at = off if block is None else block.span
     if record.protected:
         detail = (
             f"{address} has lifecycle.prevent_destroy, recorded when it was last applied. Set it "
-            "to false and apply before removing the block."
+            f"to false and apply before {'removing the block' if off is None else 'disabling it'}."
         )
     elif block is not None and block.lifecycle.prevent_destroy:
         detail = f"{address} has lifecycle.prevent_destroy. Set it to false to have it destroyed."

@@ -2,14 +2,61 @@
 
 from __future__ import annotations
 
-from mlform.config import ResourceConfig
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from mlform.address import Address
+from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.plan.adopted import given_again
 from mlform.plan.decide import Decision, Facts
+from mlform.plan.given import Unplanned
 from mlform.plan.model import QUIET, Action
 from mlform.refresh.world import Wanted
 from mlform.state.model import Record
 from mlform.values import concealed
+
+_NAMED: Final = 3
+
+
+def left_alone(
+    again: Collection[Address],
+    within: AbstractSet[Address],
+    given: Unplanned,
+    project: Project,
+    diagnostics: Diagnostics,
+) -> None:
+    """Refuse options by which what is asked for with ``-replace`` is not replaced.
+
+    What goes anyway, as it is not declared or not enabled, gives a warning.
+    """
+    left = sorted(a for a in again if a not in within)
+    if left and given.destroy:
+        detail = "-destroy takes down what is recorded; -replace makes it again. Leave one out."
+        diagnostics.error("Options contradict each other", detail)
+        return
+    if declared := [a for a in left if a in project.resources]:
+        options = [
+            f"{option} {_listed(named)}"
+            for option, named in (("-target", given.targets), ("-exclude", given.exclude))
+            if named
+        ]
+        detail = (
+            f"-replace asks for {_listed(declared)}, which {' and '.join(options)} leaves out. "
+            "Plan with what is to be replaced, or take it out of -replace."
+        )
+        diagnostics.error("Options contradict each other", detail)
+    for address in (a for a in left if a not in project.resources):
+        off = project.disabled.get(address)
+        why = "is not declared" if off is None else "is not enabled"
+        detail = f"{address} {why}, so that it goes: -replace does nothing to it."
+        diagnostics.warning("Nothing to replace", detail, at=off, of=address)
+
+
+def _listed(addresses: Sequence[Address]) -> str:
+    more = f" and {len(addresses) - _NAMED} more" if len(addresses) > _NAMED else ""
+    return ", ".join(map(str, addresses[:_NAMED])) + more
 
 
 def protect(resource: ResourceConfig, decision: Decision, diagnostics: Diagnostics) -> None:

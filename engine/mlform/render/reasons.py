@@ -73,6 +73,8 @@ def reason(it: Reason) -> str:
             return f"{it.subject} is {value(it.after)}, recorded {value(it.before)}"
         case "code":
             return f"code changed: {it.subject}{where}"
+        case "disabled":
+            return f"not enabled{where}"
         case "environment":
             return f"package {it.subject}: {it.before or 'none'} → {it.after or 'none'}"
         case "input":

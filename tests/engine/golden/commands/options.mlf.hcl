@@ -1,6 +1,15 @@
 dataset "file" "d" {
   path = "d.csv"
 }
+dataset "file" "more" {
+  path = "d.csv"
+}
+dataset "file" "off" {
+  path = "d.csv"
+  lifecycle {
+    enabled = false
+  }
+}
 output "rows" {
   value = dataset.d.rows
 }
@@ -37,3 +46,8 @@ a,b
 # --- run plan --adopt=dataset.d
 # --- run plan --revert=dataset.d
 # --- run plan --adopt=dataset.d --refresh=false
+# --- run plan --replace=dataset.d --target=dataset.off
+# --- run plan --replace=dataset.d --target=dataset.more
+# --- run plan --replace=dataset.d --exclude=dataset.d
+# --- run plan --replace=dataset.d --destroy
+# --- show why -not dataset.off
