@@ -145,6 +145,11 @@ def stop(summary: str, detail: str, *, at: Span | None = None, of: object = None
     return DiagnosedError(diagnostics)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something: ``1 row``, ``2,000 rows``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `` Did you mean "x"?`` for the closest known name, or nothing."""
     near = closest(name, known)

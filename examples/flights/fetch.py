@@ -70,7 +70,7 @@ def main() -> None:
         file = HERE / "data" / f"{name}.parquet"
         if not file.exists():
             frame.to_parquet(file, index=False)
-    print(f"{len(months)} month(s) in {folder.relative_to(HERE)}: {', '.join(months)}")
+    print(f"{len(months)} months in {folder.relative_to(HERE)}: {', '.join(months)}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from mlform.sdk import (
     MonitorResource,
     Stored,
     Volatile,
+    counted,
 )
 from mlform_core.gate_verdicts import TableHandle
 from mlform_core.monitoring import (
@@ -172,7 +173,7 @@ class Drift(
             alarms += [] if alarm is None else [alarm]
             last = window
             done += 1
-            ctx.progress(done, None, "window(s)")
+            ctx.progress(done, None, "windows")
         _tell(ctx, cutter, done)
         update: dict[str, Any] = {"watermark": cutter.mark}
         if last is not None:
@@ -242,9 +243,9 @@ def _shown(ctx: Context, seen: DriftAttributes, rules: DriftArguments) -> DriftA
 
 def _tell(ctx: Context, cutter: Cutter, done: int) -> None:
     if cutter.foreign:
-        ctx.log(f"{cutter.foreign:,} request(s) answered by other models are left out")
+        ctx.log(f"left out: {counted(cutter.foreign, 'request')} answered by other models")
     if cutter.damaged:
-        ctx.log(f"{cutter.damaged} damaged line(s) of the request log are left out")
+        ctx.log(f"left out: {counted(cutter.damaged, 'damaged line')} of the request log")
     if not done:
         have, refused = cutter.open.rows, cutter.open.refused
         more = f", {refused} refused" if refused else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final, TypeVar
 
+from mlform.sdk import counted
 from mlform_core.pictures import Plot, figure, page, table
 
 _MOST: Final = 24
@@ -73,7 +74,7 @@ def monitor_page(seen: Seen) -> str:
     body = [
         f"<h1>{escape(seen.address)}: <span class={kind}>{escape(verdict)}</span></h1>",
         f"<p>{escape(said)}</p>",
-        f"<p class=dim>{len(seen.windows)} window(s) of {escape(seen.target)}.{notes}</p>",
+        f"<p class=dim>{counted(len(seen.windows), 'window')} of {escape(seen.target)}.{notes}</p>",
     ]
     if drawn and seen.windows:
         caption = (

@@ -21,6 +21,7 @@ from mlform.sdk import (
     MonitorResource,
     Stored,
     Volatile,
+    counted,
     seconds,
 )
 from mlform_core.gate_rules import FairnessRules, Slices, facts_of, known_metrics
@@ -254,7 +255,7 @@ class Performance(
             for model in sorted(span.parts):
                 seen, alarm = _look(ctx, seen, span, model, rules, reader.apart)
                 alarms += [] if alarm is None else [alarm]
-            ctx.progress(number + 1, None, "window(s)")
+            ctx.progress(number + 1, None, "windows")
         reader.tell(ctx)
         far = {"watermark": reader.mark, "judged": reader.judged, "ahead": reader.ahead}
         update = {**far, "used": reader.kept(), "missing": reader.missing}
@@ -330,7 +331,8 @@ def _shown(
         for w in seen.windows
         if w.get("late")
     ]
-    waits = f"{len(seen.ahead)} window(s) were judged before an earlier one that waits for labels"
+    ahead = counted(len(seen.ahead), "window")
+    waits = f"{ahead} judged before an earlier one that waits for labels"
     came = borne_out(seen.windows)
     notes = [how, *([came] if came else []), *([waits] if seen.ahead else []), *late]
     return paged(ctx, seen, rules.target, "worse", drawn, notes=notes)

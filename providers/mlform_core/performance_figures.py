@@ -9,7 +9,7 @@ from itertools import permutations
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
-from mlform.sdk import Context, ResourceError
+from mlform.sdk import Context, ResourceError, counted
 from mlform_core.gate_rules import METRICS
 from mlform_core.holm import holm
 from mlform_core.monitoring import short
@@ -149,7 +149,7 @@ def _outcomes(
             predictions = np.eye(len(classes))[[place[s] for s in said]].reshape(len(said), -1)
     usable = np.isfinite(numbers)
     if strange := int((~usable).sum()):
-        ctx.log(f"{strange} label(s) are no value of the target that {model[:19]} knows")
+        ctx.log(f"no value of the target that {model[:19]} knows: {counted(strange, 'label')}")
     outcomes = Outcomes(meta["task"], numbers, predictions).where(usable)
     places = [at for (at, _), keep in zip(rows, usable, strict=True) if keep]
     return outcomes, columns.loc[usable].reset_index(drop=True), places

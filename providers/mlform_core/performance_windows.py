@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from mlform.sdk import Artifact, Context, ResourceError, did_you_mean, seconds
+from mlform.sdk import Artifact, Context, ResourceError, counted, did_you_mean, seconds
 from mlform_core.gate_rules import metrics_of
 from mlform_core.models import told
 from mlform_core.monitoring import log_folder
@@ -327,16 +327,16 @@ class Reader:
         """Say what is not judged yet, and why."""
         window = self.rules.window
         if self.damaged:
-            ctx.log(f"{self.damaged} damaged line(s) of the request log are left out")
+            ctx.log(f"left out: {counted(self.damaged, 'damaged line')} of the request log")
         if self.again:
-            ctx.log(f"{self.again:,} row(s) were asked for before: a label is used once")
+            ctx.log(f"asked for before: {counted(self.again, 'row')}; a label is used once")
         if self.waiting:
             ctx.log(
-                f"{self.waiting} window(s) wait for labels: {self.missing:,} rows have none yet "
-                f"(judged with {window.enough:.0%} of them, or after {window.wait})"
+                f"waiting for labels: {counted(self.waiting, 'window')}; {self.missing:,} rows "
+                f"have none yet (judged with {window.enough:.0%} of them, or after {window.wait})"
             )
         if self.ahead:
-            ctx.log(f"{len(self.ahead)} later window(s) were judged before one that waits")
+            ctx.log(f"judged before one that waits: {counted(len(self.ahead), 'later window')}")
         if self.open and not self.waiting:
             of = f" of {window.rows:,}" if window.rows else ""
             ctx.log(f"{self.open:,}{of} rows in the window that is open")

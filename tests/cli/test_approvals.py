@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import random
 import sqlite3
 import subprocess
@@ -50,6 +51,10 @@ mlform {
   approver "bob" {
     key   = "BOB"
   }
+  approver "carl" {
+    key   = "CARL"
+    users = ["USER"]
+  }
 }
 """
 
@@ -63,13 +68,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Inside:
     rows = [(n, x := dice.random(), int(x + dice.random() * 0.3 > 0.6)) for n in range(400)]
     (path / "d.csv").write_text("id,x,y\n" + "".join(f"{n},{x},{y}\n" for n, x, y in rows))
     settings = SETTINGS
-    for name in ("anna", "bob", "eve"):
+    for name in ("anna", "bob", "carl", "eve"):
         said = folder.mlform("keys", "new", "-key", f"{name}.pem").out
         public = folder.mlform("keys", "show", "-key", f"{name}.pem").out.strip()
         assert f'key   = "{public}"' in said
         assert (path / f"{name}.pem").stat().st_mode & 0o077 == 0
         settings = settings.replace(name.upper(), public)
-    (path / "settings.mlf.hcl").write_text(settings)
+    (path / "settings.mlf.hcl").write_text(settings.replace("USER", getpass.getuser()))
     return folder
 
 
@@ -162,6 +167,14 @@ def test_who_wrote_the_change_does_not_approve_it(folder: Inside) -> None:
     said = sign(folder, "anna", expect=1)
     assert "Author cannot approve" in said
     assert "nobody approves their own" in said
+
+
+def test_ones_own_approval_is_listed_as_counting_only_where_another_applies(folder: Inside) -> None:
+    sign(folder, "carl")
+    listed = folder.mlform("approvals").out.splitlines()[-1]
+    assert f"does not count: it is {getpass.getuser()}'s own, unless another applies" in listed
+    given = folder.mlform("approvals", "-json").data[-1]
+    assert (given["by"], given["counts"]) == ("carl", False)
 
 
 def test_a_forged_approval_does_not_count_and_a_chain_tells(folder: Inside) -> None:

@@ -76,7 +76,7 @@ def test_fmt_goes_into_folders_only_if_asked(folder: Folder) -> None:
 
 
 def test_validate_says_so_to_people_and_machines_and_leaves_no_state(folder: Folder) -> None:
-    assert "The spec is valid: 1 resource(s)." in folder.mlform("validate").out
+    assert "The spec is valid: 1 resource." in folder.mlform("validate").out
     assert folder.mlform("validate", "-json").data["diagnostics"] == []
     assert not (folder.path / ".mlform").exists()
 

@@ -21,6 +21,10 @@ feature_view "python" "waits" {
   from      = dataset.d
   transform = "steps.py:waits"
 }
+feature_view "python" "silent" {
+  from      = dataset.d
+  transform = "steps.py:silent"
+}
 feature_view "python" "breaks" {
   from      = dataset.d
   transform = "steps.py:breaks"
@@ -36,6 +40,13 @@ def waits(frame):
     here = Path(__file__).parent
     with open(here / "go", "rb", 0) as go:
         go.read(1)
+    return frame
+
+
+def silent(frame):
+    with open(Path(__file__).parent / "go", "rb", 0) as go:
+        go.read(1)
+    print("said at last", flush=True)
     return frame
 
 
@@ -135,6 +146,19 @@ def begun(folder: Folder, address: str) -> Popen[str]:
     assert running.stdout is not None
     assert any(line.startswith(f"{address}: run") for line in running.stdout)
     return running
+
+
+def test_logs_of_what_runs_and_printed_nothing_yet(folder: Folder) -> None:
+    running = folder.start("apply", "-auto-approve", "-target=feature_view.silent")
+    with (folder.path / "go").open("wb", 0) as go:  # opens once the step waits for it
+        said = folder.mlform("logs", "feature_view.silent").out
+        assert said.startswith("feature_view.silent runs since ")
+        assert "it printed nothing yet" in said
+        assert folder.mlform("logs", "feature_view.silent", "-json").out == ""
+        go.write(b"x")
+    running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert folder.mlform("logs", "feature_view.silent").out == "said at last\n"
 
 
 def test_logs_can_be_followed_until_the_step_is_over(folder: Folder) -> None:

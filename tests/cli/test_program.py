@@ -262,8 +262,8 @@ def test_the_module_runs_as_a_program() -> None:
 def test_what_terraform_has_before_and_beside_a_command(folder: Folder, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "main.mlf.hcl").write_text('output "a" {\n  value = path.cwd\n}\n')
-    assert "0 resource(s)" in folder.mlform("-chdir=one", "validate").out
-    assert "0 resource(s)" in folder.mlform("-chdir", "one", "validate", "-no-color").out
+    assert "0 resources" in folder.mlform("-chdir=one", "validate").out
+    assert "0 resources" in folder.mlform("-chdir", "one", "validate", "-no-color").out
     assert "No such folder" in folder.mlform("-chdir=two", "validate", expect=1).err
     assert folder.mlform("-version").out == folder.mlform("version").out
     assert folder.mlform("plan", "-h").out == folder.mlform("plan", "--help").out

@@ -116,7 +116,7 @@ def test_differences_name_each_attribute(applied: Inside) -> None:
     assert "~ dataset.d\n" in text
     assert "attributes.rows " in text
     assert "= 2 → 3" in text
-    assert "2 changed; 1 output(s) differ." in text
+    assert "2 changed; 1 output changed." in text
     assert "+ dataset.d" in applied.mlform("state", "diff", "0", "1").out
     applied.mlform("state", "diff", "1", "2", "-detailed-exitcode", expect=2)
     assert "nothing differs" in applied.mlform("state", "diff", "1", "1", "-detailed-exitcode").out

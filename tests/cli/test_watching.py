@@ -195,4 +195,4 @@ def test_monitors_that_look_are_stopped(site: Path, command: list[str]) -> None:
     assert "Traceback" not in err
     assert "Interrupted" in err or "stopped while monitors looked" in out
     (folder.path / "bell.txt").write_text("it drifts\n")
-    assert "1 alarm(s)" in folder.mlform("monitor", "run").out
+    assert "1 alarm" in folder.mlform("monitor", "run").out

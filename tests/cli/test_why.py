@@ -80,3 +80,18 @@ def test_3_what_is_cut_off_and_what_waits_behind_a_pin(folder: Folder) -> None:
     saved = folder.mlform("savings", "-json").data
     assert saved["causes"]["cutoff"]["steps"] == 1
     assert saved["runs"] == 4
+
+
+def test_4_a_file_that_code_reaches_no_longer_and_one_that_it_does_now(folder: Folder) -> None:
+    (folder.path / "extra.py").write_text("RATE = 1\n")
+    folder.edit("more.py", "def again", "import extra\n\n\ndef again")
+    assert "code newly reached: extra.py" in folder.mlform("plan").out
+    folder.apply()
+    folder.edit("more.py", "import extra\n\n\n", "")
+    (folder.path / "extra.py").unlink()
+    said = folder.mlform("plan").out
+    assert "code no longer reached: extra.py" in said
+    assert "code changed: extra.py" not in said
+    assert "code changed: more.py:<module>" in said
+    folder.apply()
+    assert "code no longer reached: extra.py" in folder.mlform("why", "feature_view.g").out

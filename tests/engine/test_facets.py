@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.world import World
 
+from mlform.commands.asking import why_not
 from mlform.commands.session import Session
 from mlform.config import Given
 from mlform.plan.moved import moved_facets
@@ -256,3 +257,14 @@ def test_many_facets_and_parts_are_listed_short() -> None:
 
     (reason,) = moved_facets(used(1), used(2), "")
     assert reason.subject == "dataset.g: f0, f1, f2 and 3 more, partitions p1, p2, p3 and 2 more"
+
+
+@pytest.mark.parametrize(("facet", "job", "takes"), [("c", "ab", "a, b"), ("a", "c", "c, b")])
+def test_why_not_names_the_facet_that_moved_and_is_not_taken(
+    world: Facing, facet: str, job: str, takes: str
+) -> None:
+    world.apply(SPEC, cells=START)
+    world.apply(SPEC, cells=changed(START, "two", facet, 7))
+    it = why_not(world.session(SPEC, cells=START), f"training_job.{job}", run="last")
+    assert not it.does
+    assert it.details == (f"dataset.g: what moved is {facet}, and it takes {takes}",)

@@ -35,7 +35,7 @@ def test_a_window_whose_labels_come_late_holds_up_no_other(watch):
     early = pd.concat([labels[:300], labels[1000:2000], labels[2900:]])
     stored, alarms = watch.run(watch.apply(early, **LATE))
     assert (alarms, told(stored)) == ([], [(1, 1000, False)])
-    assert watch.ctx.lines[-1] == "1 later window(s) were judged before one that waits"
+    assert watch.ctx.lines[-1] == "judged before one that waits: 1 later window"
     assert "were judged before an earlier one" in page(watch, stored)
     same, _ = watch.run(stored)
     assert same.attributes == stored.attributes, "none is judged twice"

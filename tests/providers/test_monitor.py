@@ -154,7 +154,7 @@ def test_rows_of_another_model_are_left_out(watch, january, july):
     stored, alarms = watch.run(stored)
     assert alarms == []
     assert len(stored.attributes.windows) == 1
-    assert watch.ctx.lines == ["10 request(s) answered by other models are left out"]
+    assert watch.ctx.lines == ["left out: 10 requests answered by other models"]
 
 
 def test_a_roll_begins_a_new_window_and_keeps_the_place(watch, july):
@@ -240,7 +240,7 @@ def test_the_page_shows_history_and_columns_in_a_browser(watch, january, july, t
     assert (seen.console, seen.requests) == ([], [])
     words = seen.elements.words
     assert f"Last alarm: {alarm.summary}." in words
-    assert "2 window(s) of deployment.haze" in words
+    assert "2 windows of deployment.haze" in words
     pictures = [a["aria-label"] for tag, a in seen.elements.found if tag == "svg"]
     assert {"temp (psi)", "prediction (js)", "temp", "origin"} <= set(pictures)
     assert all(float(a["height"]) >= 0 for t, a in seen.elements.found if t == "rect")
@@ -299,7 +299,7 @@ def test_damaged_lines_and_lost_files_are_told(watch, january):
     assert len(stored.attributes.windows) == 2
     assert watch.ctx.lines == [
         "part of the request log went before it was looked at: keep more of it",
-        "1 damaged line(s) of the request log are left out",
+        "left out: 1 damaged line of the request log",
     ]
 
 

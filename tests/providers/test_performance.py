@@ -68,7 +68,7 @@ def test_labels_come_late_and_what_is_missing_is_said(watch):
     assert (alarms, stored.attributes.windows, stored.attributes.missing) == ([], [], 1150)
     assert watch.ctx.lines == [
         (
-            "2 window(s) wait for labels: 1,150 rows have none yet "
+            "waiting for labels: 2 windows; 1,150 rows have none yet "
             "(judged with 90% of them, or after 100000d)"
         )
     ]
@@ -87,7 +87,7 @@ def test_a_label_is_used_once(watch):
     stored, _ = watch.run(watch.apply(rows[["station", "hazy"]]))
     assert [w["labelled"] for w in stored.attributes.windows] == [600]
     assert watch.ctx.lines == [
-        "400 row(s) were asked for before: a label is used once",
+        "asked for before: 400 rows; a label is used once",
         "900 of 1,000 rows in the window that is open",
     ]
     watch.asked(rows[:100])

@@ -206,19 +206,28 @@ def test_waiting_for_the_lock(start, store):
 
 
 def test_what_the_lock_is_held_for(another, store):
-    until = datetime(2026, 1, 31, 6, tzinfo=UTC)
+    until = datetime(2226, 1, 31, 6, tzinfo=UTC)
     work = Work.of([f"model.m{n}" for n in range(23)], until)
     with store.lock("apply") as lease:
         store.announce(lease, work)
         with pytest.raises(LockedError) as refused, another().lock("apply"):
             pass
     assert refused.value.holder.work == work
-    for words in ("model.m0, model.m1,", "and 3 more", "until 2026-01-31 06:00:00 UTC"):
+    for words in ("model.m0, model.m1,", "and 3 more", "takes until 2226-01-31 06:00:00 UTC."):
         assert words in str(refused.value)
-    assert refused.value.holder.as_data()["until"] == "2026-01-31T06:00:00+00:00"
+    assert refused.value.holder.as_data()["until"] == "2226-01-31T06:00:00+00:00"
     with store.lock("apply"), pytest.raises(LockedError) as refused, another().lock("apply"):
         pass
     assert refused.value.holder.work == Work()  # that of the one before is not told
+
+
+def test_an_estimate_that_has_passed_is_told_as_that(another, store):
+    with store.lock("apply") as lease:
+        store.announce(lease, Work.of(["model.m"], datetime(2026, 1, 31, 6, tzinfo=UTC)))
+        with pytest.raises(LockedError) as refused, another().lock("apply"):
+            pass
+    assert "it was to end at 2026-01-31 06:00:00 UTC; it is late by" in str(refused.value)
+    assert "takes until" not in str(refused.value)
 
 
 def test_a_lock_broken_by_hand_is_journalled(another, store):

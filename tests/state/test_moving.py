@@ -174,7 +174,7 @@ def test_another_state_is_left_alone(crowded, elsewhere, explained):
     with store.lock("apply") as lease:
         store.put(lease, "r", make_record("mine"), {})
     before = told(elsewhere)
-    with explained("There is another state", "1 resource(s)", "-reconfigure"):
+    with explained("There is another state", "1 resource", "-reconfigure"):
         moving.move(place, elsewhere)
     assert told(elsewhere) == before and _counts(place)
     store.close()

@@ -74,7 +74,7 @@ def test_deleted_with_all_its_past_and_nothing_else(filled, another, workspaces,
         prod.put(lease, "r", make_record("a", 9), {})
         with pytest.raises(LockedError):
             workspaces.delete("prod", force=True)
-    with explained("Workspace is not empty", "1 resource(s)", "-force"):
+    with explained("Workspace is not empty", "1 resource", "-force"):
         workspaces.delete("prod", force=False)
     assert workspaces.delete("prod", force=True).records == 1
     assert names(workspaces).keys() == {"default"}

@@ -10,6 +10,7 @@ from mlform.cli import options as opt
 from mlform.cli.parsing import Argument, Exit, Option
 from mlform.cli.terminal import can_ask, explained, reporter, say, say_json, say_plan
 from mlform.cli.watching import watched
+from mlform.diagnostics import counted
 from mlform.lazy import replace
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def init(
         if migrate_state:
             moved = migrate(session, source)
             say(
-                f"Moved {len(moved.workspaces)} workspace(s) ({moved.rows} rows) from "
+                f"Moved {counted(len(moved.workspaces), 'workspace')} ({moved.rows} rows) from "
                 f"{moved.source} to {moved.target}, and checked them there. What was left is a "
                 "backup.\n"
             )
@@ -79,7 +80,7 @@ def validate(
             say_json(document(ordered(session.diagnostics, session.texts)), lines=True)
         else:
             count = len(session.configured[0].resources)
-            say(f"The spec is valid: {count} resource(s).\n")
+            say(f"The spec is valid: {counted(count, 'resource')}.\n")
 
 
 def plan(

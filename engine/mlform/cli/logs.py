@@ -24,7 +24,7 @@ def logs(
     json: opt.Json = False,
 ) -> None:
     """Show what a step printed and logged when it last ran."""
-    from mlform.commands.logs import Followed, chosen, lines, logged
+    from mlform.commands.logs import Followed, chosen, lines, logged, silent_since
     from mlform.render.logs import attempt_data, attempts
 
     session = opt.open_session(directory)
@@ -32,6 +32,11 @@ def logs(
         if follow and (list_ or attempt):
             detail = "-follow shows the last attempt: give it without -attempt and -list."
             raise stop("Invalid options", detail)
+        since = None if follow or list_ or attempt else silent_since(session, address)
+        if since is not None:
+            if not json:
+                say(f"{address} runs since {since:%Y-%m-%d %H:%M:%S}Z; it printed nothing yet.\n")
+            return
         followed = Followed(session, address) if follow else None
         found = logged(session, address)
         if list_:

@@ -7,6 +7,7 @@ from typing import Annotated
 from mlform.cli import options as opt
 from mlform.cli.parsing import Argument, Option
 from mlform.cli.terminal import explained, say, say_json
+from mlform.diagnostics import counted
 
 Name = Annotated[str, Argument(metavar="NAME", help="A workspace.")]
 
@@ -27,7 +28,7 @@ def list_(
             return
         for it in found:
             star = "*" if it.name == mine else " "
-            say(f"{star} {it.name} ({it.records} resource(s), serial {it.serial})\n")
+            say(f"{star} {it.name} ({counted(it.records, 'resource')}, serial {it.serial})\n")
 
 
 def show(directory: opt.Directory = opt.HERE) -> None:
@@ -82,7 +83,7 @@ def delete(
     session = opt.open_session(directory, values)
     with explained(session):
         gone = drop(session, name, force=force)
-        left = f" {gone.records} resource(s) are left as they are." if gone.records else ""
+        left = f" Left as they are: {counted(gone.records, 'resource')}." if gone.records else ""
         say(f'Deleted workspace "{name}".{left}\n')
 
 

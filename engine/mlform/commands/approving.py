@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mlform.commands.provenance import authors, new_run
+from mlform.commands.provenance import authors, new_run, user
 from mlform.commands.session import Session
 from mlform.diagnostics import did_you_mean, stop
 from mlform.lazy import dataclass
@@ -40,6 +40,14 @@ class Given:
     comment: str
     sequence: int
     why: str = ""
+
+
+@dataclass(frozen=True)
+class People:
+    """Who may not approve: who wrote the last change, by each of their names, and who applies."""
+
+    wrote: Sequence[str]
+    applies: str
 
 
 def new_key(file: Path) -> str:
@@ -185,12 +193,15 @@ def _steps(session: Session, plan: Plan, wanted: Sequence[str]) -> list[Address]
 _NOTHING: Final = frozenset({"no-op", "destroy", "forget"})
 
 
-def approvals(session: Session, *, applying: bool = False) -> list[Given]:
-    """Return every approval ever given, oldest first, each with why it does not count."""
+def approvals(session: Session) -> list[Given]:
+    """Return every approval ever given, oldest first, each with why it does not count.
+
+    That is for who runs this: nobody's own approval counts for what they apply.
+    """
     found = session.store.approvals()
     if not found:
         return []
-    people = authors(session.root, applying=applying)
+    people = People(authors(session.root), user())
     snapshot = session.snapshot()
     approvers = {it.name: it for it in session.approvers}
     now = datetime.now(UTC)
@@ -201,7 +212,7 @@ def judged(
     entry: Entry,
     approvers: Mapping[str, Approver],
     lineage: str,
-    people: Sequence[str],
+    people: People,
     now: datetime,
 ) -> Given:
     """Return an approval, and whether it counts: by key, signature, date and person."""
@@ -221,8 +232,10 @@ def judged(
         why = "the signature does not fit"
     elif until is not None and until <= now:
         why = f"expired {until:%Y-%m-%d %H:%M} UTC"
-    elif own := _own(approver, people):
-        why = f"{own} wrote the last change of the spec or applies it"
+    elif own := _own(approver, people.wrote):
+        why = f"{own} wrote the last change of the spec"
+    elif own := _own(approver, [people.applies]):
+        why = f"it is {own}'s own, unless another applies"
     return Given(
         address=str(entry.address),
         subject=str(statement["subject"]),
@@ -243,7 +256,7 @@ def approved(session: Session) -> Approved:
     def ask(address: Address, subject: str) -> list[Approval]:
         nonlocal counting
         if counting is None:
-            counting = [it for it in approvals(session, applying=True) if not it.why]
+            counting = [it for it in approvals(session) if not it.why]
         name = str(address)
         found = {
             it.by: Approval(it.by, it.roles, subject)

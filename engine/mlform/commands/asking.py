@@ -13,8 +13,8 @@ from mlform.lazy import replace
 if TYPE_CHECKING:
     from mlform.plan import Plan, Step
     from mlform.plan.why import Link
-    from mlform.plan.whynot import WhyNot
-    from mlform.state.model import Entry, Record
+    from mlform.plan.whynot import Moved, WhyNot
+    from mlform.state.model import Entry, Record, Store
 
 LAST = "last"
 """The name of the last run that did anything."""
@@ -83,8 +83,20 @@ def why_not(
     last = store.made(address, before=found.sequence)
     then = None if last is None else parse_record(last.detail["record"])
     needs = () if then is None else then.needs
-    ran = {str(a): e for a in needs if (e := store.made(a, run=found.run)) is not None}
+    ran = {str(a): it for a in needs if (it := _moved(store, a, found.run)) is not None}
     return in_run(found, address, made, then, ran)
+
+
+def _moved(store: Store, address: Address, run: str) -> Moved | None:
+    from mlform.plan.whynot import Moved
+    from mlform.state.codec import parse_record
+
+    now = store.made(address, run=run)
+    if now is None:
+        return None
+    before = store.made(address, before=now.sequence)
+    was = None if before is None else parse_record(before.detail["record"])
+    return Moved(was, parse_record(now.detail["record"]))
 
 
 def _step(plan: Plan, text: str) -> Step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -36,6 +37,17 @@ def logged(session: Session, text: str) -> Sequence[Attempted]:
         detail = f"{text} has no log in this folder.{did_you_mean(text, names)}{logs}"
         raise stop("No log", detail)
     return found
+
+
+def silent_since(session: Session, text: str) -> datetime | None:
+    """Return since when a step runs that has printed nothing yet; ``None`` where none does."""
+    address = str(parsed(text))
+    held = [lease.since for lease in session.store.leases()]
+    for entry in session.store.unfinished() if held else ():
+        if entry.address == address and entry.at >= min(held):
+            now = [it for it in _attempts(session, text) if it.at >= entry.at]
+            return None if any(it.log.stat().st_size for it in now) else entry.at
+    return None
 
 
 def _attempts(session: Session, text: str) -> Sequence[Attempted]:

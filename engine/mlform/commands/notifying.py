@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.commands.session import Session
-from mlform.diagnostics import DiagnosedError
+from mlform.diagnostics import DiagnosedError, counted
 from mlform.lazy import dataclass, field
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def reapplied(done: Reapplied) -> Iterator[Notice]:
         if it.fresh:
             why = ", ".join(p.why for p in it.plan.pulls)
             steps = {str(s.address): s.action.value for s in it.plan.changes}
-            text = f"{it.trigger} proposes: {why}. {len(steps)} step(s) wait for approval."
+            text = f"{it.trigger} proposes: {why}. To approve: {counted(len(steps), 'step')}."
             data = {"folder": it.folder.name, "steps": steps}
             yield Notice("proposed", str(it.trigger), text, data)
     yield from _applied(done.applied, [str(it.trigger) for it in done.pulls if it.moves])
@@ -75,7 +75,7 @@ def _applied(applied: Applied, triggers: Sequence[str]) -> Iterator[Notice]:
     because = f" for {', '.join(triggers)}" if triggers else ""
     if done:
         data = {"steps": done, "seconds": round(outcome.seconds, 3)}
-        yield Notice("applied", "reapply", f"{len(done)} step(s) applied{because}.", data)
+        yield Notice("applied", "reapply", f"{counted(len(done), 'step')} applied{because}.", data)
     if done and outcome.held:
         held = {str(a): list(reasons) for a, reasons in outcome.held.items()}
         text = f"Held: {', '.join(held)}. What serves goes on serving."

@@ -19,7 +19,7 @@ def provenance(root: Path) -> dict[str, Any]:
     import socket
 
     found: dict[str, Any] = {
-        "by": f"{_user()}@{socket.gethostname()}",
+        "by": f"{user()}@{socket.gethostname()}",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if commit := _git(root, "rev-parse", "HEAD"):
@@ -28,13 +28,13 @@ def provenance(root: Path) -> dict[str, Any]:
     return found
 
 
-def authors(root: Path, *, applying: bool = False) -> list[str]:
-    """Return who wrote the last change of a spec, by name and address, and who runs this."""
-    committed = _git(root, "log", "-1", "--format=%an%n%ae", "--", ".").splitlines()
-    return [*committed, *([_user()] if applying else [])]
+def authors(root: Path) -> list[str]:
+    """Return who wrote the last change of a spec, by name and address."""
+    return _git(root, "log", "-1", "--format=%an%n%ae", "--", ".").splitlines()
 
 
-def _user() -> str:
+def user() -> str:
+    """Return who runs this, as this machine knows them."""
     import getpass
 
     try:

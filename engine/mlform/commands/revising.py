@@ -9,7 +9,7 @@ from mlform.address import Address
 from mlform.commands.provenance import new_run, provenance
 from mlform.commands.queries import not_recorded
 from mlform.commands.session import Session
-from mlform.diagnostics import did_you_mean, stop
+from mlform.diagnostics import counted, did_you_mean, stop
 from mlform.lazy import replace
 from mlform.refresh.moves import moved_pins, placed, rename
 from mlform.refresh.pins import read_pins, write_pins
@@ -118,7 +118,8 @@ def _left(record: Record) -> list[str]:
         said.append(f"{record.address} is protected (prevent_destroy): that is forgotten with it.")
     if record.deposed:
         count = len(record.deposed)
-        said.append(f"{record.address} has {count} object(s) left behind by replacements, too.")
+        left = counted(count, "object")
+        said.append(f"{record.address} has {left} left behind by replacements, too.")
     return said
 
 

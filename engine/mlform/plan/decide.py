@@ -9,7 +9,7 @@ from typing import Any, Final
 from mlform.keys import action_key, changed_code
 from mlform.lazy import dataclass, field, replace
 from mlform.plan.adopted import with_adopted
-from mlform.plan.model import OPEN, Action, Deferred, Reason
+from mlform.plan.model import OPEN, REACHED, Action, Deferred, Reason
 from mlform.plan.moved import moved_facets, moved_judged
 from mlform.refresh.facets import overrides_uses, whole
 from mlform.refresh.world import TRIGGERS, aliased_classes, as_seen, lasting
@@ -251,9 +251,12 @@ def _code_reasons(facts: Facts, record: Record) -> list[Reason]:
     for name in sorted({*facts.code, *record.code}):
         before, after = record.code.get(name, {}), facts.code.get(name, {})
         if before.get("digest") != after.get("digest"):
-            changed = changed_code(before.get("files", {}), after.get("files", {}))
-            subjects = changed or [str(facts.arguments.get(name, name))]
-            reasons += [Reason("code", subject, at=facts.at.get(name, "")) for subject in subjects]
+            old, new = before.get("files", {}), after.get("files", {})
+            subjects = changed_code(old, new) or [str(facts.arguments.get(name, name))]
+            for subject in subjects:
+                left = REACHED if new and subject in old and subject not in new else None
+                came = REACHED if old and subject in new and subject not in old else None
+                reasons.append(Reason("code", subject, left, came, facts.at.get(name, "")))
     return reasons
 
 

@@ -43,6 +43,9 @@ class Action(StrEnum):
 OPEN: Final = {"$unknown": ""}
 """Stands for a value in a reason that only applying can tell."""
 
+REACHED: Final = "reached"
+"""Stands in a reason for a file that the code reaches, where it did not before or does not now."""
+
 QUIET: Final = frozenset({Action.NO_OP, Action.HELD})
 """Actions that change nothing."""
 

@@ -76,18 +76,19 @@ def _subject(
     parts = _differing(old.parts, new.parts)
     named = f"{handle.address}.{facets[0]}"
     if len(facets) > 1:
-        named = f"{handle.address}: {_listed(facets)}"
+        named = f"{handle.address}: {listed(facets)}"
     if not parts or set(parts) == set(old.parts) == set(new.parts):
         return named
     word = "partition" if len(parts) == 1 else "partitions"
-    return f"{named}, {word} {_listed(parts)}"
+    return f"{named}, {word} {listed(parts)}"
 
 
 def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     return [name for name in dict.fromkeys([*new, *old]) if old.get(name) != new.get(name)]
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Return some names, and how many more there are."""
     shown = ", ".join(names[:_MOST_NAMES])
     more = len(names) - _MOST_NAMES
     return shown if more <= 0 else f"{shown} and {more} more"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from mlform.address import Address
 from mlform.lazy import dataclass, field
 from mlform.plan.model import Action, Deferred, Plan, Reason, Step
+from mlform.plan.moved import listed
+from mlform.refresh.facets import facets_of
 from mlform.state.model import Entry, Record
+from mlform.values import handles
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,13 @@ class WhyNot:
     reasons: tuple[Reason, ...] = ()
     looked_at: Mapping[str, Sequence[str]] = field(default_factory=dict)
     details: tuple[str, ...] = ()
+
+
+class Moved(NamedTuple):
+    """What a run made of a resource, and what there was before; ``None`` where there was none."""
+
+    before: Record | None
+    after: Record
 
 
 def in_plan(
@@ -86,12 +96,12 @@ def in_run(
     address: Address,
     made: Entry | None,
     record: Record | None,
-    upstream: Mapping[str, Entry],
+    upstream: Mapping[str, Moved],
 ) -> WhyNot:
     """Say why a run did not run a resource.
 
     ``entry`` tells of the run, ``made`` how it made the resource if it did, ``record`` what was
-    recorded of the resource then, ``upstream`` how the run made what that needs.
+    recorded of the resource then, ``upstream`` what the run made of what that needs.
     """
     name, told = str(address), entry.detail
     spared = {a: cause for a, cause, _ in told.get("spared", ())}
@@ -101,7 +111,7 @@ def in_run(
         action = str(made.detail.get("action", ""))
         return WhyNot(address, "ran", f"it did: {action}", does=True, run=entry.run)
     if name in spared:
-        return _spared(entry, address, spared[name], upstream)
+        return _spared(entry, address, spared[name], record, upstream)
     if name in told.get("held", {}):
         reasons = tuple(Reason("held", t) for t in told["held"][name])
         return WhyNot(address, "held", "it was held", run=entry.run, reasons=reasons)
@@ -116,19 +126,46 @@ def in_run(
     if record is None:
         return WhyNot(address, "not declared", "nothing was recorded of it then", run=entry.run)
     text = f"its key was what it was when {_made(record)}"
-    return WhyNot(address, "unchanged", text, run=entry.run, looked_at=looked_at(record))
+    details = tuple(_untaken(record, upstream))
+    looked = looked_at(record)
+    return WhyNot(address, "unchanged", text, run=entry.run, looked_at=looked, details=details)
 
 
-def _spared(entry: Entry, address: Address, cause: str, upstream: Mapping[str, Entry]) -> WhyNot:
+def _spared(
+    entry: Entry,
+    address: Address,
+    cause: str,
+    record: Record | None,
+    upstream: Mapping[str, Moved],
+) -> WhyNot:
     if cause == "cutoff":
-        same = [a for a, e in upstream.items() if not e.detail["record"]["receipt"].get("changed")]
+        same = [a for a, it in upstream.items() if not it.after.receipt.get("changed")]
         text = "it was cut off: what it takes from upstream came out as it was"
-        details = tuple(f"{a} ran and gave what it had given before" for a in same)
-        return WhyNot(address, cause, text, run=entry.run, details=details)
+        details = [f"{a} ran and gave what it had given before" for a in same]
+        if record is not None:
+            details += _untaken(record, upstream)
+        return WhyNot(address, cause, text, run=entry.run, details=tuple(details))
     text = "this key had a result before: it was taken again"
     if cause == "decide":
         text = "what it judges was measured before: only the verdict was made anew"
     return WhyNot(address, cause, text, run=entry.run)
+
+
+def _untaken(record: Record, upstream: Mapping[str, Moved]) -> Iterator[str]:
+    """Name what moved of each input without being among what a resource takes of it."""
+    taken = {h.address: h.used for h in handles(record.arguments) if h.used is not None}
+    for address, it in upstream.items():
+        used = taken.get(address)
+        old = None if it.before is None else facets_of(it.before.attributes)
+        new = facets_of(it.after.attributes)
+        if used is None or old is None or new is None:
+            continue
+        was, now = old.digests, new.digests
+        names = [n for n in dict.fromkeys([*now, *was]) if was.get(n) != now.get(n)]
+        others = [n for n in names if n not in {*used.facets, *used.judged}]
+        if others:
+            takes = listed([*used.facets, *used.judged])
+            yield f"{address}: what moved is {listed(others)}, and it takes {takes}"
 
 
 def _made(record: Record) -> str:

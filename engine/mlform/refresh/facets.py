@@ -68,7 +68,7 @@ def taken(resource: AnyResource, model: Arguments, found: list[Handle]) -> dict[
         return recorded
     given = {h.address: h for h in _given(model)}
     for address, names in uses.items():
-        facets = _facets_of(given[address].attributes) if address in given else None
+        facets = facets_of(given[address].attributes) if address in given else None
         judged = set(judges.get(address, ())) - set(names)
         if facets is not None and (used := _used(facets, sorted(set(names)), sorted(judged))):
             recorded[address] = used
@@ -92,7 +92,8 @@ def _given(value: Any) -> Iterator[Given]:
             yield from _given(inner)
 
 
-def _facets_of(attributes: Mapping[str, Any]) -> Facets | None:
+def facets_of(attributes: Mapping[str, Any]) -> Facets | None:
+    """Return the facets among the attributes of a resource, if it has any."""
     fields = Facets.model_fields.keys()
     for value in attributes.values():
         if isinstance(value, Mapping) and value.keys() == fields:

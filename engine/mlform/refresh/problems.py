@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from mlform.diagnostics import Span, did_you_mean
+from mlform.diagnostics import Span, counted, did_you_mean
 from mlform.lazy import dataclass
 from mlform.sdk.shapes import within as taken
 from mlform.syntax.tree import Attribute, Call, Expr, Literal, ObjectExpr, TupleExpr
@@ -158,8 +158,8 @@ def _message(item: Mapping[str, Any]) -> str:
         return wanted.format(context[name])
     if kind in {"too_short", "too_long"}:
         bound = "at least" if kind == "too_short" else "at most"
-        number = context.get("min_length", context.get("max_length"))
-        return f"must have {bound} {number} element(s), and has {context['actual_length']}"
+        number = counted(context.get("min_length", context.get("max_length")) or 0, "element")
+        return f"must have {bound} {number}, and has {context['actual_length']}"
     family, _, rest = kind.partition("_")
     if rest in {"type", "parsing", "from_float", "attributes_type"} and family in _WANTED:
         return _WANTED[family]

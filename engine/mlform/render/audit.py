@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from mlform.diagnostics import counted
 from mlform.render.style import Styled
 from mlform.render.values import size, value
 from mlform.state.dossier import Agreed, Dossier, Verified
@@ -212,14 +213,17 @@ def verified(it: Verified) -> Styled:
     """Say what checking a state came to."""
     if it.problems:
         return [
-            ("red bold", f"The state cannot be believed: {len(it.problems)} problem(s).\n"),
+            (
+                "red bold",
+                f"The state cannot be believed: {counted(len(it.problems), 'problem')}.\n",
+            ),
             *(("", f"  {line}\n") for line in it.problems),
             ("", "Restore it from a backup, and find out who can write to it.\n"),
         ]
     head = f"Its last hash is {it.head}: kept elsewhere, it shows later that nothing was cut off.\n"
     return [
         ("green", f"The state is what its journal says: {it.entries} entries, each chained to "),
-        ("green", f"the one before, {it.records} record(s).\n"),
+        ("green", f"the one before, {counted(it.records, 'record')}.\n"),
         ("dim", head if it.head else "Nothing was ever recorded.\n"),
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mlform.apply.watch import Watched
+from mlform.diagnostics import counted
 from mlform.reconcile import Moved, Pull
 from mlform.reconcile.rounds import PLAN, REPORT, Proposal, Round
 from mlform.render.style import Styled
@@ -51,7 +52,7 @@ def proposals(found: Sequence[Proposal]) -> Styled:
     said: Styled = []
     for it in found:
         steps = len(it.plan.changes)
-        count = f"{steps} step{'' if steps == 1 else 's'}"
+        count = counted(steps, "step")
         again = "" if it.fresh else " (as before)"
         said += [("bold", f"{it.trigger}"), ("", " proposes "), ("yellow", f"{count}{again}: ")]
         said += [("", f"mlform apply {it.folder / PLAN}\n")]
@@ -109,7 +110,11 @@ def _in_short(it: Round) -> str:
     alarms = sum(len(w.alarms) for w in it.seen)
     steps = 0 if it.outcome is None else len(it.outcome.done)
     failed = 0 if it.outcome is None else len(it.outcome.failures)
-    found = [f"{len(it.seen)} monitor(s) looked, {alarms} alarm(s), {steps} step(s) applied"]
+    found = [
+        f"{counted(len(it.seen), 'monitor')} looked",
+        counted(alarms, "alarm"),
+        f"{counted(steps, 'step')} applied",
+    ]
     return ", ".join([*found, *([f"{failed} failed"] if failed else [])])
 
 
@@ -164,7 +169,7 @@ def watched(found: Sequence[Watched]) -> Styled:
         elif not it.alarms:
             said.append(("green", "no alarm.\n"))
         else:
-            said.append(("yellow", f"{len(it.alarms)} alarm(s)\n"))
+            said.append(("yellow", f"{counted(len(it.alarms), 'alarm')}\n"))
             for alarm in it.alarms:
                 said += _alarm(alarm)
     return said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlform.diagnostics import counted
 from mlform.plan import Plan, Step
 from mlform.plan.lineage import Hold
 from mlform.render.values import size
@@ -17,13 +18,12 @@ def purge_lines(step: Step) -> Iterator[str]:
         return
     goes = step.purge.artifacts
     if goes:
-        yield f"deletes {_artifacts(len(goes))} ({size(sum(goes.values()))})"
-    alike: dict[tuple[str, str, str, tuple[str, ...]], int] = {}
+        yield f"deletes {counted(len(goes), 'artifact')} ({size(sum(goes.values()))})"
+    kept: dict[str, set[str]] = {}
     for hold in step.purge.held:
-        why = hold.by, hold.how, hold.until, hold.through
-        alike[why] = alike.get(why, 0) + 1
-    for why, count in alike.items():
-        yield f"keeps {_artifacts(count)}: {held_by(Hold('', *why))}"
+        kept.setdefault(held_by(hold), set()).add(hold.artifact)
+    for why, digests in kept.items():
+        yield f"keeps {counted(len(digests), 'artifact')}: {why}"
 
 
 def held_by(hold: Hold) -> str:
@@ -47,7 +47,9 @@ def purge_consequences(it: Plan) -> Iterator[str]:
     if not steps:
         yield "Nothing leaves, so nothing is deleted (-purge)."
         return
-    many = f"{_artifacts(len(goes))}, {size(sum(goes.values()))}" if goes else "no artifacts"
+    many = "no artifacts"
+    if goes:
+        many = f"{counted(len(goes), 'artifact')}, {size(sum(goes.values()))}"
     yield (
         f"Deleted for good (-purge): {many}, and the folders of what is destroyed. To have them "
         "again is to make them again."
@@ -62,10 +64,6 @@ def purge_consequences(it: Plan) -> Iterator[str]:
             "Kept is what something that serves, or has served within the last "
             f"{_lasting(it.purging.window)}, was made from (retention.audit_window)."
         )
-
-
-def _artifacts(count: int) -> str:
-    return f"{count} artifact{'' if count == 1 else 's'}"
 
 
 def _lasting(seconds: float) -> str:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mlform.plan import Estimate, Reason
+from mlform.plan.model import REACHED
 from mlform.render.values import value
 from mlform.values import handle_in, short
 
@@ -17,11 +18,14 @@ _FIXED: Final = {
     "revert": "it was adopted as it was found; what is declared is put back",
     "gone": "what was made is not there any more",
     "removed": "not declared any more",
+    "disabled": "not enabled",
     "asked": "asked for with destroy",
     "trigger": "what it is to be replaced by has changed",
     "version": "the type computes differently since it was last applied",
 }
 """What needs no subject."""
+_MOVED: Final = {(REACHED, None): "no longer reached", (None, REACHED): "newly reached"}
+"""What became of a file that only one of two closures has."""
 
 
 def reasons(
@@ -56,9 +60,9 @@ def frequency(it: Estimate | None) -> str:
 
 def reason(it: Reason) -> str:
     """Say one reason."""
-    if it.what in _FIXED:
-        return _FIXED[it.what]
     where = f"   ({it.at})" if it.at else ""
+    if it.what in _FIXED:
+        return _FIXED[it.what] + where
     match it.what:
         case "again" | "approved" | "order":
             return _of_people(it)
@@ -72,9 +76,7 @@ def reason(it: Reason) -> str:
         case "drift":
             return f"{it.subject} is {value(it.after)}, recorded {value(it.before)}"
         case "code":
-            return f"code changed: {it.subject}{where}"
-        case "disabled":
-            return f"not enabled{where}"
+            return f"code {_MOVED.get((it.before, it.after), 'changed')}: {it.subject}{where}"
         case "environment":
             return f"package {it.subject}: {it.before or 'none'} → {it.after or 'none'}"
         case "input":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from mlform.diagnostics import counted
 from mlform.render.style import Style, Styled
 from mlform.render.values import value
 from mlform.state.differences import Change, Differences, Past, Revised
@@ -36,7 +37,7 @@ def differences(it: Differences) -> Styled:
     for change in it.outputs:
         said += _change(change, f"output.{change.address}")
     counts = ", ".join(f"{n} {how}" for how in _SIGNS if (n := _count(it.resources, how)))
-    outputs = f"{len(it.outputs)} output(s) differ" if it.outputs else ""
+    outputs = f"{counted(len(it.outputs), 'output')} changed" if it.outputs else ""
     return [*said, ("", f"{'; '.join(filter(None, [counts, outputs]))}.\n")]
 
 

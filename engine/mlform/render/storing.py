@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mlform.diagnostics import counted
 from mlform.render.style import Styled
 from mlform.render.values import size
 from mlform.values import short
@@ -79,7 +80,7 @@ def copying_line(done: int, total: int, copied_: int) -> str:
 def copied(it: Any, way: str) -> Styled:
     """Say what was copied, and what could not be."""
     verb = "Pushed to" if way == "push" else "Pulled from"
-    many = f"{it.objects} artifact{'' if it.objects == 1 else 's'}"
+    many = counted(it.objects, "artifact")
     said: Styled = [("bold", f"{verb} {it.place}: "), ("", f"{many}, {size(it.size)}")]
     said.append(("", f"; {it.there} were there already.\n" if it.there else ".\n"))
     for digest in it.corrupt:

@@ -1,6 +1,6 @@
 """What a provider author imports, all of it. Providers may import nothing else of the engine."""
 
-from mlform.diagnostics import did_you_mean
+from mlform.diagnostics import counted, did_you_mean
 from mlform.lengths import seconds
 from mlform.sdk import code
 from mlform.sdk.approvals import Approval, Approvals
@@ -97,6 +97,7 @@ __all__ = [
     "WriteOnly",
     "close",
     "code",
+    "counted",
     "did_you_mean",
     "differences",
     "seconds",

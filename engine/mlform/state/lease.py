@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any, Final
 
@@ -35,7 +35,8 @@ class Work:
             data = json.loads(text or "{}")
             until = data.get("until")
             named = tuple(map(str, data.get("resources", ())))
-            return cls(named, until and datetime.fromisoformat(until), int(data.get("more", 0)))
+            over = until and datetime.fromisoformat(until).astimezone(UTC)
+            return cls(named, over, int(data.get("more", 0)))
         except (ValueError, TypeError, AttributeError):
             return cls()
 
@@ -48,14 +49,19 @@ class Work:
         until = None if self.until is None else self.until.isoformat(timespec="seconds")
         return {"resources": list(self.resources), "more": self.more, "until": until}
 
-    def __str__(self) -> str:
+    def words(self, now: datetime) -> str:
         """Return it in words, ready to follow another sentence; empty where nothing is known."""
         words = ""
         if self.resources:
             more = f" and {self.more} more" if self.more else ""
             words += f" It is working on {', '.join(self.resources)}{more}."
         if self.until is not None:
-            words += f" By estimate it takes until {self.until:%Y-%m-%d %H:%M:%S %Z}".rstrip() + "."
+            at = f"{self.until:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+            late = timedelta(seconds=int((now - self.until).total_seconds()))
+            if late <= timedelta():
+                words += f" By estimate it takes until {at}."
+            else:
+                words += f" By estimate it was to end at {at}; it is late by {late}."
         return words
 
 
@@ -164,7 +170,8 @@ class LockedError(Exception):
         held = f"{', '.join(named)}{f' and {more} more' if more else ''}" or "the state"
         super().__init__(
             f"{holder.owner} (process {holder.pid}) has held {held} since {since} for "
-            f'"{holder.operation}", lease {holder.id}.{holder.work}'
+            f'"{holder.operation}", lease {holder.id}.'
+            f"{holder.work.words(datetime.now(UTC))}"
         )
         self.holder = holder
 

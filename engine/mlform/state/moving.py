@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
-from mlform.diagnostics import stop
+from mlform.diagnostics import counted, stop
 from mlform.lazy import dataclass, replace
 from mlform.state.audit import audit
 from mlform.state.database import Database, open_database, patient
@@ -106,9 +106,10 @@ def _check_older(source: Connection, target: Connection, name: str, where: str) 
     if there.lineage == here and source.execute(known).first() is not None:
         return
     count = target.scalar(select(func.count()).where(RECORDS.c.workspace == name))
+    holds = f"{counted(count or 0, 'resource')} at serial {there.serial}"
     raise stop(
         "There is another state",
-        f'{where} has a workspace "{name}" with {count} resource(s) at serial {there.serial}, '
+        f'{where} has a workspace "{name}" with {holds}, '
         "which is no earlier copy of this one. Nothing was changed. Name another database or "
         "schema; or go on with the state that is there: `mlform init -reconfigure`.",
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import delete, func, insert, select
 
-from mlform.diagnostics import stop
+from mlform.diagnostics import counted, stop
 from mlform.lazy import dataclass
 from mlform.state.database import new_workspace, no_workspace, open_database, patient
 from mlform.state.file import NAME
@@ -81,9 +81,9 @@ class Workspaces:
             if records and not force:
                 raise stop(
                     "Workspace is not empty",
-                    f'Workspace "{name}" records {records} resource(s), which would be there and '
-                    "known to nobody. Nothing was changed. Take them down first (`mlform destroy` "
-                    "in that workspace), or pass -force.",
+                    f'Workspace "{name}" records {counted(records, "resource")}, which would be '
+                    "there and known to nobody. Nothing was changed. Take them down first "
+                    "(`mlform destroy` in that workspace), or pass -force.",
                 )
             for table in METADATA.tables.values():
                 connection.execute(delete(table).where(table.columns[0] == name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from mlform.diagnostics import Diagnostics
+from mlform.diagnostics import Diagnostics, counted
 from mlform.syntax.expressions import ExpressionScanner
 from mlform.syntax.height import height
 from mlform.syntax.jsonread import Array, JsonReader, JsonValue, Object, Scalar, String, offsets
@@ -126,7 +126,7 @@ class _Converter:
                 if not isinstance(inner, Object):
                     what = f'A block of type "{kind.text}"'
                     if len(labels) < count:
-                        what += f" has {count} label(s), which are property names: its value"
+                        what += f" has {counted(count, 'label')} as property names: its value"
                     self._no_object(inner, what)
                 elif len(labels) == count:
                     yield self._block(kind, labels, inner)
