@@ -21,10 +21,6 @@ feature_view "python" "waits" {
   from      = dataset.d
   transform = "steps.py:waits"
 }
-feature_view "python" "silent" {
-  from      = dataset.d
-  transform = "steps.py:silent"
-}
 feature_view "python" "breaks" {
   from      = dataset.d
   transform = "steps.py:breaks"
@@ -148,7 +144,16 @@ def begun(folder: Folder, address: str) -> Popen[str]:
     return running
 
 
+SILENT = """
+feature_view "python" "silent" {
+  from      = dataset.d
+  transform = "steps.py:silent"
+}
+"""
+
+
 def test_logs_of_what_runs_and_printed_nothing_yet(folder: Folder) -> None:
+    (folder.path / "silent.mlf.hcl").write_text(SILENT)
     running = folder.start("apply", "-auto-approve", "-target=feature_view.silent")
     with (folder.path / "go").open("wb", 0) as go:  # opens once the step waits for it
         said = folder.mlform("logs", "feature_view.silent").out
