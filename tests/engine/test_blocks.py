@@ -255,6 +255,7 @@ def test_what_is_not_enabled_is_not_replaced_and_that_is_said(world: World) -> N
     assert [s.action.value for s in plan.steps] == ["forget"]
     [said] = list(session.diagnostics)
     assert (said.severity, said.address) == (Severity.WARNING, "training_job.a")
+    assert said.summary == "Nothing to replace"
     assert "is not enabled" in said.detail
 
 
