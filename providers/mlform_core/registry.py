@@ -43,9 +43,9 @@ from mlform_core.gate import model_of
 from mlform_core.registry_channels import CHAMPION, KEPT, Channels, said_by
 
 FILE: Final = "channels.json"
+"""In the resource's own folder: what each channel has, for other programs to read."""
 _SEAL: Final = ".channels.sha256"
 """Beside it, the digest of what was last written there from here."""
-"""In the resource's own folder: what each channel has, for other programs to read."""
 
 
 class PromotionRules(Arguments):

@@ -242,3 +242,14 @@ def test_a_checkout_is_the_callers_own(store: LocalStore, tmp_path: Path) -> Non
         store.checkout(digest, tmp_path / "mine")
     with pytest.raises(KeyError):
         store.checkout("sha256:" + "0" * 64, tmp_path / "other")
+
+
+def test_of_many_objects_a_missing_one_is_missed(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlform.artifacts.store._MANY", 10)
+    store = LocalStore(tmp_path)
+    digests = [store.put_bytes(str(number).encode()).digest for number in range(300)]
+    assert store.has_all(digests)
+    assert store.has_all(digests[:20]), "a store of far more than is asked for"
+    store.remove(digests[7])
+    assert not store.has_all(digests)
+    assert not store.has_all([*digests[8:], "no digest"])

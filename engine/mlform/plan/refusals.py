@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
-from typing import Final
 
 from mlform.address import Address
 from mlform.config import Project, ResourceConfig
@@ -13,11 +12,10 @@ from mlform.plan.adopted import given_again
 from mlform.plan.decide import Decision, Facts
 from mlform.plan.given import Unplanned
 from mlform.plan.model import QUIET, Action
+from mlform.plan.moved import listed
 from mlform.refresh.world import Wanted
 from mlform.state.model import Record
 from mlform.values import concealed
-
-_NAMED: Final = 3
 
 
 def left_alone(
@@ -38,12 +36,13 @@ def left_alone(
         return
     if declared := [a for a in left if a in project.resources]:
         options = [
-            f"{option} {_listed(named)}"
+            f"{option} {listed([str(a) for a in named])}"
             for option, named in (("-target", given.targets), ("-exclude", given.exclude))
             if named
         ]
+        asked = listed([str(a) for a in declared])
         detail = (
-            f"-replace asks for {_listed(declared)}, which {' and '.join(options)} leaves out. "
+            f"-replace asks for {asked}, which {' and '.join(options)} leaves out. "
             "Plan with what is to be replaced, or take it out of -replace."
         )
         diagnostics.error("Options contradict each other", detail)
@@ -52,11 +51,6 @@ def left_alone(
         why = "is not declared" if off is None else "is not enabled"
         detail = f"{address} {why}, so that it goes: -replace does nothing to it."
         diagnostics.warning("Nothing to replace", detail, at=off, of=address)
-
-
-def _listed(addresses: Sequence[Address]) -> str:
-    more = f" and {len(addresses) - _NAMED} more" if len(addresses) > _NAMED else ""
-    return ", ".join(map(str, addresses[:_NAMED])) + more
 
 
 def protect(resource: ResourceConfig, decision: Decision, diagnostics: Diagnostics) -> None:
