@@ -24,35 +24,13 @@ def get(url: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_watching_goes_on_until_it_is_told_to_stop(site: Path) -> None:
-    folder = made(site)
-    grow(folder)
-    (folder.path / "bell.txt").write_text("it drifts\n")
-    process = folder.start("watch", "-json", "-interval", "3600s", "-listen", "127.0.0.1:0")
-    assert process.stdout is not None
-    lines = (json.loads(line) for line in process.stdout)
-    place = next(line["listening"] for line in lines if line.get("type") == "watch")
-    first = next(line for line in lines if line.get("type") == "round")
-    assert first["steps"] == {"dataset.d": "run", "training_job.c": "run"}
-    assert not first["failed"]
-    assert get(f"http://{place}/healthz") == (200, "alive\n")
-    assert get(f"http://{place}/readyz") == (200, "ready\n")
-    _, metrics = get(f"http://{place}/metrics")
-    assert 'mlform_watch_rounds_total{outcome="done"} 1.0' in metrics
-    assert 'mlform_watch_pulls_total{trigger="trigger.again"} 1.0' in metrics
-    assert get(f"http://{place}/other")[0] == 404
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
-    process.stdout.close()
-    assert process.stderr is not None
-    process.stderr.close()
-
-
 class Watcher:
     """``mlform watch`` in a process of its own, its lines read as they come."""
 
-    def __init__(self, folder: Folder) -> None:
-        self.process = folder.start("watch", "-json", "-interval", "1s", "-listen", "127.0.0.1:0")
+    def __init__(self, folder: Folder, interval: str = "1s") -> None:
+        self.process = folder.start(
+            "watch", "-json", "-interval", interval, "-listen", "127.0.0.1:0"
+        )
         assert self.process.stdout is not None
         self.lines = (json.loads(line) for line in self.process.stdout)
         self.url = f"http://{self.until('watch')['listening']}"
@@ -77,17 +55,36 @@ class Watcher:
 
 
 @pytest.fixture
-def watcher() -> Iterator[Callable[[Folder], Watcher]]:
+def watcher() -> Iterator[Callable[..., Watcher]]:
     begun: list[Watcher] = []
 
-    def call(folder: Folder) -> Watcher:
-        begun.append(Watcher(folder))
+    def call(folder: Folder, interval: str = "1s") -> Watcher:
+        begun.append(Watcher(folder, interval))
         return begun[-1]
 
     yield call
     for it in begun:
         it.process.kill()
         it.process.communicate()
+
+
+def test_watching_goes_on_until_it_is_told_to_stop(
+    site: Path, watcher: Callable[..., Watcher]
+) -> None:
+    folder = made(site)
+    grow(folder)
+    (folder.path / "bell.txt").write_text("it drifts\n")
+    it = watcher(folder, "3600s")
+    first = it.until("round")
+    assert first["steps"] == {"dataset.d": "run", "training_job.c": "run"}
+    assert not first["failed"]
+    assert get(f"{it.url}/healthz") == (200, "alive\n")
+    assert get(f"{it.url}/readyz") == (200, "ready\n")
+    _, metrics = get(f"{it.url}/metrics")
+    assert 'mlform_watch_rounds_total{outcome="done"} 1.0' in metrics
+    assert 'mlform_watch_pulls_total{trigger="trigger.again"} 1.0' in metrics
+    assert get(f"{it.url}/other")[0] == 404
+    assert it.end(signal.SIGTERM) == []
 
 
 BACKEND = """
@@ -107,7 +104,7 @@ mlform {
 def test_one_leads_and_another_takes_over(
     site: Path,
     backend: str,
-    watcher: Callable[[Folder], Watcher],
+    watcher: Callable[..., Watcher],
     request: pytest.FixtureRequest,
 ) -> None:
     on_a_server = backend == "postgres"
@@ -143,7 +140,7 @@ def test_one_leads_and_another_takes_over(
     assert not third.until("round")["failed"]
 
 
-def test_who_lost_the_lead_stands_by(site: Path, watcher: Callable[[Folder], Watcher]) -> None:
+def test_who_lost_the_lead_stands_by(site: Path, watcher: Callable[..., Watcher]) -> None:
     """As one that was asleep for so long that another was let go on in its place."""
     folder = made(site)
     first = watcher(folder)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Final, Self
 
 from mlform.commands.reapplying import reapply, run_monitors
 from mlform.commands.session import Session
+from mlform.commands.stopping import told_to_stop
 from mlform.diagnostics import DiagnosedError, Severity
 from mlform.lazy import dataclass, replace
 from mlform.reconcile.rounds import Round
@@ -62,7 +60,7 @@ def watch(begin: Callable[[], Session], how: Watch, report: Reporter, tell: Tell
     health = Health()
     place = nullcontext() if how.listen is None else answering(how.listen, health)
     failures = number = 0
-    with _told_to_stop() as stopping, place as where, _Lead([health.led, tell.leader]) as lead:
+    with told_to_stop() as stopping, place as where, _Lead([health.led, tell.leader]) as lead:
         if where is not None:
             tell.listening(where)
         while not stopping.is_set():
@@ -169,19 +167,3 @@ def _round(
         return found
     pulls, proposals = tuple(done.pulls), tuple(done.proposals)
     return replace(found, pulls=pulls, outcome=done.applied.outcome, proposals=proposals)
-
-
-@contextmanager
-def _told_to_stop() -> Iterator[threading.Event]:
-    """Give the flag that SIGINT and SIGTERM set: what is under way ends first."""
-    stopping = threading.Event()
-
-    def heard(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    before = {s: signal.signal(s, heard) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopping
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -117,12 +117,15 @@ def interrupts(stopping: threading.Event, executor: Executor) -> Iterator[None]:
         return
 
     before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    count = 0
 
     def heard(number: int, frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1  # a signal may come while one before it sets the flag, whose lock it has
         earlier = before[signal.Signals(number)]
         if callable(earlier) and earlier is not signal.default_int_handler:
             earlier(number, frame)
-        if stopping.is_set():
+        if count > 1 or stopping.is_set():
             executor.kill_all()
             return
         stopping.set()

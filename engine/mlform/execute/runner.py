@@ -40,9 +40,9 @@ class FileChannel:
         self._told = os.open(
             folder / "messages.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600
         )
-        self._stopping = threading.Event()
+        self._stopping = False
         self._looked = 0.0
-        signal.signal(signal.SIGTERM, lambda _signal, _frame: self._stopping.set())
+        signal.signal(signal.SIGTERM, lambda _signal, _frame: self.stop())
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Say how far the work is."""
@@ -63,12 +63,13 @@ class FileChannel:
         if now - self._looked > _LOOK:
             self._looked = now
             if (self._folder / "stop").exists():
-                self._stopping.set()
-        return self._stopping.is_set()
+                self._stopping = True
+        return self._stopping
 
     def stop(self) -> None:
         """Have it stop at its next checkpoint."""
-        self._stopping.set()
+        # No threading.Event: its lock may be held by what the signal interrupts.
+        self._stopping = True
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         os.write(self._told, json.dumps(message).encode() + b"\n")
