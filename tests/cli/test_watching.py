@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,20 @@ def test_one_leads_and_another_takes_over(
     assert not third.until("round")["failed"]
 
 
+def stop_between_writes(watcher: Watcher, state: Path) -> None:
+    """Put it to sleep while it does not hold the lock of the database."""
+    while True:
+        watcher.process.send_signal(signal.SIGSTOP)
+        with closing(sqlite3.connect(state, timeout=0, isolation_level=None)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                watcher.process.send_signal(signal.SIGCONT)
+            else:
+                database.execute("ROLLBACK")
+                return
+
+
 def test_who_lost_the_lead_stands_by(site: Path, watcher: Callable[..., Watcher]) -> None:
     """As one that was asleep for so long that another was let go on in its place."""
     folder = made(site)
@@ -147,7 +163,7 @@ def test_who_lost_the_lead_stands_by(site: Path, watcher: Callable[..., Watcher]
     first.until("round")
     second = watcher(folder)
     lease = second.until("leader")["leader"]["id"]
-    first.process.send_signal(signal.SIGSTOP)
+    stop_between_writes(first, folder.path / ".mlform" / "state.db")
     folder.mlform("force-unlock", lease)
     assert second.until("leader")["leading"]
     second.until("round")

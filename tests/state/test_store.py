@@ -3,6 +3,7 @@
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -62,9 +63,12 @@ def fold(entries):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(STEPS, max_size=12), st.integers(0, 11))
-def test_a_store_is_a_dictionary_with_a_past(steps, reopen):
-    with tempfile.TemporaryDirectory() as folder:
+@given(st.lists(STEPS, max_size=12), st.integers(0, 11), st.sampled_from([0, 1 << 16]))
+def test_a_store_is_a_dictionary_with_a_past(steps, reopen, long):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch("mlform.state.codec._LONG", long),
+    ):
         url = f"sqlite:///{folder}/state.db"
         store, records, outputs, serial = SqlStore(url), {}, {}, 0
         states = {0: ({}, {})}

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from mlform.files import keep, kept
 
-_RACY: Final = 2_000_000_000
+RACY: Final = 2_000_000_000
 """Nanoseconds. A file changed this shortly before it was hashed may change again within the clock's
 grain, without a trace in its stat: such a digest is not trusted the next time."""
 _MOST_FILES: Final = 200_000
@@ -60,7 +60,7 @@ class FileDigests:
         with open(path, "rb") as source:  # noqa: PTH123
             stat = os.fstat(source.fileno())
             found = "sha256:" + hashlib.file_digest(source, "sha256").hexdigest()
-        if began - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RACY:
+        if began - max(stat.st_mtime_ns, stat.st_ctime_ns) > RACY:
             with self._guard:
                 entries = self._open(folder)
                 entries.pop(name, None)

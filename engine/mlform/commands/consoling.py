@@ -44,7 +44,7 @@ class Console:
             roots: dict[str, Value] = {"path": place, "mlform": {"workspace": session.workspace}}
             return {**roots, **provided_root(provided), LIVE: True}
         from mlform.refresh.scope import Scope
-        from mlform.refresh.world import known_handle, pending_handle
+        from mlform.refresh.world import handle_of, pending_handle
 
         snapshot = session.snapshot()
         if self.planned:
@@ -59,7 +59,7 @@ class Console:
             if record is None or record.type != offered.type:
                 scope.put(address, pending_handle(address, offered, {}))
             else:
-                scope.put(address, known_handle(address, offered, record.attributes))
+                scope.put(address, handle_of(record, offered))
         return {**scope.modules[()].roots, LIVE: True}
 
     def goes_on(self, text: str) -> bool:

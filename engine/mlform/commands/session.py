@@ -127,7 +127,7 @@ class Session:
     def know(self, snapshot: Snapshot) -> None:
         """Read the project anew with what is recorded, if how many there are of any rests on it."""
         from mlform.refresh.moves import moves, relocated
-        from mlform.refresh.world import known_handle
+        from mlform.refresh.world import handle_of
 
         project, _ = self.configured
         if not project.rests.blocks and not project.rests.calls:
@@ -137,7 +137,7 @@ class Session:
         for address, record in now.records.items():
             offer = self.registry.find(address.kind, record.type)
             if offer is not None:
-                recorded[address] = known_handle(address, offer.resource, record.attributes)
+                recorded[address] = handle_of(record, offer.resource)
         found = load(
             self.sources, self.registry, self._given, self.diagnostics, recorded, self.as_of
         )

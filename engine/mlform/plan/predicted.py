@@ -57,7 +57,7 @@ def expected(
         found |= {n: v for n, v in to_jsonable_python(dict(told)).items() if n in found}
     hidden = _hidden(arguments)
     shown = {n: OPEN if _reveals(v, hidden) else v for n, v in found.items()}
-    return arranged(offered.attributes, shown)
+    return dict(arranged(offered.attributes, shown))
 
 
 def _hidden(arguments: Wanted) -> frozenset[str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from types import NoneType
 from typing import Any, Final
 
-from mlform.artifacts import LocalStore
+from mlform.artifacts import FileDigests, LocalStore
+from mlform.late import Late
 from mlform.sdk.fields import Artifact
 
 _ARTIFACT: Final = Artifact.model_fields.keys()
@@ -30,6 +31,20 @@ def artifacts_in(data: Any) -> Iterator[Mapping[str, Any]]:
         waiting += reversed(inner)
 
 
-def artifacts_there(data: Any, artifacts: LocalStore) -> bool:
-    """Tell whether every artifact that attributes name is in the store."""
-    return artifacts.has_all(artifact["digest"] for artifact in artifacts_in(data))
+def artifacts_there(
+    data: Any, artifacts: LocalStore, remembered: FileDigests | None = None
+) -> bool:
+    """Tell whether every artifact that attributes name is in the store.
+
+    Of very many this is ``remembered`` for as long as the store is as it was.
+    """
+
+    def look() -> bool:
+        return artifacts.has_all(artifact["digest"] for artifact in artifacts_in(data))
+
+    content = data.content if isinstance(data, Late) else ""
+    stamp = artifacts.stamp() if remembered is not None and content else None
+    if remembered is None or stamp is None:
+        return look()
+    found = remembered.remember(f"artifacts {content} {stamp}", lambda: {"there": look()})
+    return bool(found["there"])

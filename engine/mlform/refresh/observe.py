@@ -12,6 +12,7 @@ from mlform.address import Address
 from mlform.config import Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.keys import Closure, CodeError, Lock, astray, closure, environment
+from mlform.late import Late
 from mlform.lazy import replace
 from mlform.refresh.abreast import abreast
 from mlform.refresh.artifacts import artifacts_there
@@ -137,8 +138,10 @@ def _outside(resource: ResourceConfig, snapshot: Snapshot) -> bool:
         return True
     if written_as(offered.arguments, Written.CODE):
         return True
-    inner = () if record is None else record.attributes.values()
-    return any(isinstance(v, Mapping | list) for v in inner)
+    inside = {} if record is None else record.attributes
+    if isinstance(inside, Late):
+        return True
+    return any(isinstance(v, Mapping | list) for v in inside.values())
 
 
 def _looks(resource: AnyResource) -> bool:
@@ -359,7 +362,7 @@ def _read(
     looker: Looker,
     diagnostics: Diagnostics,
 ) -> Observation:
-    if not artifacts_there(record.attributes, looker.artifacts):
+    if not artifacts_there(record.attributes, looker.artifacts, looker.digests):
         return replace(seen, present=False)
     if not _looks(offered):
         return seen

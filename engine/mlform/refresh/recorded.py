@@ -10,7 +10,7 @@ from typing import Any
 from mlform.address import Address
 from mlform.lazy import replace
 from mlform.refresh.artifacts import artifacts_in
-from mlform.refresh.world import known_handle, lasting
+from mlform.refresh.world import handle_of, lasting
 from mlform.registry import Registry
 from mlform.state.model import Record, homes_of
 from mlform.values import Handle, Value, handle_in
@@ -66,7 +66,7 @@ class Recorded:
             return None
         offer = self.registry.find(address.kind, record.type)
         assert offer is not None, "a recorded type is offered by nobody"
-        return known_handle(address, offer.resource, record.attributes)
+        return handle_of(record, offer.resource)
 
     def revive(self, data: Any) -> Value:
         """Return plain data as a value, its handles with their attributes where they are known."""
@@ -99,7 +99,7 @@ class Recorded:
         if record is not None and record.digest == handle.digest:
             offer = self.registry.find(record.address.kind, record.type)
             assert offer is not None, "a recorded type is offered by nobody"
-            data["attributes"] = lasting(offer.resource, record.attributes)
+            data["attributes"] = dict(lasting(offer.resource, record.attributes))
         return data
 
     def _leave(self, address: Address) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mlform.address import Address
+from mlform.late import mapped
 from mlform.lazy import dataclass, replace
 from mlform.refresh.facets import (
     as_given,
@@ -47,23 +48,25 @@ TRIGGERS: Final = "lifecycle.replace_triggered_by"
 """What stands beside the arguments of a resource that runs again when something else changes."""
 
 
-def lasting(resource: AnyResource, attributes: Mapping[str, Any]) -> dict[str, Any]:
+def lasting(resource: AnyResource, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the attributes that count: neither volatile nor the reasons for being held."""
     classes = field_classes(resource.attributes)
     passing = {FieldClass.VOLATILE, FieldClass.HELD}
-    kept = {n: v for n, v in attributes.items() if classes.get(n) not in passing}
-    return arranged(resource.attributes, kept)
+    kept = [n for n in attributes if classes.get(n) not in passing]
+    return arranged(resource.attributes, attributes, kept)
 
 
-def arranged(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
+def arranged(
+    model: type[BaseModel], data: Mapping[str, Any], names: Collection[str] | None = None
+) -> Mapping[str, Any]:
     """Return fields as plain data with those whose order means nothing in one order."""
     free = fields_under(model, FieldRule.UNORDERED)
-    if not free:
-        return dict(data)
-    return {
-        n: sorted(v, key=canonical) if n in free and isinstance(v, list | tuple) else v
-        for n, v in data.items()
-    }
+
+    def one(name: str, value: Any) -> Any:
+        ordered = name not in free or not isinstance(value, list | tuple)
+        return value if ordered else sorted(value, key=canonical)
+
+    return mapped(data, data if names is None else names, one)
 
 
 def as_seen(resource: AnyResource, record: Record, attributes: Mapping[str, Any]) -> Record:
@@ -88,7 +91,8 @@ def result_digest(resource: AnyResource, attributes: Mapping[str, Any]) -> str:
 
 def _counted(resource: AnyResource, covered: Mapping[str, Any]) -> str:
     classes = field_classes(resource.attributes)
-    return digest({n: v for n, v in covered.items() if classes.get(n) is not FieldClass.CARRIER})
+    counted = [n for n in covered if classes.get(n) is not FieldClass.CARRIER]
+    return digest({name: covered[name] for name in counted})
 
 
 def held_by(resource: AnyResource, attributes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -100,13 +104,25 @@ def held_by(resource: AnyResource, attributes: Mapping[str, Any]) -> tuple[str, 
 
 def known_handle(address: Address, resource: AnyResource, attributes: Mapping[str, Any]) -> Handle:
     """Return the handle of a resource whose attributes are known."""
-    text, covered = str(address), lasting(resource, attributes)
-    slots = fields_under(resource.attributes, FieldRule.SLOTS)
-    values = {
-        name: _slots(text, name, value) if name in slots else _artifact(text, name, value)
-        for name, value in attributes.items()
-    }
-    return Handle(text, None, _counted(resource, covered), values, covered)
+    counted = _counted(resource, lasting(resource, attributes))
+    return _handle(address, resource, attributes, counted)
+
+
+def handle_of(record: Record, resource: AnyResource) -> Handle:
+    """Return the handle of what is recorded."""
+    return _handle(record.address, resource, record.attributes, record.digest)
+
+
+def _handle(
+    address: Address, resource: AnyResource, attributes: Mapping[str, Any], counted: str
+) -> Handle:
+    text, slots = str(address), fields_under(resource.attributes, FieldRule.SLOTS)
+
+    def one(name: str, value: Any) -> Value:
+        return _slots(text, name, value) if name in slots else _artifact(text, name, value)
+
+    values = mapped(attributes, attributes, one)
+    return Handle(text, None, counted, values, lasting(resource, attributes))
 
 
 def recorded_handle(snapshot: Snapshot, address: Address, resource: AnyResource) -> Handle | None:
@@ -116,8 +132,7 @@ def recorded_handle(snapshot: Snapshot, address: Address, resource: AnyResource)
         return None
     found = snapshot.worth.get((address, resource.attributes))
     if found is None:
-        found = known_handle(address, resource, record.attributes)
-        snapshot.worth[address, resource.attributes] = found
+        found = snapshot.worth[address, resource.attributes] = handle_of(record, resource)
     return found
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from mlform.lazy import dataclass, field
 from mlform.state import history
-from mlform.state.codec import seal, sound, text
+from mlform.state.codec import journalled, seal, sound, text
 from mlform.state.journal import chain
 from mlform.state.tables import (
     ALARMS,
@@ -119,7 +119,7 @@ class _Told:
         if lines != self.history:
             found.append("the history of durations is not that of the journal")
         stored = rows(connection, RECORDS, connection.execute(own(connection, RECORDS)))
-        there = {row.address: row.sha256 for row in stored}
+        there = {row.address: _record(row) for row in stored}
         for address in sorted(self.records.keys() | there.keys()):
             if address not in there:
                 found.append(f"the record of {address} is missing")
@@ -128,3 +128,8 @@ class _Told:
             elif there[address] != self.records[address]:
                 found.append(f"the record of {address} is not the journal's")
         return found
+
+
+def _record(row: Any) -> str:
+    """Return the seal that the record of a row has in the journal."""
+    return seal(row.address, journalled(row.data)) if sound(row) else str(row.sha256)

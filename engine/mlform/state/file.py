@@ -16,7 +16,7 @@ from typing import Final
 from mlform.diagnostics import DiagnosedError, stop
 from mlform.state.codec import checked_record, seal
 from mlform.state.model import Record, Snapshot, damaged
-from mlform.state.sealed import CLEAR, Cipher, Unauthentic, encrypted
+from mlform.state.sealed import CLEAR, PREFIX, Cipher, Unauthentic
 
 NAME: Final = "default"
 """The workspace that there always is."""
@@ -75,13 +75,15 @@ def snapshot(file: Path, workspace: str = NAME, cipher: Cipher = CLEAR) -> Snaps
     return Snapshot(lineage, serial, {r.address: r for r in records}, json.loads(outputs))
 
 
-def _record(cipher: Cipher, lineage: str, address: str, data: str, sha256: str) -> Record:
-    if cipher is CLEAR and not encrypted(data):
+def _record(cipher: Cipher, lineage: str, address: str, data: bytes | None, sha256: str) -> Record:
+    if data is None:
+        raise damaged(f"The record of {address} is not what was written.")
+    if cipher is CLEAR and not data.startswith(PREFIX.encode()):
         return checked_record(address, data, sha256)
     if seal(address, data) != sha256:
         raise damaged(f"The record of {address} is not what was written.")
     try:
-        opened = cipher.open(data, (lineage, "records", "data", address))
+        opened = cipher.open(data.decode(), (lineage, "records", "data", address))
     except Unauthentic:
         raise damaged(f"The record of {address} is not what was written.") from None
     return checked_record(address, opened, seal(address, opened))
@@ -93,8 +95,8 @@ _STATE: Final = {
 }
 _STATE[3] = _STATE[2]
 _RECORDS: Final = {
-    1: "SELECT address, data, sha256 FROM records WHERE 'default' = ?",
-    2: "SELECT address, data, sha256 FROM records WHERE workspace = ?",
+    1: "SELECT address, CAST(data AS BLOB), sha256 FROM records WHERE 'default' = ?",
+    2: "SELECT address, CAST(data AS BLOB), sha256 FROM records WHERE workspace = ?",
 }
 _RECORDS[3] = _RECORDS[2]
 """How to read a file of each version, as it is."""

@@ -17,8 +17,7 @@ from sqlalchemy import Connection
 
 from mlform.lazy import dataclass, field
 from mlform.state import fencing, history, journal, realisations
-from mlform.state.codec import seal
-from mlform.state.codec import text as as_text
+from mlform.state.codec import record_text, seal
 from mlform.state.database import Database, patient
 from mlform.state.lease import Lease
 from mlform.state.model import Realisation
@@ -183,6 +182,6 @@ def replace_records(
     rows = []
     for address, data in records.items():
         if data is not None:
-            line = as_text(data)
+            line = record_text(data)
             rows.append({"address": address, "data": line, "sha256": seal(address, line)})
     add(connection, RECORDS, *rows)

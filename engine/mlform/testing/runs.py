@@ -21,7 +21,7 @@ from mlform.lang import evaluate
 from mlform.lang.worth import worth
 from mlform.lazy import dataclass, field
 from mlform.refresh.scope import Scope
-from mlform.refresh.world import known_handle
+from mlform.refresh.world import handle_of
 from mlform.render.console import console
 from mlform.render.plan import plan as shown
 from mlform.render.style import paint
@@ -290,7 +290,7 @@ def _recorded(trial: Trial) -> Scope:
     scope = Scope(project, snapshot, Diagnostics())
     for address, resource in project.resources.items():
         if (record := snapshot.records.get(address)) is not None:
-            scope.put(address, known_handle(address, resource.offer.resource, record.attributes))
+            scope.put(address, handle_of(record, resource.offer.resource))
     return scope
 
 
