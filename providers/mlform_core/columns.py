@@ -15,8 +15,8 @@ def conform(frame: pd.DataFrame, features: Sequence[Mapping[str, str]]) -> pd.Da
     """Return ``features`` of ``frame`` in their order: numbers as float64, strings as objects.
 
     ``float64``, ``int64`` and ``bool`` become float64; ``timestamp`` becomes seconds since 1970
-    UTC (a naive time is taken for UTC); ``string`` stays. Missing is NaN throughout. Raises
-    ``ValueError`` naming each column that is missing or holds something else.
+    UTC (a naive time is taken for UTC, a text is in ISO 8601); ``string`` stays. Missing is NaN
+    throughout. Raises ``ValueError`` naming each column that is missing or holds something else.
     """
     import pandas as pd
 
@@ -38,6 +38,24 @@ def conform(frame: pd.DataFrame, features: Sequence[Mapping[str, str]]) -> pd.Da
     return pd.DataFrame(columns, index=frame.index, columns=[f["name"] for f in features])
 
 
+def arrays(
+    columns: Mapping[str, Sequence[Any]], features: Sequence[Mapping[str, str]]
+) -> dict[str, npt.NDArray[Any]]:
+    """Return by name what ``conform`` makes of a frame of these values, at a fraction of its cost.
+
+    Values are as JSON has them, ``None`` where one is missing. Raises ``KeyError``, ``TypeError``
+    or ``ValueError`` where ``conform`` may say what is wrong.
+    """
+    return {f["name"]: _OF[f["type"]](columns[f["name"]]) for f in features}
+
+
+def framed(found: Mapping[str, npt.NDArray[Any]]) -> pd.DataFrame:
+    """Return what ``arrays`` made as the frame that ``conform`` makes."""
+    import pandas as pd
+
+    return pd.DataFrame({n: pd.Series(v, dtype=v.dtype) for n, v in found.items()})
+
+
 def _number(column: pd.Series[Any]) -> npt.NDArray[np.float64]:
     import numpy as np
     import pandas as pd
@@ -52,7 +70,10 @@ def _timestamp(column: pd.Series[Any]) -> npt.NDArray[np.float64]:
     import numpy as np
     import pandas as pd
 
-    times = pd.to_datetime(column, utc=True).dt.tz_localize(None)
+    # A format guessed from the first text would depend on what else is asked at the same time.
+    texts = column.dtype == object or isinstance(column.dtype, pd.StringDtype)
+    form = "ISO8601" if texts else None
+    times = pd.to_datetime(column, utc=True, format=form).dt.tz_localize(None)
     seconds = times.to_numpy(dtype="datetime64[ns]").astype(np.int64) / 1e9
     return np.where(times.isna().to_numpy(), np.nan, seconds)
 
@@ -77,4 +98,33 @@ _AS: Mapping[str, Any] = {
     "bool": _number,
     "timestamp": _timestamp,
     "string": _string,
+}
+
+
+def _numbers(values: Sequence[Any]) -> npt.NDArray[np.float64]:
+    import numpy as np
+
+    return np.array(values, dtype=np.float64)
+
+
+def _timestamps(values: Sequence[Any]) -> npt.NDArray[np.float64]:
+    import pandas as pd
+
+    return _timestamp(pd.Series(values))
+
+
+def _strings(values: Sequence[Any]) -> npt.NDArray[np.object_]:
+    import numpy as np
+
+    if not {str, type(None)}.issuperset(map(type, values)):
+        raise TypeError("a value that is no text")
+    return np.array([np.nan if v is None else v for v in values], dtype=object)
+
+
+_OF: Mapping[str, Any] = {
+    "float64": _numbers,
+    "int64": _numbers,
+    "bool": _numbers,
+    "timestamp": _timestamps,
+    "string": _strings,
 }

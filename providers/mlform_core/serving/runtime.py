@@ -41,6 +41,41 @@ class Native:
         return self._model.predict(pd.DataFrame(columns))
 
 
+class Parts:
+    """The model by the calls of its parts alone."""
+
+    def __init__(self, model: Model) -> None:
+        """Raise ``UnknownPartError`` if it has parts that only it can call."""
+        from mlform_core.serving.direct import predicting
+
+        self._features, self._binary = model.meta["features"], model.meta["task"] == "binary"
+        method = "predict" if model.meta["task"] == "regression" else "predict_proba"
+        self._call = predicting(model.estimator, method, [f["name"] for f in self._features])
+
+    def predict(self, columns: Columns) -> Floats:
+        """Predict by the parts. What it raises is not in the words of the model."""
+        import numpy as np
+
+        from mlform_core.columns import arrays
+
+        found = np.asarray(self._call(arrays(columns, self._features)), dtype=np.float64)
+        return found[:, 1] if self._binary else found
+
+
+class Hastened:
+    """The model by its parts; where these fail, by itself, and so in its own words."""
+
+    def __init__(self, parts: Parts, native: Native) -> None:
+        self._parts, self._native = parts, native
+
+    def predict(self, columns: Columns) -> Floats:
+        """Predict by the parts, or by the model."""
+        try:
+            return self._parts.predict(columns)
+        except Exception:  # noqa: BLE001 - whatever it is, the model says it, or has an answer
+            return self._native.predict(columns)
+
+
 class Onnx:
     """The graph that was made of a model."""
 
