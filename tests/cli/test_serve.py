@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -61,6 +63,14 @@ def asked(port, headers):
     return call(url, {"inputs": [tensor]}, headers=headers)
 
 
+def healthy(image, port):
+    """Tell whether the image's own check finds a server at a port."""
+    recipe = (image / "Dockerfile").read_text().replace("\\\n", "")
+    python, *rest = json.loads(re.search(r"HEALTHCHECK .* CMD (\[.*\])", recipe)[1])
+    assert python == "python"
+    return subprocess.run([sys.executable, *rest], env={"PORT": port}, check=False).returncode == 0
+
+
 def test_what_is_exported_serves_elsewhere_until_it_is_told_to_end(image, tmp_path):
     # A folder of its own: no spec, no state, no store.
     shutil.copytree(image / "app", tmp_path / "app")
@@ -73,6 +83,7 @@ def test_what_is_exported_serves_elsewhere_until_it_is_told_to_end(image, tmp_pa
         status, answer = asked(port, ours)
         assert (status, answer["outputs"][1]["data"]) == (200, ["above"])
         assert asked(port, {})[0] == 401
+        assert healthy(image, port)
         again = elsewhere.mlform("serve", "app", expect=1)
         assert "Served already" in again.err
         process.send_signal(signal.SIGTERM)
@@ -80,6 +91,7 @@ def test_what_is_exported_serves_elsewhere_until_it_is_told_to_end(image, tmp_pa
     finally:
         process.kill()
         process.communicate()
+    assert not healthy(image, port)
     elsewhere.environment["MLFORM_TOKENS"] = ""
     said = elsewhere.mlform("serve", "app", expect=1).err
     assert "The environment variable MLFORM_TOKENS holds no tokens" in said

@@ -1,6 +1,7 @@
 """The request log: lines first, then Parquet; what is redacted is nowhere."""
 
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -133,6 +134,34 @@ def test_a_log_that_cannot_be_written_is_written_again_once_it_can(tmp_path):
     until(lambda: bool(list(log.entries(folder, None))))
     sink.close()
     assert [e for e, _ in log.entries(folder, None)] == [entry]
+
+
+def test_what_was_on_its_way_to_a_full_disk_is_counted(tmp_path, monkeypatch):
+    full = Path("/dev/full")
+    monkeypatch.setattr(log.RequestLog, "_next", lambda _: full.open("ab"))
+    sink = log.RequestLog(tmp_path, 1 << 30)
+    for number in range(3):
+        sink.put({"t": number})
+    sink.close()
+    assert sink.lost == 3
+
+
+def test_an_entry_that_cannot_be_written_holds_up_no_other(tmp_path):
+    sink = log.RequestLog(tmp_path, 1 << 30)
+    for what in (1, object(), 3):
+        sink.put({"t": what})
+    sink.close()
+    assert [e["t"] for e, _ in log.entries(tmp_path, None)] == [1, 3]
+    assert sink.lost == 1
+
+
+def test_no_more_is_kept_than_is_said_however_little_that_is(tmp_path):
+    sink = log.RequestLog(tmp_path, keep=100_000)
+    for number in range(3000):
+        sink.put({"t": number, "p": ["x" * 50]})
+    sink.close()
+    assert 50_000 < sum(p.stat().st_size for p in log.files(tmp_path)) <= 100_000
+    assert [e["t"] for e, _ in log.entries(tmp_path, None)][-1] == 2999
 
 
 def test_rows_of_requests_can_be_queried(life):

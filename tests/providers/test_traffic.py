@@ -24,7 +24,7 @@ from tests.providers.serving_bench import (
     table,
     until,
 )
-from tests.providers.test_serving import metrics
+from tests.providers.test_serving import children, metrics
 
 from mlform.sdk import CancelledError, ResourceError
 from mlform_core.http_arguments import HttpArguments, Rollout
@@ -43,6 +43,22 @@ def asked(url, key):
     """Return which model answers one who has a key."""
     said = call(f"{url}/infer", body(table()[:1]), headers={"Mlform-Key": key})[1]
     return said["model_version"]
+
+
+def test_settings_that_cannot_be_written_change_nothing(life):
+    first, second = bundle(life.ctx), bundle(life.ctx, 0.01)
+    found = life.apply(first)
+    (worker,) = children(found.pid)
+    in_the_way = life.ctx.home / f"{settings.SETTINGS}.{found.pid}.tmp"
+    in_the_way.mkdir()
+    with pytest.raises(ResourceError, match="Settings not kept"):
+        life.apply(second)
+    with pytest.raises(ResourceError, match=r"Canary rolled back.*Settings not kept"):
+        life.apply(second, rollout=canary(bake="0.1s"))
+    assert asked(found.url, "anyone") == first.digest
+    until(lambda: children(found.pid) == [worker])
+    in_the_way.rmdir()
+    assert life.apply(second, rollout=canary(bake="0.1s")).answers == second.digest
 
 
 def test_a_canary_that_comes_off_takes_over_and_fails_no_request(life):

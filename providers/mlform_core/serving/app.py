@@ -33,6 +33,8 @@ Send: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 _READ_SECONDS: Final = 30.0
 """How long a body may take to come in."""
+_ASIDE_SECONDS: Final = 2.0
+"""How long a server that ends waits for what its shadow says."""
 _KEY: Final = b"mlform-key"
 """The header that says who asks: one key is answered by one model."""
 
@@ -80,8 +82,11 @@ class App:
         return self.traffic.current
 
     async def close(self) -> None:
-        """Answer what waits, and end the workers."""
-        await asyncio.gather(*self._asides)
+        """Answer what waits, write down what was logged, and end the workers."""
+        if self._asides:
+            await asyncio.wait(self._asides, timeout=_ASIDE_SECONDS)
+        # Before what may take long: whoever ends the server has no endless patience.
+        self.log.close()
         await self.traffic.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,6 +130,8 @@ class App:
         if path in {"/control/load", "/control/abandon"}:
             if method != "POST":
                 return _not("POST", path)
+            if not self._engines(scope) or not _local(scope):
+                return Reply(403, {"error": "This is for the engine."})
             return await (self._load if path == "/control/load" else self._abandon)(scope, receive)
         if path == "/control/answers":
             return Reply(200, self._answering())
@@ -149,11 +156,10 @@ class App:
 
     def _answering(self) -> dict[str, Any]:
         """Say what the engine asks of a server before it knows that it is ours."""
-        serving = self.serving
-        said = {"name": serving.name, "server": serving.identity}
         trial = self.traffic.trial
         return {
-            **said,
+            "name": self.serving.name,
+            "server": self.serving.identity,
             "digest": self.current.digest,
             "variants": {r.label: r.digest for _, r in self.traffic.variants},
             "shadow": self.traffic.shadow.digest if self.traffic.shadow else "",
@@ -318,8 +324,6 @@ class App:
 
     async def _load(self, scope: Scope, receive: Receive) -> Reply:
         """Take other settings, and the models they name, in place of what is there."""
-        if not self._engines(scope) or not _local(scope):
-            return Reply(403, {"error": "This is for the engine."})
         wanted = Serving(**_parsed(await _body(scope, receive, 1_000_000)))
         try:
             done = await self.traffic.take(wanted)
@@ -331,8 +335,6 @@ class App:
 
     async def _abandon(self, scope: Scope, receive: Receive) -> Reply:
         """End a canary as if it had not been."""
-        if not self._engines(scope) or not _local(scope):
-            return Reply(403, {"error": "This is for the engine."})
         await self.traffic.abandon()
         return Reply(200, {"digest": self.current.digest})
 

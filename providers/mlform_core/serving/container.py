@@ -106,8 +106,9 @@ RUN pip install --no-cache-dir -r /tmp/requirements.txt
 COPY --chown={_USER}:{_USER} {APP} /{APP}
 USER {_USER}:{_USER}
 EXPOSE {PORT}
-HEALTHCHECK --start-period=60s CMD ["python", "-c", \\
-    "import urllib.request as u; u.urlopen('http://127.0.0.1:{PORT}/v2/health/ready')"]
+ENV PORT={PORT}
+HEALTHCHECK --start-period=60s CMD ["python", "-c", "import os, urllib.request as u; \\
+    u.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/v2/health/ready')"]
 CMD ["mlform", "serve", "/{APP}"]
 """
 

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -43,6 +43,8 @@ class RequestLog:
         self.folder, self.keep, self.file_bytes = folder, keep, file_bytes
         self.lost = 0
         self._waiting: deque[Mapping[str, Any]] = deque()
+        self._unsure = 0
+        """Entries handed to the file since it was last flushed."""
         self._converting: subprocess.Popen[bytes] | None = None
         self._there, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._write, name="request-log", daemon=True)
@@ -63,7 +65,8 @@ class RequestLog:
         self._there.set()
         self._thread.join(timeout=30)
         if self._converting is not None:
-            self._converting.wait(timeout=30)
+            with suppress(subprocess.TimeoutExpired):  # it ends by itself
+                self._converting.wait(timeout=30)
 
     def _write(self) -> None:
         closing = False
@@ -72,7 +75,8 @@ class RequestLog:
                 closing = self._append()
             except OSError as error:  # no room, say: what waits is lost, what comes may not be
                 sys.stderr.write(f"The request log cannot be written: {error}\n")
-                self.lost += len(self._waiting)
+                self.lost += self._unsure + len(self._waiting)
+                self._unsure = 0
                 self._waiting.clear()
                 closing = self._closing.wait(_RETRY_SECONDS)
 
@@ -92,18 +96,31 @@ class RequestLog:
                         sink = files_open.enter_context(self._next())
                         begun = time.monotonic()
                         self._convert()
-                    sink.write(_line(self._waiting.popleft()))
+                    self._put_down(sink)
                     old = time.monotonic() - begun > _FILE_SECONDS
-                    if old or sink.tell() >= self.file_bytes:
+                    # So that there is something to forget, what is kept is several files.
+                    if old or sink.tell() >= min(self.file_bytes, self.keep // 4):
                         files_open.close()
-                        sink = None
+                        sink, self._unsure = None, 0
                         self._forget()
                 if sink is not None:
                     sink.flush()
+                    self._unsure = 0
                 # A thread that woke for each entry would keep answers waiting.
                 self._closing.wait(_PAUSE_SECONDS)
         self._forget()
         return True
+
+    def _put_down(self, sink: IO[bytes]) -> None:
+        entry = self._waiting.popleft()
+        try:
+            line = _line(entry)
+        except (TypeError, ValueError) as error:  # the entries after it are to be kept
+            sys.stderr.write(f"The request log cannot have an entry: {error}\n")
+            self.lost += 1
+            return
+        self._unsure += 1
+        sink.write(line)
 
     def _next(self) -> IO[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -117,11 +134,15 @@ class RequestLog:
         """Have what is whole made Parquet."""
         if self._converting is not None and self._converting.poll() is None:
             return
-        if sum(p.suffix == _LINES for p in files(self.folder)) > 1:
+        if sum(p.suffix == _LINES for p in files(self.folder)) <= 1:
+            return
+        try:
             self._converting = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
                 [sys.executable, "-m", "mlform_core.serving.columnar", str(self.folder)],
                 stdin=subprocess.DEVNULL,
             )
+        except OSError as error:  # the lines are there, and the next file tries again
+            sys.stderr.write(f"The request log is not converted: {error}\n")
 
     def _forget(self) -> None:
         sizes = [(p, p.stat().st_size) for p in files(self.folder)]

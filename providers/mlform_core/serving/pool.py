@@ -144,9 +144,9 @@ class Pool:
         self.loop = asyncio.get_running_loop()
         self.folder, self.timeout, self.restarts = folder, timeout, 0
         self.batches = self.batched = 0
+        """Batches predicted, and the rows in them."""
         self.busy = 0.0
         """Seconds that all workers together have computed."""
-        """Batches predicted, and the rows in them."""
         self.looked: Counter[tuple[str, str]] = Counter()
         """Rows by input that was looked up, and what came of it."""
         self._view, self._names, self._size, self._pickle = view, inputs, size, pickle
@@ -158,7 +158,6 @@ class Pool:
         """How many went together last, and how long the first of them waits for as many."""
         self._lingering: asyncio.TimerHandle | None = None
         self._keepers: list[asyncio.Task[None]] = []
-        self._drained = asyncio.Event()
 
     @property
     def alive(self) -> int:
@@ -194,11 +193,12 @@ class Pool:
         return await job.answer
 
     async def close(self) -> None:
-        """Predict what waits, and end the workers."""
+        """Answer those who wait, and end the workers, whatever they compute for nobody."""
         self._closing = True
-        if self._waiting or self._busy:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._drained.wait(), self.timeout)
+        under_way = (job for link in self._busy for job in link.jobs)
+        wanted = [j.answer for j in (*self._waiting, *under_way) if not j.answer.done()]
+        if wanted:
+            await asyncio.wait(wanted, timeout=self.timeout)
         for link in (*self._idle, *self._busy):
             link.close()
         for keeper in self._keepers:
@@ -232,8 +232,6 @@ class Pool:
                 _fail(job, _error(kind, said, job.rows))
         if self._waiting:
             self._arrange()
-        elif not self._busy:
-            self._drained.set()
 
     def _hand_out(
         self,
@@ -280,7 +278,6 @@ class Pool:
             if jobs := self._next():
                 link = self._idle.pop()
                 self._busy.add(link)
-                self._drained.clear()
                 link.send(jobs, self._names)
 
     def _next(self) -> list[Job]:
@@ -314,33 +311,37 @@ class Pool:
         pause = 0.0
         while True:
             began = self.loop.time()
-            link, process = await self._started()
             try:
-                await self._serving(link, process, first)
-            except ResourceError as error:
-                if not first.done():
-                    first.set_exception(error)
-                    return
-                sys.stderr.write(f"{error}\n")
-            finally:
-                link.close()
-                await _ended(process)
+                ended = await self._lived(first)
+            except (ResourceError, OSError) as error:  # no process to be had now, say
+                ended = error
             if self._closing:
                 return
             if not first.done():
-                detail = f"A worker ended with {process.returncode} before it was ready."
-                first.set_exception(ResourceError("Server did not start", detail))
+                told = ResourceError("Server did not start", f"A worker: {ended}.")
+                first.set_exception(ended if isinstance(ended, ResourceError) else told)
                 return
             self.restarts += 1
-            sys.stderr.write(f"worker {process.pid} ended with {process.returncode}\n")
+            sys.stderr.write(f"A worker: {ended}\n")
             # What lasted may come again at once; what dies at its start must not spin.
             quick = self.loop.time() - began < _LONGEST_PAUSE
             pause = min(max(2 * pause, 0.1), _LONGEST_PAUSE) if quick else 0.0
             await asyncio.sleep(pause)
 
+    async def _lived(self, first: asyncio.Future[None]) -> Exception | str:
+        """Have one worker run; return how it ended. ``ResourceError``, ``OSError``."""
+        link, process = await self._started()
+        try:
+            await self._serving(link, process, first)
+        finally:
+            link.close()
+            await _ended(process)
+        return f"process {process.pid} ended with {process.returncode}"
+
     async def _started(self) -> tuple[_Link, asyncio.subprocess.Process]:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as unless_started:
+            unless_started.enter_context(ours)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "mlform_core.serving.worker"),
                 *(str(self.folder), str(theirs.fileno()), str(self._view or "")),
@@ -349,6 +350,7 @@ class Pool:
                 stdin=asyncio.subprocess.DEVNULL,
                 env=_THREADS | os.environ,
             )
+            unless_started.pop_all()
         _, link = await self.loop.create_connection(lambda: _Link(self), sock=ours)
         return link, process
 

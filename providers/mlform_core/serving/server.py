@@ -86,7 +86,6 @@ async def _answer(home: Path, serving: Serving, sock: socket.socket) -> None:
         await uvicorn.Server(config).serve(sockets=[sock])
     finally:
         await app.close()
-        log.close()
 
 
 def _bound(serving: Serving) -> socket.socket:

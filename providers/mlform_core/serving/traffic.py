@@ -136,13 +136,7 @@ class Traffic:
             if wanted.steps and self._others(wanted):
                 self._begin(Trial(current, wanted))
                 return False
-            try:
-                variants, shadow = await self._beside(wanted)
-            except ResourceError:
-                if current.pool is not self.current.pool:
-                    self._leave(current)
-                raise
-            self._settle(wanted, current, variants, shadow)
+            await self._take_over(wanted, current)
         return True
 
     def _others(self, wanted: Serving) -> bool:
@@ -167,6 +161,24 @@ class Traffic:
             self.trial.over.set()
             await asyncio.gather(*self._under_way)
 
+    async def _take_over(self, wanted: Serving, current: Revision) -> None:
+        """Have a model serve, with what goes beside it.
+
+        Raises ``ResourceError``, and then all is as it was, and what was started ends.
+        """
+        started = [current]
+        try:
+            variants, shadow = await self._beside(wanted)
+            started += [r for _, r in variants] + ([] if shadow is None else [shadow])
+            if self.trial is not None and self.trial.over.is_set():
+                return  # only while what goes beside it was started
+            self._settle(wanted, current, variants, shadow)
+        finally:
+            kept = {r.pool for r in self.revisions().values()}
+            for left in started:
+                if left.pool not in kept:
+                    self._leave(left)
+
     def _settle(
         self,
         wanted: Serving,
@@ -174,9 +186,14 @@ class Traffic:
         variants: list[tuple[float, Revision]],
         shadow: Revision | None,
     ) -> None:
+        """Swap. Raises ``ResourceError``, and then nothing is swapped."""
         before = list(self.revisions().values())
-        # Written before the swap: what starts again after a crash serves what answered last.
-        settings.write(self.home, wanted)
+        try:
+            # Written before the swap: what starts again after a crash serves what answered last.
+            settings.write(self.home, wanted)
+        except OSError as error:
+            detail = f"{self.home / settings.SETTINGS} cannot be written: {error.strerror}."
+            raise ResourceError("Settings not kept", detail) from error
         self.serving, self.current, self.trial = wanted, current, None
         self.variants, self.shadow = variants, shadow
         kept = {r.pool for r in self.revisions().values()}
@@ -197,23 +214,17 @@ class Traffic:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(trial.over.wait(), trial.wanted.bake)
         why, told = None, trial.told()
-        variants: list[tuple[float, Revision]] = []
-        shadow: Revision | None = None
         if not trial.over.is_set():
             try:
-                variants, shadow = await self._beside(trial.wanted)
+                await self._take_over(trial.wanted, trial.revision)
             except ResourceError as error:
                 why = str(error)
         if trial.over.is_set():  # perhaps only while what goes beside it was started
             why, told = trial.breach or "the server ended", trial.told()
-        if why is None:
-            self._settle(trial.wanted, trial.revision, variants, shadow)
-        else:
+        if why is not None:
             self.trial = None
-            kept = {r.pool for r in self.revisions().values()}
-            for left in (trial.revision, shadow, *(r for _, r in variants)):
-                if left is not None and left.pool not in kept:
-                    self._leave(left)
+            if trial.revision.pool not in {r.pool for r in self.revisions().values()}:
+                self._leave(trial.revision)
         self.outcome = {**told, "breach": why, "worse": trial.worse}
 
     async def _beside(
