@@ -194,7 +194,7 @@ def ask(target: Target, patience: float = 90) -> Any:
     while True:
         request = urllib.request.Request(target.url, target.body, headers)  # noqa: S310 - our own URL
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - as above
                 return json.load(response)
         except urllib.error.HTTPError as error:
             if time.monotonic() > deadline or error.code < 500:

@@ -20,7 +20,7 @@ import pandas as pd
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from features.flights import build  # noqa: E402
+from features.flights import build  # noqa: E402 - its folder is put on the path first
 from fetch import read_month, read_planes, read_weather  # noqa: E402 - found beside this file
 
 DATATYPES = {"i": "INT64", "u": "INT64", "f": "FP64", "b": "BOOL"}
@@ -31,7 +31,7 @@ def endpoint() -> str:
     """Return the URL that the last apply recorded."""
     mlform = Path(sys.executable).with_name("mlform")
     command = [str(mlform), "output", "-raw", "-chdir", str(HERE), "url"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603 - our own command
 
 
 def tensors(rows: pd.DataFrame) -> list[dict[str, object]]:
@@ -51,7 +51,7 @@ def ask(url: str, rows: pd.DataFrame) -> dict[str, object]:
     request = urllib.request.Request(  # noqa: S310 - the URL is our own endpoint
         f"{url}/infer", body, {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - our own URL
         answer: dict[str, object] = json.load(response)
     return answer
 

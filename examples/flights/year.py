@@ -56,7 +56,7 @@ class Way:
     def mlform(self, *arguments: str, held: bool = False) -> str:
         """Run a command; ``held``: a gate may say no."""
         program = str(Path(sys.executable).with_name("mlform"))
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - our own command
             [program, *arguments], cwd=self.folder, capture_output=True, text=True, check=False
         )
         if done.returncode not in ({0, 3} if held else {0}):
@@ -66,7 +66,7 @@ class Way:
     def fetch(self, *months: str) -> None:
         """Let months arrive."""
         command = [sys.executable, "fetch.py", *months]
-        subprocess.run(command, cwd=self.folder, check=True, capture_output=True)  # noqa: S603
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True)  # noqa: S603 - our own command
 
     def predict(self, rows: pd.DataFrame) -> list[float]:
         """Ask what serves."""

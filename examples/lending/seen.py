@@ -28,7 +28,7 @@ Z = 1.96
 def evidence() -> dict[str, Any]:
     """Return what the gate measured, as it is kept."""
     program = str(Path(sys.executable).with_name("mlform"))
-    said = subprocess.run(  # noqa: S603
+    said = subprocess.run(  # noqa: S603 - our own command
         [program, "state", "show", "-json", "gate.fair"],
         cwd=HERE,
         capture_output=True,

@@ -46,7 +46,7 @@ class Answer(NamedTuple):
 def mlform(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command here."""
     program = str(Path(sys.executable).with_name("mlform"))
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(  # noqa: S603 - our own command
         [program, *arguments], cwd=HERE, capture_output=True, text=True, check=False
     )
 
@@ -62,7 +62,7 @@ class Endpoint:
 
     def roles(self) -> dict[str, str]:
         """Return which digest has which part just now."""
-        with urllib.request.urlopen(f"{self.url.split('/v2')[0]}/metrics") as response:  # noqa: S310
+        with urllib.request.urlopen(f"{self.url.split('/v2')[0]}/metrics") as response:  # noqa: S310 - our own URL
             text = response.read().decode()
         found = re.findall(r'revision_info\{digest="([^"]+)".*?role="(?:variant )?([^"]+)"', text)
         return {digest: "linear" if role == "current" else role for digest, role in found}
@@ -75,9 +75,9 @@ class Endpoint:
         ]
         headers = {"Content-Type": "application/json", "Mlform-Key": flight["flight"]}
         body = json.dumps({"inputs": inputs}).encode()
-        request = urllib.request.Request(f"{self.url}/infer", body, headers)  # noqa: S310
+        request = urllib.request.Request(f"{self.url}/infer", body, headers)  # noqa: S310 - our own URL
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - our own URL
                 said = json.load(response)
         except urllib.error.HTTPError as error:
             return Answer(time.monotonic(), "", error.code, float("nan"))

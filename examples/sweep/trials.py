@@ -22,7 +22,7 @@ TICK = 0.02
 def sweep() -> dict[str, Any]:
     """Return what is recorded of the sweep."""
     program = str(Path(sys.executable).with_name("mlform"))
-    said = subprocess.run(  # noqa: S603
+    said = subprocess.run(  # noqa: S603 - our own command
         [program, "state", "show", "-json", "training_job.works"],
         cwd=HERE,
         capture_output=True,

@@ -76,11 +76,11 @@ def array(values: Sequence[Any], spec: Spec) -> pa.Array:
             moments = [None if v is None else _moment(v) for v in values]
             return pa.array(moments, pa.int64()).cast(pa.timestamp("us", spec.get("zone")))
         if kind == "int64":
-            values = [None if v is None or v != v else _whole(v) for v in values]  # noqa: PLR0124
+            values = [None if v is None or v != v else _whole(v) for v in values]  # noqa: PLR0124 - NaN
         if kind == "float64":
             values = [None if v is None else float(v) for v in values]
         if kind == "bool":
-            values = [None if v is None or v != v else bool(v) for v in values]  # noqa: PLR0124
+            values = [None if v is None or v != v else bool(v) for v in values]  # noqa: PLR0124 - NaN
         return pa.array(values, arrow_type(kind), from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, OverflowError, TypeError) as error:
         raise ValueError(f'"{spec["name"]}" should be {kind}: {error}') from None

@@ -170,7 +170,7 @@ def test_on_a_server_and_back(encrypted: Inside, postgres: Server) -> None:
     query = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
     with psycopg.connect(postgres.url) as connection:
         names = [row[0] for row in connection.execute(query, [schema])]
-        rows = [list(connection.execute(f'SELECT * FROM {schema}."{n}"')) for n in names]  # noqa: S608
+        rows = [list(connection.execute(f'SELECT * FROM {schema}."{n}"')) for n in names]  # noqa: S608 - ours
     assert "leases" in names and "canary" not in repr(rows)
     configure(encrypted)
     said = encrypted.mlform("init", "-migrate-state").out

@@ -102,7 +102,7 @@ class Sampler:
     """Makes the same texts again for a seed."""
 
     def __init__(self, seed: int) -> None:
-        self.random = Random(seed)  # noqa: S311 (no secret: the seed must give the same texts)
+        self.random = Random(seed)  # noqa: S311 - no secret: the seed must give the same texts
         self.bound: list[tuple[str, Type]] = []
         self.wanted: list[Type] = []
 

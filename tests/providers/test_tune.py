@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pydantic
 import pytest
-from tests.providers.training_bench import ctx, table  # noqa: F401 - a fixture
+from tests.providers import training_bench
+from tests.providers.training_bench import table
 from tests.scenarios.command import Folder
 
 from mlform.sdk import Handle, ResourceError
@@ -15,6 +16,8 @@ from mlform_core import models
 from mlform_core.training.choosing import choose
 from mlform_core.training.folds import Folds, divided
 from mlform_core.training.tune import Tune, TuneArguments
+
+ctx = training_bench.ctx
 
 RIDGE = {"estimator": "sklearn.linear_model.Ridge"}
 ALPHA = {"alpha": {"values": [0.1, 10, 1000]}}
@@ -31,13 +34,13 @@ def frame():
     return pd.DataFrame(told).assign(_split="train")
 
 
-def arguments(ctx, frame, **given):  # noqa: F811
+def arguments(ctx, frame, **given):
     given = {"trainer": "sklearn", "job": RIDGE, "search": ALPHA, "sampler": "grid", **given}
     given = {"target": "value", "features": ["a", "b"], "metric": "rmse", **given}
     return TuneArguments(data=table(ctx, frame), **given)
 
 
-def test_contract(ctx, frame):  # noqa: F811
+def test_contract(ctx, frame):
     first = arguments(ctx, frame)
     second = arguments(ctx, frame, search={"alpha": {"values": [10, 1000]}})
     before, after = check_resource(Tune(), first, second, ctx)
@@ -49,7 +52,7 @@ def test_contract(ctx, frame):  # noqa: F811
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_more_trials_begin_with_those_there_were(sampler, ctx, frame):  # noqa: F811
+def test_more_trials_begin_with_those_there_were(sampler, ctx, frame):
     space = {"alpha": {"low": 0.01, "high": 1000, "log": True}, "fit_intercept": {"values": [True]}}
     given = {"sampler": sampler, "search": space, "seed": 4}
     few = Tune().apply(ctx, arguments(ctx, frame, trials=12, **given), None)
@@ -59,7 +62,7 @@ def test_more_trials_begin_with_those_there_were(sampler, ctx, frame):  # noqa: 
     assert all(0.01 <= t["param.alpha"] <= 1000 for t in many.trials)
 
 
-def test_estimators_are_searched_like_parameters(ctx, frame):  # noqa: F811
+def test_estimators_are_searched_like_parameters(ctx, frame):
     names = ["sklearn.linear_model.LogisticRegression", "sklearn.tree.DecisionTreeClassifier"]
     given = {"job": {}, "search": {"estimator": {"values": names}}}
     given |= {"target": "high", "metric": "roc_auc"}
@@ -78,7 +81,7 @@ def train(job):
 """
 
 
-def test_code_of_the_project_is_searched_too(ctx, frame, monkeypatch):  # noqa: F811
+def test_code_of_the_project_is_searched_too(ctx, frame, monkeypatch):
     (ctx.root / "tuned_entry.py").write_text(ENTRY)
     monkeypatch.syspath_prepend(str(ctx.root))
     given = {"trainer": "python", "job": {}, "entry": "tuned_entry.py:train"}
@@ -88,7 +91,7 @@ def test_code_of_the_project_is_searched_too(ctx, frame, monkeypatch):  # noqa: 
     sys.modules.pop("tuned_entry", None)
 
 
-def test_a_trial_that_fails_is_a_row(ctx, frame):  # noqa: F811
+def test_a_trial_that_fails_is_a_row(ctx, frame):
     given = {"search": {"alpha": {"values": [-1, 1]}}}
     done = Tune().apply(ctx, arguments(ctx, frame, **given), None)
     assert [t["state"] for t in done.trials] == ["failed", "complete"]
@@ -97,7 +100,7 @@ def test_a_trial_that_fails_is_a_row(ctx, frame):  # noqa: F811
         Tune().apply(ctx, arguments(ctx, frame, search={"alpha": {"values": [-1, -2]}}), None)
 
 
-def test_folds_keep_groups_and_time(ctx, frame):  # noqa: F811
+def test_folds_keep_groups_and_time(ctx, frame):
     chosen = choose(arguments(ctx, frame))
     target = frame["value"].to_numpy()
     by_group = divided(ctx, Folds(count=4, by="group", column="group"), chosen, target, 0)
@@ -122,7 +125,7 @@ def test_folds_keep_groups_and_time(ctx, frame):  # noqa: F811
         ({"folds": {"count": 3, "by": "group", "column": "grup"}}, "folds", '"group"'),
     ],
 )
-def test_the_plan_knows(given, argument, says, ctx, frame):  # noqa: F811
+def test_the_plan_knows(given, argument, says, ctx, frame):
     with pytest.raises(ResourceError) as error:
         Tune().inputs(ctx, arguments(ctx, frame, **given))
     assert error.value.argument == argument
@@ -147,7 +150,7 @@ def test_arguments_that_do_not_fit(given, says):
         TuneArguments(data=Handle(address="dataset.it", digest="d"), target="t", **told)
 
 
-def test_cross_validation_trains_no_other_model(ctx, frame):  # noqa: F811
+def test_cross_validation_trains_no_other_model(ctx, frame):
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import GroupKFold, cross_val_score
 

@@ -79,7 +79,7 @@ def test_deleted_with_all_its_past_and_nothing_else(filled, another, workspaces,
     assert workspaces.delete("prod", force=True).records == 1
     assert names(workspaces).keys() == {"default"}
     for table in ("records", "journal", "history", "realisations", "alarms", "consumed"):
-        assert sql(f"SELECT count(*) FROM {table} WHERE workspace = 'prod'") == [(0,)]  # noqa: S608
+        assert sql(f"SELECT count(*) FROM {table} WHERE workspace = 'prod'") == [(0,)]  # noqa: S608 - ours
     assert filled.snapshot() == before and filled.verify() == []
     with explained("No such workspace"):
         workspaces.delete("prod", force=True)

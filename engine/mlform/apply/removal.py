@@ -207,7 +207,7 @@ def lent(world: World, step: Step, doing: Doing, key: str | None, home: str) -> 
         doing=doing,
         root=world.looker.root,
         home=join(world.looker.homes, home),  # noqa: PTH118 - for each step
-        workdir=join(world.local, "work", folder_name(address)),  # noqa: PTH118
+        workdir=join(world.local, "work", folder_name(address)),  # noqa: PTH118 - as above
         store=world.looker.artifacts.description,
         cache=world.looker.digests.path,
         inputs=Inputs(dict(step.parts or {}), step.rows),

@@ -127,21 +127,21 @@ class _Walk(Generic[K]):
             except BaseException as raised:  # noqa: BLE001 - raised by who waits for it
                 error = raised
             try:
-                following = self._after(following, came_off, error)
+                following = self._after(following, error, came_off=came_off)
             except BaseException as raised:  # noqa: BLE001 - as above: a thread is not to be had
                 self.error, following = self.error or raised, None
                 self._halted = True  # what is next is not known any more: nobody is to look for it
                 self.over.set()
 
-    def _after(self, key: K, came_off: bool, error: BaseException | None) -> K | None:  # noqa: FBT001
+    def _after(self, key: K, error: BaseException | None, *, came_off: bool) -> K | None:
         """Return what the thread of a key that is over goes on with."""
         with self._guard:
-            self._end(key, came_off, error)
+            self._end(key, error, came_off=came_off)
             admitted = self._next()
             self._hand_out(admitted[1:])
         return admitted[0] if admitted else None
 
-    def _end(self, key: K, came_off: bool, error: BaseException | None) -> None:  # noqa: FBT001
+    def _end(self, key: K, error: BaseException | None, *, came_off: bool) -> None:
         self._running -= 1
         self._room.give(key)
         if error is not None:

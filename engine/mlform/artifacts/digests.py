@@ -57,7 +57,7 @@ class FileDigests:
         if known is not None and known[0] == _token(os.stat(path)):  # noqa: PTH116 - no path object
             return known[1]
         began = time.time_ns()
-        with open(path, "rb") as source:  # noqa: PTH123
+        with open(path, "rb") as source:  # noqa: PTH123 - no path object
             stat = os.fstat(source.fileno())
             found = "sha256:" + hashlib.file_digest(source, "sha256").hexdigest()
         if began - max(stat.st_mtime_ns, stat.st_ctime_ns) > RACY:
@@ -187,7 +187,7 @@ def _newest(packed: Mapping[str, _Packed]) -> dict[str, _Packed]:
     for folder, inside in reversed(list(packed.items())):
         count = inside[0].count(_SEPARATOR) + 1
         if count > left:
-            inside = _pack(dict(list(_unpack(inside).items())[count - left :]))  # noqa: PLW2901
+            inside = _pack(dict(list(_unpack(inside).items())[count - left :]))  # noqa: PLW2901 - what is left of it
         if left:
             found[folder] = inside
         left = max(0, left - count)

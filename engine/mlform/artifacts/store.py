@@ -90,7 +90,7 @@ class LocalStore:
         if name is None:
             return False
         # Asked for every artifact that is recorded, by every plan: no path object for each.
-        return os.path.isfile(f"{self.root}/objects/sha256/{name[:2]}/{name[2:]}")  # noqa: PTH113
+        return os.path.isfile(f"{self.root}/objects/sha256/{name[:2]}/{name[2:]}")  # noqa: PTH113 - so
 
     def has_all(self, digests: Iterable[str]) -> bool:
         """Tell whether each is there. Of very many the store's folders are asked, not each file."""
@@ -125,7 +125,7 @@ class LocalStore:
         for number in range(256):
             prefix = f"{number:02x}"
             try:
-                inside = os.listdir(f"{self.root}/objects/sha256/{prefix}")  # noqa: PTH208
+                inside = os.listdir(f"{self.root}/objects/sha256/{prefix}")  # noqa: PTH208 - names
             except OSError:
                 continue
             if len(inside) > most:

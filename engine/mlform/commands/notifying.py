@@ -128,7 +128,7 @@ def _try(hook: Webhook, data: bytes) -> tuple[str, bool]:
         headers[SIGNATURE] = f"sha256={signed}"
     try:
         request = Request(hook.url, data, headers)  # noqa: S310 - http and https alone are read
-        with urlopen(request, timeout=_PATIENCE):  # noqa: S310
+        with urlopen(request, timeout=_PATIENCE):  # noqa: S310 - as above
             return "", False
     except HTTPError as error:
         error.close()

@@ -73,7 +73,7 @@ class Attempt:
             try:
                 os.mkdir(folder)  # noqa: PTH102 - this and what follows for each call
             except FileNotFoundError:
-                os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+                os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
             except FileExistsError:
                 if not folder.is_dir():
                     raise
@@ -196,7 +196,7 @@ def opened(base: Path, name: str = "") -> Attempt:
 def named(base: Path | str, name: str = "") -> Attempt:
     """Return an attempt by its name, or a new one; its folder need not be there."""
     # Links may stay, and this is done for each step.
-    return Attempt(Path(os.path.abspath(os.path.join(base, name or new_id()))))  # noqa: PTH100, PTH118
+    return Attempt(Path(os.path.abspath(os.path.join(base, name or new_id()))))  # noqa: PTH100, PTH118 - so
 
 
 def _clear(fresh: Path) -> None:
@@ -234,7 +234,7 @@ def write_once(folder: Path, result: Mapping[str, Any], *, durable: bool = False
         return False
     finally:
         if durable:
-            os.unlink(written)  # noqa: PTH108
+            os.unlink(written)  # noqa: PTH108 - for each call
     if durable:
         directory = os.open(folder, os.O_RDONLY)
         try:

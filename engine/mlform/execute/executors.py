@@ -72,19 +72,19 @@ def _engine(type_: str, settings: Mapping[str, Any]) -> Engine:
     """Import what talks to an engine only where it is used."""
     match type_:
         case "process":
-            from mlform.execute.process import ProcessEngine  # noqa: PLC0415
+            from mlform.execute.process import ProcessEngine  # noqa: PLC0415 - few specs
 
             return ProcessEngine()
         case "slurm":
-            from mlform.execute.slurm import SlurmEngine, SlurmSettings  # noqa: PLC0415
+            from mlform.execute.slurm import SlurmEngine, SlurmSettings  # noqa: PLC0415 - few specs
 
             return SlurmEngine(SlurmSettings(**_of(SlurmSettings, settings)))
         case "ray":
-            from mlform.execute.ray import RayEngine, RaySettings  # noqa: PLC0415
+            from mlform.execute.ray import RayEngine, RaySettings  # noqa: PLC0415 - few specs
 
             return RayEngine(RaySettings(**_of(RaySettings, settings)))
         case "kubernetes":
-            from mlform.execute.kubernetes import (  # noqa: PLC0415
+            from mlform.execute.kubernetes import (  # noqa: PLC0415 - few specs
                 KubernetesEngine,
                 KubernetesSettings,
             )

@@ -67,7 +67,7 @@ class Rest:
         )
         trusted = None if self.trust is None else self.trust()
         try:
-            with urllib.request.urlopen(  # noqa: S310
+            with urllib.request.urlopen(  # noqa: S310 - as above
                 request, timeout=PATIENCE, context=trusted
             ) as answer:
                 return str(answer.read().decode(errors="replace"))

@@ -44,7 +44,7 @@ def entry_points(group: str) -> list[EntryPoint]:
 def _elsewhere() -> bool:
     """Tell whether distributions may lie elsewhere than in folders: in an archive, say."""
     finders = [f for f in sys.meta_path if hasattr(f, "find_distributions")]
-    return len(finders) > 1 or any(os.path.isfile(entry) for entry in sys.path)  # noqa: PTH113
+    return len(finders) > 1 or any(os.path.isfile(entry) for entry in sys.path)  # noqa: PTH113 - quick
 
 
 def _offered(file: str, group: str) -> Iterator[tuple[str, str]]:

@@ -48,7 +48,7 @@ MAX_DIGITS: Final = 4096
 """How many digits a number may have before and after its point, written out without exponent."""
 
 
-class SyntaxProblem(Exception):  # noqa: N818 — it never leaves the room: caught at the next item
+class SyntaxProblem(Exception):  # noqa: N818 - it never leaves the room: caught at the next item
     """One problem at the characters from ``start`` to ``end``; stops the item it stands in.
 
     ``after`` is where to look for the next item from, if that is not where the problem starts.

@@ -162,7 +162,7 @@ def _files(folder: Path, pattern: str) -> Iterator[str]:
 
 def _is_file(path: str) -> bool:
     try:
-        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 (a Path for each file is slow)
+        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - a Path for each file is slow
     except OSError:
         return False
 
