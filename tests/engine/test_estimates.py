@@ -216,6 +216,23 @@ def test_the_first_plan_says_that_nothing_ran_before(world: World) -> None:
     assert "nothing of this was done before" in text(world, SPEC)
 
 
+def test_what_is_reused_beside_what_is_new_was_done_before(world: World) -> None:
+    for value in (1, 2):
+        world.apply(SPEC, v=value)
+    new = 'training_job "node" "c" {\n  value = 9\n}\n'
+    assert (
+        world.actions(SPEC + new, v=1).items()
+        >= {
+            "training_job.a": "reuse",
+            "training_job.c": "run",
+        }.items()
+    )
+    said = text(world, SPEC + new, v=1)
+    assert "results of before are taken again, which takes none; there is no estimate" in said
+    assert "of which nothing was done before: training_job.c." in said
+    assert "nothing of this was done before" not in said
+
+
 def test_a_plan_learns_from_each_apply(world: World) -> None:
     for value in (1, 2, 4, 3):
         world.apply(SPEC, v=value)

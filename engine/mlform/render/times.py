@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlform.plan import Plan, Step
+from mlform.address import Address
+from mlform.diagnostics import counted
+from mlform.plan import Action, Plan, Step
 from mlform.plan.times import Times, times
 from mlform.render.values import between, seconds
 
@@ -36,6 +38,12 @@ def totals(plan: Plan, parallelism: int) -> list[str]:
     if it is None:
         return []
     if not it.timed:
+        if reused := sum(step.action is Action.REUSE for step in plan.steps):
+            taken = f"{counted(reused, 'result')} of before {'is' if reused == 1 else 'are'} taken"
+            rest = f"of which nothing was done before: {_named(it.unknown)}"
+            return [
+                f"Time: {taken} again, which takes none; there is no estimate of the rest, {rest}."
+            ]
         return ["Time: nothing of this was done before, so there is no estimate."]
     clock = between(it.certain.clock, it.worst.clock) + _likely(it)
     work = between(it.certain.work, it.worst.work)
@@ -43,14 +51,17 @@ def totals(plan: Plan, parallelism: int) -> list[str]:
     if work != between(it.certain.clock, it.worst.clock):
         lines = [f"Time: {clock} with {it.parallelism} at once; {work} of work."]
     if it.unknown:
-        named = ", ".join(map(str, it.unknown[:3]))
-        more = f" and {len(it.unknown) - 3} more" if len(it.unknown) > 3 else ""
-        lines.append(f"Not counted, for want of a history: {named}{more}.")
+        lines.append(f"Not counted, for want of a history: {_named(it.unknown)}.")
     if (was := plan.accuracy) is not None:
         many = f"{was.steps} estimates were" if was.steps > 1 else "estimate was"
         half = f", half of them within ×{was.median:g}" if was.steps > 1 else ""
         lines.append(f"The last {many} within ×{was.worst:g}{half}.")
     return lines
+
+
+def _named(addresses: Sequence[Address]) -> str:
+    more = f" and {len(addresses) - 3} more" if len(addresses) > 3 else ""
+    return ", ".join(map(str, addresses[:3])) + more
 
 
 def _likely(it: Times) -> str:
