@@ -11,12 +11,14 @@ from mlform.config.blocks import not_references
 from mlform.config.model import Call, Module
 from mlform.diagnostics import Diagnostics, did_you_mean
 from mlform.lang import Reference, references
+from mlform.lang.references import nested
 from mlform.lazy import replace
 from mlform.registry import KINDS
-from mlform.syntax.tree import Attribute, Source
+from mlform.syntax.tree import Attribute, Index, Source
 
 _FREE = frozenset({"path", "mlform", "terraform"})
 _ROOTS = (*KINDS, "var", "local", "module", "prior", "path", "mlform", "each", "count")
+_VALUES = frozenset({"var", "local", "module", "prior", "each", "count"})
 _NOTHING: frozenset[Address] = frozenset()
 _SHOWN = 10
 """How many names an error lists."""
@@ -107,11 +109,20 @@ class Names:
             for output in inside.module.outputs.values():
                 yield from inside.priors(output.value)
 
-    def addresses(self, attribute: Attribute) -> Iterator[str]:
-        """Return what an argument that is written as addresses names, as text."""
+    def addressed(self, attribute: Attribute, bound: frozenset[str]) -> None:
+        """Note what is wrong with an argument that is written as addresses."""
+        keys = [node.key for node in nested(attribute.expr) if isinstance(node, Index)]
         for reference in references(attribute.expr):
-            if self._block(reference, attribute.source) is not None:
-                yield attribute.source.text[reference.start : reference.end]
+            if any(key.start <= reference.start < key.end for key in keys):
+                self._needed(reference, attribute.source, bound)
+            elif reference.root in _VALUES:
+                detail = (
+                    f"`{attribute.name}` takes addresses as they are written, KIND.NAME or "
+                    "KIND.NAME[KEY]; only in the brackets may be what is worth something else."
+                )
+                self._error("Not an address", detail, reference, attribute.source)
+            else:
+                self._block(reference, attribute.source)
 
     def waited(self, attribute: Attribute | None) -> Iterator[Address]:
         """Return the blocks that ``depends_on`` names: resources, and all of a module."""

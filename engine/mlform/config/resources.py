@@ -192,7 +192,7 @@ class Resources:
         addresses = written_as(offer.resource.arguments, Written.ADDRESS)
         for name, attribute in arguments.items():
             if name in addresses:
-                list(names.addresses(attribute))
+                names.addressed(attribute, frozenset(bound))
             else:
                 names.needed(attribute, frozenset(bound))
 

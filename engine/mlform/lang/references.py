@@ -60,6 +60,17 @@ def references(expr: Expr) -> Iterator[Reference]:
             waiting += [(node.each, bound), (node.source, bound)]
 
 
+def traversals(expr: Expr) -> Iterator[Name | GetAttr | Index]:
+    """Yield the outermost names with all their steps, in the order written; none in an index."""
+    waiting = [expr]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Name | GetAttr | Index):
+            yield node
+        else:
+            waiting.extend(reversed(_children(node)))
+
+
 def _traversal(expr: Name | GetAttr | Index) -> tuple[Reference | None, list[Expr]]:
     chain: list[GetAttr | Index] = []
     inner: Expr = expr

@@ -10,7 +10,7 @@ from mlform.config import ModuleScope, Project, ResourceConfig, scopes
 from mlform.config.lazy import Lazy
 from mlform.config.model import ROOT, ModulePath
 from mlform.diagnostics import Diagnostics
-from mlform.lang import references
+from mlform.refresh.addressed import addressed
 from mlform.refresh.world import absent, recorded_handle
 from mlform.registry import KINDS
 from mlform.registry.places import place
@@ -47,7 +47,7 @@ class Scope:
         written = written_as(resource.offer.resource.arguments, Written.ADDRESS)
         scope = self.of(resource)
         return {
-            name: _addresses(argument, resource.address.module)
+            name: addressed(argument, resource, scope, self.project, self.diagnostics)
             if name in written
             else scope.value(argument, resource.bindings)
             for name, argument in resource.arguments.items()
@@ -78,11 +78,6 @@ class Scope:
                 known = recorded_handle(snapshot, address, offered)
                 place(found, address, known or absent(offered))
         return found[kind]
-
-
-def _addresses(argument: Attribute, path: ModulePath) -> Value:
-    text, prefix = argument.source.text, Address("", "", module=path).spot
-    return [prefix + text[r.start : r.end] for r in references(argument.expr)]
 
 
 def roots_of(scope: ModuleScope, bindings: Mapping[str, Value]) -> Mapping[str, Value]:
