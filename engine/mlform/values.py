@@ -105,7 +105,8 @@ class Handle:
     traversal (``dataset.loans.rows``) and are no part of the identity: equal digests are equal
     content. ``covered`` are those that the digest covers, as plain data. In the arguments of a
     consumer ``used`` says what it takes, where that is less than all, and ``artifact`` what the
-    digest names, so that it is known when nothing else has it any more.
+    digest names, so that it is known when nothing else has it any more. ``foretold`` is what is
+    known of the attributes of what is still to be made, and ``behind`` of what a pin holds back.
     """
 
     address: str
@@ -115,6 +116,8 @@ class Handle:
     covered: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     used: Used | None = field(default=None, compare=False, repr=False)
     artifact: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    foretold: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    behind: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def counted(self) -> str | Unknown:

@@ -18,6 +18,7 @@ from mlform.sdk import (
     Decision,
     Facets,
     Fields,
+    Looking,
     Metadata,
     ResourceError,
     Stored,
@@ -89,6 +90,20 @@ class DatasetAttributes(Attributes):
     profile: Volatile[dict[str, Any]]
     strata: Volatile[dict[str, dict[str, int]]] = Field(default_factory=dict)
     """Rows by stratum and part, where the split is by strata."""
+
+
+def foretold(new: DatasetArguments) -> dict[str, Any]:
+    """Return what the arguments tell of the table: its parts, and its columns if all are named."""
+    parts = {} if new.split is None else new.split.parts
+    return {"splits": list(parts)} | ({} if new.columns is None else {"columns": new.columns})
+
+
+class Foretold:
+    """What every dataset tells of its table before it is read. Put it before ``Resource``."""
+
+    def foretell(self, ctx: Looking | None, new: Any) -> Mapping[str, Any]:
+        """Name the parts, and the columns where all are named."""
+        return foretold(new)
 
 
 @dataclass(frozen=True)

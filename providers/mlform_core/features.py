@@ -16,6 +16,7 @@ from mlform_core.views import (
     ViewAttributes,
     built,
     check_tables,
+    foretold,
     joined,
     own_of,
     time_of,
@@ -69,6 +70,10 @@ class Python(
         """Look at the files that the code reads; tell at once of columns that are not there."""
         check_tables(new)
         return Inputs(code.included(ctx, new.include))
+
+    def foretell(self, ctx: Looking | None, new: PythonArguments) -> Mapping[str, Any]:
+        """Name the parts: those of its rows."""
+        return foretold(new)
 
     def uses(self, new: PythonArguments) -> Mapping[str, Collection[str]]:
         """Take the columns that are named; of a table without any named, all."""

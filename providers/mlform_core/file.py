@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from zlib import crc32
 
 from mlform.sdk import (
@@ -26,12 +26,15 @@ from mlform_core.datasets import (
     DatasetAttributes,
     Source,
     assembled,
+    foretold,
     judged,
     not_available,
     wanted,
 )
-from mlform_core.sources import Format, count_rows, files, format_of, hive_columns
+from mlform_core.sources import Format, count_rows, files, format_of, header, hive_columns
 
+_MOST_HEADERS: Final = 64
+"""Of more files it is not told which columns they have before they are read."""
 _MOST_COUNTS: Final = 4096
 """How many counts of rows are remembered for one dataset: of a file each, if it has no more."""
 
@@ -68,6 +71,15 @@ class File(
         found = files(ctx.root, new.path, new.format)
         parts = dict(zip(found, ctx.file_digests(found.values()), strict=True))
         return Inputs(parts, ctx.remember(*_counted(ctx, found, parts, new.format))["rows"])
+
+    def foretell(self, ctx: Looking | None, new: FileArguments) -> Mapping[str, Any]:
+        """Name the parts, and the columns: by the first lines of CSV, the footers of Parquet."""
+        told = foretold(new)
+        if ctx is None or "columns" in told:
+            return told
+        found = files(ctx.root, new.path, new.format)
+        names = _columns(ctx, found, new)
+        return told if names is None else {**told, "columns": names}
 
     def preview(
         self, ctx: Looking, new: FileArguments, old: StoredFile, moved: Mapping[str, str | None]
@@ -135,6 +147,21 @@ class File(
     def destroy(self, ctx: Context, old: StoredFile) -> str:
         """Leave the files alone: they are the user's."""
         return f"the files at {old.arguments.path} are left alone"
+
+
+def _columns(ctx: Looking, found: Mapping[str, str], new: FileArguments) -> list[str] | None:
+    """Return the columns that any of the files has, as far as files tell it quickly."""
+    if len(found) > _MOST_HEADERS:
+        return None
+    hive = hive_columns(found) if new.hive else {}
+    names = dict.fromkeys(name for columns in hive.values() for name in columns)
+    for name, digest in zip(found, ctx.file_digests(found.values()), strict=True):
+        format_ = format_of(name, new.format)
+        if format_ is None or format_ == "jsonl":
+            return None
+        look = partial(header, Path(found[name]), format_, name)
+        names |= dict.fromkeys(ctx.remember(f"header {format_} {digest}", look)["columns"])
+    return list(names)
 
 
 def _sha256(digest: str) -> str:

@@ -16,6 +16,7 @@ from mlform_core.datasets import (
     PRELOAD,
     DatasetArguments,
     DatasetAttributes,
+    Foretold,
     Source,
     assembled,
     fetched,
@@ -57,7 +58,11 @@ StoredFunction: TypeAlias = Stored[FunctionArguments, DatasetAttributes]
 
 
 class Function(
-    Resource[FunctionArguments, DatasetAttributes], kind="dataset", type="python", reusable=True
+    Foretold,
+    Resource[FunctionArguments, DatasetAttributes],
+    kind="dataset",
+    type="python",
+    reusable=True,
 ):
     """A dataset that a Python function returns."""
 

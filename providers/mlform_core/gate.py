@@ -41,11 +41,10 @@ from mlform_core.gate_verdicts import (
     EVIDENCE,
     NO_IMPORT,
     OnFail,
-    TableHandle,
-    absent,
     forgotten,
 )
 from mlform_core.held_out import HeldOut
+from mlform_core.naming import PartOfData, TableHandle, absent, refuse
 from mlform_core.tables import SPLIT
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class EvaluationArguments(Arguments):
 
     candidate: Handle
     data: TableHandle
-    split: str | None = "holdout"
+    split: PartOfData = Field(default="holdout", validate_default=True)
     baseline: Baseline[Handle | None] = None
     require: Decision[dict[str, Requirement]] = Field(default_factory=dict)
     slices: Decision[Slices | None] = None
@@ -114,8 +113,8 @@ class EvaluationArguments(Arguments):
     def _there(cls, value: Any, info: ValidationInfo) -> Any:
         data, name = info.data.get("data"), str(info.field_name)
         why = f"which {_TELLING[name]} names"
-        if data is not None and (missing := absent(data, _columns_of(value), why)):
-            raise ValueError(missing)
+        if data is not None:
+            refuse(absent(data, _columns_of(value), why))
         return value
 
     @field_validator("require")

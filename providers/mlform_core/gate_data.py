@@ -12,12 +12,12 @@ from mlform_core.expect import Expectations, merged, problems
 from mlform_core.gate_verdicts import (
     NO_IMPORT,
     OnFail,
-    TableHandle,
     Verdict,
     forgotten,
     kept,
     told,
 )
+from mlform_core.naming import TableHandle
 from mlform_core.partitions import facts_at
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mlform.sdk import Artifact, Context, Handle, ResourceError, did_you_mean
-from mlform_core.gate_verdicts import absent
+from mlform.sdk import Artifact, Context, Handle, ResourceError
 from mlform_core.metrics import Floats, Outcomes
 from mlform_core.models import Model, columns_of, load
+from mlform_core.naming import absent, no_part
 from mlform_core.tables import SPLIT, read_table
 
 VERSION = 1
@@ -35,15 +35,10 @@ class Rows:
         splits: dict[str, int] = self.data.attributes.get("splits") or {}
         if self.split is None:
             return
-        address = self.data.address
-        if not splits:
-            detail = f"{address} is not split. Add a split to it, or write split = null for all."
-            raise ResourceError("Split not found", detail, argument="split")
-        if self.split not in splits:
-            parts = ", ".join(f'"{name}" ({rows} rows)' for name, rows in splits.items())
-            detail = f'{address} has no part "{self.split}".{did_you_mean(self.split, splits)}'
-            raise ResourceError("Split not found", f"{detail} It has {parts}.", argument="split")
+        if detail := no_part(self.data, self.split):
+            raise ResourceError("Unknown part", detail, argument="split")
         if splits[self.split] == 0:
+            address = self.data.address
             detail = f'The part "{self.split}" of {address} has no rows to judge a model on.'
             raise ResourceError("Empty split", detail, argument="split")
 

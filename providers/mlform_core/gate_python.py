@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from mlform.sdk import (
     Arguments,
@@ -30,12 +30,12 @@ from mlform_core.gate_rules import Limit
 from mlform_core.gate_verdicts import (
     NO_IMPORT,
     OnFail,
-    TableHandle,
     Verdict,
     forgotten,
     kept,
     told,
 )
+from mlform_core.naming import PartOfData, TableHandle, absent, refuse
 from mlform_core.tables import SPLIT
 
 
@@ -51,7 +51,7 @@ class PythonArguments(Arguments):
     check: Code
     candidate: Handle | None = None
     data: TableHandle | None = None
-    split: str | None = None
+    split: PartOfData = None
     columns: list[str] | None = None
     """Columns of ``data`` that it takes; all where none are named."""
     params: dict[str, Any] = Field(default_factory=dict)
@@ -61,6 +61,13 @@ class PythonArguments(Arguments):
     allow_pickle: Operational[bool] = False
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
+
+    @field_validator("columns")
+    @classmethod
+    def _there(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if info.data.get("data") is not None:
+            refuse(absent(info.data["data"], value or ()))
+        return value
 
     @field_validator("require")
     @classmethod

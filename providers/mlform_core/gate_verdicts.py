@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator
-
-from mlform.sdk import Artifact, Attributes, Context, Handle, Volatile, did_you_mean
+from mlform.sdk import Artifact, Attributes, Context, Volatile
 from mlform_core.pictures import page, table
 
 EVIDENCE: Final = "application/vnd.mlform.evidence+json"
 NO_IMPORT: Final = "a verdict is measured here, and one that was not would be a claim"
 OnFail: TypeAlias = Literal["block", "warn"]
-
-
-def table_of(value: Handle) -> Handle:
-    """Return the handle of a table. Raises ``ValueError`` on that of anything else."""
-    if value.attribute is not None or value.kind not in {"dataset", "feature_view"}:
-        raise ValueError("must be a dataset or a feature_view, as in data = dataset.loans")
-    return value
-
-
-TableHandle: TypeAlias = Annotated[Handle, AfterValidator(table_of)]
-
-
-def absent(table: Handle, columns: Iterable[str], why: str) -> str:
-    """Say which columns a table has not, as far as it is known what it has; ``""`` if none."""
-    known = table.attributes.get("columns")
-    if not isinstance(known, Mapping):
-        return ""
-    return "\n".join(
-        f'{table.address} has no column "{name}", {why}.{did_you_mean(name, known)}'
-        for name in columns
-        if name not in known
-    )
 
 
 def forgotten(ctx: Context) -> str:

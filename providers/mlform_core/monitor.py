@@ -21,7 +21,6 @@ from mlform.sdk import (
     Volatile,
     counted,
 )
-from mlform_core.gate_verdicts import TableHandle
 from mlform_core.monitoring import (
     Rule,
     Watched,
@@ -32,6 +31,7 @@ from mlform_core.monitoring import (
     remembered,
     replayed,
 )
+from mlform_core.naming import PartOfData, TableHandle
 
 if TYPE_CHECKING:
     from mlform_core.drift_windows import Cutter, Reference
@@ -89,7 +89,7 @@ class DriftArguments(Arguments):
 
     target: Handle
     data: TableHandle | None = None
-    split: str | None = None
+    split: PartOfData = None
     window: Decision[Window]
     checks: Decision[Checks]
     alarm: Decision[Rule] = Rule()

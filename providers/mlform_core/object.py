@@ -26,6 +26,7 @@ from mlform_core.datasets import (
     PRELOAD,
     DatasetArguments,
     DatasetAttributes,
+    Foretold,
     Source,
     assembled,
     fetched,
@@ -65,7 +66,11 @@ StoredObject: TypeAlias = Stored[ObjectArguments, DatasetAttributes]
 
 
 class Object(
-    Resource[ObjectArguments, DatasetAttributes], kind="dataset", type="object", reusable=True
+    Foretold,
+    Resource[ObjectArguments, DatasetAttributes],
+    kind="dataset",
+    type="object",
+    reusable=True,
 ):
     """A dataset read from a bucket.
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mlform.sdk import (
     Alarm,
@@ -25,7 +25,6 @@ from mlform.sdk import (
     seconds,
 )
 from mlform_core.gate_rules import FairnessRules, Slices, facts_of, known_metrics
-from mlform_core.gate_verdicts import TableHandle
 from mlform_core.monitoring import (
     KEPT,
     Apart,
@@ -37,6 +36,7 @@ from mlform_core.monitoring import (
     remembered,
     replayed,
 )
+from mlform_core.naming import PartOfData, TableHandle, absent, refuse
 
 if TYPE_CHECKING:
     from mlform_core.performance_windows import Span
@@ -107,11 +107,11 @@ class PerformanceArguments(Arguments):
 
     target: Handle
     labels: TableHandle | None = None
-    key: list[str] = Field(default_factory=lambda: ["id"], min_length=1)
+    key: list[str] = Field(default_factory=lambda: ["id"], min_length=1, validate_default=True)
     label: str | None = None
     release: Handle | None = None
     data: TableHandle | None = None
-    split: str | None = "holdout"
+    split: PartOfData = Field(default="holdout", validate_default=True)
     estimate: bool = False
     """With ``labels``, too: what would have been estimated without stands beside what they say."""
     window: LabelWindow
@@ -123,6 +123,13 @@ class PerformanceArguments(Arguments):
     alarm: Decision[Rule] = Rule()
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
+
+    @field_validator("key", "label")
+    @classmethod
+    def _there(cls, value: list[str] | str | None, info: ValidationInfo) -> list[str] | str | None:
+        if info.data.get("labels") is not None:
+            refuse(absent(info.data["labels"], [value] if isinstance(value, str) else value or ()))
+        return value
 
     @field_validator("release")
     @classmethod

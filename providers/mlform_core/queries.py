@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlform.sdk import Context, Inputs, Looking, Resource, ResourceError, Stored
 from mlform_core.joins import Own, Tables, numbered
@@ -14,6 +14,7 @@ from mlform_core.views import (
     ViewAttributes,
     built,
     check_tables,
+    foretold,
     name_of,
     own_of,
     time_of,
@@ -55,6 +56,10 @@ class SqlView(
         """Look at nothing; tell at once of columns that are not there."""
         _check(new)
         return Inputs()
+
+    def foretell(self, ctx: Looking | None, new: SqlViewArguments) -> Mapping[str, Any]:
+        """Name the parts: those of its rows."""
+        return foretold(new)
 
     def uses(self, new: SqlViewArguments) -> Mapping[str, Collection[str]]:
         """Take the columns that are named; of a table without any named, all."""

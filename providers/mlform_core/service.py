@@ -24,7 +24,6 @@ from mlform.sdk import (
     Volatile,
     seconds,
 )
-from mlform_core.gate_verdicts import TableHandle
 from mlform_core.monitoring import (
     Rule,
     Watched,
@@ -34,6 +33,7 @@ from mlform_core.monitoring import (
     replayed,
     settings_of,
 )
+from mlform_core.naming import TableHandle
 
 
 class Most(Fields):

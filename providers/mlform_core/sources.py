@@ -124,6 +124,22 @@ def read(path: Path, format_: Format, name: str) -> pa.Table:
             return _read_csv(stream) if format_ == "csv" else _read_lines(stream)
 
 
+def header(path: Path, format_: Format, name: str) -> dict[str, list[str]]:
+    """Return the ``columns`` of a file of CSV or Parquet by name, reading no more than it takes.
+
+    Raises ``ResourceError`` where it is not of its format.
+    """
+    with _readable(name, format_):
+        if format_ == "parquet":
+            import pyarrow.parquet as pq
+
+            return {"columns": pq.read_schema(path).names}
+        import pyarrow.csv
+
+        with _unpacked(path) as stream, pyarrow.csv.open_csv(stream) as reader:
+            return {"columns": reader.schema.names}
+
+
 def hive_columns(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return the columns that folders named ``column=value`` give each file, by its name.
 

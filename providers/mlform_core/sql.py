@@ -40,6 +40,7 @@ from mlform_core.datasets import (
     PRELOAD,
     DatasetArguments,
     DatasetAttributes,
+    Foretold,
     Source,
     assembled,
     fetched,
@@ -82,8 +83,7 @@ class SqlArguments(DatasetArguments):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        pairs = (("table", "query"), ("url", "url_env"))
-        for one, other in pairs:
+        for one, other in (("table", "query"), ("url", "url_env")):
             if (getattr(self, one) is None) == (getattr(self, other) is None):
                 raise ValueError(f"write one of {one} and {other}")
         if (self.watermark is None) == (self.snapshot is None):
@@ -100,7 +100,9 @@ Token: TypeAlias = Mapping[str, Any]
 """What tells the version of one partition, and which rows are in it; as JSON it is the part."""
 
 
-class Sql(Resource[SqlArguments, DatasetAttributes], kind="dataset", type="sql", reusable=True):
+class Sql(
+    Foretold, Resource[SqlArguments, DatasetAttributes], kind="dataset", type="sql", reusable=True
+):
     """A dataset read from a database.
 
     A database keeps no old versions: what was read stays in the artifact store, and a pinned
@@ -243,8 +245,7 @@ class _Source:
     def __init__(self, new: SqlArguments, place: str, connection: Connection) -> None:
         import sqlalchemy as sa
 
-        self.new, self.connection = new, connection
-        self.place = place
+        self.new, self.place, self.connection = new, place, connection
         self.what = {**_asked(new), "database": self.place}
         self.argument = "table" if new.table else "query"
         self._from = source_of(new.table, new.query)
@@ -393,8 +394,7 @@ def _text(data: Any) -> str:
 def _url(ctx: Looking, new: SqlArguments) -> URL:
     if new.url is not None:
         return parsed(new.url, ctx.root)
-    text = os.environ.get(new.url_env or "", "")
-    if not text:
+    if not (text := os.environ.get(new.url_env or "", "")):
         detail = f"The environment variable {new.url_env} is not set: put the URL into it."
         raise ResourceError("No database URL", detail, argument="url_env")
     return parsed(text, ctx.root)

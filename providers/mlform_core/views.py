@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from mlform.sdk import (
     Arguments,
@@ -26,6 +26,7 @@ from mlform.sdk import (
     seconds,
 )
 from mlform_core.joins import ROW, Join, Own, Tables, numbered
+from mlform_core.naming import absent, known, refuse
 from mlform_core.partitions import Partition, together
 from mlform_core.tables import LAYOUT, LOOKUPS, PARTITIONS, SPLIT, TRANSFORM
 
@@ -96,6 +97,20 @@ class ViewArguments(Arguments):
     owner: Metadata[str] = ""
     description: Metadata[str] = ""
 
+    @field_validator("columns")
+    @classmethod
+    def _there(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if "from_" in info.data:
+            refuse(absent(info.data["from_"], value or ()))
+        return value
+
+    @field_validator("input_columns")
+    @classmethod
+    def _in_inputs(cls, value: dict[str, list[str]], info: ValidationInfo) -> dict[str, list[str]]:
+        tables = info.data.get("inputs", {})
+        refuse("\n".join(filter(None, (absent(tables[n], value[n]) for n in value if n in tables))))
+        return value
+
     @model_validator(mode="after")
     def _known_inputs(self) -> Self:
         for argument, names in (("input_columns", [*self.input_columns]), ("as_of", [*self.as_of])):
@@ -153,6 +168,12 @@ def uses(new: ViewArguments) -> dict[str, set[str]]:
         if (address := new.inputs[name].address) in found:
             found[address].add(LAYOUT)  # its time may be that of the table
     return found
+
+
+def foretold(new: ViewArguments) -> dict[str, Any]:
+    """Return what is known of a view before there is one: its parts are those of ``from``."""
+    parts = known(new.from_, "splits")
+    return {} if parts is None else {"splits": list(parts)}
 
 
 def levels(handle: Handle) -> list[Level]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer
 from tests.scenarios.command import Folder
@@ -58,7 +59,7 @@ def test_a_misspelt_column_is_told_at_plan_with_its_place(folder: Folder) -> Non
     spec.write_text(SPEC + GATE)
     said = folder.mlform("plan", expect=1).err
     for wrong, hint, named, line in (
-        ("sice", "size", "slices.by", "  slices = {"),
+        ("sice", "size", "slices.by", "    by  = "),
         ("sizes", "size", "fairness.attribute", '  fairness = { attribute = "sizes", '),
         ("patiant", "patient", "group", '  group    = "patiant"'),
     ):
@@ -95,7 +96,10 @@ training_job "tune" "u" {
 
 
 def test_of_a_table_that_is_still_to_be_made_it_is_told_when_that_is_there(folder: Folder) -> None:
-    (folder.path / "main.mlf.hcl").write_text(SPEC + GATE)
+    frame = pd.read_csv(folder.path / "d.csv")
+    frame.to_json(folder.path / "d.jsonl", orient="records", lines=True)
+    spec = (SPEC + GATE).replace("d.csv", "d.jsonl")
+    (folder.path / "main.mlf.hcl").write_text(spec)
     assert folder.actions().keys() == {"dataset.d", "training_job.t", "gate.g"}
     said = folder.mlform("apply", "-auto-approve", expect=1)
     assert 'dataset.d has no column "sice", which slices.by names' in said.out + said.err

@@ -30,7 +30,7 @@ model "registry" "m" {
     [
         ("2:9", 'url: must be written as "s3://bucket/sales/*.parquet" is'),
         ("7:15", 'must be written as "sklearn.linear_model.LogisticRegression" is'),
-        ("11:14", 'channels: "champion" cannot be the name of a channel'),
+        ("12:5", 'channels: "champion" cannot be the name of a channel'),
     ],
 )
 def test_how_it_is_written_is_said_where_it_is_wrong(tmp_path: Path, at: str, text: str) -> None:

@@ -28,6 +28,7 @@ training_job "sklearn" "job" {
   data      = dataset.flowers
   target    = local.target
   estimator = "sklearn.linear_model.LogisticRegression"
+  split     = null
 }
 
 output "result" {
@@ -44,7 +45,7 @@ def test_problems_are_told_as_text_changes(tmp_path: Path) -> None:
         (problem,) = await editor.told()
         assert 'Did you mean "upper"' in problem.message
         line = problem.range.start
-        assert (line.line, line.character) == (21, len('  value = "') + 2 + 2)
+        assert (line.line, line.character) == (22, len('  value = "') + 2 + 2)
         editor.change(SPEC + 'training_job "skl')
         assert [p.source for p in await editor.told()][:1] == ["mlform"]
         editor.change(SPEC)

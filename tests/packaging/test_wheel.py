@@ -40,11 +40,12 @@ def test_the_wheel_is_typed(wheel: Path) -> None:
 def test_light_commands_import_no_heavy_library(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "main.mlf.hcl").write_text(
         'dataset "file" "d" {\n  path = "x.csv"\n}\n'
-        'training_job "sklearn" "t" {\n  data = dataset.d\n  target = "y"\n'
+        'training_job "sklearn" "t" {\n  data = dataset.d\n  split = null\n  target = "y"\n'
         '  estimator = "sklearn.linear_model.LogisticRegression"\n}\n'
-        'training_job "xgboost" "x" {\n  data = dataset.d\n  target = "y"\n}\n'
-        'training_job "lightgbm" "l" {\n  data = dataset.d\n  target = "y"\n}\n'
-        'training_job "tune" "s" {\n  data = dataset.d\n  target = "y"\n  trainer = "xgboost"\n'
+        'training_job "xgboost" "x" {\n  data = dataset.d\n  split = null\n  target = "y"\n}\n'
+        'training_job "lightgbm" "l" {\n  data = dataset.d\n  split = null\n  target = "y"\n}\n'
+        'training_job "tune" "s" {\n  data = dataset.d\n  split = null\n  target = "y"\n'
+        '  trainer = "xgboost"\n'
         '  metric = "r2"\n  trials = 3\n  search = { max_depth = { values = [2, 3] } }\n}\n'
     )
     command = [sys.executable, "-X", "importtime", "-m", "mlform", *arguments]

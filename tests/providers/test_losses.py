@@ -252,7 +252,7 @@ def test_mistakes_are_explained(watch):
         ResourceError, match=r'the part "later" of feature_view\.cells does not have'
     ):
         watch.apply(split="later")
-    with pytest.raises(ResourceError, match='has no part "held"'):
+    with pytest.raises(ValidationError, match='has no part "held"'):
         watch.apply(split="held")
     narrow = watch.world.bench.table(watch.world.frame.drop(columns="temp"))
     with pytest.raises(ResourceError, match='has no column "temp", which the model takes'):

@@ -261,7 +261,7 @@ def test_mistakes_are_explained(watch):
     labels = watch.world.later[["station", "hazy", "visib"]]
     with pytest.raises(ResourceError, match="The request log has no number: it is no input"):
         watch.apply(labels.rename(columns={"station": "number"}), key=["number"])
-    with pytest.raises(ResourceError, match=r'has no column hasy. Did you mean "hazy"'):
+    with pytest.raises(ValidationError, match=r'has no column "hasy". Did you mean "hazy"'):
         watch.apply(labels, label="hasy")
     with pytest.raises(ResourceError, match="temp is float64: keys are texts or whole numbers"):
         watch.apply(watch.world.later[["temp", "hazy"]], key=["temp"])

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from tests.scenarios.command import Folder
 
 from mlform.sdk import Handle, ResourceError
@@ -193,7 +194,7 @@ def test_what_is_wrong_with_arguments_is_said(
     ctx: FakeContext, sales: Handle, given: dict[str, Any], said: str
 ) -> None:
     given = {**given, "inputs": dict.fromkeys(given.get("inputs", ()), sales)}
-    with pytest.raises(ResourceError, match=said):
+    with pytest.raises((ResourceError, ValidationError), match=said):
         made(ctx, view(sales, "SELECT _row, n FROM sales", **given))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from mlform.sdk import Handle, ResourceError
 from mlform.sdk.testing import FakeContext
@@ -90,6 +91,14 @@ def loaded(ctx, attributes, **given):
 
 
 def refused(ctx, frame, **given):
-    with pytest.raises(ResourceError) as error:
+    with pytest.raises((ResourceError, ValidationError)) as error:
         train(ctx, frame, **given)
-    return error.value
+    return explained(error.value)
+
+
+def explained(error):
+    """Return what is wrong, whether the arguments tell it or only applying does."""
+    if isinstance(error, ResourceError):
+        return error
+    first = error.errors()[0]
+    return ResourceError("Invalid argument", first["msg"], argument=first["loc"][0])

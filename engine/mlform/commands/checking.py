@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from mlform.config import Project, ResourceConfig
+from collections.abc import Sequence
+
+from mlform.address import Address
+from mlform.config import Names, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics, Span
+from mlform.graph import build
 from mlform.keys import ClosureCache, CodeError, closure
 from mlform.refresh.scope import Scope
-from mlform.refresh.world import pending_handle, wanted
+from mlform.refresh.world import foretold, pending_handle, wanted
 from mlform.sdk.fields import Written, written_as
 from mlform.state.model import Snapshot
 from mlform.values import Value
 
 
-def check(project: Project, diagnostics: Diagnostics) -> None:
+def check(project: Project, names: Names, diagnostics: Diagnostics) -> None:
     """Note every argument of the wrong type or value, and code that is not there.
 
     What lies where something is already known to be wrong is left out: it would be an echo.
     """
     found = Diagnostics()
-    _check(project, found)
+    _check(project, build(project, names, Diagnostics()).order, found)
     wrong = [d.subject for d in diagnostics.errors if d.subject is not None]
     diagnostics.extend(d for d in found if not any(_overlap(d.subject, w) for w in wrong))
 
@@ -30,17 +34,22 @@ def _overlap(one: Span | None, other: Span) -> bool:
     return start < (other.end_line, other.end_column) and (other.line, other.column) < end
 
 
-def _check(project: Project, diagnostics: Diagnostics) -> None:
+def _check(project: Project, order: Sequence[Address], diagnostics: Diagnostics) -> None:
     scope = Scope(project, Snapshot("", 0, {}), diagnostics)
     for address, resource in project.resources.items():
         scope.put(address, pending_handle(address, resource.offer.resource, {}))
-    for address, resource in {**project.resources, **project.rests.samples}.items():
-        values = scope.arguments(resource)
-        for problem in wanted(resource.offer.resource, values).problems:
+    # Of those on a cycle, which are not in the order, nothing is foretold.
+    ordered = {a: project.resources[a] for a in order}
+    for address, resource in {**ordered, **project.resources, **project.rests.samples}.items():
+        offered, values = resource.offer.resource, scope.arguments(resource)
+        given = wanted(offered, values)
+        if address in ordered and (told := foretold(offered, given.model)):
+            scope.put(address, pending_handle(address, offered, {}, told))
+        for problem in given.problems:
             at = problem.span(resource.arguments, resource.span)
             detail = f"{address}: {problem.text}"
             diagnostics.error("Invalid argument", detail, at=at, within=resource.span, of=address)
-        for field in written_as(resource.offer.resource.arguments, Written.CODE):
+        for field in written_as(offered.arguments, Written.CODE):
             value: Value = values.get(field)
             if isinstance(value, str):
                 _code(project, resource, value, field, diagnostics)

@@ -24,8 +24,7 @@ def validate(session: Session) -> None:
 
     Reads no state and starts nothing. Raises ``DiagnosedError`` with everything that is wrong.
     """
-    project, _ = session.configured
-    check(project, session.diagnostics)
+    check(*session.configured, session.diagnostics)
     session.diagnostics.stop_on_errors()
     assert session.graph is not None, "building the graph finds cycles"
 

@@ -98,7 +98,7 @@ class Session:
             from mlform.graph import build
 
             # All that is wrong, not just what was found first.
-            check(found[0], self.diagnostics)
+            check(*found, self.diagnostics)
             build(*found, self.diagnostics)
         self.diagnostics.stop_on_errors()
         return found

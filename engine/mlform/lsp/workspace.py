@@ -111,7 +111,7 @@ class Module:
         try:
             if not self.texts:
                 raise stop("No spec found", "There is no spec file here.")
-            check(session.configured[0], found)
+            check(*session.configured, found)
             assert session.graph is not None, "building the graph finds cycles"
         except DiagnosedError as error:
             if error.diagnostics is not found:

@@ -35,6 +35,7 @@ from mlform.refresh.scope import Scope
 from mlform.refresh.world import (
     TRIGGERS,
     Wanted,
+    foretold,
     known_handle,
     pending_handle,
     recorded_handle,
@@ -147,7 +148,8 @@ class Builder:
         decision = self._decision(resource, decided, record, values)
         decision = self._approved(resource, decision, record, arguments, given, facts)
         known = self._expected(resource, values, arguments, facts, decision, record, seen)
-        self._see(resource, decision, record, seen, known)
+        told = {} if facts.ignored else {**foretold(offered, arguments.model), **seen.source}
+        self._see(resource, decision, record, seen, known, told)
         self.notes += [*waiting(address, seen), *foreseen(address, offered, known)]
         self.notes += tried(offered, arguments, decision, record)
         protect(resource, decision, self.diagnostics)
@@ -367,6 +369,7 @@ class Builder:
         record: Record | None,
         seen: Observation,
         known: Mapping[str, Any],
+        foretold: Mapping[str, Any],
     ) -> None:
         """Say what the resource will be worth to those after it."""
         address, offered = resource.address, resource.offer.resource
@@ -377,7 +380,7 @@ class Builder:
         taken = seen.attributes if decision.action is Action.NO_OP else None
         untouched = record is self.snapshot.records.get(address) and taken is None
         if same is not None and quiet and untouched:
-            self.scope.put(address, same)
+            self.scope.put(address, replace(same, behind=seen.foretold) if seen.behind else same)
             return
         self.shifted.add(address)
         if decision.action is Action.REUSE and decision.realisation is not None:
@@ -392,4 +395,4 @@ class Builder:
             if decision.action in {Action.CREATE, Action.REPLACE}:
                 self.anew.add(str(address))
             told = {n: v for n, v in known.items() if v != OPEN}
-            self.scope.put(address, pending_handle(address, offered, told))
+            self.scope.put(address, pending_handle(address, offered, told, foretold))

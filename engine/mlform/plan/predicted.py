@@ -11,6 +11,7 @@ from mlform.config import ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.plan.decide import Decision, refreshed
 from mlform.plan.model import OPEN, QUIET, Action
+from mlform.refresh.problems import spot
 from mlform.refresh.world import TRIGGERS, Wanted, arranged, stored
 from mlform.sdk import AnyResource, Resource, ResourceError
 from mlform.sdk.fields import FieldRule, fields_under
@@ -51,7 +52,7 @@ def expected(
             told = offered.predict(arguments.model, before)
         except ResourceError as error:
             at = resource.arguments.get(error.argument or "")
-            span = at.value_span if at else resource.span
+            span = spot(at, error.detail) if at else resource.span
             diagnostics.error(error.summary, error.detail, at=span, of=resource.address)
             return found
         found |= {n: v for n, v in to_jsonable_python(dict(told)).items() if n in found}

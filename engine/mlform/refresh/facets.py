@@ -48,10 +48,11 @@ def as_given(known: Mapping[tuple[str, str | None], Handle], handle: Handle) -> 
         "attribute": handle.attribute,
         "digest": handle.digest,
     }
-    covered = known[handle.address, handle.attribute].covered
-    if covered:
-        data["attributes" if handle.attribute is None else "artifact"] = dict(covered)
-    return data
+    it = known[handle.address, handle.attribute]
+    if it.covered:
+        data["attributes" if handle.attribute is None else "artifact"] = dict(it.covered)
+    told = {"foretold": dict(it.foretold), "behind": dict(it.behind)}
+    return data | {name: said for name, said in told.items() if said}
 
 
 def taken(resource: AnyResource, model: Arguments, found: list[Handle]) -> dict[str, Used]:

@@ -72,11 +72,18 @@ class Observation:
     arrived: tuple[str, ...] = ()
     """What is to be said of what arrived at the source since it was last taken."""
     asked: Asked | None = field(default=None, compare=False, repr=False)
+    foretold: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What the source tells of what would be made of it, where it is not what was taken."""
 
     @property
     def used(self) -> Mapping[str, str] | None:
         """The parts a plan uses: the pinned ones if there are any."""
         return self.parts if self.pinned is None else self.pinned
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """What is foretold of what a plan uses: nothing, where that is not what the source has."""
+        return {} if self.behind else self.foretold
 
     @property
     def behind(self) -> bool:

@@ -21,6 +21,7 @@ from mlform.refresh.leaving import Leaving
 from mlform.refresh.looker import Looker
 from mlform.refresh.model import Asked, CodeFact, Observation
 from mlform.refresh.pins import Pin, pin_of, source_of, version_mode
+from mlform.refresh.problems import spot
 from mlform.refresh.recorded import Recorded
 from mlform.refresh.scope import Scope
 from mlform.refresh.seen import Look
@@ -203,6 +204,8 @@ def _look(
         takes = bool(handles_of(values))
         seen = _inputs(resource, arguments.model, seen, looker, diagnostics, takes=takes)
         seen = _previewed(resource, arguments.model, record, seen, looker)
+        if not takes:
+            seen = _foretold(resource, arguments.model, record, seen, looker)
     if arguments.model is not None:
         seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
         seen = replace(seen, environment=reached)
@@ -233,6 +236,25 @@ def _previewed(
     except Exception as error:  # noqa: BLE001 - nothing depends on it, and a provider may raise anything
         said = [f"what arrived could not be looked at ({type(error).__name__})"]
     return replace(seen, arrived=tuple(said))
+
+
+def _foretold(
+    resource: ResourceConfig,
+    model: Arguments,
+    record: Record | None,
+    seen: Observation,
+    looker: Looker,
+) -> Observation:
+    """Have the source tell what would be made of it, unless it is what was taken."""
+    offered = resource.offer.resource
+    if type(offered).foretell is Resource.foretell or seen.parts is None:
+        return seen
+    if record is not None and record.type == offered.type and seen.parts == record.parts:
+        return seen
+    try:
+        return replace(seen, foretold=offered.foretell(looker.at(resource.address), model))
+    except ResourceError:  # it is told where it is read
+        return seen
 
 
 def reached(
@@ -285,7 +307,7 @@ def _inputs(
 def _blamed(resource: ResourceConfig, error: ResourceError) -> Diagnostics:
     """Return an error of a provider as one at the argument that it is about."""
     blamed = resource.arguments.get(error.argument or "")
-    at = blamed.value_span if blamed else resource.span
+    at = spot(blamed, error.detail) if blamed else resource.span
     wrong = Diagnostics()
     wrong.error(error.summary, error.detail, at=at, of=resource.address)
     return wrong

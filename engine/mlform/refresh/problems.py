@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ValidationError
@@ -77,9 +77,37 @@ class Problem:
             key, expr = found
             if self.extra and part == self.path[-1]:
                 return attribute.source.span(key[0], key[1])
-        if isinstance(expr, ObjectExpr) and not attribute.source.text.startswith("{", expr[0]):
-            return _header(attribute, expr)
-        return attribute.source.span(expr[0], expr[1])
+        return spot(attribute, self.message, expr)
+
+
+def spot(attribute: Attribute, message: str, within: Expr | None = None) -> Span:
+    """Return where what a message is about is written: what it quotes first of several values.
+
+    ``within``: the part of the argument that is to blame, if that is known.
+    """
+    expr = attribute.expr if within is None else within
+    for name in re.findall(r'"([^"]*)"', message):
+        if (found := next(_written(expr, name), None)) is not None:
+            return attribute.source.span(found[0], found[1])
+    if isinstance(expr, ObjectExpr) and not attribute.source.text.startswith("{", expr[0]):
+        return _header(attribute, expr)
+    return attribute.source.span(expr[0], expr[1])
+
+
+def _written(expr: Expr, text: str) -> Iterator[Expr]:
+    """Yield every key and value within an expression that is this very text."""
+    match expr:
+        case Literal(value=value) if value == text:
+            yield expr
+        case TupleExpr(items=items) | Call(name="concat", arguments=items):
+            for item in items:
+                yield from _written(item, text)
+        case ObjectExpr(items=pairs):
+            for pair in pairs:
+                for part in pair:
+                    yield from _written(part, text)
+        case _:
+            return
 
 
 def problems(

@@ -21,7 +21,7 @@ from mlform.refresh.facets import (
     whole,
 )
 from mlform.refresh.problems import Problem, problems
-from mlform.sdk import AnyResource, Arguments, Stored
+from mlform.sdk import AnyResource, Arguments, Resource, Stored
 from mlform.sdk.fields import Artifact, FieldClass, FieldRule, field_classes, fields_under
 from mlform.sdk.restoring import restored
 from mlform.state.model import Record, Snapshot
@@ -136,7 +136,19 @@ def recorded_handle(snapshot: Snapshot, address: Address, resource: AnyResource)
     return found
 
 
-def pending_handle(address: Address, resource: AnyResource, predicted: Mapping[str, Any]) -> Handle:
+def foretold(resource: AnyResource, model: Arguments | None) -> Mapping[str, Any]:
+    """Return what the arguments of a resource tell of its result."""
+    if model is None or type(resource).foretell is Resource.foretell:
+        return {}
+    return resource.foretell(None, model)
+
+
+def pending_handle(
+    address: Address,
+    resource: AnyResource,
+    predicted: Mapping[str, Any],
+    foretold: Mapping[str, Any] | None = None,
+) -> Handle:
     """Return the handle of a resource that is still to be applied."""
     values: dict[str, Value] = {}
     for name, info in resource.attributes.model_fields.items():
@@ -148,7 +160,7 @@ def pending_handle(address: Address, resource: AnyResource, predicted: Mapping[s
         n: _slots(str(address), n, v) if n in slots else _artifact(str(address), n, v)
         for n, v in predicted.items()
     }
-    return Handle(str(address), None, UNKNOWN, {**values, **known})
+    return Handle(str(address), None, UNKNOWN, {**values, **known}, foretold=foretold or {})
 
 
 def absent(resource: AnyResource) -> dict[str, Value]:
@@ -215,7 +227,8 @@ def wanted(
     raw = {n: plain(v, reveal=True) for n, v in filled.items() if n not in vague}
     if any(h.used is not None for h in found):
         raw = {n: whole(v) for n, v in raw.items()}
-    if full is None and found and overrides_uses(resource):
+    told = any(h.foretold or h.behind for h in found)
+    if full is None and found and (told or overrides_uses(resource)):
         full = partial(as_given, {(h.address, h.attribute): h for h in found})
     given = {n: _fill(v, full) for n, v in raw.items()} if full else raw
     if vague:

@@ -203,6 +203,9 @@ class Handle(Fields):
     is in the key. It is empty where ``attribute`` names an artifact; then ``artifact`` is that.
     Where ``Resource.uses`` names facets, ``digest`` covers these alone; ``uses`` are they and those
     of ``Resource.judges``, each with its digest.
+
+    While planning, ``foretold`` is what ``Resource.foretell`` says of what is still to be made, and
+    ``behind`` what it says of the source of one that is pinned to something older.
     """
 
     address: str
@@ -211,6 +214,8 @@ class Handle(Fields):
     attributes: dict[str, Any] = Field(default_factory=dict, repr=False)
     artifact: Artifact | None = None
     uses: dict[str, str] | None = Field(default=None, repr=False)
+    foretold: dict[str, Any] = Field(default_factory=dict, repr=False)
+    behind: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -98,7 +98,7 @@ def _resource_error(
     summary: str,
     detail: str,
     argument: str | None,
-    transient: bool = False,  # noqa: FBT001, FBT002
+    transient: bool = False,  # noqa: FBT001, FBT002 - a pickle gives it by place
     rejects: str = "",
 ) -> ResourceError:
     return ResourceError(summary, detail, argument=argument, transient=transient, rejects=rejects)
@@ -205,6 +205,16 @@ class Resource(ABC, Generic[A, B]):
 
         Asked while planning, once all arguments are known; ``old`` is what there is and stays,
         ``None`` where something new is made. What ``apply`` gives must be the same.
+        """
+        return {}
+
+    def foretell(self, ctx: Looking | None, new: A) -> Mapping[str, Any]:
+        """Say what is known of the result while it is still to be made: names of columns, parts.
+
+        For those who check what they name of it (``Handle.foretold``); nothing is recorded, and
+        nothing else depends on it. Handles in ``new`` may have no attributes, and what is foretold
+        of them instead. ``ctx`` is ``None`` where nothing may be looked at: while only the spec is
+        checked. Be quick, and leave out what cannot be told.
         """
         return {}
 

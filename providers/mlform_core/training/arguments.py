@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mlform.sdk import (
     Arguments,
@@ -23,6 +23,7 @@ from mlform.sdk import (
     code,
     did_you_mean,
 )
+from mlform_core.naming import PartOfData, absent, refuse
 from mlform_core.training.folds import Folds, check
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class TableArguments(Arguments):
     """
 
     data: Handle
-    split: str | None = "train"
+    split: PartOfData = Field(default="train", validate_default=True)
     target: str
     features: list[str] | None = None
     exclude: list[str] = Field(default_factory=list)
@@ -68,6 +69,13 @@ class TableArguments(Arguments):
     def patterns(self) -> Sequence[str]:
         """Which files code reads beside itself, if there is any code."""
         return ()
+
+    @field_validator("target", "features", "exclude")
+    @classmethod
+    def _there(cls, value: Any, info: ValidationInfo) -> Any:
+        if "data" in info.data:
+            refuse(absent(info.data["data"], [value] if isinstance(value, str) else value or ()))
+        return value
 
     @field_validator("metrics")
     @classmethod

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mlform.sdk import Context, Fields, Operational, ResourceError
+from mlform_core.naming import no_part, refuse
 from mlform_core.training.arguments import TableArguments, TableTraining, TrainingAttributes
 
 if TYPE_CHECKING:
@@ -65,6 +66,13 @@ class BoostingArguments(TableArguments):
     task: str | None = Field(default=None, pattern="^(binary|multiclass|regression)$")
     early_stopping: EarlyStopping | None = None
     progress_every: Operational[int] = Field(default=1, ge=1)
+
+    @field_validator("early_stopping")
+    @classmethod
+    def _stops_by(cls, value: EarlyStopping | None, info: ValidationInfo) -> EarlyStopping | None:
+        if value is not None and value.split is not None and "data" in info.data:
+            refuse(no_part(info.data["data"], value.split))
+        return value
 
     @model_validator(mode="after")
     def _ours(self) -> Self:

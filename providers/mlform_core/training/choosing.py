@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlform.sdk import Context, Handle, ResourceError, did_you_mean
+from mlform.sdk import Context, Handle, ResourceError
+from mlform_core.naming import absent, no_part
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -54,9 +54,10 @@ def choose(new: TableArguments) -> Chosen:
         raise ResourceError("Not a table", detail, argument="data")
     types: dict[str, str] = {n: t for n, t in table["columns"].items() if n != "_split"}
     address = new.data.address
-    _known([new.target], types, "target", address)
-    _known(new.features or [], types, "features", address)
-    _known(new.exclude, types, "exclude", address)
+    given = {"target": [new.target], "features": new.features or [], "exclude": new.exclude}
+    for argument, columns in given.items():
+        if detail := absent(new.data, columns):
+            raise ResourceError("Unknown column", detail, argument=argument)
     if new.features is not None:
         names = new.features
         if twice := sorted({n for n in names if names.count(n) > 1}):
@@ -72,33 +73,14 @@ def choose(new: TableArguments) -> Chosen:
     return Chosen(new.data, new.target, types[new.target], features, _parts(new))
 
 
-def _known(names: Sequence[str], types: dict[str, str], argument: str, address: str) -> None:
-    problems = [
-        f'There is no column "{name}" in {address}.{did_you_mean(name, types)}'
-        for name in names
-        if name not in types
-    ]
-    if problems:
-        problems.append(f"It has {', '.join(types)}.")
-        raise ResourceError("Unknown column", "\n".join(problems), argument=argument)
-
-
 def _parts(new: TableArguments) -> dict[str, str | None]:
     splits: dict[str, int] = new.data.attributes.get("splits") or {}
     if new.split is None:
         return {"all": None}
-    if not splits:
-        detail = (
-            f"{new.data.address} is not split. Give its dataset a split, "
-            "or write split = null to train on all rows."
-        )
-        raise ResourceError("Unknown part", detail, argument="split")
-    there = ", ".join(f"{part} ({rows:,} rows)" for part, rows in splits.items())
-    if new.split not in splits:
-        means = did_you_mean(new.split, splits)
-        detail = f'{new.data.address} has no part "{new.split}".{means} It has {there}.'
+    if detail := no_part(new.data, new.split):
         raise ResourceError("Unknown part", detail, argument="split")
     if splits[new.split] == 0:
+        there = ", ".join(f"{part} ({rows:,} rows)" for part, rows in splits.items())
         detail = f'The part "{new.split}" of {new.data.address} has no rows. It has {there}.'
         raise ResourceError("Nothing to train on", detail, argument="split")
     others = {part: part for part, rows in splits.items() if rows and part != new.split}
