@@ -65,7 +65,8 @@ def told(
 ) -> list[str]:
     """Say how what arrived differs from what was there: columns, missing values, ends.
 
-    The ends of columns that are ``growing`` by nature, such as keys and times, are no news.
+    The ends of columns that are ``growing`` by nature, such as keys and times, are no news; nor is
+    it that whole numbers go on of which each stood in one row alone.
     """
     found = list(footers)
     rows = sum(f["rows"] for f in found)
@@ -82,7 +83,8 @@ def told(
         if parts:
             before = profile["columns"].get(name) or {}
             said += _missing(name, parts, rows, before, profile["rows"])
-            said += [] if name in growing else _ends(name, parts, before)
+            counts = types[name] == "int64" and _counts(before, profile["rows"])
+            said += [] if name in growing else _ends(name, parts, before, counts=counts)
     return [*said[:_MOST], *([f"… and {len(said) - _MOST} more"] if len(said) > _MOST else [])]
 
 
@@ -97,12 +99,19 @@ def _missing(
             yield f"{name}: {now:.1%} missing in what arrived, {was:.1%} before"
 
 
-def _ends(name: str, parts: list[Mapping[str, Any]], before: Mapping[str, Any]) -> Iterator[str]:
+def _counts(before: Mapping[str, Any], rows: int) -> bool:
+    """Tell whether whole numbers are as those of an id: none missing, none twice."""
+    return rows >= _FEWEST and before.get("nulls") == 0 and before.get("repeats") == 0
+
+
+def _ends(
+    name: str, parts: list[Mapping[str, Any]], before: Mapping[str, Any], *, counts: bool
+) -> Iterator[str]:
     ends = [p for p in parts if "min" in p]
     if not ends or not _number(before.get("min")):
         return
     least, most = min(p["min"] for p in ends), max(p["max"] for p in ends)
-    if least < before["min"] or most > before["max"]:
+    if least < before["min"] or (most > before["max"] and not counts):
         known = f"{before['min']:g} … {before['max']:g}"
         # Parquet says -0 where the least is 0.
         yield f"{name}: {least + 0.0:g} … {most + 0.0:g} in what arrived, {known} before"

@@ -55,8 +55,18 @@ def test_keys_and_times_that_grow_are_no_news(tmp_path: Path) -> None:
     assert "dataset.d: id: 10.0% missing in what arrived, 0.0% before" in said
     assert "id: 1000 …" not in said
     assert "at: 1000 …" not in said
+    # Undeclared it is one all the same by its values; what repeats is none.
     (tmp_path / "main.mlf.hcl").write_text(spec.replace("MORE", ""))
-    assert "dataset.d: id: 1000 … 1449 in what arrived" in folder.mlform("plan").out
+    assert "id: 1000 …" not in folder.mlform("plan").out
+    folder.apply()
+    write(tmp_path / "d" / "c.parquet", 500, 1.0, 100, id=list(range(-9, 491)), at=[7] * 500)
+    said = folder.mlform("plan").out
+    assert "dataset.d: id: -9 … 490 in what arrived" in said
+    folder.apply()
+    write(tmp_path / "d" / "e.parquet", 500, 1.0, 100, at=list(range(2000, 2500)))
+    assert (
+        "dataset.d: at: 2000 … 2499 in what arrived, 0 … 1499 before" in folder.mlform("plan").out
+    )
 
 
 PINNED = """
