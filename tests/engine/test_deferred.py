@@ -104,7 +104,7 @@ def test_arguments_of_what_is_deferred_are_checked_all_the_same(world: World) ->
     session = world.session(SPEC.replace("each.value + 10", '"x"'), n=1)
     from mlform.commands.checking import check
 
-    check(session.configured[0], session.diagnostics)
+    check(*session.configured, session.diagnostics)
     assert ["training_job.many: value" in d.detail for d in session.diagnostics] == [True]
 
 

@@ -46,7 +46,7 @@ def test_specs_with_words_exchanged(tmp_path: Path, seed: int) -> None:
         session = Session(tmp_path, Given((), {}), Registry({"toy": TARGET}), Diagnostics())
         session.__dict__["sources"] = Sources(tmp_path, {"main.mlf.hcl": spec}, {})
         try:
-            check(session.configured[0], session.diagnostics)
+            check(*session.configured, session.diagnostics)
             session.diagnostics.stop_on_errors()
             session.plan(Snapshot("", 0, {}))
         except DiagnosedError:

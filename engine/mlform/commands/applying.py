@@ -121,6 +121,7 @@ def _still_asked(
         adopt=left(options.adopt),
         revert=left(options.revert),
         pulls=(),
+        further=True,
     )
 
 

@@ -39,6 +39,8 @@ class PlanOptions:
     """What triggers move before anything else."""
     generate: Path | None = None
     """Where to write blocks for imports that have none."""
+    further: bool = False
+    """Whether this goes on after a round: with what was known at first it was judged then."""
     alone: bool = False
     """Targets without what they need: that is taken as it is recorded."""
 

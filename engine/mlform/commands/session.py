@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -325,7 +325,9 @@ class Session:
         imports = look_at_imports(self, snapshot, options)
         seen = provisional(self, snapshot, imports)
         looks = Ages.of(options.refresh, project.settings.max_age, self.looker.looks, imports)
-        targets = self.targets(options.targets, snapshot)
+        rests = project.rests
+        later = [b for b in project.declared if rests.is_later(b)] if rests.later else []
+        targets = self.targets(options.targets, snapshot, later)
         only = targets if options.alone else None
         observations = look(self, seen, pins, read=looks, only=only)
         if imports:  # what they were looked at with is not what the plan starts from
@@ -337,6 +339,7 @@ class Session:
             lock=lock_digest(pins),
             as_of=self.as_of,
             targets=tuple(targets),
+            further=options.further,
             alone=options.alone,
             exclude=tuple(self.targets(options.exclude, snapshot)),
             again=frozenset(self.targets(options.replace, snapshot)),
@@ -372,10 +375,12 @@ class Session:
             return None
         return self.results.lookup(key)
 
-    def targets(self, texts: Sequence[str], snapshot: Snapshot) -> list[Address]:
-        """Return the instances that ``-target`` options name. Raises where one names nothing."""
+    def targets(
+        self, texts: Sequence[str], snapshot: Snapshot, blocks: Iterable[Address] = ()
+    ) -> list[Address]:
+        """Return what options name: instances, or ``blocks``. Raises where one names nothing."""
         project, _ = self.configured
-        known = {*project.resources, *snapshot.records}
+        known = {*project.resources, *snapshot.records, *blocks}
         return named(texts, known, project.disabled) if texts else []
 
     @property

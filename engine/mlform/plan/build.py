@@ -20,7 +20,7 @@ from mlform.plan.orphans import leaving, left_behind, orphans, unused
 from mlform.plan.outputs import changed_outputs
 from mlform.plan.purge import purged
 from mlform.plan.refusals import left_alone
-from mlform.plan.select import chosen, left_out
+from mlform.plan.select import chosen, left_out, waited
 from mlform.refresh.model import as_data
 from mlform.refresh.moves import removed
 from mlform.refresh.scope import Scope
@@ -57,7 +57,8 @@ def walk(
     With it, the results that are taken again.
     """
     builder = Builder(project, names, graph, snapshot, registry, given, diagnostics)
-    within = chosen(graph, given.targets, given.exclude, alone=given.alone)
+    wanted = waited(project, given.targets)
+    within = chosen(graph, wanted, given.exclude, alone=given.alone)
     sure = given.again - builder.awaiting()
     left_alone(sure, set() if given.destroy else within, given, project, diagnostics)
     steps: list[Step] = []

@@ -25,6 +25,8 @@ class Unplanned:
     lock: str = ""
     as_of: str | None = None
     targets: tuple[Address, ...] = ()
+    further: bool = False
+    """Whether it goes on after a round of the same apply."""
     alone: bool = False
     """Targets without what they need: that is taken as it is recorded."""
     exclude: tuple[Address, ...] = ()

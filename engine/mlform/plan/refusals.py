@@ -40,12 +40,16 @@ def left_alone(
             for option, named in (("-target", given.targets), ("-exclude", given.exclude))
             if named
         ]
-        asked = listed([str(a) for a in declared])
-        detail = (
-            f"-replace asks for {asked}, which {' and '.join(options)} leaves out. "
-            "Plan with what is to be replaced, or take it out of -replace."
-        )
-        diagnostics.error("Options contradict each other", detail)
+        asked, leave = listed([str(a) for a in declared]), " and ".join(options)
+        if given.further:  # what there is was not known when it was asked for
+            detail = f"{leave} leaves out {asked}: -replace does nothing to it."
+            diagnostics.warning("Nothing to replace", detail)
+        else:
+            detail = (
+                f"-replace asks for {asked}, which {leave} leaves out. "
+                "Plan with what is to be replaced, or take it out of -replace."
+            )
+            diagnostics.error("Options contradict each other", detail)
     for address in (a for a in left if a not in project.resources):
         off = project.disabled.get(address)
         why = "is not declared" if off is None else "is not enabled"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mlform.address import Address
+from mlform.config import Project
 from mlform.graph import Graph
 from mlform.plan.model import Reason
 from mlform.state.model import Record
@@ -25,6 +26,13 @@ def chosen(
         return {a for a in targets if a in graph.needs}
     found = graph.upstream(targets) if targets else set(graph.needs)
     return found - graph.downstream(exclude)
+
+
+def waited(project: Project, targets: Collection[Address]) -> set[Address]:
+    """Return targets with what tells how many there are of those of which that is not known yet."""
+    later = [t for t in targets if project.rests.is_later(t)]
+    blocks = {b for t in later for b in project.rests.of(t)}
+    return {*targets, *(a for b in blocks for a in project.instances(b))}
 
 
 def made_again(record: Record | None, again: Collection[Address]) -> Reason | None:
