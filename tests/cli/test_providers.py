@@ -17,6 +17,7 @@ module "m" {
 training_job "sklearn" "t" {
   data      = module.m["a b"].data
   target    = "b"
+  split     = null
   estimator = "sklearn.linear_model.LogisticRegression"
 }
 """

@@ -178,4 +178,4 @@ def _await_end(home: Path, pid: int, patience: float) -> None:
     if child is not None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(max(deadline - time.monotonic(), 0.1))
-            del _children[pid]
+            _children.pop(pid, None)  # another thread may have waited for it, too
