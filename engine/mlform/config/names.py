@@ -255,6 +255,8 @@ class Names:
                 detail = f'"{root}" has a value only in a block with `{how}`.'
             elif root == "self":
                 detail = '"self" has a value only in a postcondition.'
+            elif not steps:
+                detail += f' Text is written in quotes: "{root}".'
             self._error("Unknown reference", detail, reference, source)
             return None
         if not steps:

@@ -99,11 +99,12 @@ class Resources:
                 self.diagnostics.extend(error.diagnostics)
                 self._declared[address] = None
         declared, names = self._declared[address], self.root.of(address)
-        if declared is None:
-            return
-        repetition = Repetition(names, scope.roots, self.diagnostics)
         same = scope.path == address.module
         here = address if same else Address(address.kind, address.name, module=scope.path)
+        if declared is None:
+            rests.later.add(here)  # so that what refers to it is no echo
+            return
+        repetition = Repetition(names, scope.roots, self.diagnostics)
         needed = repetition.needed(block)
         steady = self._steady.instances(scope.path, block) if needed and declared.late else None
         if steady is not None:

@@ -16,7 +16,9 @@ from mlform.syntax.tree import Attribute, Call, Expr, Literal, ObjectExpr, Tuple
 
 Path: TypeAlias = tuple[str | int, ...]
 
+_TICK: Final = "'"
 _LITERAL: Final = r"'([^']*)'"
+_QUOTED: Final = r'"([^"]*)"'
 
 _WANTED: Final[Mapping[str, str]] = {
     "string": "a string is required",
@@ -86,7 +88,7 @@ def spot(attribute: Attribute, message: str, within: Expr | None = None) -> Span
     ``within``: the part of the argument that is to blame, if that is known.
     """
     expr = attribute.expr if within is None else within
-    for name in re.findall(r'"([^"]*)"', message):
+    for name in re.findall(_QUOTED, message):
         if (found := next(_written(expr, name), None)) is not None:
             return attribute.source.span(found[0], found[1])
     if isinstance(expr, ObjectExpr) and not attribute.source.text.startswith("{", expr[0]):
@@ -124,9 +126,13 @@ def problems(
     for item in error.errors(include_url=False):
         if item["type"] == "extra_forbidden" and len(item["loc"]) == 1 and not within:
             continue  # reading the block has told of it
-        path = (*within, *_named(item["loc"]))
+        path = _named((*within, *item["loc"]), model, extra=item["type"] == "extra_forbidden")
         kind, extra = item["type"], item["type"] == "extra_forbidden"
         message, given = _message(item), item.get("input")
+        if kind == "union_tag_invalid":
+            context = item["ctx"]
+            path, given = (*path, context["discriminator"].strip(_TICK)), context["tag"]
+            kind = "literal_error"
         if item["type"] == "string_pattern_mismatch" and (example := _example(model, path)):
             message = f"must be written as {json.dumps(example)} is"
         if extra:
@@ -138,7 +144,9 @@ def problems(
             if not (isinstance(given, str) and shown in message):  # a type's own words may have it
                 message = f"{message} (it is {shown})"
             if kind == "literal_error" and isinstance(given, str):
-                message += f".{did_you_mean(given, re.findall(_LITERAL, item['msg']))}"
+                message += (
+                    f".{did_you_mean(given, re.findall(_QUOTED, message.partition(' (')[0]))}"
+                )
         if item["type"] == "missing":
             message, path = f'needs "{path[-1]}"', path[:-1]
         found.append(Problem(path, message, extra=extra))
@@ -168,19 +176,32 @@ def _taken(model: type[BaseModel], path: Path) -> str:
     return f".{did_you_mean(str(path[-1]), names)} There is {', '.join(names)}."
 
 
-def _named(location: Path) -> Path:
-    """Return a location without the names of types that pydantic puts in for unions."""
-    return tuple(p for p in location if isinstance(p, int) or p.replace("-", "_").isidentifier())
+def _named(location: Path, model: type[BaseModel], *, extra: bool) -> Path:
+    """Return a location without what pydantic puts in for unions: names of types, and tags."""
+    found: list[str | int] = []
+    for part in location:
+        if isinstance(part, str):
+            last = extra and part is location[-1]
+            there = {f.name for f in taken(model, [p for p in found if isinstance(p, str)])}
+            if not last and (
+                not part.replace("-", "_").isidentifier() or (there and part not in there)
+            ):
+                continue
+        found.append(part)
+    return tuple(found)
 
 
 def _message(item: Mapping[str, Any]) -> str:
     kind, context = str(item["type"]), item.get("ctx", {})
     if kind == "extra_forbidden":
         return "there is no such argument here"
-    if kind in {"literal_error", "enum"}:
-        names = re.findall(_LITERAL, str(context["expected"]))
-        known = " or ".join(f'"{name}"' for name in names) or str(context["expected"])
+    if kind in {"literal_error", "enum", "union_tag_invalid"}:
+        expected = str(context.get("expected", context.get("expected_tags")))
+        names = re.findall(_LITERAL, expected)
+        known = " or ".join(f'"{name}"' for name in names) or expected
         return f"must be {known}"
+    if kind == "union_tag_not_found":
+        return f'needs "{context["discriminator"].strip(_TICK)}"'
     if kind in _LIMITS:
         name, wanted = _LIMITS[kind]
         return wanted.format(context[name])
