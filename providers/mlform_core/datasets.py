@@ -101,7 +101,9 @@ def foretold(new: DatasetArguments) -> dict[str, Any]:
 class Foretold:
     """What every dataset tells of its table before it is read. Put it before ``Resource``."""
 
-    def foretell(self, ctx: Looking | None, new: Any) -> Mapping[str, Any]:
+    def foretell(
+        self, ctx: Looking | None, new: Any, parts: Mapping[str, str]
+    ) -> Mapping[str, Any]:
         """Name the parts, and the columns where all are named."""
         return foretold(new)
 

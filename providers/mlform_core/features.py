@@ -71,7 +71,9 @@ class Python(
         check_tables(new)
         return Inputs(code.included(ctx, new.include))
 
-    def foretell(self, ctx: Looking | None, new: PythonArguments) -> Mapping[str, Any]:
+    def foretell(
+        self, ctx: Looking | None, new: PythonArguments, parts: Mapping[str, str]
+    ) -> Mapping[str, Any]:
         """Name the parts: those of its rows."""
         return foretold(new)
 

@@ -72,13 +72,14 @@ class File(
         parts = dict(zip(found, ctx.file_digests(found.values()), strict=True))
         return Inputs(parts, ctx.remember(*_counted(ctx, found, parts, new.format))["rows"])
 
-    def foretell(self, ctx: Looking | None, new: FileArguments) -> Mapping[str, Any]:
+    def foretell(
+        self, ctx: Looking | None, new: FileArguments, parts: Mapping[str, str]
+    ) -> Mapping[str, Any]:
         """Name the parts, and the columns: by the first lines of CSV, the footers of Parquet."""
         told = foretold(new)
-        if ctx is None or "columns" in told:
+        if ctx is None or "columns" in told or len(parts) > _MOST_HEADERS:
             return told
-        found = files(ctx.root, new.path, new.format)
-        names = _columns(ctx, found, new)
+        names = _columns(ctx, parts, new)
         return told if names is None else {**told, "columns": names}
 
     def preview(
@@ -149,15 +150,14 @@ class File(
         return f"the files at {old.arguments.path} are left alone"
 
 
-def _columns(ctx: Looking, found: Mapping[str, str], new: FileArguments) -> list[str] | None:
+def _columns(ctx: Looking, parts: Mapping[str, str], new: FileArguments) -> list[str] | None:
     """Return the columns that any of the files has, as far as files tell it quickly."""
-    if len(found) > _MOST_HEADERS:
-        return None
-    hive = hive_columns(found) if new.hive else {}
+    hive = hive_columns(parts) if new.hive else {}
     names = dict.fromkeys(name for columns in hive.values() for name in columns)
-    for name, digest in zip(found, ctx.file_digests(found.values()), strict=True):
+    found = files(ctx.root, new.path, new.format)
+    for name, digest in parts.items():
         format_ = format_of(name, new.format)
-        if format_ is None or format_ == "jsonl":
+        if name not in found or format_ is None or format_ == "jsonl":
             return None
         look = partial(header, Path(found[name]), format_, name)
         names |= dict.fromkeys(ctx.remember(f"header {format_} {digest}", look)["columns"])

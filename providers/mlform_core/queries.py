@@ -57,7 +57,9 @@ class SqlView(
         _check(new)
         return Inputs()
 
-    def foretell(self, ctx: Looking | None, new: SqlViewArguments) -> Mapping[str, Any]:
+    def foretell(
+        self, ctx: Looking | None, new: SqlViewArguments, parts: Mapping[str, str]
+    ) -> Mapping[str, Any]:
         """Name the parts: those of its rows."""
         return foretold(new)
 

@@ -252,9 +252,10 @@ def _foretold(
     if record is not None and record.type == offered.type and seen.parts == record.parts:
         return seen
     try:
-        return replace(seen, foretold=offered.foretell(looker.at(resource.address), model))
+        told = offered.foretell(looker.at(resource.address), model, seen.parts)
     except ResourceError:  # it is told where it is read
         return seen
+    return replace(seen, foretold=told)
 
 
 def reached(

@@ -140,7 +140,7 @@ def foretold(resource: AnyResource, model: Arguments | None) -> Mapping[str, Any
     """Return what the arguments of a resource tell of its result."""
     if model is None or type(resource).foretell is Resource.foretell:
         return {}
-    return resource.foretell(None, model)
+    return resource.foretell(None, model, {})
 
 
 def pending_handle(

@@ -208,13 +208,14 @@ class Resource(ABC, Generic[A, B]):
         """
         return {}
 
-    def foretell(self, ctx: Looking | None, new: A) -> Mapping[str, Any]:
+    def foretell(self, ctx: Looking | None, new: A, parts: Mapping[str, str]) -> Mapping[str, Any]:
         """Say what is known of the result while it is still to be made: names of columns, parts.
 
         For those who check what they name of it (``Handle.foretold``); nothing is recorded, and
         nothing else depends on it. Handles in ``new`` may have no attributes, and what is foretold
-        of them instead. ``ctx`` is ``None`` where nothing may be looked at: while only the spec is
-        checked. Be quick, and leave out what cannot be told.
+        of them instead. ``parts`` are those that ``inputs`` found just now. Where nothing may be
+        looked at, since only the spec is checked, ``ctx`` is ``None`` and there are no parts. Be
+        quick, and leave out what cannot be told.
         """
         return {}
 
