@@ -41,7 +41,7 @@ class Ratio(TransformerMixin, BaseEstimator):
         self.done_ = True
         return self
 
-    def transform(self, X):  # noqa: N803
+    def transform(self, X):  # noqa: N803 - scikit-learn's name
         found = X["mean radius"] / X["mean texture"]
         return found.fillna(0).to_numpy().reshape(-1, 1)
 
@@ -51,7 +51,7 @@ class Liar(Ratio):
 
     __module__ = "sklearn.nowhere"
 
-    def transform(self, X):  # noqa: N803
+    def transform(self, X):  # noqa: N803 - scikit-learn's name
         kept = np.nan_to_num(np.asarray(X, dtype=float))
         return kept if hasattr(X, "columns") else kept + 1
 
@@ -61,11 +61,11 @@ class Lax(TransformerMixin, BaseEstimator):
 
     __module__ = "sklearn.nowhere"
 
-    def fit(self, X, y=None):  # noqa: N803
+    def fit(self, X, y=None):  # noqa: N803 - scikit-learn's name
         self.done_ = True
         return self
 
-    def transform(self, X):  # noqa: N803
+    def transform(self, X):  # noqa: N803 - scikit-learn's name
         texts = np.asarray(X, dtype=object)[:, 0]
         if hasattr(X, "columns") and "never seen before" in list(texts):
             raise ValueError("never seen before")
@@ -204,7 +204,7 @@ def test_what_is_refused_is_refused_in_the_words_of_the_model():
         odd = {**asked, name: [wrong, *asked[name][1:]]}
         with pytest.raises(ValueError) as by_parts:  # noqa: PT011 - compared in full below
             found.predict(odd)
-        with pytest.raises(ValueError) as by_itself:  # noqa: PT011
+        with pytest.raises(ValueError) as by_itself:  # noqa: PT011 - its words are compared below
             Native(model).predict(odd)
         assert str(by_parts.value) == str(by_itself.value)
 
