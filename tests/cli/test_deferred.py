@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 from tests.scenarios.command import Folder
 
 SPEC = """
@@ -60,3 +62,46 @@ def test_what_is_targeted_is_made_once_it_is_known_and_replace_leaves_out_the_re
     assert "leaves out dataset.each[1]: -replace does nothing to it." in done.out + done.err
     refused = folder.mlform("plan", *asked, expect=1).err
     assert "-replace asks for dataset.each[1], which -target dataset.each[0] leaves out" in refused
+
+
+REST = """
+variable "parts" { type = set(string) }
+
+dataset "file" "m" {
+  for_each = var.parts
+  path     = "${each.key}.csv"
+}
+
+dataset "file" "taken" {
+  for_each = { for k, d in dataset.m : k => d if d.rows > 0 }
+  path     = "${each.key}.csv"
+}
+
+dataset "file" "counted" {
+  count = length([for d in dataset.taken : d if d.rows > 0])
+  path  = "a.csv"
+}
+
+output "n" {
+  value = length(dataset.counted)
+}
+"""
+
+
+@pytest.mark.parametrize("left", [["b"], []])
+def test_what_rests_on_an_instance_that_leaves_goes_in_the_same_apply(
+    tmp_path: Path, left: list[str]
+) -> None:
+    (tmp_path / "main.mlf.hcl").write_text(REST)
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text("a,b\n1,2\n")
+    folder = Folder(tmp_path)
+    folder.mlform("apply", "-auto-approve", "-var", 'parts=["a", "b"]')
+    assert folder.mlform("output").out == "n = 2\n"
+    now = ("-var", f"parts={json.dumps(left)}")
+    gone = [f'- dataset.taken["{name}"]  forget' for name in "ab" if name not in left]
+    planned = folder.mlform("plan", *now).out
+    assert all(line in planned for line in gone), planned
+    folder.mlform("apply", "-auto-approve", *now)
+    assert folder.mlform("output").out == f"n = {len(left)}\n"
+    assert folder.mlform("plan", "-detailed-exitcode", *now).code == 0

@@ -126,6 +126,7 @@ class Session:
 
     def know(self, snapshot: Snapshot) -> None:
         """Read the project anew with what is recorded, if how many there are of any rests on it."""
+        from mlform.config.standing import standing
         from mlform.refresh.moves import moves, relocated
         from mlform.refresh.world import handle_of
 
@@ -138,11 +139,17 @@ class Session:
             offer = self.registry.find(address.kind, record.type)
             if offer is not None:
                 recorded[address] = handle_of(record, offer.resource)
-        found = load(
-            self.sources, self.registry, self._given, self.diagnostics, recorded, self.as_of
-        )
-        self.diagnostics.stop_on_errors()
-        self.__dict__["configured"] = found
+        known: dict[Address, Value] | None = None
+        for _ in project.declared:  # a block may rest on one that rests on another
+            if (kept := standing(project, recorded)) == known:
+                break
+            known = kept
+            found = load(
+                self.sources, self.registry, self._given, self.diagnostics, known, self.as_of
+            )
+            self.diagnostics.stop_on_errors()
+            self.__dict__["configured"] = found
+            project = found[0]
         self.__dict__.pop("graph", None)
 
     @cached_property

@@ -60,7 +60,11 @@ def _fill(scope: ModuleScope, recorded: Recorded) -> None:
         kind.setdefault(block.name, UNKNOWN)
     for address, value in recorded.items():
         declared = scope.module.blocks.get(address.config)
-        if address.module == scope.path and declared is not None and _fits(address, declared):
+        if (
+            address.module == scope.path
+            and declared is not None
+            and _fits(address, value, declared)
+        ):
             kind = scope.roots[address.kind]
             assert isinstance(kind, dict)
             if isinstance(kind.get(address.name), Unknown):
@@ -68,11 +72,14 @@ def _fill(scope: ModuleScope, recorded: Recorded) -> None:
             place(scope.roots, address, value)
 
 
-def _fits(address: Address, block: Block) -> bool:
+def _fits(address: Address, value: Value, block: Block) -> bool:
     """Tell whether a record is of the shape that its block has now: one, by number or by name.
 
-    Both may be recorded, where the change from one to the other was cut short.
+    Both may be recorded, where the change from one to the other was cut short. A block without
+    instances has an empty collection.
     """
+    if isinstance(value, dict | list):
+        return True
     if "count" in block.body.attributes:
         return isinstance(address.key, int)
     if "for_each" in block.body.attributes:
