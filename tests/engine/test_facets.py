@@ -259,6 +259,21 @@ def test_many_facets_and_parts_are_listed_short() -> None:
     assert reason.subject == "dataset.g: f0, f1, f2 and 3 more, partitions p1, p2, p3 and 2 more"
 
 
+@pytest.mark.parametrize(
+    ("facets", "said"),
+    [(["_split", "age", "_partitions"], "dataset.g.age"), (["_split"], "dataset.g._split")],
+)
+def test_a_facet_that_its_type_keeps_is_named_where_nothing_else_moved(
+    facets: list[str], said: str
+) -> None:
+    def used(n: int) -> dict[str, object]:
+        named = {name: f"{n}" for name in facets}
+        return tagged(Value("dataset.g", None, f"{n}", used=Used(named, {}, {})))
+
+    (reason,) = moved_facets(used(1), used(2), "")
+    assert reason.subject == said
+
+
 @pytest.mark.parametrize(("facet", "job", "takes"), [("c", "ab", "a, b"), ("a", "c", "c, b")])
 def test_why_not_names_the_facet_that_moved_and_is_not_taken(
     world: Facing, facet: str, job: str, takes: str

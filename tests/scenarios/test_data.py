@@ -173,7 +173,7 @@ def test_5_a_new_month_is_one_more_partition(folder: Folder, year: pd.DataFrame)
     assert folder.apply() == ALL
     assert called(folder) == ["2013-04"]
     assert why(folder, "training_job.late")[0] == [
-        "feature_view.flights: _split, distance, hour and 1 more, partition 2013-04.parquet"
+        "feature_view.flights: distance, hour, late, partition 2013-04.parquet"
     ]
 
 

@@ -72,7 +72,7 @@ def _subject(
     handle: Handle, was: Mapping[str, str], now: Mapping[str, str], old: Used, new: Used
 ) -> str:
     """Name facets and parts: ``dataset.loans.income, partition 2013-07``."""
-    facets = _differing(was, now)
+    facets = telling(_differing(was, now))
     parts = _differing(old.parts, new.parts)
     named = f"{handle.address}.{facets[0]}"
     if len(facets) > 1:
@@ -85,6 +85,11 @@ def _subject(
 
 def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     return [name for name in dict.fromkeys([*new, *old]) if old.get(name) != new.get(name)]
+
+
+def telling(facets: list[str]) -> list[str]:
+    """Leave out facets that their type keeps for itself, ``_split``, where others say it too."""
+    return [name for name in facets if not name.startswith("_")] or facets
 
 
 def listed(names: list[str]) -> str:

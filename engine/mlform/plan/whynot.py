@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mlform.address import Address
 from mlform.lazy import dataclass, field
 from mlform.plan.model import Action, Deferred, Plan, Reason, Step
-from mlform.plan.moved import listed
+from mlform.plan.moved import listed, telling
 from mlform.refresh.facets import facets_of
 from mlform.state.model import Entry, Record
 from mlform.values import handles
@@ -164,8 +164,8 @@ def _untaken(record: Record, upstream: Mapping[str, Moved]) -> Iterator[str]:
         names = [n for n in dict.fromkeys([*now, *was]) if was.get(n) != now.get(n)]
         others = [n for n in names if n not in {*used.facets, *used.judged}]
         if others:
-            takes = listed([*used.facets, *used.judged])
-            yield f"{address}: what moved is {listed(others)}, and it takes {takes}"
+            takes = listed(telling([*used.facets, *used.judged]))
+            yield f"{address}: what moved is {listed(telling(others))}, and it takes {takes}"
 
 
 def _made(record: Record) -> str:
