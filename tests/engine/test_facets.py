@@ -267,7 +267,7 @@ def test_a_facet_that_its_type_keeps_is_named_where_nothing_else_moved(
     facets: list[str], said: str
 ) -> None:
     def used(n: int) -> dict[str, object]:
-        named = {name: f"{n}" for name in facets}
+        named = dict.fromkeys(facets, f"{n}")
         return tagged(Value("dataset.g", None, f"{n}", used=Used(named, {}, {})))
 
     (reason,) = moved_facets(used(1), used(2), "")
