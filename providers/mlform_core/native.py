@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from mlform.sdk import ResourceError
 from mlform_core.bundles import BundleError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     Floats = npt.NDArray[np.float64]
+    Conformed: TypeAlias = pd.DataFrame | dict[str, npt.NDArray[Any]]
+    """Conformed rows: a frame, or (a few) as columns by name, which takes a fraction."""
 
 FORMATS: Final = ("xgboost", "lightgbm")
 
@@ -41,22 +43,37 @@ class Booster:
         self, booster: Any, categories: Mapping[str, Sequence[str]], classes: list[Any] | None
     ) -> None:
         self.booster, self.categories, self.classes_ = booster, dict(categories), classes
+        self._places: dict[str, dict[str, int]] | None = None
 
     @property
     def version(self) -> str:
         """The version of the library."""
         return str(sys.modules[self.format].__version__)
 
-    def predict(self, conformed: pd.DataFrame) -> Floats:
+    def predict(self, conformed: Conformed) -> Floats:
         """Return the value of each row."""
-        return self._raw(matrix(conformed, self.categories))
+        return self._raw(self._matrix(conformed))
 
-    def predict_proba(self, conformed: pd.DataFrame) -> Floats:
+    def predict_proba(self, conformed: Conformed) -> Floats:
         """Return a probability for each row and class."""
         import numpy as np
 
-        found = self._raw(matrix(conformed, self.categories))
+        found = self._raw(self._matrix(conformed))
         return np.column_stack([1.0 - found, found]) if found.ndim == 1 else found
+
+    def _matrix(self, conformed: Conformed) -> Floats:
+        import numpy as np
+
+        if not isinstance(conformed, dict):
+            return matrix(conformed, self.categories)
+        if self._places is None:
+            listed = self.categories.items()
+            self._places = {n: {v: place for place, v in enumerate(vs)} for n, vs in listed}
+        columns = [
+            [self._places[name].get(v, np.nan) for v in values] if name in self._places else values
+            for name, values in conformed.items()
+        ]
+        return np.column_stack(columns).astype(np.float64, copy=False)
 
     def _raw(self, values: Floats) -> Floats:
         raise NotImplementedError

@@ -116,6 +116,8 @@ def test_the_files_of_an_image(image):
     assert recipe[0].startswith("FROM python:3.")
     assert recipe[-1] == 'CMD ["mlform", "serve", "/app"]'
     assert "USER 10001:10001" in recipe
+    assert "COPY requirements.txt *.whl /tmp/" in recipe
+    assert any("--find-links /tmp" in line for line in recipe)
     wanted = (image / "requirements.txt").read_text().split()
     assert all(re.fullmatch(r"[a-z-]+==[\w.+]+", line) for line in wanted)
     names = {line.partition("==")[0] for line in wanted}

@@ -17,6 +17,7 @@ from mlform.sdk.testing import check_resource
 from mlform_core import models
 from mlform_core.bundles import BundleError
 from mlform_core.native import loads
+from mlform_core.serving.runtime import Native, Parts
 from mlform_core.training.boosting import BoostingArguments
 from mlform_core.training.lgbm import LightGBM
 from mlform_core.training.xgb import XGBoost
@@ -129,6 +130,9 @@ def test_rows_with_surprises(resource, ctx, weeks):
     assert 0 < model.predict(pd.DataFrame([row]))[0] < 1
     with pytest.raises(ValueError, match='"dest" \\(string\\) is missing'):
         model.predict(pd.DataFrame([{k: v for k, v in row.items() if k != "dest"}]))
+    asked = {n: [None if pd.isna(v) else v for v in [*weeks[n][:50], row[n]]] for n in row}
+    by_columns, by_frames = (it(model).predict(asked) for it in (Parts, Native))
+    np.testing.assert_array_equal(by_columns, by_frames)
 
 
 def test_classes_and_values(resource, ctx):

@@ -78,6 +78,19 @@ def test_a_graph_serves_where_it_answers_as_the_model_does(guarded):
     np.testing.assert_allclose(said["outputs"][0]["data"], expected, atol=1e-5)
 
 
+def test_nobody_is_told_what_runs(life, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", os.fspath(home))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    found = life.apply(bundle(life.ctx))
+    assert found.runtime == "onnx"
+    assert call(f"{found.url}/infer", body(table()[:1]))[0] == 200
+    # What onnxruntime would report it keeps there, with a number for this machine.
+    assert not list(home.rglob("*nnxruntime*"))
+
+
 def test_the_model_itself_serves_where_a_graph_is_not_wanted(life):
     found = life.apply(bundle(life.ctx), runtime={"kind": "native"})
     assert found.runtime == "native"

@@ -101,8 +101,9 @@ def _dockerfile(bundles: Sequence[Path]) -> str:
     major, minor = sys.version_info[:2]
     return f"""\
 FROM python:{major}.{minor}-slim
-{system}COPY requirements.txt /tmp/
-RUN pip install --no-cache-dir -r /tmp/requirements.txt
+{system}# Wheels beside this file are for what no index has.
+COPY requirements.txt *.whl /tmp/
+RUN pip install --no-cache-dir --find-links /tmp -r /tmp/requirements.txt
 COPY --chown={_USER}:{_USER} {APP} /{APP}
 USER {_USER}:{_USER}
 EXPOSE {PORT}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlform_core.columns import framed
+from mlform_core.native import Booster
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -120,6 +121,8 @@ def _alone(part: Any, method: str, names: list[str]) -> Call:
     import numpy as np
 
     whole = getattr(part, method)
+    if isinstance(part, Booster):
+        return lambda table: whole({n: table[n] for n in names})
     if not _takes_matrix(part):
         return lambda table: whole(framed({n: table[n] for n in names}))
     nameless = copy.copy(part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -82,6 +83,9 @@ class Onnx:
     def __init__(
         self, graph: bytes | Path, features: Sequence[Mapping[str, str]], task: str
     ) -> None:
+        # Its builds since 1.32 report to their maker what they run, unless they are told not to
+        # before they are loaded.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
