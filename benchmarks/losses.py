@@ -60,6 +60,7 @@ class Asked:
         part = np.random.default_rng(0).random(len(frame))
         first = (frame["month"] <= 3).to_numpy()
         train, held = first & (part < 0.6), first & (part >= 0.6) & (part < 0.8)
+        self.held = np.flatnonzero(held)
         self.asked = np.flatnonzero(first & (part >= 0.8))
         model = HistGradientBoostingRegressor(
             categorical_features=[n in TEXTS for n in names], random_state=0

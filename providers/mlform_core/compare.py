@@ -14,12 +14,27 @@ from statistics import NormalDist
 
 import numpy as np
 
+from mlform_core import compare_alone, shares
 from mlform_core.gate_rules import facts_of
-from mlform_core.metrics import Floats, Outcomes, Score, ece_by_chance, prepare, value
+from mlform_core.metrics import (
+    LOSSES,
+    SHARES,
+    Floats,
+    Outcomes,
+    Score,
+    ece_by_chance,
+    losses_of,
+    prepare,
+    share_of,
+    value,
+)
 
 RESAMPLES = 1000
-_STRAIGHT = 1e-6
-"""Less skewness than this bends nothing."""
+LEAST = 5
+"""Of fewer rows that count nothing is tested."""
+HEAVY_TAIL = (
+    "losses of rows have a heavy tail: the upper bound of their mean holds less often than it says"
+)
 _CHUNK = 250_000
 """Weights held at once: what stays in the cache of a core."""
 
@@ -30,7 +45,8 @@ class Gain:
 
     ``low`` and ``high`` are one-sided 1 - alpha confidence bounds; NaN if the rows are too few
     for the metric to be defined in most resamples. ``chance``: how far at most the estimate is
-    below the truth on average, which ``high`` and tests allow for.
+    below the truth on average, which ``high`` and tests allow for. ``tail``: the shape of the tail
+    of losses, of which it is a mean. ``of``: how many rows a share is of.
     """
 
     estimate: float
@@ -38,6 +54,13 @@ class Gain:
     high: float
     se: float
     chance: float = 0.0
+    tail: float = 0.0
+    of: float = 0.0
+
+    @property
+    def doubt(self) -> str:
+        """Say why bounds hold less often than they say; "" where nothing speaks against them."""
+        return HEAVY_TAIL if self.tail > compare_alone.HEAVY else ""
 
 
 @dataclass(frozen=True)
@@ -83,15 +106,51 @@ def paired_bootstrap(
     Percentile bounds from 1,000 resamples, expanded to what a t-test would allow for so few rows
     (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015); each is a vector of row
     counts, so nothing is sorted or copied again. Rows of one group are drawn together, where there
-    are groups. An average precision by itself has bounds on the scale of its log odds, and a root
-    mean squared error those of a mean of skew values.
+    are groups. An average precision, a mean of losses or a share by itself has bounds by formula.
+    Too few rows that count tell nothing: who has lost one of one has lost all.
     """
-    todo = [pair for pair in pairs if not pair.identical]
-    replicates = iter(_replicates(todo, seed, checkpoint)) if todo else iter(())
-    return [
-        Gain(0.0, 0.0, 0.0, 0.0) if pair.identical else _found(pair, next(replicates), alpha)
-        for pair in pairs
-    ]
+    drawn = [p for p in pairs if not p.identical and _formula(p) is None]
+    replicates = iter(_replicates(drawn, seed, checkpoint)) if drawn else iter(())
+    found = []
+    for pair in pairs:
+        if pair.identical:
+            found.append(Gain(0.0, 0.0, 0.0, 0.0))
+        elif formula := _formula(pair):
+            found.append(formula(pair, alpha))
+        else:
+            found.append(_found(pair, next(replicates), alpha))
+    return found
+
+
+def _formula(pair: Pair) -> Callable[[Pair, float], Gain] | None:
+    name = pair.metric.partition("@")[0]
+    if pair.baseline is not None:
+        return None
+    if name in SHARES:
+        return _share
+    if name in LOSSES:
+        return _mean
+    return _average_precision if name == "average_precision" else None
+
+
+def _share(pair: Pair, alpha: float) -> Gain:
+    hit, counted = share_of(pair.metric, pair.candidate, pair.threshold)
+    low, high, error, of = compare_alone.share(hit, counted, pair.candidate, alpha)
+    return Gain(pair.estimate, low, high, error, of=of)
+
+
+def _average_precision(pair: Pair, alpha: float) -> Gain:
+    return Gain(pair.estimate, *compare_alone.average_precision(pair.candidate, alpha))
+
+
+def _mean(pair: Pair, alpha: float) -> Gain:
+    """Return the bounds of a mean of losses, negative since less is better; of rmse, its root."""
+    losses = losses_of(pair.metric, pair.candidate)
+    low, high, error, tail = compare_alone.mean(losses, pair.candidate, alpha)
+    if pair.metric == "rmse":
+        low, high = math.sqrt(low), math.sqrt(high)
+        error /= -2 * pair.estimate or 1.0
+    return Gain(pair.estimate, -high, -low, error, tail=tail)
 
 
 def _replicates(pairs: Sequence[Pair], seed: int, checkpoint: Callable[[], None]) -> list[Floats]:
@@ -127,19 +186,27 @@ def _signed(pair: Pair) -> Score:
 
 
 def _found(pair: Pair, replicates: Floats, alpha: float) -> Gain:
-    """Return the gain with its bounds, by what suits the metric."""
+    """Return the gain with its bounds from resamples."""
     estimate, defined = pair.estimate, replicates[np.isfinite(replicates)]
-    if len(defined) < len(replicates) / 2:
+    if len(defined) < len(replicates) / 2 or _counting(pair) < LEAST:
         return Gain(estimate, float("nan"), float("nan"), float("nan"))
     beyond, se = _beyond(_units(pair), alpha), float(defined.std(ddof=1))
-    if pair.baseline is None and pair.metric == "average_precision":
-        low, high = _unbiased_log_odds(estimate, defined, beyond)
-        return Gain(estimate, low, high, se)
-    if pair.baseline is None and pair.metric == "rmse":
-        low, high = _unskewed(pair, alpha)
-        return Gain(estimate, -math.sqrt(high), -math.sqrt(low), se)
     low, high = np.quantile(defined, [beyond, 1 - beyond], method="weibull")
     return _allowing(pair, Gain(estimate, float(low), float(high), se), alpha)
+
+
+def _counting(pair: Pair) -> int:
+    """Return of how many rows, or groups of rows, a metric is the figure."""
+    it, name = pair.candidate, pair.metric
+    if it.task != "binary" or name not in {*SHARES, "f1", "roc_auc", "average_precision"}:
+        return it.rows
+    ones = it.labels == 1
+    if name in {"roc_auc", "average_precision"}:
+        return min(len(np.unique(it.units[rows])) for rows in (ones, ~ones))
+    both = [one for one in (it, pair.baseline) if one is not None]
+    decided = np.any([one.predictions >= pair.threshold for one in both], axis=0)
+    counts = {"recall": ones, "precision": decided, "f1": ones | decided}
+    return len(np.unique(it.units[counts[name]])) if name in counts else it.rows
 
 
 def _beyond(units: int, alpha: float) -> float:
@@ -151,53 +218,6 @@ def _beyond(units: int, alpha: float) -> float:
 
     freedom = max(units - 1, 1)
     return float(ndtr(math.sqrt(units / freedom) * stdtrit(freedom, alpha)))
-
-
-def _unbiased_log_odds(share: float, replicates: Floats, beyond: float) -> tuple[float, float]:
-    """Return bounds that are normal in log odds, once what chance adds to the share is taken off.
-
-    Boyd, Eng & Page, "Area under the Precision-Recall Curve: Point Estimates and Confidence
-    Intervals" (2013). Of few rows the average precision is above the truth, and that of a resample
-    as far above it again, so quantiles of resamples are too high by twice that.
-    """
-    from scipy.special import expit, logit
-
-    inside = replicates[(replicates > 0) & (replicates < 1)]
-    if not 0 < share < 1 or len(inside) < 2:  # apart, or nothing in front: resamples say it all
-        low, high = np.quantile(replicates, [beyond, 1 - beyond], method="weibull")
-        return float(low), float(high)
-    odds = logit(inside)
-    middle, reach = 2 * logit(share) - odds.mean(), NormalDist().inv_cdf(beyond) * odds.std(ddof=1)
-    return float(expit(middle + reach)), float(expit(middle - reach))
-
-
-def _unskewed(pair: Pair, alpha: float) -> tuple[float, float]:
-    """Return bounds of the mean squared error that allow for the skewness of squared errors.
-
-    Hall, "On the Removal of Skewness by Transformation" (1992): a cubic of the t-statistic that
-    inverts in closed form. A few large errors make the mean skew, and quantiles of resamples have
-    that skewness on the wrong side.
-    """
-    from scipy.special import stdtrit
-
-    it, units = pair.candidate, _units(pair)
-    squares = (it.labels - it.predictions) ** 2
-    mean = float(squares.mean())
-    codes = np.arange(it.rows) if it.groups is None else it.groups
-    off = np.bincount(codes, squares - mean, minlength=units) * units / it.rows
-    spread = float(off.std())
-    if units < 2 or spread == 0:
-        return mean, mean
-    skew, root = float((off**3).mean()) / spread**3, math.sqrt(units)
-    step = float(stdtrit(units - 1, 1 - alpha)) / root
-
-    def moved(t: float) -> float:
-        if abs(skew) < _STRAIGHT:
-            return t
-        return 3 / skew * (float(np.cbrt(1 + skew * (t - skew / (6 * units)))) - 1)
-
-    error = spread * root / math.sqrt(units - 1)
-    return max(mean - error * moved(step), 0.0), mean - error * moved(-step)
 
 
 def _allowing(pair: Pair, found: Gain, alpha: float) -> Gain:
@@ -221,7 +241,7 @@ def delong(candidate: Outcomes, baseline: Outcomes | None, alpha: float) -> Gain
     """
     ones = candidate.labels == 1
     positives, negatives = int(ones.sum()), int((~ones).sum())
-    if positives < 2 or negatives < 2:
+    if min(positives, negatives) < LEAST:
         return Gain(float("nan"), float("nan"), float("nan"), float("nan"))
     placed = placements(candidate)
     if baseline is not None:
@@ -265,6 +285,8 @@ def p_below(gain: Gain, bound: float) -> float:
     """Return the one-sided p-value of "the true gain is at least ``bound``" (normal)."""
     if not np.isfinite(gain.se):
         return 1.0
+    if gain.of:
+        return shares.p_below(gain.estimate, gain.of, bound)
     if gain.se == 0:
         return 0.0 if gain.estimate + gain.chance < bound else 1.0
     return NormalDist().cdf((gain.estimate + gain.chance - bound) / gain.se)

@@ -179,6 +179,8 @@ def _judged(name: str, found: _Suspicion, p: float, alpha: float) -> Check:
     tested = math.isfinite(gain.se)
     verdict = "breaks" if bad else "keeps"
     message = f"{metric} {what} {verdict} {found.bound} {found.limit:g} (p {p:.2g})"
+    if gain.doubt:
+        message += f"; {gain.doubt}"
     if not tested:
         message = f"{metric}: too few rows of one class to test {found.bound} {found.limit:g}"
     return Check(

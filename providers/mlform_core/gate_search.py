@@ -21,9 +21,12 @@ from mlform_core.gate_conditions import Search
 from mlform_core.gate_groups import Codes, grouped
 from mlform_core.gate_rules import Check
 from mlform_core.holm import holm
-from mlform_core.metrics import Floats, Outcomes
+from mlform_core.metrics import Floats, Groups, Outcomes, losses_of
 
 _MOST_CELLS: Final = 2_000_000
+_ROUNDING: Final = 1e-9
+"""Of a mean: far below any effect, above what rounding does to values that are all the same."""
+_NOTHING: Final = 1e-300
 
 
 @dataclass(frozen=True)
@@ -51,23 +54,22 @@ class Found:
 
 def losses(outcomes: Outcomes) -> Floats:
     """Return the loss of each row: log loss, or the squared error."""
-    y, p = outcomes.labels, outcomes.predictions
-    if outcomes.task == "regression":
-        return np.asarray((y - p) ** 2)
-    eps = float(np.finfo(np.float64).eps)
-    if outcomes.task == "binary":
-        right = np.where(y == 1, p, 1 - p)
-    else:
-        right = p[np.arange(len(y)), y.astype(np.intp)]
-    return np.asarray(-np.log(np.clip(right, eps, 1.0)))
+    return losses_of("rmse" if outcomes.task == "regression" else "log_loss", outcomes)
 
 
 def searched(
-    values: Floats, columns: Mapping[str, pd.Series[Any]], rules: Search, bound: float
+    values: Floats,
+    columns: Mapping[str, pd.Series[Any]],
+    rules: Search,
+    bound: float,
+    groups: Groups | None = None,
 ) -> list[Found]:
-    """Return every slice tried, each with its p-value adjusted, the strongest evidence first."""
+    """Return every slice tried, each with its p-value adjusted, the strongest evidence first.
+
+    Rows of one of the ``groups`` are one piece of evidence (Liang & Zeger 1986).
+    """
     codes = {name: grouped(column) for name, column in columns.items()}
-    tried = list(_tried(values, codes, rules, bound))
+    tried = list(_tried(values, codes, rules, bound, groups))
     adjusted = holm([it.p for it in tried])
     judged = [
         Found(it.columns, it.cell, it.rows, it.mean, it.z, p)
@@ -77,7 +79,11 @@ def searched(
 
 
 def _tried(
-    values: Floats, codes: Mapping[str, tuple[Codes, list[str]]], rules: Search, bound: float
+    values: Floats,
+    codes: Mapping[str, tuple[Codes, list[str]]],
+    rules: Search,
+    bound: float,
+    groups: Groups | None,
 ) -> Iterator[Found]:
     from scipy.special import stdtr
 
@@ -90,18 +96,33 @@ def _tried(
             for name, size in zip(names, sizes, strict=True):
                 cells = cells * size + codes[name][0]
             count = np.bincount(cells, minlength=math.prod(sizes))
-            total = np.bincount(cells, values, minlength=len(count))
-            squares = np.bincount(cells, values**2, minlength=len(count))
+            means = np.bincount(cells, values, minlength=len(count)) / np.maximum(count, 1)
+            units, squares = _spread(values - means[cells], cells, groups, len(count))
             for cell in np.flatnonzero((count >= rules.min_support) & (count < len(values))):
-                rows = int(count[cell])
-                mean = float(total[cell] / rows)
-                spread = max(float(squares[cell] / rows - mean**2), 0.0) * rows / (rows - 1)
-                z = (mean - bound) / math.sqrt(spread / rows) if spread > 0 else 0.0
+                rows, mean, free = int(count[cell]), float(means[cell]), int(units[cell]) - 1
+                if free < 1:
+                    continue
+                error = math.sqrt(squares[cell] * (free + 1) / free) / rows
+                z = (mean - bound) / max(error, _ROUNDING * max(abs(mean), abs(bound)), _NOTHING)
                 said = tuple(
                     codes[n][1][i]
                     for n, i in zip(names, np.unravel_index(cell, sizes), strict=True)
                 )
-                yield Found(names, said, rows, mean, z, float(stdtr(rows - 1, -z)))
+                yield Found(names, said, rows, mean, z, float(stdtr(free, -z)))
+
+
+def _spread(
+    off: Floats, cells: Codes, groups: Groups | None, size: int
+) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Return for each cell how many units are in it, and the sum of their squared deviations."""
+    if groups is None:
+        of, deviations = cells, off
+    else:
+        most = int(groups.max(initial=0)) + 1
+        units, place = np.unique(cells * most + groups, return_inverse=True)
+        of, deviations = units // most, np.asarray(np.bincount(place, off), dtype=np.float64)
+    squares = np.asarray(np.bincount(of, deviations**2, size), dtype=np.float64)
+    return np.bincount(of, minlength=size), squares
 
 
 def search_checks(
@@ -114,7 +135,7 @@ def search_checks(
     own = losses(ours)
     word = "squared error" if ours.task == "regression" else "log loss"
     overall = float(own.mean())
-    weak = searched(own, columns, rules, overall)
+    weak = searched(own, columns, rules, overall, ours.groups)
     record: dict[str, Any] = {
         "loss": word,
         "overall": overall,
@@ -125,7 +146,7 @@ def search_checks(
         message = f"{len(weak)} slices searched: no baseline to compare with"
         return [_check(rules, word, "", len(own), "pass", message)], record
     lost = own - losses(theirs)
-    found = _strongest(searched(lost, columns, rules, rules.max_regress), rules)
+    found = _strongest(searched(lost, columns, rules, rules.max_regress, ours.groups), rules)
     record |= {"lost": [_told(it) for it in found]}
     if not found:
         message = f"{len(weak)} slices searched: none lost more than {rules.max_regress:g} {word}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,11 @@ class Outcomes:
         """How many rows there are."""
         return len(self.labels)
 
+    @property
+    def units(self) -> Groups:
+        """Which rows count as one piece of evidence: those of a group, or each by itself."""
+        return np.arange(self.rows) if self.groups is None else self.groups
+
     def where(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Outcomes:
         """Return some of the rows."""
         groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)
@@ -68,16 +73,20 @@ def prepare(metric: str, outcomes: Outcomes, threshold: float = 0.5) -> Score:
     if name not in METRICS or outcomes.task not in METRICS[name].tasks:
         raise ValueError(f"{metric} is not defined for {outcomes.task}")
     y, p = outcomes.labels, outcomes.predictions
+    if name in LOSSES:
+        losses = losses_of(metric, outcomes)
+        mean = _known_mean(losses) if name == "mase" else _mean(losses)
+        return (lambda weights: np.sqrt(mean(weights))) if name == "rmse" else mean
     if METRICS[name].needs is not None:
         return _prepared(name, number, outcomes)
     if metric in _RANKED:
         return _RANKED[metric](y, p)
     if outcomes.task == "regression":
-        return _REGRESSION[metric](y, p)
+        return _r2(y, p)
     if outcomes.task == "multiclass":
         return _MULTICLASS[metric](y, p)
-    if metric in _PROBABILITY:
-        return _PROBABILITY[metric](y, p)
+    if metric == "ece":
+        return _ece(y, p)
     return _decided(metric, y, (p >= threshold).astype(np.float64))
 
 
@@ -92,17 +101,56 @@ def _prepared(name: str, number: float | None, outcomes: Outcomes) -> Score:
         most = None if number is None else int(number)
         each = metrics_ranking.METRICS[name](y, p, outcomes.groups, most)
         return metrics_ranking.mean_of(each, outcomes.groups)
-    if name == "mase":
-        if outcomes.scale is None:
-            raise ValueError("mase needs to know how the series lie in the table")
-        return _weighted_mean(np.abs(y - p) / outcomes.scale)
-    assert number is not None, "a quantile is named"
-    if name == "coverage":
-        return _mean((y <= p).astype(np.float64))
-    return _mean(np.maximum(number * (y - p), (number - 1) * (y - p)))
+    return _mean((y <= p).astype(np.float64))
 
 
-def _weighted_mean(losses: Floats) -> Score:
+LOSSES: Final = frozenset({"log_loss", "brier", "rmse", "mae", "smape", "mase", "pinball"})
+"""Metrics that are a mean over rows, of ``rmse`` the root of it."""
+
+
+def losses_of(metric: str, it: Outcomes) -> Floats:
+    """Return the loss of each row by one of ``LOSSES``; NaN where it is not known.
+
+    Raises ``ValueError`` where the metric needs what the rows do not have.
+    """
+    (name, number), y, p = named(metric), it.labels, it.predictions
+    if name == "log_loss":
+        # scikit-learn clips at the same distance from 0 and 1.
+        eps = float(np.finfo(np.float64).eps)
+        clipped = np.clip(p, eps, 1 - eps)
+        if it.task == "multiclass":
+            return np.asarray(-np.log(clipped[np.arange(len(y)), y.astype(np.intp)]))
+        return -np.where(y == 1, np.log(clipped), np.log1p(-clipped))
+    if name in {"brier", "rmse"}:
+        return np.asarray((y - p) ** 2)
+    if name == "smape":
+        return relative_errors(y, p)
+    if name == "pinball":
+        assert number is not None, "a quantile is named"
+        return np.maximum(number * (y - p), (number - 1) * (y - p))
+    if name == "mase" and it.scale is None:
+        raise ValueError("mase needs to know how the series lie in the table")
+    return np.abs(y - p) / (1.0 if it.scale is None or name == "mae" else it.scale)
+
+
+SHARES: Final = frozenset({"accuracy", "precision", "recall", "coverage"})
+"""Metrics that are a share of some of the rows."""
+
+
+def share_of(metric: str, it: Outcomes, threshold: float) -> tuple[Floats, Floats]:
+    """Return which rows are hit, and which count, of one of ``SHARES``."""
+    y, p, all_of = it.labels, it.predictions, np.ones(it.rows)
+    if it.task == "regression":
+        return (y <= p).astype(np.float64), all_of
+    if it.task == "multiclass":
+        return _right(y, p), all_of
+    decided = (p >= threshold).astype(np.float64)
+    if metric == "accuracy":
+        return (y == decided).astype(np.float64), all_of
+    return (y, decided) if metric == "precision" else (decided, y)
+
+
+def _known_mean(losses: Floats) -> Score:
     """Return the mean over the rows whose loss is known."""
     known = np.isfinite(losses)
     filled, counted = np.where(known, losses, 0.0), known.astype(np.float64)
@@ -132,17 +180,6 @@ def _mean(losses: Floats) -> Score:
     return _sums([losses], lambda s: _divide(s[:, 1], s[:, 0]))
 
 
-def _log_loss(y: Floats, p: Floats) -> Score:
-    # scikit-learn clips at the same distance from 0 and 1.
-    eps = float(np.finfo(np.float64).eps)
-    clipped = np.clip(p, eps, 1 - eps)
-    return _mean(-np.where(y == 1, np.log(clipped), np.log1p(-clipped)))
-
-
-def _brier(y: Floats, p: Floats) -> Score:
-    return _mean((p - y) ** 2)
-
-
 def _ece(y: Floats, p: Floats) -> Score:
     """Return the expected calibration error: 15 equally wide bins over P(class 1).
 
@@ -167,8 +204,7 @@ def ece_by_chance(outcomes: Outcomes) -> float:
     draw labels for this.
     """
     bins, error = _ece_bins(outcomes.predictions), outcomes.labels - outcomes.predictions
-    alone = np.arange(outcomes.rows) if outcomes.groups is None else outcomes.groups
-    cells, place = np.unique(bins + ECE_BINS * alone, return_inverse=True)
+    cells, place = np.unique(bins + ECE_BINS * outcomes.units, return_inverse=True)
     sums = np.bincount(place, error)
     spread = np.bincount(cells % ECE_BINS, sums**2, ECE_BINS)
     return float(np.sqrt(2 / np.pi * spread).sum() / max(outcomes.rows, 1))
@@ -187,13 +223,11 @@ def _decided(metric: str, y: Floats, decided: Floats) -> Score:
 
 
 def _accuracy(y: Floats, p: Floats) -> Score:
-    return _mean((p.argmax(axis=1) == y).astype(np.float64))
+    return _mean(_right(y, p))
 
 
-def _multiclass_log_loss(y: Floats, p: Floats) -> Score:
-    eps = float(np.finfo(np.float64).eps)
-    of_truth = p[np.arange(len(y)), y.astype(np.intp)]
-    return _mean(-np.log(np.clip(of_truth, eps, 1 - eps)))
+def _right(y: Floats, p: Floats) -> Floats:
+    return np.asarray(p.argmax(axis=1) == y, dtype=np.float64)
 
 
 def _macro_f1(y: Floats, p: Floats) -> Score:
@@ -210,21 +244,9 @@ def _macro_f1(y: Floats, p: Floats) -> Score:
     return score
 
 
-def _rmse(y: Floats, p: Floats) -> Score:
-    return _sums([(y - p) ** 2], lambda s: np.sqrt(_divide(s[:, 1], s[:, 0])))
-
-
-def _mae(y: Floats, p: Floats) -> Score:
-    return _mean(np.abs(y - p))
-
-
 def relative_errors(y: Floats, p: Floats) -> Floats:
     """Return 2 |y - p| / (|y| + |p|) of each row, 0 where both are: between 0 and 2."""
     return _divide(2 * np.abs(y - p), np.abs(y) + np.abs(p), empty=0.0)
-
-
-def _smape(y: Floats, p: Floats) -> Score:
-    return _mean(relative_errors(y, p))
 
 
 def _r2(y: Floats, p: Floats) -> Score:
@@ -299,10 +321,4 @@ def _average_precision(y: Floats, p: Floats) -> Score:
 
 _Prepare: TypeAlias = Callable[[Floats, Floats], Score]
 _RANKED: dict[str, _Prepare] = {"roc_auc": _roc_auc, "average_precision": _average_precision}
-_PROBABILITY: dict[str, _Prepare] = {"log_loss": _log_loss, "brier": _brier, "ece": _ece}
-_MULTICLASS: dict[str, _Prepare] = {
-    "accuracy": _accuracy,
-    "log_loss": _multiclass_log_loss,
-    "macro_f1": _macro_f1,
-}
-_REGRESSION: dict[str, _Prepare] = {"rmse": _rmse, "mae": _mae, "r2": _r2, "smape": _smape}
+_MULTICLASS: dict[str, _Prepare] = {"accuracy": _accuracy, "macro_f1": _macro_f1}

@@ -326,7 +326,7 @@ def _shown(
     ctx: Context, seen: PerformanceAttributes, rules: PerformanceArguments
 ) -> PerformanceAttributes:
     """Return it with its page."""
-    from mlform_core.performance_figures import borne_out, series
+    from mlform_core.performance_figures import borne_out, doubted, series
 
     how = (
         "estimated, without labels" if rules.labels is None else f"{seen.missing:,} labels missing"
@@ -340,6 +340,6 @@ def _shown(
     ]
     ahead = counted(len(seen.ahead), "window")
     waits = f"{ahead} judged before an earlier one that waits for labels"
-    came = borne_out(seen.windows)
-    notes = [how, *([came] if came else []), *([waits] if seen.ahead else []), *late]
+    said = [how, borne_out(seen.windows), doubted(seen.windows), waits if seen.ahead else ""]
+    notes = [*filter(None, said), *late]
     return paged(ctx, seen, rules.target, "worse", drawn, notes=notes)

@@ -10,6 +10,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.sdk import Context, ResourceError, counted
+from mlform_core import shares
 from mlform_core.gate_rules import METRICS
 from mlform_core.holm import holm
 from mlform_core.monitoring import short
@@ -167,7 +168,8 @@ def by_labels(metric: str, outcomes: Outcomes, threshold: float, seed: str) -> d
         (gain,) = compare.paired_bootstrap([pair], 0.05, compare.seed_of(seed, metric))
     ends = sorted((pair.sign * gain.low, pair.sign * gain.high))
     found = figure(value(metric, outcomes, threshold), gain.se, (ends[0], ends[1]), outcomes.rows)
-    return found | {"chance": short(gain.chance)} if gain.chance else found
+    beside = {"chance": gain.chance, "of": gain.of, "tail": gain.tail if gain.doubt else 0.0}
+    return found | {n: short(v) for n, v in beside.items() if v}
 
 
 def figure(value: float, se: float, ends: tuple[float, float], rows: int) -> dict[str, Any]:
@@ -225,6 +227,10 @@ def _bounded(
                 se, more = math.hypot(se, known["se"]), {"released": known["value"]}
             low = larger if bound == "max_regress" else bound == "min"
             above = value - it.get("chance", 0.0)
+            p = _tail(value - at if low else at - above, se)
+            if "of" in it and bound != "max_regress":
+                ends = (value, it["of"], at) if low else (1 - value, it["of"], 1 - at)
+                p = shares.p_below(*ends)
             found.append(
                 {
                     "check": f"{bound} {named}",
@@ -232,7 +238,7 @@ def _bounded(
                     "value": value,
                     "threshold": at,
                     "sign": "<" if low else ">",
-                    "p": _tail(value - at if low else at - above, se),
+                    "p": p,
                     **more,
                 }
             )
@@ -302,10 +308,7 @@ def _pair(one: Sequence[int], two: Sequence[int], rate: str, bound: float, *, ra
         return 1.0
     by = bound if ratio else 1.0
     beyond = a - by * b if ratio else bound - (a - b)
-    # A row of each kind is added, so that shares of 0 and 1 have a spread too.
-    spread = [(s * k + 1) / (k + 2) for s, k in ((a, m), (b, n))]
-    variances = [s * (1 - s) / k for s, k in zip(spread, (m, n), strict=True)]
-    return _tail(beyond, math.sqrt(variances[0] + by * by * variances[1]))
+    return _tail(beyond, math.hypot(shares.error(a, m), by * shares.error(b, n)))
 
 
 def _share(counts: Sequence[int], rate: str) -> tuple[float, int]:
@@ -364,6 +367,14 @@ def borne_out(windows: Sequence[Mapping[str, Any]]) -> str:
         return ""
     within = sum(e["low"] <= s["value"] <= e["high"] for s, e in known)
     return f"{within} of {len(known)} figures by labels lay in the 90 % bounds of their estimate"
+
+
+def doubted(windows: Sequence[Mapping[str, Any]]) -> str:
+    """Say in how many windows bounds hold less often than they say; "" of none."""
+    from mlform_core.compare import HEAVY_TAIL
+
+    heavy = sum(any("tail" in s for s in w["statistics"]) for w in windows)
+    return f"{HEAVY_TAIL} ({heavy} of {counted(len(windows), 'window')})" if heavy else ""
 
 
 def describe(findings: Sequence[Mapping[str, Any]], *, estimated: bool) -> str:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from tests.providers.gate_bench import FRAME, STRONG, WEAK, Bench, logistic
 
 from mlform.sdk import Handle
@@ -151,3 +151,34 @@ def test_a_slice_with_one_positive_row_is_not_tested(bench, strong):
     reasons = {c.slice: c.message for c in found.checks if c.outcome == "skipped"}
     assert "is not defined" in reasons["rare=common"]
     assert "too few rows of one class" in reasons["rare=zero"]
+
+
+def test_a_slice_of_errors_with_a_heavy_tail_says_that_its_bounds_are_too_narrow(bench):
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"x": rng.normal(size=4000), "site": np.tile(["calm", "rough"], 2000)})
+    noise = np.where(frame["site"] == "calm", rng.normal(size=4000), rng.standard_t(3, 4000))
+    frame["y"] = 2 * frame["x"] + noise
+    frame["_split"] = "holdout"
+    fitted = LinearRegression().fit(frame[["x"]], frame["y"])
+    model = bench.model(fitted, frame, ["x"], "y", "regression")
+    slices = {"by": ["site"], "max": {"rmse": 3.0, "mae": 2.0}}
+    judged = bench.apply(candidate=model, data=bench.table(frame), slices=slices).attributes
+    told = {(c.slice, c.metric) for c in judged.checks if "have a heavy tail" in c.message}
+    assert told == {("site=rough", "rmse")}
+    page = bench.ctx.artifacts.read(judged.page.digest).decode()
+    assert "the upper bound of their mean holds less often than it says" in page
+
+
+def test_a_slice_that_missed_one_of_one_is_not_tested(bench):
+    frame = pd.DataFrame({"x": np.linspace(-1, 1, 400), "site": np.repeat(["few", "many"], 200)})
+    frame["y"] = (frame["x"] > 0).astype(int)
+    frame.loc[100, "y"] = 1
+    frame["_split"] = "holdout"
+    model = bench.model(
+        LogisticRegression().fit(frame[["x"]], frame["y"]), frame, ["x"], "y", "binary"
+    )
+    slices = {"by": ["site"], "min": {"recall": 0.5, "f1": 0.5}}
+    judged = bench.apply(candidate=model, data=bench.table(frame), slices=slices).attributes
+    found = {c.metric: c for c in judged.checks if c.slice == "site=few"}
+    assert {m: c.outcome for m, c in found.items()} == {"recall": "pass", "f1": "skipped"}
+    assert (found["recall"].estimate, found["recall"].high) == (0, pytest.approx(0.95))

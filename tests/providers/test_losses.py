@@ -100,6 +100,22 @@ def test_what_was_estimated_stands_beside_what_labels_say(watch):
     assert "of 6 figures by labels lay in the 90 % bounds of their estimate" in page
 
 
+def test_the_page_says_of_how_many_windows_a_heavy_tail_was_told(watch):
+    rows = watch.world.later[:2000]
+    labels = rows[["station", "visib"]].copy()
+    labels.iloc[1000:, 1] += 5 * np.random.default_rng(1).standard_t(2, 1000)
+    watch.asked(rows)
+    stored, _ = watch.run(watch.apply(labels, old=watch.known, label="visib"))
+    told = [
+        {s["metric"] for s in w["statistics"] if s.get("tail", 0) > 1 / 3}
+        for w in stored.attributes.windows
+    ]
+    assert told == [{"rmse"}, {"mae", "rmse"}], "visibility has a few large errors as it is"
+    page = watch.ctx.artifacts.read(stored.attributes.page.digest).decode()
+    assert "have a heavy tail: the upper bound" in page
+    assert "(2 of 2 windows)" in page
+
+
 @in_browser
 def test_the_page_shows_estimates_with_their_bounds_beside_labels_in_a_browser(watch, tmp_path):
     rows = watch.world.later[:3000]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from sklearn import metrics as reference
 
 from mlform_core import fairness
@@ -183,34 +182,6 @@ def test_a_calibrated_model_keeps_its_limit_though_few_rows_look_worse():
     assert found > 40
 
 
-def _rmse(errors, groups=None):
-    outcomes = Outcomes("regression", np.asarray(errors, float), np.zeros(len(errors)), groups)
-    (found,) = paired_bootstrap([Pair("rmse", outcomes, None)], 0.05, 1)
-    return -found.high, -found.estimate, -found.low
-
-
-def test_the_bounds_of_an_rmse_allow_for_skew_errors():
-    random = np.random.default_rng(5)
-    held = np.zeros(2)
-    for _ in range(300):
-        low, _, high = _rmse(random.standard_t(5, 200))
-        held += low <= np.sqrt(5 / 3), high >= np.sqrt(5 / 3)
-    # Quantiles of resamples hold in 295 and 255 of these.
-    assert abs(held[0] - 285) <= 6
-    assert held[1] >= 263
-    low, estimate, high = _rmse(random.standard_t(5, 200))
-    assert high - estimate > estimate - low > 0
-    assert _rmse([1.0, -1, 1]) == (1, 1, 1)
-    few = random.normal(size=6)
-    assert 0 <= _rmse(few)[0] < _rmse(few)[2]
-
-
-def test_rows_of_one_group_are_one_for_the_bounds_of_an_rmse():
-    errors = np.random.default_rng(6).standard_t(5, 90)
-    together = _rmse(np.repeat(errors, 3), np.repeat(np.arange(90), 3))
-    assert together == pytest.approx(_rmse(errors), rel=1e-9)
-
-
 def test_the_threshold_decides_at_equality_for_yes():
     outcomes = Outcomes("binary", np.array([0.0, 1, 1]), np.array([0.2, 0.3, 0.8]))
     assert value("recall", outcomes, threshold=0.3) == 1
@@ -300,31 +271,3 @@ def test_bootstrap_and_delong_agree():
     assert ours.estimate == pytest.approx(theirs.estimate)
     assert ours.se == pytest.approx(theirs.se, rel=0.1)
     assert ours.low == pytest.approx(theirs.low, abs=theirs.se / 4)
-
-
-def test_bounds_of_an_area_near_one_hold_below_as_above():
-    rng = np.random.default_rng(6)
-    truth = stats.norm.cdf(2.6 / np.sqrt(2))
-    below = above = 0
-    for _ in range(1000):
-        y = (rng.random(300) < 0.3).astype(float)
-        p = stats.norm.cdf(rng.normal(size=300) + 2.6 * y - 1.3)
-        found = delong(Outcomes("binary", y, p), None, 0.05)
-        below += found.low > truth
-        above += found.high < truth
-        assert 0 < found.low < found.estimate < found.high < 1
-    # The error of a thousand runs is 14; without log odds 90 are beyond below, and 25 above.
-    assert max(below, above) < 68 and min(below, above) > 32
-
-
-def test_bounds_of_few_rows_are_as_wide_as_those_of_a_t_test():
-    widths = []
-    for seed in range(6):
-        chance = np.random.default_rng(seed)
-        p = chance.random(12)
-        y = (chance.random(12) < p).astype(float)
-        (found,) = paired_bootstrap([Pair("brier", Outcomes("binary", y, p), None)], 0.05, seed)
-        error = ((y - p) ** 2).std(ddof=1) / np.sqrt(12)
-        widths.append((found.high - found.low) / (2 * stats.t.ppf(0.95, 11) * error))
-    # Percentiles as they are would be 0.88 of it.
-    assert np.mean(widths) == pytest.approx(1, abs=0.05)
