@@ -199,14 +199,14 @@ def _counting(pair: Pair) -> int:
     """Return of how many rows, or groups of rows, a metric is the figure."""
     it, name = pair.candidate, pair.metric
     if it.task != "binary" or name not in {*SHARES, "f1", "roc_auc", "average_precision"}:
-        return it.rows
+        return _units(pair)
     ones = it.labels == 1
     if name in {"roc_auc", "average_precision"}:
         return min(len(np.unique(it.units[rows])) for rows in (ones, ~ones))
     both = [one for one in (it, pair.baseline) if one is not None]
     decided = np.any([one.predictions >= pair.threshold for one in both], axis=0)
     counts = {"recall": ones, "precision": decided, "f1": ones | decided}
-    return len(np.unique(it.units[counts[name]])) if name in counts else it.rows
+    return len(np.unique(it.units[counts[name]])) if name in counts else _units(pair)
 
 
 def _beyond(units: int, alpha: float) -> float:

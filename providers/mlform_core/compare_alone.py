@@ -111,8 +111,10 @@ def mean(losses: Floats, it: Outcomes, alpha: float) -> tuple[float, float, floa
     sizes, units, rows = np.bincount(own), len(sums), max(int(known.sum()), 1)
     middle = float(sums.sum()) / rows
     off = (sums - middle * sizes) * units / rows
-    spread = float(off.std()) if units else 0.0
-    if units < 2 or spread == 0:
+    if units < 2:
+        return float("nan"), float("nan"), float("nan"), 0.0
+    spread = float(off.std())
+    if spread == 0:
         return middle, middle, 0.0, 0.0
     skew, root = float((off**3).mean()) / spread**3, math.sqrt(units)
     step = float(stdtrit(units - 1, 1 - alpha)) / root

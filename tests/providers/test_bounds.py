@@ -194,3 +194,14 @@ def test_who_lost_one_row_that_counts_is_not_tested(name):
     assert found.estimate < 0
     assert p_below(found, -0.02) == 1
     assert np.isnan(found.low)
+
+
+@pytest.mark.parametrize("baseline", [None, np.full(40, 0.5)])
+def test_rows_of_one_group_alone_tell_nothing_of_others(baseline):
+    rng = np.random.default_rng(2)
+    y, one = (rng.random(40) < 0.5).astype(float), np.zeros(40, dtype=np.intp)
+    theirs = None if baseline is None else Outcomes("binary", y, baseline, one)
+    ours = Outcomes("binary", y, rng.random(40), one)
+    (found,) = paired_bootstrap([Pair("brier", ours, theirs)], 0.05, 1)
+    assert np.isnan([found.low, found.high]).all()
+    assert p_below(found, 1.0) == 1
