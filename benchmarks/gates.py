@@ -131,7 +131,7 @@ NOISE: dict[str, tuple[float, Callable[[np.random.Generator, int], Floats]]] = {
 }
 """Variance, and how it is drawn, of what of numbers no model knows."""
 ERRORS = ("rmse", "mae", "r2")
-RESAMPLED, FEWER = {"f1", "ece", "r2"}, 400
+RESAMPLED, FEWER = {"ece", "r2"}, 400
 """What has no formula takes a hundred times as long: so many runs at most."""
 
 

@@ -136,6 +136,9 @@ def _formula(pair: Pair) -> Callable[[Pair, float], Gain] | None:
 def _share(pair: Pair, alpha: float) -> Gain:
     hit, counted = share_of(pair.metric, pair.candidate, pair.threshold)
     low, high, error, of = compare_alone.share(hit, counted, pair.candidate, alpha)
+    if pair.metric == "f1":
+        low, high = 2 * low / (1 + low), 2 * high / (1 + high)
+        return Gain(pair.estimate, low, high, error * (2 - pair.estimate) ** 2 / 2)
     return Gain(pair.estimate, low, high, error, of=of)
 
 
@@ -198,7 +201,7 @@ def _found(pair: Pair, replicates: Floats, alpha: float) -> Gain:
 def _counting(pair: Pair) -> int:
     """Return of how many rows, or groups of rows, a metric is the figure."""
     it, name = pair.candidate, pair.metric
-    if it.task != "binary" or name not in {*SHARES, "f1", "roc_auc", "average_precision"}:
+    if it.task != "binary" or name not in {*SHARES, "roc_auc", "average_precision"}:
         return _units(pair)
     ones = it.labels == 1
     if name in {"roc_auc", "average_precision"}:

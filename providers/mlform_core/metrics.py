@@ -133,8 +133,11 @@ def losses_of(metric: str, it: Outcomes) -> Floats:
     return np.abs(y - p) / (1.0 if it.scale is None or name == "mae" else it.scale)
 
 
-SHARES: Final = frozenset({"accuracy", "precision", "recall", "coverage"})
-"""Metrics that are a share of some of the rows."""
+SHARES: Final = frozenset({"accuracy", "precision", "recall", "coverage", "f1"})
+"""Metrics that are a share of some of the rows; of ``f1`` the share j by which it is 2 j / (1 + j).
+
+That is Jaccard's: of the rows that are 1s or decided for, those that are both.
+"""
 
 
 def share_of(metric: str, it: Outcomes, threshold: float) -> tuple[Floats, Floats]:
@@ -147,6 +150,8 @@ def share_of(metric: str, it: Outcomes, threshold: float) -> tuple[Floats, Float
     decided = (p >= threshold).astype(np.float64)
     if metric == "accuracy":
         return (y == decided).astype(np.float64), all_of
+    if metric == "f1":
+        return y * decided, np.maximum(y, decided)
     return (y, decided) if metric == "precision" else (decided, y)
 
 
