@@ -121,9 +121,10 @@ def _protect(record: Record, project: Project, diagnostics: Diagnostics) -> None
     block, off = project.resources.get(address), project.disabled.get(address)
     at = off if block is None else block.span
     if record.protected:
+        doing = "destroying it" if block else "disabling it" if off else "removing the block"
         detail = (
             f"{address} has lifecycle.prevent_destroy, recorded when it was last applied. Set it "
-            f"to false and apply before {'removing the block' if off is None else 'disabling it'}."
+            f"to false and apply before {doing}."
         )
     elif block is not None and block.lifecycle.prevent_destroy:
         detail = f"{address} has lifecycle.prevent_destroy. Set it to false to have it destroyed."
