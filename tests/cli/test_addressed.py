@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.cli.bells import made
@@ -63,6 +64,7 @@ def test_an_alarm_sets_off_the_triggers_whose_index_is_that_of_its_monitor(site:
 def test_what_is_no_address_is_told_in_place(site: Path) -> None:
     folder = folder_of(site)
     spec = folder.path / "main.mlf.hcl"
+    summaries: list[str] = []
     for written, caret, told in (
         ("local.regions", "local.regions", "KIND.NAME or KIND.NAME[KEY]; only in the brackets"),
         ("monitor.b[each.key]", "each.key", '"each" has a value only in a block with `for_each`.'),
@@ -74,5 +76,13 @@ def test_what_is_no_address_is_told_in_place(site: Path) -> None:
         spec.write_text(SPEC.replace(ON, line))
         said = folder.mlform("validate", expect=1).err
         assert said.count("Error: ") == 1
+        summaries += re.findall("Error: (.*)", said)
         assert told in said
         assert f"│ {line}\n     │ {' ' * line.index(caret)}{'^' * len(caret)}\n" in said
+    assert summaries == [
+        "Not an address",
+        "Unknown reference",
+        "Unknown reference",
+        "Index not known",
+        "Unknown reference",
+    ]
