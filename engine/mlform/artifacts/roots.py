@@ -95,7 +95,9 @@ class Holder:
     def _wait(self) -> None:
         """Let a collection that may have read the roots before end first."""
         while (marker := self.blobs.stat(_MARKER)) and now() - marker.modified < _PATIENCE:
-            time.sleep(0.2)
+            time.sleep(
+                0.2
+            )  # another process, perhaps on another machine: nobody tells when it ends
 
 
 def roots(blobs: Blobs) -> list[Root]:

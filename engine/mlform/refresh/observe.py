@@ -15,6 +15,7 @@ from mlform.keys import Closure, CodeError, Lock, astray, closure, environment
 from mlform.late import Late
 from mlform.lazy import replace
 from mlform.refresh.abreast import abreast
+from mlform.refresh.arriving import arriving
 from mlform.refresh.artifacts import artifacts_there
 from mlform.refresh.facets import handles_of
 from mlform.refresh.leaving import Leaving
@@ -203,59 +204,13 @@ def _look(
     if not plain and arguments.model is not None and not arguments.open:
         takes = bool(handles_of(values))
         seen = _inputs(resource, arguments.model, seen, looker, diagnostics, takes=takes)
-        seen = _previewed(resource, arguments.model, record, seen, looker)
-        if not takes:
-            seen = _foretold(resource, arguments.model, record, seen, looker)
+        seen = arriving(resource, arguments.model, record, seen, looker, takes=takes)
     if arguments.model is not None:
         seen = _pinned(resource, values, arguments.data, seen, pin, diagnostics)
         seen = replace(seen, environment=reached)
     if read and record is not None and record.type == offered.type:
         seen = _read(offered, record, seen, looker, diagnostics)
     return seen
-
-
-def _previewed(
-    resource: ResourceConfig,
-    model: Arguments,
-    record: Record | None,
-    seen: Observation,
-    looker: Looker,
-) -> Observation:
-    """Have it said what arrived at the source since it was last taken, if anything did."""
-    offered = resource.offer.resource
-    silent = type(offered).preview is Resource.preview or seen.parts is None
-    if silent or record is None or record.type != offered.type or seen.parts == record.parts:
-        return seen
-    taken = record.parts
-    moved = {n: taken.get(n) for n, digest in (seen.parts or {}).items() if taken.get(n) != digest}
-    looking = looker.at(resource.address, record)
-    try:
-        said = offered.preview(looking, model, stored(offered, record), moved)
-    except ResourceError:
-        return seen
-    except Exception as error:  # noqa: BLE001 - nothing depends on it, and a provider may raise anything
-        said = [f"what arrived could not be looked at ({type(error).__name__})"]
-    return replace(seen, arrived=tuple(said))
-
-
-def _foretold(
-    resource: ResourceConfig,
-    model: Arguments,
-    record: Record | None,
-    seen: Observation,
-    looker: Looker,
-) -> Observation:
-    """Have the source tell what would be made of it, unless it is what was taken."""
-    offered = resource.offer.resource
-    if type(offered).foretell is Resource.foretell or seen.parts is None:
-        return seen
-    if record is not None and record.type == offered.type and seen.parts == record.parts:
-        return seen
-    try:
-        told = offered.foretell(looker.at(resource.address), model, seen.parts)
-    except ResourceError:  # it is told where it is read
-        return seen
-    return replace(seen, foretold=told)
 
 
 def reached(

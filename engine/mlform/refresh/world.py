@@ -104,17 +104,22 @@ def held_by(resource: AnyResource, attributes: Mapping[str, Any]) -> tuple[str, 
 
 def known_handle(address: Address, resource: AnyResource, attributes: Mapping[str, Any]) -> Handle:
     """Return the handle of a resource whose attributes are known."""
-    counted = _counted(resource, lasting(resource, attributes))
-    return _handle(address, resource, attributes, counted)
+    covered = lasting(resource, attributes)
+    return _handle(address, resource, attributes, covered, _counted(resource, covered))
 
 
 def handle_of(record: Record, resource: AnyResource) -> Handle:
     """Return the handle of what is recorded."""
-    return _handle(record.address, resource, record.attributes, record.digest)
+    covered = lasting(resource, record.attributes)
+    return _handle(record.address, resource, record.attributes, covered, record.digest)
 
 
 def _handle(
-    address: Address, resource: AnyResource, attributes: Mapping[str, Any], counted: str
+    address: Address,
+    resource: AnyResource,
+    attributes: Mapping[str, Any],
+    covered: Mapping[str, Any],
+    counted: str,
 ) -> Handle:
     text, slots = str(address), fields_under(resource.attributes, FieldRule.SLOTS)
 
@@ -122,7 +127,7 @@ def _handle(
         return _slots(text, name, value) if name in slots else _artifact(text, name, value)
 
     values = mapped(attributes, attributes, one)
-    return Handle(text, None, counted, values, lasting(resource, attributes))
+    return Handle(text, None, counted, values, covered)
 
 
 def recorded_handle(snapshot: Snapshot, address: Address, resource: AnyResource) -> Handle | None:
