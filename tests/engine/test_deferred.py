@@ -250,3 +250,92 @@ def test_a_trigger_moves_its_inputs_in_the_first_round_alone(world: World) -> No
     assert "deployment.many[1]" in world.records()
     session = world.session(spec, n=1)
     assert [e.operation for e in session.store.journal(trigger)].count("pull") == 1
+
+
+COMES = """
+variable "keys" {
+  type = set(string)
+}
+training_job "node" "base" {
+  for_each = var.keys
+  value    = each.key == "even" ? 0 : 1
+}
+training_job "node" "even" {
+  for_each = { for k, it in training_job.base : k => it if it.parity == 0 }
+  value    = 1
+}
+training_job "node" "sum" {
+  uses = [for one in values(training_job.even) : one.parity]
+}
+"""
+
+
+def test_a_block_without_instances_waits_for_one_that_may_give_it_some(world: World) -> None:
+    world.apply(COMES, keys='["odd"]')
+    world.apply(COMES, keys='["odd"]')
+    assert world.plan(COMES, keys='["odd"]').empty
+    plan = world.plan(COMES, keys='["odd", "even"]')
+    assert [str(s.address) for s in plan.steps if s.action.value != "no-op"] == [
+        'training_job.base["even"]'
+    ]
+    new = 'training_job.base["even"]'
+    assert plan.deferred == {"training_job.even": (new,), "training_job.sum": (new,)}
+    world.apply(COMES, keys='["odd", "even"]')
+    done = world.apply(COMES, keys='["odd", "even"]')
+    assert {"training_job.sum", 'training_job.even["even"]'} <= set(done)
+    assert world.plan(COMES, keys='["odd", "even"]').empty
+
+
+def test_what_is_chosen_without_instances_brings_what_may_give_it_some(world: World) -> None:
+    world.apply(COMES, keys='["odd"]')
+    options = PlanOptions(targets=("training_job.even",))
+    plan = world.plan(COMES, options, keys='["odd", "even"]')
+    assert 'training_job.base["even"]' in [str(s.address) for s in plan.changes]
+
+
+OFF = """
+training_job "node" "one" {
+  value = 1
+  lifecycle {
+    enabled = false
+  }
+}
+training_job "node" "some" {
+  for_each = toset(["a"])
+  value    = 1
+  lifecycle {
+    enabled = false
+  }
+}
+training_job "node" "half" {
+  for_each = toset(["a", "b"])
+  value    = 1
+  lifecycle {
+    enabled = each.key == "b"
+  }
+}
+training_job "node" "as_many" {
+  count = training_job.one == null ? 2 : 0
+  value = 1
+}
+training_job "node" "each" {
+  for_each = training_job.some
+  value    = 1
+}
+training_job "node" "those" {
+  for_each = training_job.half
+  value    = 1
+}
+"""
+
+
+def test_what_is_not_enabled_is_nothing_to_those_who_count(world: World) -> None:
+    assert set(world.apply(OFF)) == {
+        "training_job.as_many[0]",
+        "training_job.as_many[1]",
+        'training_job.half["b"]',
+        'training_job.those["b"]',
+    }
+    plan = world.plan(OFF)
+    assert plan.empty
+    assert not plan.deferred

@@ -333,7 +333,7 @@ class Session:
         seen = provisional(self, snapshot, imports)
         looks = Ages.of(options.refresh, project.settings.max_age, self.looker.looks, imports)
         rests = project.rests
-        later = [b for b in project.declared if rests.is_later(b)] if rests.later else []
+        later = [b for b in project.declared if rests.is_later(b) or project.beneath(b)]
         targets = self.targets(options.targets, snapshot, later)
         only = targets if options.alone else None
         observations = look(self, seen, pins, read=looks, only=only)

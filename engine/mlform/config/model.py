@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 from mlform.address import Address, Key
 from mlform.config.blocks import Rule, Variable
+from mlform.config.rests import Rests
 from mlform.config.store import StoreSettings
 from mlform.demand import Declared, Demand
 from mlform.diagnostics import Span
 from mlform.lang.provided import Provided
-from mlform.lazy import dataclass, field, replace
+from mlform.lazy import dataclass, field
 from mlform.registry import Offer
 from mlform.syntax.tree import Attribute, Block
 from mlform.values import Value
@@ -212,58 +213,6 @@ class ModuleInstance:
 
 
 @dataclass(frozen=True)
-class Rests:
-    """Blocks whose instances rest on resources: on what their ``count`` or ``for_each`` takes.
-
-    Addresses and paths of blocks have no key of their own, those of the modules around them do.
-    """
-
-    blocks: dict[Address, frozenset[Address]] = field(default_factory=dict)
-    """Resource block → the blocks whose values say which instances it has."""
-    calls: dict[ModulePath, frozenset[Address]] = field(default_factory=dict)
-    """Module call → the same."""
-    later: set[Address | ModulePath] = field(default_factory=set)
-    """Those among both of which it cannot be told yet."""
-    samples: dict[Address, ResourceConfig] = field(default_factory=dict)
-    """One instance of each such resource block, ``each`` unknown: to check its arguments by."""
-
-    def of(self, address: Address) -> frozenset[Address]:
-        """Return the blocks that the being of one instance rests on."""
-        if not self.blocks and not self.calls:
-            return frozenset()
-        found = self.blocks.get(replace(address, key=None), frozenset())
-        for depth in range(len(address.module)):
-            name = address.module[depth][0]
-            found |= self.calls.get((*address.module[:depth], (name, None)), frozenset())
-        return found
-
-    def is_later(self, block: Address) -> bool:
-        """Tell whether the instances of a block, in any instance of its module, are not known."""
-        inside = _names(block)
-        for place in self.later:
-            if isinstance(place, Address):
-                if place.config == block.config:
-                    return True
-            elif tuple(n for n, _ in place) == inside[: len(place)]:
-                return True
-        return False
-
-    def of_call(self, module: Address) -> frozenset[Address]:
-        """Return what the instances of a module rest on, whichever instance its call stands in."""
-        found: frozenset[Address] = frozenset()
-        for path, needed in self.calls.items():
-            if module.kind == "module" and tuple(n for n, _ in path) == _names(module):
-                found |= needed
-        return found
-
-
-def _names(block: Address) -> tuple[str, ...]:
-    """Return the names of the modules around a block; of a module with its own."""
-    own = (block.name,) if block.kind == "module" else ()
-    return (*(name for name, _ in block.module), *own)
-
-
-@dataclass(frozen=True)
 class Move:
     """``moved``: what was recorded at one address is now declared at another."""
 
@@ -354,6 +303,20 @@ class Project:
     def locals(self) -> Mapping[str, Attribute]:
         """The local values of the root module."""
         return self.module.locals
+
+    def beneath(self, block: Address) -> frozenset[Address]:
+        """Return what it rests on that a block is known to have no instance; nothing if it has.
+
+        What comes of these may give it instances. They may be without any, too: then with theirs.
+        """
+        found: set[Address] = set()
+        waiting = [block] if self.rests.blocks or self.rests.calls else []
+        while waiting:
+            if not self.instances(one := waiting.pop()) and not self.rests.is_later(one):
+                more = self.rests.of_block(one) - found
+                found |= more
+                waiting += more
+        return frozenset(found)
 
     def instances(self, block: Address, near: ModulePath = ROOT) -> list[Address]:
         """Return the instances of one block, in order, as seen from a module instance.

@@ -12,10 +12,11 @@ from mlform.config.demands import BLOCKS as DEMAND_BLOCKS
 from mlform.config.demands import DemandBlock
 from mlform.config.ephemeral import Ephemerals
 from mlform.config.lifecycle import LifecycleBlock
-from mlform.config.model import Bindings, ResourceConfig, Rests, Settings
+from mlform.config.model import Bindings, ResourceConfig, Settings
 from mlform.config.names import Names
 from mlform.config.nested import with_blocks
 from mlform.config.repetition import NotYetError, Repetition, unknown_bindings
+from mlform.config.rests import Rests
 from mlform.config.scope import ModuleScope
 from mlform.config.steady import Steady, takes_values, with_element
 from mlform.diagnostics import DiagnosedError, Diagnostics, Span, did_you_mean

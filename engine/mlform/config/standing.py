@@ -13,8 +13,8 @@ from mlform.values import Value
 def standing(project: Project, recorded: Mapping[Address, Value]) -> dict[Address, Value]:
     """Leave out instances that the spec has no more: what rests on them goes in the same plan.
 
-    Of blocks whose instances cannot be told yet all stay. One that is repeated and has no instance
-    gets an empty collection, under the address of the block.
+    Of blocks whose instances cannot be told yet all stay. One that has no instance gets what it is
+    worth, under the address of the block: an empty collection, or null where it is not enabled.
     """
     kept = {
         address: value
@@ -30,9 +30,11 @@ def _none(project: Project) -> Iterator[tuple[Address, Value]]:
     for path, instance in project.modules.items():
         for config, block in instance.module.blocks.items():
             address = replace(config, module=path)
-            if address in there or address in off or project.rests.is_later(config):
+            if address in there or project.rests.is_later(config):
                 continue
             if "count" in block.body.attributes:
                 yield address, []
             elif "for_each" in block.body.attributes:
                 yield address, {}
+            elif address in off:
+                yield address, None

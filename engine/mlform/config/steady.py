@@ -100,11 +100,26 @@ class Steady:
         """Return what is known of a block before anything is made: which instances it has."""
         repeats = blocks[name].body.attributes.keys() & {"count", "for_each"}
         found = self._repeated(scope, blocks[name]) if repeats else None
-        if found is None:
+        there = None if found is None else _enabled(scope, blocks[name], found)
+        if there is None:
             return UNKNOWN
         if "count" in repeats:
-            return [UNKNOWN] * len(found)
-        return {str(key): UNKNOWN for key in found}
+            return [UNKNOWN] * len(there)
+        return {str(key): UNKNOWN for key in there}
+
+
+def _enabled(
+    scope: ModuleScope, block: Block, instances: Mapping[Key, Bindings]
+) -> list[Key] | None:
+    """Return which instances are there, ``None`` if that cannot be told yet."""
+    lives = [b for b in block.body.blocks if b.kind == "lifecycle"]
+    written = lives[0].body.attributes.get("enabled") if lives else None
+    if written is None:
+        return [*instances]
+    said = {key: scope.value(written, bindings) for key, bindings in instances.items()}
+    if not all(isinstance(value, bool) for value in said.values()):
+        return None
+    return [key for key, value in said.items() if value]
 
 
 def takes_values(attribute: Attribute) -> bool:

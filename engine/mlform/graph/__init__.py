@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 
@@ -109,13 +109,14 @@ def _blocks(resource: ResourceConfig, project: Project, names: Names) -> set[Add
     for rule in (*lifecycle.preconditions, *lifecycle.postconditions):
         blocks |= here.needed(rule.condition, bound | {"self"})
         blocks |= here.needed(rule.message, bound | {"self"})
-    return blocks
+    return blocks.union(*map(project.beneath, blocks))
 
 
 def _instances(
-    resource: ResourceConfig, blocks: Iterable[Address], project: Project, narrower: Narrower
+    resource: ResourceConfig, blocks: Collection[Address], project: Project, narrower: Narrower
 ) -> Iterator[Address]:
     whole = {*resource.depends_on, *project.rests.of(resource.address)}
+    whole = whole.union(*map(project.beneath, blocks))
     for block in blocks:
         instances = project.instances(block, near=resource.address.module)
         if len(instances) > 1 and block not in whole:

@@ -20,6 +20,7 @@ from mlform.plan.drift import differing
 from mlform.plan.given import Unplanned
 from mlform.plan.held import blocked, never_made
 from mlform.plan.imports import taken_over
+from mlform.plan.instances import unknown, waits
 from mlform.plan.mentions import Mentions
 from mlform.plan.model import OPEN, QUIET, Action, Condition, Note, Output, Reason, Step
 from mlform.plan.notes import approval, foreseen, tried, waiting
@@ -82,19 +83,10 @@ class Builder:
         What takes a value from one that is put off is put off too.
         """
         address = resource.address
-        mentioned = self.graph.mentions[address]
-        waits = [str(b) for b in sorted(mentioned) if self.project.rests.is_later(b)]
-        rests = self.project.rests.of(address)
-        for block in mentioned:
-            rests |= self.project.rests.of_call(block)
-        for needed in sorted(self.graph.needs[address]):
-            # How many there are was told by what is recorded, not by a result taken again.
-            other = str(needed) in self.pending or needed in self.reused
-            if (other and needed.config in rests) or needed in self.deferred:
-                waits.append(str(needed))
-        if not waits:
+        found = waits(resource, self.project, self.graph, self._moves, self.deferred)
+        if not found:
             return False
-        self.deferred[address] = tuple(waits)
+        self.deferred[address] = tuple(found)
         self.pending.add(str(address))
         self.shifted.add(address)
         self.scope.put(address, pending_handle(address, resource.offer.resource, {}))
@@ -102,16 +94,11 @@ class Builder:
 
     def defer_blocks(self) -> None:
         """Name the blocks of which not even one instance can be told yet."""
-        rests = self.project.rests
-        for place in rests.later:
-            if isinstance(place, Address):
-                self.deferred[place] = tuple(str(b) for b in sorted(rests.blocks.get(place, ())))
-                continue
-            inside = tuple((name, None) for name, _ in place)
-            waits = tuple(str(b) for b in sorted(rests.calls.get(place, ())))
-            for block in self.project.declared:
-                if block.module[: len(inside)] == inside:
-                    self.deferred[replace(block, module=place + block.module[len(place) :])] = waits
+        self.deferred |= dict(unknown(self.project, self._moves))
+
+    def _moves(self, address: Address) -> bool:
+        """Tell whether how many there are of what rests on it is told by what it was before."""
+        return str(address) in self.pending or address in self.reused or address in self.deferred
 
     def awaiting(self) -> set[Address]:
         """Return the records of which it cannot be told yet what becomes of them."""

@@ -32,6 +32,7 @@ def waited(project: Project, targets: Collection[Address]) -> set[Address]:
     """Return targets with what tells how many there are of those of which that is not known yet."""
     later = [t for t in targets if project.rests.is_later(t)]
     blocks = {b for t in later for b in project.rests.of(t)}
+    blocks |= {b for t in targets for b in project.beneath(t)}
     return {*targets, *(a for b in blocks for a in project.instances(b))}
 
 

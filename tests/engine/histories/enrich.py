@@ -5,6 +5,7 @@ A history of a seed without these is what it always was; ``EXTRAS`` has their na
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
@@ -123,6 +124,37 @@ def _standing(rng: Random, rounds: list[Round]) -> list[Round]:
     return found
 
 
+_RESTS = (
+    "count = length({})",
+    "for_each = {{ for k, j in {} : tostring(k) => j if j.parity == 0 }}",
+    "for_each = toset([for k, j in {} : tostring(j.parity)])",
+    "for_each = {{ for k, j in {} : tostring(k) => k }}",
+)
+
+
+def _resting(rng: Random, rounds: list[Round]) -> list[Round]:
+    """Add jobs whose instances rest on those of another, which come, go and change."""
+    links = rng.randint(1, 3)
+    bases = [rng.randint(0, at) for at in range(links)]
+    forms = [rng.choice(_RESTS if base else (*_RESTS, "for_each = {}")) for base in bases]
+    found = []
+    for round_ in rounds:
+        keys = rng.sample("abc", rng.randint(0, 3))
+        if rng.random() < 0.2:
+            forms[rng.randrange(links)] = rng.choice(_RESTS)
+        values = {"value": f'each.key == "{rng.choice("abc")}" ? 0 : 1'}
+        first = f"for_each = toset({json.dumps(sorted(keys))})"
+        off = rng.choice(["false", f'each.key != "{rng.choice("abc")}"'])
+        life = (f"enabled = {off}",) if rng.random() < 0.25 else ()
+        more = [Block("training_job", "node", "r0", repeat=first, values=values, life=life)]
+        for at, (form, base) in enumerate(zip(forms, bases, strict=True), 1):
+            values = {"value": str(rng.randint(0, 1))}
+            repeat = form.format(f"training_job.r{base}")
+            more.append(Block("training_job", "node", f"r{at}", repeat=repeat, values=values))
+        found.append(replace(round_, blocks=(*round_.blocks, *more)))
+    return found
+
+
 _EXTRAS: Mapping[str, Callable[[Random, list[Round]], list[Round]]] = {
     "protect": _protected,
     "secret": _secret,
@@ -130,5 +162,6 @@ _EXTRAS: Mapping[str, Callable[[Random, list[Round]], list[Round]]] = {
     "import": _imported,
     "facet": _faceted,
     "stand": _standing,
+    "rest": _resting,
 }
 EXTRAS = tuple(_EXTRAS)
