@@ -42,6 +42,7 @@ class Http(ServedResource[HttpArguments, HttpAttributes], kind="deployment", typ
     """
 
     preload = ("pandas", "sklearn.ensemble", "skops.io")
+    beside = ("shadow",)
 
     def apply(self, ctx: Context, new: HttpArguments, old: StoredHttp | None) -> HttpAttributes:
         """Start, roll or restart the server; return what answers."""
@@ -149,6 +150,7 @@ def _serving(
     if kept is not None:
         before = kept.revision - (kept.digest == digest)
     at = old.attributes.port if old is not None else 0
+    bad = kept is not None and kept.digest in ctx.quarantined  # it is not tried against another
     return Serving(
         name=new.name or _own_name(ctx.address),
         digest=digest,
@@ -168,7 +170,7 @@ def _serving(
         port_env="",
         tokens=[settings.digest_of(token) for token in _tokens(new)],
         runtime=f"{new.runtime.kind} {new.runtime.tolerance}",
-        steps=new.rollout.shares,
+        steps=[] if bad else new.rollout.shares,
         bake=new.rollout.bake_seconds,
         alpha=new.rollout.alpha,
         slow=(new.rollout.slow_ms or 0.0) / 1000,

@@ -58,8 +58,13 @@ class Channels:
         digest = self.candidate.digest
         for name in self._in_order():
             rules = self.rules[name]
-            found = self.objections[name] = self._against(name, rules, approvals)
-            if found or self.quarantined.get(digest) or self._passed_over(name) or name in waits:
+            self.objections[name] = self._against(name, rules, approvals)
+            if (
+                self._objected(name)
+                or self.quarantined.get(digest)
+                or self._passed_over(name)
+                or name in waits
+            ):
                 continue
             if rules.promote == "manual" or self.assigned.get(name) == digest:
                 continue
@@ -96,7 +101,7 @@ class Channels:
         """
         digest = self.candidate.digest
         for name, rules in self.rules.items():
-            free = not (self.objections.get(name) or self.quarantined.get(digest))
+            free = not (self._objected(name) or self.quarantined.get(digest))
             has = self.assigned.get(name) == digest
             if free and not has and rules.promote == "auto" and self._passed_over(name) is None:
                 yield name
@@ -136,8 +141,6 @@ class Channels:
     ) -> list[str]:
         digest = self.candidate.digest
         found = [text for gate in rules.require for text in _failed(gate, digest)]
-        if rules.from_ is not None and self.assigned.get(rules.from_) != digest:
-            found.append(f"{rules.from_} has {self._named(rules.from_)}")
         promoted = self.assigned.get(name) == digest
         if rules.contract is not None and not promoted:
             before = self.model_of(name)
@@ -148,13 +151,23 @@ class Channels:
             found.append(f"waits for {lacking} (`mlform approve`)")
         return found
 
+    def _not_there(self, name: str) -> Iterator[str]:
+        """Say so if the channel that must have the candidate first has not: orders move that."""
+        first = self.rules[name].from_
+        if first is not None and self.assigned.get(first) != self.candidate.digest:
+            yield f"{first} has {self._named(first)}"
+
+    def _objected(self, name: str) -> list[str]:
+        """Return what speaks against the candidate, as channels are now."""
+        return [*self.objections.get(name, ()), *self._not_there(name)]
+
     def _said(self, name: str) -> Iterator[str]:
         digest, version = self.candidate.digest, self.versions[self.candidate.digest]
         stays = "" if name == CHAMPION else f" {name}"
         has = self.version_of(name)
         if self.assigned.get(name) == digest:
             role = CHAMPION if name == CHAMPION else f"in {name}"
-            for why in self.objections.get(name, ()):
+            for why in self._objected(name):
                 yield f"version {version} stays {role}, though {why}"
             return
         if name == CHAMPION:
@@ -168,7 +181,7 @@ class Channels:
         if (over := self._passed_over(name)) is not None:
             yield f"version {version} is not promoted{to}: another was, by {said_by(over)}; {rest}"
             return
-        found = self.objections.get(name) or []
+        found = self._objected(name)
         for why in found:
             yield f"version {version} is not promoted{to}: {why}; {rest}"
         if not found:
@@ -204,6 +217,13 @@ class Channels:
         self.passed_over.pop(name, None)
         if digest != self.candidate.digest:
             self.passed_over[name] = {"digest": self.candidate.digest, **_stamp(order)}
+            return
+        for after in self._in_order():
+            rules = self.rules[after]
+            if rules.from_ is None or rules.promote == "manual" or self._objected(after):
+                continue
+            if self.assigned.get(after) != digest and self._passed_over(after) is None:
+                self._move(after, digest, _told(order))
 
     def _speaks_against(self, name: str, digest: str) -> Sequence[str]:
         """Say what speaks against a version: what the rules say, if it never was in the channel."""
@@ -213,7 +233,7 @@ class Channels:
             return ()
         if digest != self.candidate.digest:
             return ["it is not the candidate, and the channel never had it"]
-        return self.objections.get(name) or ()
+        return self._objected(name)
 
     def _rollback(self, order: Order) -> None:
         name, had = order.channel, self.assigned.get(order.channel)

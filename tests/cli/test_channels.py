@@ -26,6 +26,10 @@ variable "careful" {
   type    = bool
   default = false
 }
+variable "shadowed" {
+  type    = bool
+  default = false
+}
 dataset "file" "d" {
   path  = "d.csv"
   split = { by = "hash", on = ["id"], seed = 1, parts = { train = 0.5, holdout = 0.5 } }
@@ -53,6 +57,7 @@ deployment "http" "api" {
     bake  = "90s"
   }
   runtime = { kind = "native" }
+  shadow  = var.shadowed ? model.m.candidate : null
 }
 """
 CANARY = "careful=true"
@@ -120,22 +125,26 @@ def test_what_people_and_canaries_take_back_stays_back(folder: Inside) -> None:
     second = ask(folder)
     assert second != first
 
+    careful = (*SECOND, "-var", CANARY, "-var", "shadowed=true")
+    folder.apply(*careful, expect=3)
     said = folder.mlform(
-        "rollback", "deployment.api", "-reason", "alarms", "-auto-approve", *SECOND, expect=0
+        "rollback", "deployment.api", "-reason", "alarms", "-auto-approve", *careful, expect=0
     ).out
+    assert "canary at" not in said, "what is bad is not tried against what takes its place"
     assert "champion: version 2" in said
     assert "deployment.api: roll" in said
     assert "training_job" not in said
     assert ask(folder) == first
     assert attributes(folder)["champion_version"] == 1
-    held = folder.mlform("plan", *SECOND).out
+    held = folder.mlform("plan", *careful).out
     assert "version 2 is quarantined by" in held
     assert "alarms; version 1 stays champion" in held
-    assert folder.actions(*SECOND) == {"model.m": "held", "deployment.api": "held"}
+    assert folder.actions(*careful) == {"model.m": "held", "deployment.api": "held"}
     assert (
         "rollback: champion version 2 → version 1 (alarms)" in folder.mlform("why", "model.m").out
     )
     assert "rollback: champion" in folder.mlform("why", "deployment.api").out
+    folder.apply(*SECOND, expect=3)
 
     with clients(folder) as wrong:
         said = folder.mlform("apply", "-auto-approve", *WIDER, "-var", CANARY, expect=1)
@@ -239,6 +248,7 @@ def test_a_channel_moved_from_outside_is_put_back_or_adopted_and_reverted(folder
 
 def test_what_serves_no_channel_has_no_version_before(folder: Inside) -> None:
     spec = SPEC.replace("= model.m.champion", "= training_job.t.model")
+    spec = spec.replace("  shadow  = var.shadowed ? model.m.candidate : null\n", "")
     (folder.path / "main.mlf.hcl").write_text(spec)
     folder.apply("-target", "deployment.api", "-var", "depth=4")
     refused = folder.mlform("rollback", "deployment.api", "-auto-approve", expect=1).err

@@ -292,6 +292,30 @@ def test_what_may_wait_for_a_person_waits(life):
     assert has(ordered(life, "promote", channel="sealed", version="1"))["sealed"] == 1
 
 
+def test_what_a_person_puts_into_a_channel_is_there_for_those_that_take_it_from_it(life):
+    chain = {
+        "shop": {"from": "champion", "promote": "manual"},
+        "staging": {"from": "champion"},
+        "signed": {"from": "champion", "approvals": 1},
+    }
+    said = {"candidate": handle("b"), "champion": {"promote": "manual"}, "channels": chain}
+    found = life.apply(RegistryArguments.model_validate(said))
+    assert has(found) == {}
+    with pytest.raises(ResourceError, match="cannot go to shop: champion has no version"):
+        ordered(life, "promote", channel="shop", version="1")
+
+    found = ordered(life, "promote", channel="champion", version="1")
+    assert has(found) == {"champion": 1, "staging": 1}
+    waits = "version 1 is not promoted to signed: waits for 1 approval (`mlform approve`)"
+    assert [text.split("; ")[0] for text in found.held] == [
+        "version 1 waits for `mlform promote` to shop",
+        waits,
+    ]
+    with pytest.raises(ResourceError, match="waits for 1 approval"):
+        ordered(life, "promote", channel="signed", version="1")
+    assert has(ordered(life, "promote", channel="shop", version="1"))["shop"] == 1
+
+
 def test_as_many_versions_are_kept_as_can_be_gone_back_to(life):
     for name in "abcd":
         life.apply(arguments(name).model_copy(update={"keep": 1}))

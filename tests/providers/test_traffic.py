@@ -76,6 +76,17 @@ def test_a_canary_that_comes_off_takes_over_and_fails_no_request(life):
     assert life.ctx.heard[-2][2].startswith("canary at 50%")
 
 
+def test_what_is_quarantined_is_replaced_without_a_canary(life):
+    bad, good = bundle(life.ctx), bundle(life.ctx, 0.01)
+    life.apply(bad)
+    life.ctx.quarantined = [bad.digest]
+    slow = canary(bake="20s")
+    assert life.apply(good, rollout=slow).answers == good.digest
+    assert not any(note.startswith("canary") for _, _, note in life.ctx.heard)
+    life.ctx.quarantined = []
+    assert (settings.read(life.ctx.home).steps, slow["steps"]) == ([], [50, 100])
+
+
 def test_a_canary_that_fails_is_rolled_back_at_once_and_no_client_notices(life):
     good = bundle(life.ctx)
     found = life.apply(good)

@@ -54,6 +54,7 @@ def describe(
     fresh: bool = False,
     purge: bool = False,
     approvals: Sequence[Approval] = (),
+    quarantined: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return a context as plain data, to be sent to a worker.
 
@@ -75,6 +76,7 @@ def describe(
         "fresh": fresh,
         "purge": purge,
         "approvals": [[it.by, list(it.roles)] for it in approvals],
+        "quarantined": list(quarantined),
     }
 
 
@@ -95,6 +97,7 @@ def make(data: Mapping[str, Any], channel: Channel) -> Context:
         fresh=data["fresh"],
         purge=data["purge"],
         approvals=tuple(Approval(by, tuple(roles)) for by, roles in data["approvals"]),
+        quarantined=tuple(data["quarantined"]),
     )
 
 
@@ -114,6 +117,7 @@ class _Context:
     fresh: bool
     purge: bool
     approvals: Sequence[Approval]
+    quarantined: Sequence[str]
 
     @property
     def artifacts(self) -> Artifacts:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlform.apply.events import Log
 from mlform.lazy import replace
 from mlform.plan import Reason, Step
+from mlform.plan.held import DEPLOYMENT
 from mlform.refresh.world import held_by, result_digest, stored
 from mlform.sdk import Attributes, ChannelledResource, Looking, Order, ResourceError, Standing
 from mlform.state.model import Record
@@ -106,3 +107,15 @@ def reject(stepper: Stepper, step: Step, digest: str, why: str) -> None:
                 stepper.outcome.warnings.append(("Channels not told", wrong, ""))
         text = f"{digest[:19]} is quarantined: `mlform quarantine {address} VERSION -lift` frees it"
         stepper.report(Log(address, text))
+
+
+def barred(stepper: Stepper, step: Step) -> Iterator[str]:
+    """Yield the digests that the models which a deployment refers to have quarantined."""
+    if step.address.kind != DEPLOYMENT:
+        return
+    for address in step.refers_to:
+        record = stepper.records.now.get(address)
+        offer = record and stepper.world.registry.find(address.kind, record.type)
+        if record is not None and offer and isinstance(offer.resource, ChannelledResource):
+            attributes = offer.resource.attributes.model_validate(dict(record.attributes))
+            yield from offer.resource.quarantined(attributes)

@@ -191,7 +191,14 @@ class Remover:
         self.records.put(left)
 
 
-def lent(world: World, step: Step, doing: Doing, key: str | None, home: str) -> dict[str, Any]:
+def lent(
+    world: World,
+    step: Step,
+    doing: Doing,
+    key: str | None,
+    home: str,
+    quarantined: Iterable[str] = (),
+) -> dict[str, Any]:
     """Return the context of one call, as plain data."""
     address = str(step.address)
     closures: Mapping[str, Any] = {n: fact["digest"] for n, fact in step.code.items()}
@@ -216,4 +223,5 @@ def lent(world: World, step: Step, doing: Doing, key: str | None, home: str) -> 
         fresh=step.again,
         purge=step.purge is not None,
         approvals=world.approved.get(step.address, ()),
+        quarantined=quarantined,
     )

@@ -13,6 +13,7 @@ from mlform.apply.current import check_code
 from mlform.apply.events import Finished, Reporter, Started
 from mlform.apply.facts import facts_now
 from mlform.apply.imports import take_over
+from mlform.apply.orders import barred
 from mlform.apply.promises import check_given, keep_promise, still_there
 from mlform.apply.provider import StepFailed, Trying, call, compared
 from mlform.apply.recording import Making, measured, record_of
@@ -260,7 +261,8 @@ class Stepper:
         if decision.action is Action.DECIDE and decision.realisation is not None:
             record = measured(step, arguments, decision.realisation)
         detail = {"action": decision.action.value, "key": decision.key}
-        context = lent(self.world, step, _DOING[decision.action], decision.key, making.home)
+        doing = _DOING[decision.action]
+        context = lent(self.world, step, doing, decision.key, making.home, barred(self, step))
 
         def once(trying: Trying) -> tuple[dict[str, Any], float]:
             given = call(

@@ -51,7 +51,8 @@ def _quarantined(
     """Return the reasons to hold what would serve a version that is quarantined."""
     if resource.kind != DEPLOYMENT:
         return []
-    wanted = {str(h.digest) for h in handles_of(values)}
+    answering = {n: v for n, v in values.items() if n not in resource.beside}
+    wanted = {str(h.digest) for h in handles_of(answering)}
     return [why for digest, why in _barred(records, registry).items() if digest in wanted]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -100,6 +100,14 @@ class Context(Looking, Protocol):
 
         The engine deletes artifacts and ``home`` afterwards; what lies elsewhere is for
         ``destroy`` to delete.
+        """
+        ...
+
+    @property
+    def quarantined(self) -> Collection[str]:
+        """Digests that may not serve any more, by the models that this resource refers to.
+
+        What serves one of them is to be replaced at once, and not step by step.
         """
         ...
 

@@ -122,6 +122,8 @@ class Resource(ABC, Generic[A, B]):
     """Modules that ``apply`` will want: warm worker processes import them once."""
     imports: ClassVar[str] = "the type does not say how to look at what it did not make"
     """Where ``import_`` is not written: why nothing can be taken over."""
+    beside: ClassVar[Collection[str]] = ()
+    """Arguments of a deployment whose models answer nobody: what is quarantined may be there."""
     arguments: ClassVar[builtins.type[Arguments]]
     attributes: ClassVar[builtins.type[Attributes]]
 

@@ -70,6 +70,7 @@ class FakeContext:
     receipt: Mapping[str, Any] = field(default_factory=dict)
     code_files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     approvals: Sequence[Approval] = ()
+    quarantined: Sequence[str] = ()
     stop_after: int | None = None
     purge: bool = False
     heard: list[tuple[float, float | None, str]] = field(default_factory=list)

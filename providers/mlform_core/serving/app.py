@@ -22,7 +22,7 @@ from mlform_core.serving import binary, metrics
 from mlform_core.serving.log import RequestLog
 from mlform_core.serving.openapi import description
 from mlform_core.serving.pool import OverloadedError, PredictionError, Predictions, UnableError
-from mlform_core.serving.protocol import RequestError, alike, answer, check_keys, keyed, metadata
+from mlform_core.serving.protocol import RequestError, alike, answer, checked_keys, keyed, metadata
 from mlform_core.serving.revision import Revision
 from mlform_core.serving.settings import Serving, digest_of
 from mlform_core.serving.traffic import Traffic, fresh_key
@@ -228,7 +228,7 @@ class App:
         try:
             body, keys = keyed(body, self.serving.keys, now.schema.names)
             columns, rows = now.schema.columns(body)
-            check_keys(keys, rows)
+            keys = checked_keys(keys, rows)
             reply = await self._predicted(now, body, columns, rows, keys)
         except RequestError as error:
             self._log_refusal(now, error)

@@ -15,6 +15,8 @@ _INTEGERS: Final = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits i
 _FLOATS: Final = frozenset({"FP16", "FP32", "FP64"})
 _NUMBERS: Final = _INTEGERS | _FLOATS | {"BOOL"}
 DATATYPES: Final = _NUMBERS | {"BYTES"}
+_LARGEST: Final = 2.0**63
+"""Whole numbers are of 64 bits; a larger one, as a fraction, has lost its last digits."""
 _NONE: Final = type(None)
 _VALUES: Final[Mapping[str, tuple[frozenset[type], str]]] = {
     **dict.fromkeys(_INTEGERS, (frozenset({int, _NONE}), "a whole number")),
@@ -96,19 +98,26 @@ def keyed(
     return {**body, "inputs": rest}, found
 
 
-def check_keys(keys: Mapping[str, Any], rows: int) -> None:
-    """Raise ``RequestError`` unless each key has a text or a whole number for each row."""
+def checked_keys(keys: dict[str, Any], rows: int) -> dict[str, list[Any]]:
+    """Return keys if each has a text or a whole number for each row, else ``RequestError``."""
+    if not keys:
+        return keys
     allowed = {str, int, _NONE}
+    found = {
+        name: _whole(values) if isinstance(values, list) and float in map(type, values) else values
+        for name, values in keys.items()
+    }
     problems = [
         f'"{name}" says which row is which: it takes a text or a whole number for each of the '
         f"{rows} rows, as a list"
-        for name, values in keys.items()
+        for name, values in found.items()
         if not isinstance(values, list)
         or len(values) != rows
         or not allowed.issuperset(map(type, values))
     ]
     if problems:
         raise RequestError(problems, rows)
+    return found
 
 
 class Schema:
@@ -153,12 +162,13 @@ class Schema:
             name, data = tensor["name"], tensor["data"]
             rows = len(data)
             plain = tensor["shape"] == [rows] and rows and name not in columns
-            if (
-                not plain
-                or type(data) is not list
-                or not self._types[name][tensor["datatype"]].issuperset(map(type, data))
-            ):
+            if not plain or type(data) is not list:
                 return None
+            types = self._types[name][tensor["datatype"]]
+            if not types.issuperset(map(type, data)):
+                data = _values(data, tensor["datatype"])
+                if not types.issuperset(map(type, data)):
+                    return None
             columns[name] = data
         even = all(len(data) == rows for data in columns.values())
         if len(columns) != len(self._types) or not even:
@@ -192,7 +202,7 @@ def _columns(body: Any, schema: Schema) -> tuple[dict[str, list[Any]], int]:
         problems += [f'"{name}" {problem}' for problem in found]
         named.add(name)
         if not found:
-            columns[name] = _flat(tensor["data"])
+            columns[name] = _values(tensor["data"], tensor["datatype"])
     if missing := [n for n in wanted if n not in named and n != schema.clock]:
         problems.append(f"missing inputs: {', '.join(missing)}")
     for name in schema.required:
@@ -221,7 +231,7 @@ def _wrong(tensor: Mapping[str, Any], wanted: Mapping[str, str], named: set[str]
     if not isinstance(data, list):
         yield 'has no list as "data"'
         return
-    data, shape = _flat(data), tensor.get("shape")
+    data, shape = _values(data, datatype), tensor.get("shape")
     if shape not in ([len(data)], [len(data), 1]):
         yield f"has shape {shape} and {len(data)} values; use [{len(data)}]"
     number = wanted[name] in {"float64", "int64", "bool"}
@@ -236,10 +246,18 @@ def _wrong(tensor: Mapping[str, Any], wanted: Mapping[str, str], named: set[str]
         yield f"has {_short(data[place])} at {place}, which is not {called} ({datatype})"
 
 
-def _flat(data: list[Any]) -> list[Any]:
+def _values(data: list[Any], datatype: str) -> list[Any]:
+    """Return the values of a tensor: of a column of one, each; 4 where 4.0 is a whole number."""
     if data and all(isinstance(row, list) and len(row) == 1 for row in data):
-        return [row[0] for row in data]
-    return data
+        data = [row[0] for row in data]
+    return _whole(data) if datatype in _INTEGERS and float in map(type, data) else data
+
+
+def _whole(data: list[Any]) -> list[Any]:
+    """Return numbers without a fraction as whole ones: JSON has one type for both."""
+    return [
+        int(v) if type(v) is float and v.is_integer() and abs(v) < _LARGEST else v for v in data
+    ]
 
 
 def _size(tensors: list[Any]) -> int:
