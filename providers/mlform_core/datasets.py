@@ -231,7 +231,14 @@ def _table(ctx: Context, new: DatasetArguments, name: str, source: Source) -> pa
 
     from mlform_core.sources import read
     from mlform_core.splits import assign
-    from mlform_core.tables import canonical, check_schema, typed_nulls, types_of, with_split
+    from mlform_core.tables import (
+        canonical,
+        check_schema,
+        typed_nulls,
+        types_of,
+        with_moments,
+        with_split,
+    )
 
     found = read(source.path, source.format, name)
     for column, value in source.constants.items():
@@ -239,6 +246,8 @@ def _table(ctx: Context, new: DatasetArguments, name: str, source: Source) -> pa
             type_ = pa.int64() if isinstance(value, int) else pa.string()
             found = found.append_column(column, pa.repeat(pa.scalar(value, type_), found.num_rows))
     try:
+        if source.format != "parquet":  # text has no types of its own
+            found = with_moments(found, new.schema_)
         table = canonical(typed_nulls(found, new.schema_))
         _need(ctx, new, table.column_names, name, source)
         if new.columns is not None:

@@ -131,6 +131,8 @@ def _blocks(table: pa.Table, split: TimeSplit) -> Any:
             column = column.cast(pa.timestamp("us"))
         except pa.ArrowInvalid:
             detail = f"{split.column} is {column.type}; a split by time needs timestamps."
+            if pa.types.is_string(column.type):
+                detail += f' schema = {{ {split.column} = "timestamp" }} reads texts in ISO 8601.'
             raise ResourceError("Not a time column", detail, argument="split") from None
     floor = pc.floor_temporal(column, unit=split.block, week_starts_monday=True)
     return pc.fill_null(pc.strftime(floor, format="%Y-%m-%dT%H"), "null")

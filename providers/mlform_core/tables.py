@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -65,10 +66,32 @@ def read_arrow(
         if split is not None:
             table = table.filter(pc.equal(table[SPLIT], split))
         tables.append(table)
-    table = pa.concat_tables(tables, promote_options="permissive")
+    table = pa.concat_tables(_of_one_clock(tables), promote_options="permissive")
     if SPLIT not in asked and split is not None:
         table = table.drop_columns([SPLIT])
     return table
+
+
+def _of_one_clock(tables: list[pa.Table]) -> list[pa.Table]:
+    """Return tables whose moments are in UTC without saying so where only some say so."""
+    import pyarrow as pa
+
+    first = tables[0].schema if tables else None
+    if all(table.schema == first for table in tables):
+        return tables
+    types: dict[str, set[Any]] = {}
+    for table in tables:
+        for field in table.schema:
+            types.setdefault(field.name, set()).add(field.type)
+    mixed = {n for n, of in types.items() if len(of) > 1 and all(map(pa.types.is_timestamp, of))}
+    return [
+        table.cast(
+            pa.schema(
+                [f.with_type(pa.timestamp("us")) if f.name in mixed else f for f in table.schema]
+            )
+        )
+        for table in tables
+    ]
 
 
 def _check_uses(handle: Handle, wanted: Sequence[str]) -> None:
@@ -141,6 +164,58 @@ def typed_nulls(table: pa.Table, schema: Mapping[str, str]) -> pa.Table:
             nulls = pa.nulls(table.num_rows, arrow_type(schema[column.name]))
             table = table.set_column(place, column.name, nulls)
     return table
+
+
+def with_moments(table: pa.Table, schema: Mapping[str, str]) -> pa.Table:
+    """Return a table of which texts are moments, in UTC, where a contract says so.
+
+    Texts are in ISO 8601, and in UTC where they have no offset. Raises ``ResourceError`` with the
+    first of each column that is not.
+    """
+    import pyarrow as pa
+
+    problems = []
+    for place, column in enumerate(table.schema):
+        if not pa.types.is_string(column.type) or schema.get(column.name) != "timestamp":
+            continue
+        texts = table[column.name].combine_chunks()
+        try:
+            table = table.set_column(place, column.name, _moments(texts))
+        except pa.ArrowInvalid:
+            row = _first_not(texts)
+            problems.append(
+                f'column "{column.name}" has {texts[row].as_py()!r} in row {row + 1:,}, which is '
+                "no moment in ISO 8601"
+            )
+    if problems:
+        raise ResourceError("Schema contract broken", "\n".join(problems), argument="schema")
+    return table
+
+
+def _moments(texts: Any) -> Any:
+    """Read moments, to the microsecond. Raises ``pa.ArrowInvalid``."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1")
+    zoned = pc.match_substring_regex(texts, r"\d[T ].*(Z|[+-]\d\d(:?\d\d)?)$")
+    with_offset = pc.if_else(zoned, texts, None).cast(pa.timestamp("us", "UTC"))
+    plain = pc.if_else(zoned, None, texts).cast(pa.timestamp("us"))
+    return pc.coalesce(with_offset.cast(pa.timestamp("us")), plain)
+
+
+def _first_not(texts: Any) -> int:
+    """Return the place of the first text that is no moment, where there is one."""
+    import pyarrow as pa
+
+    def fails(rows: int) -> bool:
+        try:
+            _moments(texts[:rows])
+        except pa.ArrowInvalid:
+            return True
+        return False
+
+    return bisect_left(range(1, len(texts) + 1), True, key=fails)  # noqa: FBT003 - what is sought
 
 
 def canonical(table: pa.Table) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_wine
 
-from mlform.sdk import ResourceError
+from mlform.sdk import Handle, ResourceError
 from mlform.sdk.testing import FakeContext, check_resource
 from mlform_core.datasets import DatasetAttributes
 from mlform_core.file import File, FileArguments
 from mlform_core.splits import HashSplit, TimeSplit, assign
+from mlform_core.tables import read_table
 
 
 @pytest.fixture
@@ -108,6 +110,46 @@ def test_lines_of_json_differ_in_what_they_hold_and_nested_values_are_text(tmp_p
     assert made.columns == {"b": "float64", "at": "timestamp", "a": "string"}
     read = table(ctx, made, "d.jsonl").to_pydict()
     assert read["a"] == [None, '{"x": [2], "y": 1}', None] and read["b"] == [1.0, 2.5, None]
+
+
+@pytest.mark.parametrize("name", ["d.jsonl", "d.csv"])
+def test_texts_are_moments_where_a_contract_says_so(tmp_path: Path, name: str) -> None:
+    moments = {
+        "2026-01-02T03:04:05.678901": "2026-01-02T03:04:05.678901",
+        "2026-01-02 03:04:05.123456789Z": "2026-01-02T03:04:05.123456",
+        "2026-01-02T03:04:05.5+02:00": "2026-01-02T01:04:05.500000",
+        "2026-01-02T03:04-0530": "2026-01-02T08:34:00",
+        "1500-01-02": "1500-01-02T00:00:00",
+    }
+    lines = [json.dumps({"at": text, "n": 1}) for text in [*moments, None]]
+    if name == "d.csv":
+        lines = ["at,n", *(f"{text},1" for text in moments), ",1"]
+    (tmp_path / name).write_text("\n".join(lines))
+    ctx = FakeContext(tmp_path)
+    assert applied(ctx, arguments(path=name)).columns["at"] == "string"
+    made = applied(ctx, arguments(path=name, schema={"at": "timestamp"}))
+    assert made.columns["at"] == "timestamp"
+    found = table(ctx, made, name)["at"].to_pylist()
+    assert [at and at.isoformat() for at in found] == [*moments.values(), None]
+
+    (tmp_path / name).write_text("\n".join(lines).replace("03:04:05.5+", "33:04:05.5+"))
+    why = (
+        r"In partition d.*\ncolumn \"at\" has '2026-01-02T33:04:05.5\+02:00' in row 3, which is no"
+    )
+    with pytest.raises(ResourceError, match=why):
+        applied(ctx, arguments(path=name, schema={"at": "timestamp"}))
+
+
+def test_partitions_with_and_without_offsets_are_of_one_clock(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("at,n\n2026-01-02T03:04:05Z,1\n")
+    (tmp_path / "data" / "b.csv").write_text("at,n\n2026-01-02T04:04:05,2.5\n")
+    ctx = FakeContext(tmp_path)
+    made = applied(ctx, arguments(path="data"))
+    handle = Handle(address="dataset.d", digest="x", attributes=made.model_dump(mode="json"))
+    found = read_table(ctx, handle)
+    assert [at.isoformat() for at in found["at"]] == ["2026-01-02T03:04:05", "2026-01-02T04:04:05"]
+    assert found["n"].tolist() == [1.0, 2.5]
 
 
 def test_folders_give_columns_where_that_is_asked_for(tmp_path: Path, wine: pd.DataFrame) -> None:
