@@ -17,6 +17,9 @@ import pytest
 from tests.cli.bells import grow, made
 from tests.scenarios.command import Folder
 
+from mlform.commands import health
+from mlform.reconcile.rounds import Round
+
 
 def get(url: str) -> tuple[int, str]:
     try:
@@ -87,6 +90,20 @@ def test_watching_goes_on_until_it_is_told_to_stop(
     assert 'mlform_watch_pulls_total{trigger="trigger.again"} 1.0' in metrics
     assert get(f"{it.url}/other")[0] == 404
     assert it.end(signal.SIGTERM) == []
+
+
+def test_who_waits_for_the_state_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PATIENCE", 0.0)
+    it = health.Health()
+    it.led(None)
+    it.end(Round(1, 0.5))
+    with health.answering("127.0.0.1:0", it) as where:
+        assert get(f"http://{where}/readyz") == (200, "ready\n")
+        with it.asking():
+            code, said = get(f"http://{where}/readyz")
+            assert code == 503
+            assert said.startswith("the state has not answered for")
+        assert get(f"http://{where}/readyz") == (200, "ready\n")
 
 
 BACKEND = """

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mlform.reconcile.rounds import Round
     from mlform.state.lease import Lease
 
+PATIENCE: Final = 10.0
+"""Seconds that the state may take to say who leads before it is told that it does not answer."""
 CONTENT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -31,6 +33,7 @@ class Health:
         leader is stopped would wait for ever.
         """
         self.said = "no round is over yet"
+        self._asked: float | None = None
         self.registry = CollectorRegistry()
         self._rounds = self._counter("rounds", "Rounds, by what came of them.", "outcome")
         self._alarms = self._counter("alarms", "Alarms raised, by monitor.", "monitor")
@@ -58,6 +61,23 @@ class Health:
             self.said = "no round is over yet"
         else:
             self.said = f"standing by: {leader.owner} (process {leader.pid}) leads"
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Hear that the state is asked who leads, until it has answered."""
+        self._asked = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked = None
+
+    def answer(self) -> tuple[bool, str]:
+        """Tell whether it is ready, and why not. Who waits for the state is not."""
+        asked = self._asked
+        waits = 0.0 if asked is None else time.monotonic() - asked
+        if waits > PATIENCE:
+            return False, f"the state has not answered for {waits:.0f} s"
+        return self.ready, self.said
 
     def begin(self) -> None:
         """Hear that a round begins."""
@@ -113,7 +133,8 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
                 case "/healthz":
                     self._answer(200, "alive\n")
                 case "/readyz":
-                    self._answer(200 if health.ready else 503, f"{health.said}\n")
+                    ready, said = health.answer()
+                    self._answer(200 if ready else 503, f"{said}\n")
                 case "/metrics":
                     self._answer(200, generate_latest(health.registry).decode(), CONTENT)
                 case _:

@@ -144,7 +144,9 @@ def _round(
     seen: tuple[Watched, ...] = ()
     done, error, locked = None, "", False
     try:
-        if not lead.taken(session):
+        with health.asking():
+            leads = lead.taken(session)
+        if not leads:
             return None
         health.begin()
         if any(a.kind == "monitor" for a in session.snapshot().records):
