@@ -135,6 +135,22 @@ def test_rows_with_surprises(resource, ctx, weeks):
     np.testing.assert_array_equal(by_columns, by_frames)
 
 
+def test_two_whole_numbers_are_said_to_be_predicted_as_numbers(resource, ctx, weeks):
+    frame = weeks.assign(late=weeks["late"].astype("int64"))
+    hint = 'task = "binary" tells them apart'
+    stop = {"rounds": 5, "split": "valid"}
+    done = resource.apply(ctx, arguments(ctx, frame, early_stopping=stop), None)
+    assert done.task == "regression"
+    assert f'"late" has two values and is predicted as a number, since it is int64; {hint}' in (
+        ctx.lines
+    )
+    assert not any("keyword" in line for line in ctx.lines), "the library is called as it wants"
+    ctx.lines.clear()
+    done = resource.apply(ctx, arguments(ctx, frame, task="binary"), None)
+    assert done.task == "binary"
+    assert not any(hint in line for line in ctx.lines)
+
+
 def test_classes_and_values(resource, ctx):
     flowers = load_iris(as_frame=True)
     frame = flowers.data.assign(kind=flowers.target_names[flowers.target].astype(object))

@@ -53,7 +53,7 @@ def report(
         Path | None, Option("--out", metavar="FILE", help="Where to write the page.")
     ] = None,
 ) -> None:
-    """Write the page that a gate or the like made of its last verdict, to look at in a browser."""
+    """Write what a resource has to look at: the page of a verdict, the card of a model."""
     from mlform.commands.reporting import report as write
 
     session = opt.open_session(directory)

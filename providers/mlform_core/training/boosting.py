@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _THREADS: Final = frozenset(
     {"nthread", "n_jobs", "num_threads", "num_thread", "nthreads", "thread_count"}
 )
+_TWO: Final = 2
 _SEEDS: Final = frozenset({"seed", "random_state", "random_seed"})
 _ROUNDS: Final = frozenset(
     {"n_estimators", "num_boost_round", "num_iterations", "num_round", "num_rounds", "n_iter"}
@@ -135,6 +136,8 @@ class Boosting(TableTraining):
 
     def fitted(self, ctx: Context, new: BoostingArguments, frame: pd.DataFrame) -> Fitted:
         """Boost on some rows of the table."""
+        import numpy as np
+
         from mlform_core import native
         from mlform_core.columns import conform
         from mlform_core.training.choosing import choose
@@ -142,6 +145,11 @@ class Boosting(TableTraining):
 
         chosen = choose(new)
         task, y, classes = _target(new, chosen, frame)
+        if new.task is None and classes is None and len(np.unique(y)) == _TWO:
+            ctx.log(
+                f'"{new.target}" has two values and is predicted as a number, since it is '
+                f'{chosen.target_type}; task = "binary" tells them apart'
+            )
         raw = conform(frame, chosen.features)
         categories = _categories(chosen, raw)
         values = native.matrix(raw, categories)

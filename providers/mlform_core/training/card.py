@@ -31,7 +31,10 @@ def card(ctx: Context, new: TableArguments, made: TrainingAttributes) -> str:
     lines += _table(("", ""), [(n, v) for n, v in facts.items() if v])
     lines += ["## Signature", "", "An example that is typical of the training data, no row of it:"]
     example = {f["name"]: usual(reference.get(f["name"]), f) for f in meta["features"]}
-    rows = [(f["name"], f["type"], f"`{example[f['name']]}`") for f in meta["features"]]
+    rows = [
+        (f["name"], f["type"], f"`{_written(example[f['name']], f['type'])}`")
+        for f in meta["features"]
+    ]
     lines += ["", *_table(("column", "type", "example"), rows)]
     lines += [f"It gives {_output(meta)}.", "", "## Parameters", ""]
     lines += _table(("parameter", "value"), list(_flat(made.receipt.get("params") or {})))
@@ -45,6 +48,11 @@ def card(ctx: Context, new: TableArguments, made: TrainingAttributes) -> str:
     versions = made.receipt.get("versions") or {}
     lines += ["## Made with", "", ", ".join(f"{n} {v}" for n, v in versions.items()), ""]
     return "\n".join(lines)
+
+
+def _written(value: Any, type_: str) -> Any:
+    whole = type_ == "int64" and isinstance(value, float) and value.is_integer()
+    return int(value) if whole else value
 
 
 def _output(meta: Mapping[str, Any]) -> str:

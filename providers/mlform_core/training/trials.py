@@ -140,7 +140,7 @@ class Sweep:
         found: dict[str, float | None] = json.loads(self.ctx.artifacts.read(kept.digest))
         if self.new.metric not in found:
             known = ", ".join(found)
-            detail = f"{self.new.metric} is not defined here. Defined are {known}."
+            detail = f"{self.new.metric} is not defined for what is predicted. Defined are {known}."
             raise ResourceError("Invalid metric", detail, argument="metric")
         return found[self.new.metric]
 

@@ -86,7 +86,8 @@ class XGBoost(
 
         calls = [Telling()]
         if new.early_stopping is not None:
-            calls.append(xgb.callback.EarlyStopping(new.early_stopping.rounds, save_best=False))
+            rounds = new.early_stopping.rounds
+            calls.append(xgb.callback.EarlyStopping(rounds=rounds, save_best=False))
         with xgb.config_context(verbosity=1):
             booster = xgb.train(
                 params, made, new.rounds, evals=watched, verbose_eval=False, callbacks=calls
