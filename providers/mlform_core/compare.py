@@ -46,7 +46,8 @@ class Gain:
     ``low`` and ``high`` are one-sided 1 - alpha confidence bounds; NaN if the rows are too few
     for the metric to be defined in most resamples. ``chance``: how far at most the estimate is
     below the truth on average, which ``high`` and tests allow for. ``tail``: the shape of the tail
-    of losses, of which it is a mean. ``of``: how many rows a share is of.
+    of losses, of which it is a mean, where that is too heavy for bounds to hold. ``of``: how many
+    rows a share is of.
     """
 
     estimate: float
@@ -60,7 +61,7 @@ class Gain:
     @property
     def doubt(self) -> str:
         """Say why bounds hold less often than they say; "" where nothing speaks against them."""
-        return HEAVY_TAIL if self.tail > compare_alone.HEAVY else ""
+        return HEAVY_TAIL if self.tail else ""
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,9 @@ def _average_precision(pair: Pair, alpha: float) -> Gain:
 
 def _mean(pair: Pair, alpha: float) -> Gain:
     """Return the bounds of a mean of losses, negative since less is better; of rmse, its root."""
-    losses = losses_of(pair.metric, pair.candidate)
-    low, high, error, tail = compare_alone.mean(losses, pair.candidate, alpha)
-    if pair.metric == "rmse":
+    losses, squared = losses_of(pair.metric, pair.candidate), pair.metric == "rmse"
+    low, high, error, tail = compare_alone.mean(losses, pair.candidate, alpha, squares=squared)
+    if squared:
         low, high = math.sqrt(low), math.sqrt(high)
         error /= -2 * pair.estimate or 1.0
     return Gain(pair.estimate, -high, -low, error, tail=tail)

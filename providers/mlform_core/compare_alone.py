@@ -11,15 +11,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mlform_core import shares
+from mlform_core import compare_tails, shares
 from mlform_core.metrics import Floats, Outcomes
 
-HEAVY: Final = 1 / 3
+_NO_SKEWNESS: Final = 1 / 3
 """From this shape of their tail on, losses have no skewness that could be allowed for."""
+_NO_VARIANCE: Final = 1 / 2
+"""From this on not even a variance."""
 _STRAIGHT: Final = 1e-6
 """Less skewness than this bends nothing."""
-_LEAST_TAIL: Final = 10
-"""Of fewer values no shape can be told."""
 
 
 def average_precision(it: Outcomes, alpha: float) -> tuple[float, float, float]:
@@ -95,13 +95,17 @@ def share(
     return *shares.bounds(part, worth, alpha), shares.error(part, worth), worth
 
 
-def mean(losses: Floats, it: Outcomes, alpha: float) -> tuple[float, float, float, float]:
-    """Return bounds of the mean of losses, its standard error, and the shape of their tail.
+def mean(
+    losses: Floats, it: Outcomes, alpha: float, *, squares: bool = False
+) -> tuple[float, float, float, float]:
+    """Return bounds of the mean of losses, its standard error, and the shape of too heavy a tail.
 
     Hall, "On the Removal of Skewness by Transformation" (1992): a cubic of the t-statistic that
     inverts in closed form. A few large losses make the mean skew, and quantiles of resamples have
-    that skewness on the wrong side. From ``HEAVY`` on there is no such skewness in the long run:
-    rows seldom have the largest losses at all, and the upper bound holds less often than it says.
+    that skewness on the wrong side. Where the tail is so heavy that there is no such skewness in
+    the long run, rows seldom have the largest losses at all, and the upper bound holds less often
+    than it says. That of ``squares`` of errors is at least what the errors' tail leaves open, and
+    holds where squares have a variance. A tail that bounds allow for is told as 0.
     """
     from scipy.special import stdtrit
 
@@ -126,21 +130,14 @@ def mean(losses: Floats, it: Outcomes, alpha: float) -> tuple[float, float, floa
 
     error = spread * root / math.sqrt(units - 1)
     low, high = max(middle - error * moved(step), 0.0), middle - error * moved(-step)
-    return low, high, error / root, _tail(sums)
+    tail, most = compare_tails.shape(sums)
+    if squares:
+        worth = _worth(losses[known], error / root)
+        high = max(high, middle * compare_tails.missing(losses[known], most, worth, alpha))
+    heavy = tail > (_NO_VARIANCE if squares else _NO_SKEWNESS)
+    return low, high, error / root, tail if heavy else 0.0
 
 
-def _tail(values: Floats) -> float:
-    """Return the shape of the generalised Pareto distribution of the largest values.
-
-    By probability-weighted moments (Hosking & Wallis 1987), of the three times √n largest, a
-    fifth at most (Vehtari and others, "Pareto Smoothed Importance Sampling", 2024). What has
-    moments up to the m-th has a shape under 1/m; 0 and less are light tails.
-    """
-    count = int(min(0.2 * len(values), 3 * math.sqrt(len(values))))
-    if count < _LEAST_TAIL:
-        return 0.0
-    largest = np.sort(values)[-count - 1 :]
-    above = largest[1:] - largest[0]
-    weights = 1 - (np.arange(1, count + 1) - 0.35) / count
-    mean, weighted = float(above.mean()), float((above * weights).mean())
-    return 2 - mean / (mean - 2 * weighted) if mean > 2 * weighted else 0.0
+def _worth(losses: Floats, error: float) -> float:
+    """Return of how many independent rows the mean would have that error, of all at most."""
+    return float(min(len(losses), losses.var() / error**2 + 1))
