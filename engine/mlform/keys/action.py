@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mlform.parts import in_key
 from mlform.values import digest, identity
 
 
@@ -20,8 +21,9 @@ def action_key(
     """Hash all that a result depends on.
 
     ``arguments`` is plain data, in which a handle counts by its digest alone. ``parts`` are the
-    digests of what comes from outside, ``code`` the closure digests by argument (in place of the
-    text of that argument), ``environment`` the installed versions.
+    digests of what comes from outside (of many the digest of all counts), ``code`` the closure
+    digests by argument (in place of the text of that argument), ``environment`` the installed
+    versions.
     """
     counted = {n: identity(v) for n, v in arguments.items() if n not in code}
     return digest(
@@ -30,7 +32,7 @@ def action_key(
             "type": type_,
             "version": version,
             "arguments": counted,
-            "parts": dict(parts),
+            "parts": in_key(parts),
             "code": dict(code),
             "environment": dict(environment),
         }

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mlform.keys import action_key, changed_code
 from mlform.lazy import dataclass, field, replace
+from mlform.parts import same
 from mlform.plan.adopted import with_adopted
 from mlform.plan.model import OPEN, REACHED, Action, Deferred, Reason
 from mlform.plan.moved import moved_facets, moved_judged
@@ -204,7 +205,7 @@ def _differences(resource: AnyResource, facts: Facts, record: Record) -> list[Re
             before, after = record.environment.get(name), facts.environment.get(name)
             if before != after:
                 reasons.append(Reason("environment", name, before, after))
-    if facts.parts is not None and facts.parts != record.parts:
+    if facts.parts is not None and not same(facts.parts, record.parts):
         for name in sorted({*facts.parts, *record.parts}):
             before, after = record.parts.get(name), facts.parts.get(name)
             if before != after:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlform.config import ResourceConfig
 from mlform.lazy import replace
+from mlform.parts import same
 from mlform.refresh.looker import Looker
 from mlform.refresh.model import Observation
 from mlform.refresh.world import stored
@@ -30,7 +31,7 @@ def arriving(
     offered = resource.offer.resource
     before = record if record is not None and record.type == offered.type else None
     parts = seen.parts
-    if parts is None or (before is not None and parts == before.parts):
+    if parts is None or (before is not None and same(parts, before.parts)):
         return seen
     if before is not None and type(offered).preview is not Resource.preview:
         seen = replace(seen, arrived=_arrived(resource, model, before, parts, looker))

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from mlform.address import Address
 from mlform.diagnostics import Diagnostic
 from mlform.lazy import dataclass, field
+from mlform.parts import in_key
 from mlform.refresh.world import Wanted
 from mlform.values import Value
 
@@ -101,8 +102,8 @@ def as_data(
     found = {f"import {a}": dict(vars(it)) for a, it in (imports or {}).items()}
     return found | {
         str(address): {
-            "parts": None if seen.parts is None else dict(seen.parts),
-            "pinned": None if seen.pinned is None else dict(seen.pinned),
+            "parts": None if seen.parts is None else in_key(seen.parts),
+            "pinned": None if seen.pinned is None else in_key(seen.pinned),
             "code": {name: fact.digest for name, fact in seen.code.items()},
             "environment": None if seen.environment is None else dict(seen.environment),
             "present": seen.present,

@@ -14,6 +14,7 @@ from mlform.diagnostics import Diagnostics
 from mlform.keys import Closure, CodeError, Lock, astray, closure, environment
 from mlform.late import Late
 from mlform.lazy import replace
+from mlform.parts import Parts
 from mlform.refresh.abreast import abreast
 from mlform.refresh.arriving import arriving
 from mlform.refresh.artifacts import artifacts_there
@@ -257,7 +258,7 @@ def _inputs(
             return replace(seen, trouble=tuple(wrong))
         diagnostics.extend(wrong)
         return seen
-    return replace(seen, parts=dict(found.parts), rows=found.rows)
+    return replace(seen, parts=Parts(found.parts), rows=found.rows)
 
 
 def _blamed(resource: ResourceConfig, error: ResourceError) -> Diagnostics:

@@ -6,12 +6,13 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, Final
 
 from mlform.address import Address
 from mlform.late import Late, Unread
+from mlform.parts import LateParts, content
 from mlform.state.model import Record, damaged
 
 _address: Final = lru_cache(maxsize=1 << 16)(Address.parse)
@@ -29,13 +30,15 @@ _encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _LONG: Final = 1 << 16
 """Characters from which on a record is written in several lines."""
 _LATE: Final = "late"
+_PARTS: Final = "parts_digest"
 
 
 def record_text(data: Mapping[str, Any]) -> str:
     """Write the plain data of a record.
 
     Of one that is long, each long attribute is on a line of its own below the rest, which names
-    them, compressed: most commands never read those.
+    them, compressed, and so are its parts, with their digest in the rest: most commands never
+    read those.
     """
     whole = text(data)
     if len(whole) < _LONG:
@@ -43,10 +46,13 @@ def record_text(data: Mapping[str, Any]) -> str:
     attributes = data["attributes"]
     lines = {n: text(v) for n, v in attributes.items() if isinstance(v, Mapping | list)}
     late = sorted(n for n, line in lines.items() if len(line) >= _LONG // 4)
-    if not late:
-        return whole
+    parts = text(data["parts"]) if data["parts"] else ""
+    below = [_packed(lines[name]) for name in late]
     head = {**data, "attributes": {**attributes, **dict.fromkeys(late)}, _LATE: late}
-    return "\n".join([text(head), *(_packed(lines[name]) for name in late)])
+    if len(parts) > _LONG // 4:
+        below.append(_packed(parts))
+        head |= {"parts": {}, _PARTS: content(data["parts"])}
+    return "\n".join([text(head), *below]) if below else whole
 
 
 def journalled(written: str) -> str:
@@ -54,21 +60,30 @@ def journalled(written: str) -> str:
     if "\n" not in written:
         return written
     data = _read(written.encode(), "")
-    return text({**data, "attributes": dict(data["attributes"])})
+    return text({**data, "attributes": dict(data["attributes"]), "parts": dict(data["parts"])})
 
 
-def _read(written: bytes, content: str) -> dict[str, Any]:
+def _read(written: bytes, sha256: str) -> dict[str, Any]:
     end = written.find(b"\n")
     if end < 0:
         return dict(json.loads(written))
     data: dict[str, Any] = json.loads(written[:end])
+    below = _below(written, end)
     values = dict(data["attributes"])
     for name in data.pop(_LATE):
+        values[name] = Unread(next(below))
+    data["attributes"] = Late(values, sha256)
+    if digest := data.pop(_PARTS, None):
+        data["parts"] = LateParts(digest, next(below))
+    return data
+
+
+def _below(written: bytes, end: int) -> Iterator[Callable[[], Any]]:
+    """Yield what reads each line below the first, which ends there."""
+    while end < len(written):
         begin, end = end + 1, written.find(b"\n", end + 1)
         end = len(written) if end < 0 else end
-        values[name] = Unread(partial(_line, written, begin, end))
-    data["attributes"] = Late(values, content)
-    return data
+        yield partial(_line, written, begin, end)
 
 
 def _packed(line: str) -> str:
@@ -101,6 +116,8 @@ def record_data(record: Record) -> dict[str, Any]:
     data["address"] = str(record.address)
     if isinstance(record.attributes, Late):
         data["attributes"] = dict(record.attributes)
+    if isinstance(record.parts, LateParts):
+        data["parts"] = dict(record.parts)
     data["needs"] = [str(a) for a in record.needs]
     data["held"] = list(record.held)
     data["deposed"] = [record_data(d) for d in record.deposed]
