@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from mlform.sdk import Context, ResourceError, counted
-from mlform_core import shares
+from mlform_core import performance_fairness, shares
 from mlform_core.gate_rules import METRICS
 from mlform_core.holm import holm
 from mlform_core.monitoring import short
@@ -25,14 +23,6 @@ if TYPE_CHECKING:
     from mlform_core.monitor_page import Series
     from mlform_core.performance import PerformanceArguments
     from mlform_core.performance_windows import Part, Span
-
-_RATES: Final = {
-    "demographic_parity_ratio": ("selection",),
-    "demographic_parity_difference": ("selection",),
-    "equalized_odds_ratio": ("hits", "alarms"),
-    "equalized_odds_difference": ("hits", "alarms"),
-    "equal_opportunity_difference": ("hits",),
-}
 
 
 @dataclass(frozen=True)
@@ -196,7 +186,7 @@ def judge(
     window: Mapping[str, Any], rules: PerformanceArguments, released: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Return the bounds that a window breaks beyond chance, the surest first (Holm)."""
-    asked = [*_bounded(window, rules, released), *_unfair(window, rules)]
+    asked = [*_bounded(window, rules, released), *performance_fairness.unfair(window, rules)]
     adjusted = holm([found["p"] for found in asked])
     findings = [
         {**{n: short(v) for n, v in found.items()}, "p_adjusted": short(p)}
@@ -227,7 +217,7 @@ def _bounded(
                 se, more = math.hypot(se, known["se"]), {"released": known["value"]}
             low = larger if bound == "max_regress" else bound == "min"
             above = value - it.get("chance", 0.0)
-            p = _tail(value - at if low else at - above, se)
+            p = shares.tail(value - at if low else at - above, se)
             if "of" in it and bound != "max_regress":
                 ends = (value, it["of"], at) if low else (1 - value, it["of"], 1 - at)
                 p = shares.p_below(*ends)
@@ -253,73 +243,6 @@ def _limits(rules: PerformanceArguments, metric: str, part: str | None) -> dict[
         return {}
     bounds = {"min": rules.slices.min.get(metric), "max": rules.slices.max.get(metric)}
     return {n: v for n, v in bounds.items() if v is not None}
-
-
-def _tail(beyond: float, se: float) -> float:
-    """Return the chance of being so far beyond a bound that holds (normal)."""
-    if se == 0:
-        return 0.0 if beyond < 0 else 1.0
-    return NormalDist().cdf(beyond / se)
-
-
-def _unfair(window: Mapping[str, Any], rules: PerformanceArguments) -> list[dict[str, Any]]:
-    """Test each bound on fairness over every pair of groups, at once (Bonferroni).
-
-    "The smallest rate is under r times the largest" holds if it does of some pair, so each pair
-    is a test of the difference of two shares; the measures are fairlearn's, as in gates.
-    """
-    from mlform_core import fairness
-
-    rule = rules.fairness
-    if rule is None:
-        return []
-    groups = {n: c for n, c in window["groups"].items() if sum(c) >= rule.min_support}
-    if len(groups) < 2:
-        return []
-    said = fairness.measures({n: fairness.group(c) for n, c in groups.items()})
-    found = []
-    for measure, limit in rule.limits().items():
-        ratio = measure.endswith("ratio")
-        bound = limit.min if ratio else limit.max
-        if bound is None:
-            continue
-        ps = [
-            _pair(groups[one], groups[two], rate, bound, ratio=ratio)
-            for one, two in permutations(groups, 2)
-            for rate in _RATES[measure]
-        ]
-        found.append(
-            {
-                "check": f"{measure} by {rule.attribute}",
-                "column": f"{measure} by {rule.attribute}",
-                "value": said[measure],
-                "threshold": bound,
-                "sign": "<" if ratio else ">",
-                "p": min(1.0, min(ps) * len(ps)),
-            }
-        )
-    return found
-
-
-def _pair(one: Sequence[int], two: Sequence[int], rate: str, bound: float, *, ratio: bool) -> float:
-    """Return the chance of what was seen if the bound holds of a pair of groups."""
-    (a, m), (b, n) = _share(one, rate), _share(two, rate)
-    if not m or not n:
-        return 1.0
-    by = bound if ratio else 1.0
-    beyond = a - by * b if ratio else bound - (a - b)
-    return _tail(beyond, math.hypot(shares.error(a, m), by * shares.error(b, n)))
-
-
-def _share(counts: Sequence[int], rate: str) -> tuple[float, int]:
-    """Return a rate of counts (no/no, no/yes, yes/no, yes/yes), and of how many rows."""
-    passed, alarms, missed, hits = counts
-    over, of = {
-        "selection": (alarms + hits, sum(counts)),
-        "hits": (hits, missed + hits),
-        "alarms": (alarms, passed + alarms),
-    }[rate]
-    return (over / of if of else 0.0), of
 
 
 def series(
@@ -349,7 +272,7 @@ def series(
         numbers, held = [s.get("value") for s in found], list(limits.values())
         beside = [_ends(s.get("estimate")) for s in found]
         made.append(Series(name, numbers, held, bounds, beside))
-    return made
+    return [*made, *performance_fairness.series(windows, rules)]
 
 
 def _ends(guess: Mapping[str, Any] | None) -> tuple[float, float, float] | None:

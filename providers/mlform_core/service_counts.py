@@ -196,9 +196,19 @@ def _measured(window: Mapping[str, Any], rules: ServiceArguments) -> Iterator[di
         if value > checks.saturation.max:
             yield _finding("saturation", value, checks.saturation.max)
     if checks.freshness is not None and window["age"] is not None:
-        most = seconds(checks.freshness.max_age)
-        if window["age"] > most:
-            yield _finding("age of the newest row in s", round(window["age"]), most)
+        name, most, unit = _oldest(checks.freshness.max_age)
+        if window["age"] > most * unit:
+            yield _finding(name, short(window["age"] / unit), most)
+
+
+def _oldest(max_age: str) -> tuple[str, float, float]:
+    """Return how the age of the newest row is called, and its limit, in the unit that this is in.
+
+    And how many seconds that unit has.
+    """
+    unit = max_age.lstrip("0123456789.")
+    one = seconds(f"1{unit}")
+    return f"age of the newest row in {unit}", seconds(max_age) / one, one
 
 
 def series(windows: Sequence[Mapping[str, Any]], rules: ServiceArguments) -> list[Series]:
@@ -228,8 +238,9 @@ def series(windows: Sequence[Mapping[str, Any]], rules: ServiceArguments) -> lis
     rate = [60 * w["requests"] / w["seconds"] if w["seconds"] else None for w in windows]
     made.append(Series("requests a minute", rate, limits))
     if checks.freshness is not None:
-        most_age = seconds(checks.freshness.max_age)
-        made.append(Series("age of the newest row in s", [w["age"] for w in windows], [most_age]))
+        name, most_age, unit = _oldest(checks.freshness.max_age)
+        ages = [None if w["age"] is None else w["age"] / unit for w in windows]
+        made.append(Series(name, ages, [most_age]))
     return made
 
 

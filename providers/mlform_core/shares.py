@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 
 def bounds(share: float, of: float, alpha: float) -> tuple[float, float]:
@@ -40,3 +41,10 @@ def error(share: float, of: float) -> float:
     """
     spread = (share * of + 1) / (of + 2)
     return math.sqrt(spread * (1 - spread) / of)
+
+
+def tail(beyond: float, se: float) -> float:
+    """Return the chance of being so far beyond a bound that holds (normal)."""
+    if se == 0:
+        return 0.0 if beyond < 0 else 1.0
+    return NormalDist().cdf(beyond / se)

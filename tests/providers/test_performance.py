@@ -156,6 +156,8 @@ def test_slices_and_groups_are_held_to_their_own_bounds(watch):
     columns = ["station", "hazy", "origin"]
     stored, alarms = watch.run(watch.apply(rows[columns], **given))
     assert alarms == [], "the groups are alike"
+    page = watch.ctx.artifacts.read(stored.attributes.page.digest).decode()
+    assert 'aria-label="equalized_odds_difference by origin"' in page
     (window,) = stored.attributes.windows
     by_name = {s["slice"]: s["value"] for s in window["statistics"]}
     decided = watch.world.fitted.predict(rows[INPUTS])

@@ -177,7 +177,10 @@ def test_data_that_stay_out_are_seen(tmp_path, clock):
     assert age == pytest.approx(3 * 86400, rel=0.01)
     window = service_counts.window(counted(0.0), counted(600.0)) | {"age": age}
     (found,) = service_counts.judge(window, rules)
-    assert found["threshold"] == 2 * 86400
+    assert (found["value"], found["threshold"]) == (pytest.approx(3, rel=0.01), 2)
+    assert service_counts.describe([found]) == "age of the newest row in d 3 > 2"
+    (*_, shown) = service_counts.series([window], rules)
+    assert (shown.name, [*shown.limits]) == (found["check"], [2])
     with pytest.raises(ResourceError, match=r"dataset.orders says no time of its rows"):
         Service().apply(bench.ctx, arguments(data=data, checks=checks), None)
 
