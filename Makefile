@@ -3,8 +3,8 @@
 .PHONY: help quickstart setup format check test coverage golden schema bench stop clean
 PYTHON ?= python3
 VENV   ?= .venv
-# One more than there are cores: many tests wait for servers and jobs.
-WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
+# Two more than there are cores: many tests wait for servers and jobs.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
 BIN    := $(VENV)/bin
 
 help:        ## List the targets
