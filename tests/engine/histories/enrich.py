@@ -133,11 +133,14 @@ _RESTS = (
 
 
 def _resting(rng: Random, rounds: list[Round]) -> list[Round]:
-    """Add jobs whose instances rest on those of another, which come, go and change."""
+    """Add jobs whose instances rest on those of another, which come, go and change.
+
+    Those of the module may as well.
+    """
     links = rng.randint(1, 3)
     bases = [rng.randint(0, at) for at in range(links)]
     forms = [rng.choice(_RESTS if base else (*_RESTS, "for_each = {}")) for base in bases]
-    found = []
+    called, found = rng.choice([*_RESTS, "", ""]).format("training_job.r0"), []
     for round_ in rounds:
         keys = rng.sample("abc", rng.randint(0, 3))
         if rng.random() < 0.2:
@@ -151,7 +154,8 @@ def _resting(rng: Random, rounds: list[Round]) -> list[Round]:
             values = {"value": str(rng.randint(0, 1))}
             repeat = form.format(f"training_job.r{base}")
             more.append(Block("training_job", "node", f"r{at}", repeat=repeat, values=values))
-        found.append(replace(round_, blocks=(*round_.blocks, *more)))
+        module = called if called and round_.module else round_.module
+        found.append(replace(round_, blocks=(*round_.blocks, *more), module=module))
     return found
 
 

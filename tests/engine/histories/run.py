@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ from mlform.registry import Registry
 from mlform.state.model import Snapshot
 from mlform.state.store import SqlStore
 
+_MODULE = re.compile(r"(module\.\w+\.?)+")
 TARGET = "tests.engine.histories.provider:Strange"
 _WRITES = {"intent", "failed", "put", "move", "forget", "put_outputs", "realise", "select"}
 
@@ -122,7 +124,8 @@ class Done:
 
 def undecided(plan: Plan, held: Iterable[Address]) -> set[str]:
     """Return what is deferred for any other reason than that it waits for what is held."""
-    waits = {a: {Address.parse(w).config for w in on} for a, on in plan.deferred.items()}
+    resources = {a: [w for w in on if not _MODULE.fullmatch(w)] for a, on in plan.deferred.items()}
+    waits = {a: {Address.parse(w).config for w in on} for a, on in resources.items()}
     stuck = {a.config for a in held}
     while more := {a for a, on in waits.items() if on & stuck}:
         stuck |= {Address.parse(a).config for a in more}
