@@ -28,7 +28,10 @@ def ordered(problems: Iterable[Diagnostic], texts: Mapping[str, str]) -> list[Di
     once: dict[object, Diagnostic] = {}
     for problem in found:
         # One mistake in a block is found in each of its instances, and in each call of its module.
-        said = problem.detail.replace(problem.address or "\0", "")
+        # What stands in no block is about its address alone.
+        said = problem.detail
+        if problem.subject is not None:
+            said = said.replace(problem.address or "\0", "")
         once.setdefault((problem.severity, problem.summary, problem.subject, said), problem)
     return sorted((_placed(d, outlines) for d in once.values()), key=_position)
 

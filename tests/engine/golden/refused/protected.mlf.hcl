@@ -4,6 +4,12 @@ deployment "file" "d" {
     prevent_destroy = true
   }
 }
+deployment "file" "e" {
+  shows = 2
+  lifecycle {
+    prevent_destroy = true
+  }
+}
 training_job "node" "a" {}
 training_job "node" "b" {
   value = 1
