@@ -126,6 +126,27 @@ def test_an_audit_window_of_nothing_lets_all_go(world: World) -> None:
     assert objects(world) == set()
 
 
+def test_what_a_failed_replacement_left_in_a_folder_goes_as_well(world: World) -> None:
+    spec = """
+deployment "file" "s" {
+  shows = 1
+  where = "%s"
+  lifecycle { create_before_destroy = true }
+}
+deployment "file" "s2" {
+  shows = 2
+}
+"""
+    world.apply(spec % "here")
+    homes = world.root / ".mlform/resources"
+    # A folder where a file is to be: making the new one fails.
+    (homes / "deployment.s~1/shown").mkdir(parents=True)
+    world.apply(spec % "there")
+    assert [str(f.address) for f in world.outcome.failures] == ["deployment.s"]
+    world.apply(without(spec, "s"), PURGE)
+    assert [p.name for p in homes.iterdir()] == ["deployment.s2"]
+
+
 def test_a_deployment_that_cannot_be_taken_down_keeps_its_data(world: World) -> None:
     spec = NOTHING_HELD + SPEC
     world.apply(spec)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os.path import join
+from pathlib import Path
 from threading import Event as Flag
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from mlform.plan.orphans import takes_down
 from mlform.refresh.recorded import Recorded
 from mlform.registry import ENGINE, Offer
 from mlform.sdk import CancelledError, Doing, Inputs, Resource
-from mlform.state.model import Record, folder_name, home_of
+from mlform.state.model import Record, folder_name, home_of, homes_at
 
 if TYPE_CHECKING:
     from mlform.apply.run import Outcome, World
@@ -72,10 +73,7 @@ class Remover:
         if step.purge is not None:
             self.purged.append(step)
             if step.action is Action.DESTROY:
-                kept.append(clear_folder(self.world.looker.homes / home_of(record)))
-                kept.append(
-                    clear_folder(self.world.local / "work" / folder_name(str(step.address)))
-                )
+                kept += map(clear_folder, self._folders(step.address, record))
         self.outcome.kept += [f"{step.address}: {text}" for text in kept if text]
         seconds = time.monotonic() - began
         self.outcome.spent[step.address] = self.outcome.spent.get(step.address, 0.0) + seconds
@@ -161,6 +159,18 @@ class Remover:
         if step.action is Action.FORGET and (step.quiet or silent or takes_down(resource)):
             return ""
         return self.destroy(step, record)
+
+    def _folders(self, address: Address, record: Record) -> Iterator[Path]:
+        """Yield the folders of what has left, and once nothing is left of it all that it ever had.
+
+        A replacement that failed may have left one that no record names.
+        """
+        homes = self.world.looker.homes
+        yield homes / home_of(record)
+        if address not in self.records.now:
+            yield self.world.local / "work" / folder_name(str(address))
+            names = [path.name for path in homes.iterdir()] if homes.is_dir() else []
+            yield from (homes / n for n in homes_at(address, names) if not self.records.lives(n))
 
     def _drop(self, step: Step, record: Record, action: Action, seconds: float) -> None:
         """Let a record go; what it left behind itself comes to stand in its place."""

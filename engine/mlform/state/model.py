@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import chain, count
@@ -74,6 +74,12 @@ def free_home(address: Address, taken: Callable[[str], bool]) -> str:
     first = folder_name(str(address))
     names = chain([first], (f"{first}~{n}" for n in count(1)))
     return next(name for name in names if not taken(name))
+
+
+def homes_at(address: Address, names: Iterable[str]) -> list[str]:
+    """Return those names of folders that ``free_home`` gives to an address."""
+    first = folder_name(str(address))
+    return [n for n in names if n == first or n.rpartition("~")[0] == first]
 
 
 @dataclass(frozen=True)
