@@ -171,7 +171,81 @@ def test_code_that_changes_while_an_apply_runs_is_not_run(root: Path) -> None:
         check_code(step, Session(root).looker)
 
 
+def carried_out(root: Path, saved: Plan | None = None) -> None:
+    applied = apply(Session(root), lambda _: True, lambda _: None, saved=saved)
+    assert applied.outcome is None or applied.outcome.failures == []
+
+
+def test_results_that_are_taken_again_are_what_those_after_them_are_looked_at_with(
+    root: Path,
+) -> None:
+    """The view is planned with a table that is not recorded yet when the saved plan is checked."""
+    carried_out(root)
+    more_data(root)
+    carried_out(root)
+    (root / "data" / "b.csv").unlink()
+    carried_out(root)
+    more_data(root)
+    plan = saved(root)
+    assert [s.action.value for s in plan.changes] == ["reuse", "reuse"]
+    carried_out(root, plan)
+    assert saved(root).empty
+
+
+def test_a_result_that_is_gone_by_now_is_named(root: Path) -> None:
+    carried_out(root)
+    (root / "main.mlf.hcl").write_text("")
+    carried_out(root)
+    (root / "main.mlf.hcl").write_text(SPEC)
+    plan = saved(root)
+    assert [s.action.value for s in plan.changes] == ["reuse", "reuse", "reuse"]
+    for it in (root / ".mlform" / "store" / "objects").rglob("*"):
+        if it.is_file():
+            it.unlink()
+    assert "dataset.d: result " in refused(root, plan)
+
+
 # ---- secrets
+
+SECRETLY = """
+variable "note" {
+  type      = string
+  sensitive = true
+  default   = "sealed"
+}
+variable "rows" {
+  type    = list(string)
+  default = ["x"]
+}
+dataset "file" "d" {
+  path  = "data/*.csv"
+  owner = var.note
+}
+dataset "file" "pinned" {
+  path    = "held.csv"
+  columns = var.rows
+  owner   = var.note
+  version = { mode = "pin" }
+}
+"""
+
+
+def test_what_moved_is_named_where_an_argument_is_secret(root: Path) -> None:
+    (root / "main.mlf.hcl").write_text(SECRETLY)
+    plan = saved(root)
+    assert refused(root, plan) == ""
+    other_data(root)
+    assert "dataset.d: data a.csv: " in refused(root, plan)
+
+
+def test_a_pin_holds_where_an_argument_is_secret(root: Path) -> None:
+    (root / "main.mlf.hcl").write_text(SECRETLY)
+    carried_out(root)
+    (root / "held.csv").write_text("x,y\n7,8\n")
+    (root / "main.mlf.hcl").write_text(SECRETLY.replace('["x"]', '["x", "y"]'))
+    carried_out(root)
+    assert saved(root).empty
+
 
 HIDDEN = "xyzzy-hunter2"
 SECRET = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mlform.address import Address
 from mlform.apply.provider import StepFailed
@@ -14,9 +15,12 @@ from mlform.refresh import Looker
 from mlform.refresh.observe import reached
 from mlform.refresh.pins import Pin, pin_of, source_of
 from mlform.refresh.recorded import Recorded
-from mlform.refresh.world import TRIGGERS, wanted
+from mlform.refresh.results import Results
+from mlform.refresh.world import TRIGGERS, result_digest, wanted
 from mlform.registry import ENGINE, Offer, Registry
 from mlform.sdk import AnyResource, Arguments, Resource, ResourceError
+from mlform.state.model import Record
+from mlform.values import short
 
 _GONE = frozenset({Action.DESTROY, Action.FORGET})
 
@@ -25,8 +29,8 @@ _GONE = frozenset({Action.DESTROY, Action.FORGET})
 class Moved:
     """One thing that a plan was made from and that is another now.
 
-    ``what`` is ``pin``, ``data``, ``code`` or ``package``; ``name`` the part, the function or the
-    distribution; ``None`` is one that is not there.
+    ``what`` is ``pin``, ``data``, ``code``, ``package`` or ``result``; ``name`` the part, the
+    function, the distribution or the key; ``None`` is one that is not there.
     """
 
     address: Address
@@ -38,16 +42,17 @@ class Moved:
 
 def moved_since(
     plan: Plan,
-    recorded: Recorded,
+    settler: Settler,
     registry: Registry,
     looker: Looker,
     pins: Mapping[Address, Pin],
+    results: Results,
 ) -> list[Moved]:
-    """Return what moved since a plan was made: pins, data at sources, user code, packages.
+    """Return what moved since a plan was made: pins, data at sources, user code, packages, results.
 
-    What an argument still to be settled decides is looked at when its step's turn comes.
+    What an argument still to be settled decides is looked at when its step's turn comes. The
+    records that ``settler`` has become what is known by then.
     """
-    settler = Settler(recorded, {})
     lock = looker.lock()
     # A killed run may have recorded a pin without writing it down; what triggers move has none.
     pulled = {address for it in plan.pulls for address in it.pins}
@@ -62,7 +67,25 @@ def moved_since(
         if step.action is not Action.NO_OP:
             found += _code(step, looker)
             found += _packages(step, lock)
+        found += _known(step, settler.records, registry, results)
     return found
+
+
+def _known(step: Step, records: Recorded, registry: Registry, results: Results) -> Iterator[Moved]:
+    """Record what a step gives where the plan knew it: those after it were looked at with that."""
+    offer, attributes = _offer(step, registry), step.adopted or step.observed
+    if step.imported is not None:
+        attributes = step.imported.attributes
+    if step.action is Action.REUSE and step.key is not None:
+        found = results.lookup(step.key)
+        if found is None:
+            yield Moved(step.address, "result", short(step.key), step.key)
+            return
+        attributes = found.attributes
+    if offer is None or attributes is None:
+        return
+    digest = result_digest(offer.resource, attributes)
+    records.put(Record(step.address, step.type, step.key or "", None, digest, {}, attributes))
 
 
 def _offer(step: Step, registry: Registry) -> Offer | None:
@@ -84,13 +107,13 @@ def _data(
         return
     # What a step is to be replaced by says nothing of its data, and may be still to be made.
     arguments = {n: v for n, v in step.arguments.items() if n != TRIGGERS}
-    if any(isinstance(v, Deferred) for v in arguments.values()):
+    if opens(step, arguments):
         return
     written = settler.values(replace(step, arguments=arguments))
     found = wanted(offer.resource, written, settler.records.full)
     if found.model is None:
         return
-    if pin is not None and _is_pinned(step) and pin.source == source_of(offer.resource, found.data):
+    if pin is not None and is_pinned(step) and pin.source == source_of(offer.resource, found.data):
         what, now = "pin", dict(pin.parts)
     else:
         what = "data"
@@ -102,7 +125,13 @@ def _data(
     yield from _differences(step.address, what, step.parts, now)
 
 
-def _is_pinned(step: Step) -> bool:
+def opens(step: Step, arguments: Mapping[str, Any]) -> bool:
+    """Tell whether an argument was not known while planning; a secret was, and is in no plan."""
+    return step.key is None and any(isinstance(v, Deferred) for v in arguments.values())
+
+
+def is_pinned(step: Step) -> bool:
+    """Tell whether a step takes the version of its data that is pinned."""
     version = step.arguments.get("version")
     return isinstance(version, Mapping) and version.get("mode") == "pin"
 

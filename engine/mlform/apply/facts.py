@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mlform.apply.current import environment_now
+from mlform.apply.current import environment_now, is_pinned, opens
 from mlform.apply.provider import StepFailed
 from mlform.lazy import replace
-from mlform.plan import Deferred, Facts, Step
+from mlform.plan import Facts, Step
 from mlform.refresh.looker import Looker
+from mlform.refresh.pins import source_of
 from mlform.refresh.world import Wanted
 from mlform.registry import Offer
 from mlform.sdk import Resource, ResourceError
@@ -30,8 +31,8 @@ def facts_now(step: Step, offer: Offer, arguments: Wanted, looker: Looker) -> Fa
     if arguments.model is None:
         return facts
     overrides = type(offer.resource).inputs is not Resource.inputs
-    was_open = any(isinstance(v, Deferred) for v in step.arguments.values())
-    if facts.parts is None or (overrides and was_open):
+    again = overrides and opens(step, step.arguments) and not _pinned(step, offer, arguments)
+    if facts.parts is None or again:
         try:
             found = offer.resource.inputs(looker.at(step.address), arguments.model)
         except ResourceError as error:
@@ -41,3 +42,11 @@ def facts_now(step: Step, offer: Offer, arguments: Wanted, looker: Looker) -> Fa
         now = environment_now(step, offer.resource, arguments.model, looker)
         facts = replace(facts, environment=now)
     return facts
+
+
+def _pinned(step: Step, offer: Offer, arguments: Wanted) -> bool:
+    """Tell whether its parts are those of a pin, and still of the source that is meant."""
+    if not is_pinned(step) or step.recorded is None:
+        return False
+    here = offer.resource
+    return source_of(here, step.recorded) == source_of(here, arguments.data)

@@ -12,9 +12,10 @@ from mlform.commands.claiming import claimed, claimed_for, ours
 from mlform.commands.current import check_current
 from mlform.commands.options import PlanOptions
 from mlform.commands.planfile import digest_of
+from mlform.commands.sensitive import secrets_of
 from mlform.commands.session import Session
 from mlform.lazy import dataclass, field, replace
-from mlform.values import concealed, is_sensitive
+from mlform.values import concealed
 
 if TYPE_CHECKING:
     from mlform.apply import Outcome, Reporter
@@ -178,7 +179,7 @@ def carry_out(
             session,
             lease,
             local,
-            secrets=_secrets(session, plan),
+            secrets=secrets_of(session, plan),
             approved=agreed(session, plan),
             executors=plan.executors,
             unfinished=cut_off,
@@ -216,35 +217,6 @@ def _settings(session: Session, plan: Plan) -> Mapping[str, Mapping[str, Value]]
             for provider, given in plan.settings.items()
         },
     }
-
-
-def _secrets(session: Session, plan: Plan) -> Mapping[str, Value]:
-
-    found: list[object] = [s.arguments for s in plan.steps]
-    found += [o.value for o in plan.outputs.values()]
-    found += [c for s in plan.steps for c in (*s.before, *s.after)]
-    found += [c for o in plan.outputs.values() for c in o.before]
-    found += [c for cs in plan.checks.values() for c in cs]
-    if not any(map(_mentions_secrets, found)):
-        return {}
-    return {n: v for n, v in session.configured[0].variables.items() if is_sensitive(v)}
-
-
-def _mentions_secrets(value: object) -> bool:
-    """Tell whether anything inside needs a sensitive variable."""
-    from mlform.plan import Condition, Deferred
-
-    match value:
-        case Deferred(secrets=secrets, bindings=bindings):
-            return bool(secrets) or _mentions_secrets(bindings)
-        case Condition(condition=condition, message=message):
-            return _mentions_secrets(condition) or _mentions_secrets(message)
-        case Mapping():
-            return any(map(_mentions_secrets, value.values()))
-        case list() | tuple():
-            return any(map(_mentions_secrets, value))
-        case _:
-            return False
 
 
 def _offers(session: Session, plan: Plan) -> list[Offer]:

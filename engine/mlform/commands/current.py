@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlform.address import Address
 from mlform.commands.claiming import between, touching
+from mlform.commands.sensitive import secrets_of
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
 from mlform.values import short
@@ -75,10 +76,12 @@ def _between(entries: Sequence[Entry]) -> str:
 
 def _moved(session: Session, plan: Plan, snapshot: Snapshot) -> list[str]:
     from mlform.apply.current import moved_since
+    from mlform.apply.settle import Settler
     from mlform.plan.pulled import after, pins_after
     from mlform.refresh.moves import moved_pins, relocated
     from mlform.refresh.pins import lock_digest, read_pins
     from mlform.refresh.recorded import Recorded
+    from mlform.refresh.results import Results
 
     moves = {Address.parse(a): Address.parse(b) for a, b in plan.moves.items()}
     pins = pins_after(moved_pins(read_pins(session.root), moves), plan.pulls)
@@ -90,7 +93,9 @@ def _moved(session: Session, plan: Plan, snapshot: Snapshot) -> list[str]:
     # Where a pin is yet to be moved to is looked at: the source may have gone on since.
     pulled = {a for it in plan.pulls for a in it.pins}
     held = {a: pin for a, pin in pins.items() if a not in pulled}
-    found = moved_since(plan, recorded, session.registry, session.looker, held)
+    results = Results(session.store, session.looker)
+    settler = Settler(recorded, secrets_of(session, plan))
+    found = moved_since(plan, settler, session.registry, session.looker, held, results)
     lines = [_said(it) for it in found]
     if lock_digest(pins) != plan.lock and not any(it.what == "pin" for it in found):
         lines.append(f".mlform.lock.hcl: {short(plan.lock)} → {short(lock_digest(pins))}")
