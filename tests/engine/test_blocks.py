@@ -247,6 +247,60 @@ def test_enabled_takes_a_resource_out(world: World) -> None:
     assert world.plan(spec, on="false").empty
 
 
+@pytest.mark.parametrize("first", ["true", "false"])
+def test_what_rests_on_what_is_not_enabled_is_planned_and_not_put_off(
+    world: World, first: str
+) -> None:
+    """What is not enabled is null, in ``for_each`` and ``count`` as everywhere else."""
+    spec = """
+variable "on" {
+  type = bool
+}
+training_job "node" "a" {
+  value = 2
+  lifecycle { enabled = var.on }
+}
+training_job "node" "many" {
+  for_each = toset(["x", "y"])
+  lifecycle { enabled = var.on || each.key == "y" }
+}
+training_job "node" "holes" {
+  count = 2
+  lifecycle { enabled = var.on || count.index == 1 }
+}
+training_job "node" "none" {
+  count = 2
+  lifecycle { enabled = var.on }
+}
+training_job "node" "each" {
+  for_each = toset(training_job.a == null ? [] : ["p${training_job.a.parity}"])
+}
+training_job "node" "counted" {
+  count = length(training_job.many)
+}
+training_job "node" "filled" {
+  for_each = { for i, n in training_job.holes : "n${i}" => n if n != null }
+}
+output "n" {
+  value = [
+    length(training_job.each), length(training_job.counted), keys(training_job.filled),
+    [for n in training_job.none : n == null], [for n in training_job.holes : n == null],
+  ]
+}
+"""
+    world.apply(spec, on=first)
+    world.apply(spec, on="false")
+    said = world.session(spec, on="false").store.snapshot().outputs["n"]["value"]
+    assert said == [0, 1, ["n1"], [], [True, False]]
+    plan = world.plan(spec, on="false")
+    assert plan.empty and not plan.deferred
+    assert sorted(str(a) for a in world.records() if "any" in str(a)) == ['training_job.many["y"]']
+    world.apply(spec, on="true")
+    world.apply(spec, on="true")  # what was put off meanwhile
+    said = world.session(spec, on="true").store.snapshot().outputs["n"]["value"]
+    assert said == [1, 2, ["n0", "n1"], [False, False], [False, False]]
+
+
 def test_what_is_not_enabled_is_not_replaced_and_that_is_said(world: World) -> None:
     spec = 'variable "on" {\n  type = bool\n}\n' + lifecycle("enabled = var.on")
     world.apply(spec, on="true")

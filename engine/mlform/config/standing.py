@@ -15,6 +15,7 @@ def standing(project: Project, recorded: Mapping[Address, Value]) -> dict[Addres
 
     Of blocks whose instances cannot be told yet all stay. One that has no instance gets what it is
     worth, under the address of the block: an empty collection, or null where it is not enabled.
+    In a counted block null stands for what is not enabled beside others.
     """
     kept = {
         address: value
@@ -38,3 +39,12 @@ def _none(project: Project) -> Iterator[tuple[Address, Value]]:
                 yield address, {}
             elif address in off:
                 yield address, None
+    yield from holes(project)
+
+
+def holes(project: Project) -> Iterator[tuple[Address, Value]]:
+    """Yield what is not enabled of counted blocks that have other instances: null in its place."""
+    there = {replace(a, key=None) for a in project.resources if isinstance(a.key, int)}
+    for address in project.disabled:
+        if isinstance(address.key, int) and replace(address, key=None) in there:
+            yield address, None

@@ -104,7 +104,7 @@ class Steady:
         if there is None:
             return UNKNOWN
         if "count" in repeats:
-            return [UNKNOWN] * len(there)
+            return [UNKNOWN] * (len(found or ()) if there else 0)
         return {str(key): UNKNOWN for key in there}
 
 

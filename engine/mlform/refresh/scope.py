@@ -9,6 +9,7 @@ from mlform.address import Address
 from mlform.config import ModuleScope, Project, ResourceConfig, scopes
 from mlform.config.lazy import Lazy
 from mlform.config.model import ROOT, ModulePath
+from mlform.config.standing import holes
 from mlform.diagnostics import Diagnostics
 from mlform.refresh.addressed import addressed
 from mlform.refresh.world import absent, recorded_handle
@@ -68,6 +69,8 @@ class Scope:
                     repeats = written.body.attributes
                     none: Value = [] if "count" in repeats else None
                     kind[block.name] = {} if "for_each" in repeats else none
+        for address, value in holes(self.project) if self.project.disabled else ():
+            self.put(address, value)
 
     def _prior(self, snapshot: Snapshot, path: ModulePath, kind: str) -> Value:
         """Return what the resources of a kind were worth before, in one module instance."""
