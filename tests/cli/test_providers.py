@@ -59,7 +59,11 @@ def test_the_schema_has_every_type_with_its_documentation(folder: Folder) -> Non
     assert path["schema"]["type"] == "string"
     assert "training_job.sklearn" in found["providers"]["sklearn"]["resources"]
     assert "$ref" not in json.dumps(found)
-    assert "dataset.file" in folder.mlform("providers", "schema").out
+    assert "``" not in json.dumps(found)
+    text = folder.mlform("providers", "schema").out
+    assert "dataset.file" in text and "``" not in text
+    # A sentence is told whole, however many lines it takes in the source.
+    assert "returns a pandas, Arrow or polars table, or a list of rows that are objects\n" in text
 
 
 def test_graph_of_instances_blocks_and_a_plan(folder: Folder) -> None:

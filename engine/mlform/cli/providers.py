@@ -28,6 +28,7 @@ def providers(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> No
 def schema(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
     """Write everything that installed providers offer: kinds, types, arguments, attributes."""
     from mlform.commands.providing import schema as offered
+    from mlform.sdk.docs import sentence
 
     session = opt.open_session(directory)
     with explained(session, as_json=json):
@@ -38,23 +39,24 @@ def schema(directory: opt.Directory = opt.HERE, json: opt.Json = False) -> None:
         for name, provider in sorted(found["providers"].items()):
             for type_, resource in sorted(provider["resources"].items()):
                 say([("bold", f"{type_}"), ("dim", f"  ({name} {provider['version']})\n")])
-                say(f"  {resource['description'].splitlines()[0]}\n")
+                say(f"  {sentence(resource['description'])}\n")
                 for argument, field in resource["arguments"].items():
                     needed = ", required" if field["required"] else ""
-                    said = "".join(f"  {line}" for line in field["description"].splitlines()[:1])
-                    say(f"    {argument}  {field['class']}{needed}{said}\n")
+                    said = sentence(field["description"])
+                    say(f"    {argument}  {field['class']}{needed}{said and f'  {said}'}\n")
 
 
 def functions(json: opt.Json = False) -> None:
     """List the built-in functions; with -json what each takes and gives, as Terraform does."""
     from mlform.commands.providing import signatures
+    from mlform.sdk.docs import sentence
 
     found = signatures()
     if json:
         say_json(found)
         return
     for name, function in found["function_signatures"].items():
-        say([("bold", f"{name}"), ("", f"  {function['description'].splitlines()[0]}\n")])
+        say([("bold", f"{name}"), ("", f"  {sentence(function['description'])}\n")])
 
 
 def graph(

@@ -12,7 +12,7 @@ from mlform.lang.calls import built_in
 from mlform.lang.provided import PREFIX, made
 from mlform.lang.registry import Function, Parameter, Special
 from mlform.registry import ENGINE, Offer, Registry
-from mlform.sdk.docs import field_docs
+from mlform.sdk.docs import field_docs, told
 from mlform.sdk.fields import field_classes
 from mlform.types import ANY, Collection, ObjectType, TupleType, Type
 
@@ -55,7 +55,7 @@ def _provider(name: str, registry: Registry) -> dict[str, Any]:
 def _function(function: Function) -> dict[str, Any]:
     rest = function.rest
     return {
-        "description": function.run.__doc__ or "",
+        "description": told(function.run.__doc__),
         "parameters": [_parameter(p) for p in function.parameters],
         "variadic": None if rest is None else _parameter(rest),
         "returns": str(function.result),
@@ -72,7 +72,7 @@ def signatures() -> dict[str, Any]:
 
 
 def _signature(function: Function | Special) -> dict[str, Any]:
-    said: dict[str, Any] = {"description": (function.run.__doc__ or "").strip()}
+    said: dict[str, Any] = {"description": told(function.run.__doc__)}
     if isinstance(function, Special):
         least = [{"name": f"expression{i or ''}", "type": "dynamic"} for i in range(function.least)]
         more: dict[str, Any] = {}
@@ -115,7 +115,7 @@ def _resource(offer: Offer) -> dict[str, Any]:
     resource = offer.resource
     return {
         "provider": None if offer.provider == ENGINE else offer.provider,
-        "description": (type(resource).__doc__ or "").strip(),
+        "description": told(type(resource).__doc__),
         "reusable": resource.reusable,
         "arguments": _fields(resource.arguments),
         "attributes": _fields(resource.attributes),
@@ -144,7 +144,9 @@ def _resolved(shape: Any, definitions: Mapping[str, Any], depth: int = 0) -> Any
         if "$ref" in shape and depth < 20:
             name = str(shape["$ref"]).rpartition("/")[2]
             return _resolved(definitions.get(name, {}), definitions, depth + 1)
-        return {k: _resolved(v, definitions, depth) for k, v in shape.items()}
+        said = shape.get("description")
+        found = {k: _resolved(v, definitions, depth) for k, v in shape.items()}
+        return {**found, "description": told(said)} if isinstance(said, str) else found
     if isinstance(shape, list):
         return [_resolved(v, definitions, depth) for v in shape]
     return shape

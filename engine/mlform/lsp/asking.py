@@ -22,7 +22,7 @@ from mlform.lsp.spots import Spot, spot
 from mlform.lsp.symbols import Symbol, declared, symbol_at
 from mlform.lsp.workspace import Module
 from mlform.registry import KINDS, Offer
-from mlform.sdk.docs import field_docs
+from mlform.sdk.docs import field_docs, told
 from mlform.sdk.shapes import Field, choices, fields, within
 from mlform.syntax.tree import Block
 
@@ -213,7 +213,7 @@ def _provided(module: Module, written: str) -> Iterator[Item]:
     elif provider in module.registry.providers():
         for name, function in module.registry.functions(provider).items():
             full = f"{PREFIX}{provider}::{name}"
-            yield Item(full, "function", (function.__doc__ or "").strip(), f"{full}(")
+            yield Item(full, "function", told(function.__doc__), f"{full}(")
 
 
 def _members(module: Module, file: str, start: int, written: str) -> Iterator[Item]:
@@ -323,7 +323,7 @@ def _function(module: Module, name: str) -> str:
         function = made(name, offered[inner])
     else:
         return ""
-    return f"```hcl\n{_shown(function, name)}\n```\n{function.run.__doc__ or ''}"
+    return f"```hcl\n{_shown(function, name)}\n```\n{told(function.run.__doc__)}"
 
 
 def _type_text(module: Module, block: Block, offset: int) -> str:
@@ -333,7 +333,7 @@ def _type_text(module: Module, block: Block, offset: int) -> str:
         if symbol:
             return _symbol(module, symbol)
         return f"**{block.kind}**\n\n{MEANINGS.get(block.kind, '')}".strip()
-    return f'**{block.kind} "{offer.resource.type}"**\n\n{type(offer.resource).__doc__ or ""}'
+    return f'**{block.kind} "{offer.resource.type}"**\n\n{told(type(offer.resource).__doc__)}'
 
 
 def _symbol(module: Module, symbol: Symbol) -> str:

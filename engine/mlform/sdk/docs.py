@@ -12,6 +12,17 @@ from itertools import pairwise
 from pydantic import BaseModel
 
 
+def told(docstring: str | None) -> str:
+    """Return a docstring as users read it: names in single backticks, as in Markdown."""
+    return inspect.cleandoc(docstring or "").replace("``", "`")
+
+
+def sentence(text: str) -> str:
+    """Return the first sentence of a text, on one line."""
+    first = text.partition("\n\n")[0]
+    return " ".join(first.split()).partition(". ")[0].removesuffix(".")
+
+
 @cache
 def field_docs(model: type[BaseModel]) -> Mapping[str, str]:
     """Return the docstring of each field of a model by its name; those without one are missing.
@@ -37,6 +48,6 @@ def _documented(class_: type) -> Iterator[tuple[str, str]]:
                 ast.AnnAssign(target=ast.Name(id=name)),
                 ast.Expr(value=ast.Constant(value=str() as text)),
             ):
-                yield name, inspect.cleandoc(text)
+                yield name, told(text)
             case _:
                 continue
