@@ -65,6 +65,8 @@ def test_2_data_by_part_and_rows(folder: Folder) -> None:
     said = folder.mlform("why", "feature_view.g").out
     assert "data changed: d.csv" in said
     assert "rows: 2 → 4 (+2)" in said
+    assert "values changed: a, b" in said
+    assert links[-1]["facets"] == ["a", "b"]
 
 
 def test_3_what_is_cut_off_and_what_waits_behind_a_pin(folder: Folder) -> None:
@@ -95,3 +97,14 @@ def test_4_a_file_that_code_reaches_no_longer_and_one_that_it_does_now(folder: F
     assert "code changed: more.py:<module>" in said
     folder.apply()
     assert "code no longer reached: extra.py" in folder.mlform("why", "feature_view.g").out
+
+
+def test_5_data_that_are_only_written_otherwise(folder: Folder) -> None:
+    (folder.path / "d.csv").write_text('"a","b"\n1,2\n3,4\n5,6\n7,8\n')
+    assert folder.apply() == {"dataset.d": "run"}
+    said = folder.mlform("why", "dataset.d").out
+    assert "the values are what they were: only how they are encoded has changed" in said
+    assert folder.mlform("why", "dataset.d", "-json").data[0]["facets"] == []
+    folder.edit("d.csv", "5,6", "5,60")
+    folder.apply()
+    assert "values changed: b\n" in folder.mlform("why", "dataset.d").out

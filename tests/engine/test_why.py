@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from mlform.plan.whynot import WhyNot
 from mlform.render.style import paint
 from mlform.render.why import chain, chain_data, why_not_data
 from mlform.render.why import why_not as shown_not
-from mlform.state.model import AlarmEvent, Record
+from mlform.state.codec import record_data
+from mlform.state.model import AlarmEvent, Entry, Record
 
 CHAIN = """
 variable "v" {
@@ -128,6 +130,39 @@ def test_a_record_without_a_receipt_is_told_too() -> None:
     record = Record(DATA, "file", "k", None, "d", {}, {})
     text = paint(chain(leaf(record)), colour=False)
     assert text.startswith("dataset.d  recorded")
+
+
+def test_the_first_champion_is_no_cause_where_the_candidate_is_another() -> None:
+    """What ``prior`` gives where there was nothing has no cause of its own, and hides none."""
+
+    def model(digest: str) -> dict[str, Any]:
+        of = {"address": "training_job.t", "attribute": "model", "digest": f"sha256:{digest * 64}"}
+        return {"$handle": of}
+
+    baseline = {"what": "baseline", "subject": "baseline", "after": model("1")}
+    candidate = {
+        "what": "argument",
+        "subject": "candidate",
+        "before": model("1"),
+        "after": model("2"),
+    }
+    trained = recorded(
+        [{"what": "argument", "subject": "params.C", "before": 1, "after": 2}], "2030-01-01"
+    )
+    changed = {**trained.receipt, "changed": True}
+    trained = replace(trained, address=Address("training_job", "t"), receipt=changed)
+    entry = Entry(
+        1, 1, "r-1", datetime(2030, 1, 1, tzinfo=UTC), "done", "training_job.t",
+        {"record": record_data(trained)}, "",
+    )  # fmt: skip
+
+    def causes(*reasons: dict[str, Any]) -> list[str]:
+        gate = replace(recorded(list(reasons), "2030-01-02"), address=Address("gate", "g"))
+        made = explain(gate, None, lambda a, _: entry if a.kind == "training_job" else None, [])
+        return [str(link.address) for link in made]
+
+    assert causes(baseline, candidate) == ["gate.g", "training_job.t"]
+    assert causes(baseline) == ["gate.g"]
 
 
 # ---- which way is the shortest, and whose run is meant

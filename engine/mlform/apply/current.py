@@ -8,6 +8,7 @@ from typing import Any
 from mlform.address import Address
 from mlform.apply.provider import StepFailed
 from mlform.apply.settle import Settler
+from mlform.diagnostics import DiagnosedError, stop
 from mlform.keys import CodeError, Lock, changed_code, closure, environment
 from mlform.lazy import dataclass, replace
 from mlform.plan import Action, Deferred, Plan, Step
@@ -109,7 +110,11 @@ def _data(
     arguments = {n: v for n, v in step.arguments.items() if n != TRIGGERS}
     if opens(step, arguments):
         return
-    written = settler.values(replace(step, arguments=arguments))
+    try:
+        written = settler.values(replace(step, arguments=arguments))
+    except DiagnosedError as error:
+        first = error.diagnostics.errors[0]
+        raise stop(first.summary, first.detail, at=first.subject, of=step.address) from None
     found = wanted(offer.resource, written, settler.records.full)
     if found.model is None:
         return

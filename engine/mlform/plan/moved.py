@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from mlform.lazy import replace
 from mlform.plan.model import Reason
+from mlform.sdk.fields import Facets
 from mlform.values import Handle, Used, canonical, handles, tagged
 
 _MOST_NAMES: Final = 3
@@ -85,6 +86,12 @@ def _subject(
 
 def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     return [name for name in dict.fromkeys([*new, *old]) if old.get(name) != new.get(name)]
+
+
+def differing(before: Facets, after: Facets) -> list[str]:
+    """Return the facets of which the digests differ, those of what came after first."""
+    was, now = before.digests, after.digests
+    return [n for n in dict.fromkeys([*now, *was]) if was.get(n) != now.get(n)]
 
 
 def telling(facets: list[str]) -> list[str]:

@@ -11,6 +11,8 @@ from mlform.address import Address
 from mlform.lazy import dataclass, replace
 from mlform.plan.codec import read_reason
 from mlform.plan.model import QUIET, Plan, Reason, Step
+from mlform.plan.moved import differing, telling
+from mlform.refresh.facets import facets_of
 from mlform.refresh.pins import Pin
 from mlform.state.codec import parse_record
 from mlform.state.model import AlarmEvent, Entry, Record
@@ -26,8 +28,10 @@ class Link:
     """One step of an explanation: what ran or will, when, by whom and for which reasons.
 
     ``alarm`` is the event whose trigger moved the data, where that is the cause. ``rows`` are
-    those before and after, of a dataset whose data moved. ``person`` is who moved its pin there,
-    and when. ``also`` are other resources upstream that came out different as well.
+    those before and after, of a dataset whose data moved, and ``facets`` those of which the values
+    did: none where only their encoding did; ``None`` where that is not known. ``person`` is who
+    moved its pin there, and when. ``also`` are other resources upstream that came out different as
+    well.
     """
 
     address: Address
@@ -38,6 +42,7 @@ class Link:
     reasons: Sequence[Reason]
     alarm: AlarmEvent | None = None
     rows: tuple[int | None, int | None] | None = None
+    facets: tuple[str, ...] | None = None
     person: tuple[str, str] | None = None
     also: tuple[str, ...] = ()
 
@@ -166,13 +171,23 @@ class _Made:
         )
         if not any(_is_data(r) for r in reasons):
             return found
-        before = made(self.record.address, self.sequence)
-        rows = None
-        if before is not None:
-            rows = _record(before).receipt.get("rows"), receipt.get("rows")
+        if (before := made(self.record.address, self.sequence)) is not None:
+            was = _record(before)
+            rows = was.receipt.get("rows"), receipt.get("rows")
+            found = replace(found, rows=rows, facets=_values_moved(was, self.record))
         if pinned := receipt.get("pinned"):
-            return replace(found, rows=rows, person=(pinned["by"], pinned["at"]))
-        return replace(found, rows=rows, alarm=_alarm_behind(self.record, alarms))
+            return replace(found, person=(pinned["by"], pinned["at"]))
+        return replace(found, alarm=_alarm_behind(self.record, alarms))
+
+
+def _values_moved(before: Record, after: Record) -> tuple[str, ...] | None:
+    """Return the facets that are others; ``None`` where that is not known."""
+    if before.digest == after.digest:
+        return ()
+    was, now = facets_of(before.attributes), facets_of(after.attributes)
+    if was is None or now is None:
+        return None
+    return tuple(telling(differing(was, now)))
 
 
 def _changing(address: Address, sequence: int | None, made: Made) -> Entry | None:
@@ -193,8 +208,15 @@ def _inputs(record: Record) -> Mapping[str, str]:
 
 
 def _own(reasons: Sequence[Reason]) -> bool:
-    """Tell whether any reason is a cause of its own, and none that lies upstream."""
-    return any(_is_own(r) for r in reasons)
+    """Tell whether any reason is a cause of its own, and none that lies upstream.
+
+    That there is something to take where there was nothing (``prior``: the first champion) is a
+    cause only where nothing else is.
+    """
+    own = [r for r in reasons if _is_own(r)]
+    if len(own) < len(reasons):
+        own = [r for r in own if r.before is not None or not handles(r.after)]
+    return bool(own)
 
 
 def _is_own(reason: Reason) -> bool:

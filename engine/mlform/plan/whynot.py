@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mlform.address import Address
 from mlform.lazy import dataclass, field
 from mlform.plan.model import Action, Deferred, Plan, Reason, Step
-from mlform.plan.moved import listed, telling
+from mlform.plan.moved import differing, listed, telling
 from mlform.refresh.facets import facets_of
 from mlform.state.model import Entry, Record
 from mlform.values import handles
@@ -160,9 +160,7 @@ def _untaken(record: Record, upstream: Mapping[str, Moved]) -> Iterator[str]:
         new = facets_of(it.after.attributes)
         if used is None or old is None or new is None:
             continue
-        was, now = old.digests, new.digests
-        names = [n for n in dict.fromkeys([*now, *was]) if was.get(n) != now.get(n)]
-        others = [n for n in names if n not in {*used.facets, *used.judged}]
+        others = [n for n in differing(old, new) if n not in {*used.facets, *used.judged}]
         if others:
             takes = listed(telling([*used.facets, *used.judged]))
             yield f"{address}: what moved is {listed(telling(others))}, and it takes {takes}"

@@ -62,6 +62,11 @@ def why() -> Schema:
             "by": TEXT,
             "reasons": list_of(_reason()),
             "rows": told(or_null(rows), "Before and after, where data moved."),
+            "facets": told(
+                or_null(list_of(TEXT)),
+                "Columns and the like whose values changed, where data moved; none: only their "
+                "encoding did.",
+            ),
             "alarm": told(or_null(TEXT), "The event whose trigger moved the data."),
             "person": told(or_null(person), "Who moved the pin by `mlform update`, and when."),
             "also": told(list_of(TEXT), "What else came out different upstream."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from mlform.plan.moved import listed
 from mlform.plan.why import Link
 from mlform.plan.whynot import WhyNot
 from mlform.render.document import reason_data
@@ -49,6 +50,10 @@ def _lines(link: Link) -> list[str]:
         assert before is not None
         assert after is not None
         lines.append(f"rows: {before:,} → {after:,} ({after - before:+,})")
+    if link.facets:
+        lines.append(f"values changed: {listed(list(link.facets))}")
+    elif link.facets is not None:
+        lines.append("the values are what they were: only how they are encoded has changed")
     return lines
 
 
@@ -63,6 +68,7 @@ def chain_data(links: Sequence[Link]) -> list[dict[str, Any]]:
             "by": link.by,
             "reasons": [reason_data(r, reason(r)) for r in link.reasons],
             "rows": None if link.rows is None else list(link.rows),
+            "facets": None if link.facets is None else list(link.facets),
             "person": None if link.person is None else {"by": link.person[0], "at": link.person[1]},
             "alarm": None if link.alarm is None else link.alarm.id,
             "also": list(link.also),
