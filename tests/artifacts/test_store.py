@@ -247,9 +247,21 @@ def test_a_checkout_is_the_callers_own(store: LocalStore, tmp_path: Path) -> Non
 def test_of_many_objects_a_missing_one_is_missed(tmp_path, monkeypatch):
     monkeypatch.setattr("mlform.artifacts.store._MANY", 10)
     store = LocalStore(tmp_path)
-    digests = [store.put_bytes(str(number).encode()).digest for number in range(300)]
-    assert store.has_all(digests)
-    assert store.has_all(digests[:20]), "a store of far more than is asked for"
-    store.remove(digests[7])
-    assert not store.has_all(digests)
-    assert not store.has_all([*digests[8:], "no digest"])
+    made = [store.put_bytes(str(number).encode()) for number in range(300)]
+    sizes = {it.digest: it.size for it in made}
+    assert store.has_all(sizes)
+    few = dict(list(sizes.items())[:20])
+    assert store.has_all(few), "a store of far more than is asked for"
+    store.remove(made[7].digest)
+    assert not store.has_all(sizes)
+    del sizes[made[7].digest]
+    assert store.has_all(sizes) and not store.has_all({**sizes, "no digest": 1})
+
+
+def test_an_object_of_another_size_is_not_there(store):
+    it = store.put_bytes(b"as it was")
+    assert store.has_all({it.digest: it.size})
+    path = store.path(it.digest)
+    path.chmod(0o644)
+    path.write_bytes(b"as it")
+    assert not store.has_all({it.digest: it.size})

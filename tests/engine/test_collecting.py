@@ -166,6 +166,18 @@ def test_corruption_is_set_aside_and_named_and_mended_by_an_apply(world: World) 
     assert not verify(session_of(world, SPEC)).corrupt
 
 
+def test_an_artifact_that_was_edited_is_planned_anew(world: World) -> None:
+    """By its size, as reading all there is would take its time; the rest when it is first read."""
+    world.apply(SPEC)
+    digest = world.records()["training_job.a"].attributes["thing"]["digest"]
+    path = session_of(world, SPEC).artifacts.path(digest)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b" and more")
+    assert world.actions(SPEC)["training_job.a"] == "run"
+    assert world.apply(SPEC)["training_job.a"] == "run"
+    assert world.plan(SPEC).empty and not verify(session_of(world, SPEC)).corrupt
+
+
 def test_what_is_missing_is_named(world: World) -> None:
     world.apply(SPEC)
     session = session_of(world, SPEC)

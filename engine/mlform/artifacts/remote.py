@@ -57,6 +57,9 @@ class RemoteStore(LocalStore):
         self._there.add(digest)
         return True
 
+    def _has(self, digest: str, size: int) -> bool:
+        return super()._has(digest, size) or digest in self
+
     def sound(self, digest: str, digests: FileDigests) -> bool:
         """Tell whether the content can be had; what is still far is verified when it comes."""
         return super().sound(digest, digests) or digest in self

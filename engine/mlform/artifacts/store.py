@@ -15,7 +15,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -92,12 +92,26 @@ class LocalStore:
         # Asked for every artifact that is recorded, by every plan: no path object for each.
         return os.path.isfile(f"{self.root}/objects/sha256/{name[:2]}/{name[2:]}")  # noqa: PTH113 - so
 
-    def has_all(self, digests: Iterable[str]) -> bool:
-        """Tell whether each is there. Of very many the store's folders are asked, not each file."""
-        left = set(digests)
+    def has_all(self, sizes: Mapping[str, int]) -> bool:
+        """Tell whether each digest is there, with as many bytes as it should have.
+
+        Of very many the store's folders are asked, not each file.
+        """
+        left = set(sizes)
         if len(left) > _MANY:
             self._take_listed(left)
-        return all(digest in self for digest in left)
+        return all(self._has(digest, sizes[digest]) for digest in left)
+
+    def _has(self, digest: str, size: int) -> bool:
+        name = _name(digest)
+        if name is None:
+            return False
+        try:
+            # As in ``__contains__``: for every artifact that is recorded, in every plan.
+            stat = os.stat(f"{self.root}/objects/sha256/{name[:2]}/{name[2:]}")  # noqa: PTH116 - so
+        except OSError:
+            return False
+        return stat.st_size == size
 
     def stamp(self) -> str | None:
         """Say how the store is: as long as this is the same, nothing came and nothing went.

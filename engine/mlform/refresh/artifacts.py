@@ -34,13 +34,13 @@ def artifacts_in(data: Any) -> Iterator[Mapping[str, Any]]:
 def artifacts_there(
     data: Any, artifacts: LocalStore, remembered: FileDigests | None = None
 ) -> bool:
-    """Tell whether every artifact that attributes name is in the store.
+    """Tell whether every artifact that attributes name is in the store, by its size: its token.
 
     Of very many this is ``remembered`` for as long as the store is as it was.
     """
 
     def look() -> bool:
-        return artifacts.has_all(artifact["digest"] for artifact in artifacts_in(data))
+        return artifacts.has_all({it["digest"]: it["size"] for it in artifacts_in(data)})
 
     content = data.content if isinstance(data, Late) else ""
     stamp = artifacts.stamp() if remembered is not None and content else None
