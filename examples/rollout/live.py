@@ -158,7 +158,7 @@ def page(found: pd.DataFrame, answers: list[Answer], detail: str) -> str:
         for row in found.itertuples()
     ]
     failed = sum(a.status != 200 for a in answers)
-    detail = re.sub(r"sha256:([0-9a-f]{12})[0-9a-f]+", r"`\1`", detail)
+    detail = re.sub(r"\b([0-9a-f]{12})\b", r"`\1`", detail)
     lines += ["", f"{detail} Of {len(answers):,} requests meanwhile {failed} failed."]
     return "\n".join(lines) + "\n"
 

@@ -71,14 +71,19 @@ class Http(ServedResource[HttpArguments, HttpAttributes], kind="deployment", typ
         return http_views.uses(new.features)
 
     def read(self, ctx: Looking, old: StoredHttp) -> HttpAttributes | None:
-        """Ask the endpoint which digest answers."""
+        """Ask the endpoint which digest answers: of a canary that goes on, what is tried."""
         from mlform_core.serving import control, settings
 
         serving = settings.read(ctx.home)
         if serving is None:
             return None
-        answers = control.digest_at(serving, old.attributes.port)
-        return None if answers is None else old.attributes.model_copy(update={"answers": answers})
+        said = control.answers(serving, old.attributes.port)
+        if said is None:
+            return None
+        # Whoever began a canary may be no more, and what it tries may be wanted no more.
+        there = {said["digest"], said["trial"]["digest"]} if said["trial"] else {said["digest"]}
+        others = sorted(there - {old.attributes.answers})
+        return old.attributes.model_copy(update={"answers": (others or [said["digest"]])[0]})
 
     def import_(self, ctx: Context, id: str, new: HttpArguments | None) -> ImportedHttp | None:  # noqa: A002 - as the SDK has it
         """Take over a server that mlform started here and left running, by its URL.

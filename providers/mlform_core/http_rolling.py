@@ -37,7 +37,7 @@ def rolled(ctx: Context, serving: Serving, kept: Serving | None) -> int | None:
         other = settings.read(ctx.home) != serving  # that run had another view of it, say
         if other and not control.roll(serving, kept.port):
             _baked(ctx, serving, kept)
-    elif kept != serving or answers["digest"] != serving.digest:
+    elif tried is not None or kept != serving or answers["digest"] != serving.digest:
         if tried is not None:
             control.abandon(kept, kept.port)
         if not control.roll(serving, kept.port):
@@ -69,6 +69,7 @@ def _same(tried: Mapping[str, Any], serving: Serving, answers: Mapping[str, Any]
 
 def _baked(ctx: Context, serving: Serving, kept: Serving) -> None:
     """Wait until a canary is over. Raises ``ResourceError`` if it was rolled back."""
+    from mlform_core.registry_channels import short
     from mlform_core.serving import control
 
     try:
@@ -86,8 +87,8 @@ def _baked(ctx: Context, serving: Serving, kept: Serving) -> None:
     if outcome.get("breach"):
         assert answers is not None, "there was an outcome"
         other = answers["digest"] != serving.digest
-        who = serving.digest if other else "What the feature view makes now"
-        before = answers["digest"] if other else "What it made before"
+        who = short(serving.digest) if other else "What the feature view makes now"
+        before = short(answers["digest"]) if other else "What it made before"
         detail = f"{who} had {outcome['breach']}. {before} answers all requests again."
         # The model is no worse for another view of it, and goes on.
         rejects = serving.digest if other and outcome.get("worse") else ""

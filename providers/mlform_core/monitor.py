@@ -173,7 +173,7 @@ class Drift(
             alarms += [] if alarm is None else [alarm]
             last = window
             done += 1
-            ctx.progress(done, None, "windows")
+            ctx.progress(done, None, "windows so far")
         _tell(ctx, cutter, done)
         update: dict[str, Any] = {"watermark": cutter.mark}
         if last is not None:

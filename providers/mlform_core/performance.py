@@ -262,7 +262,7 @@ class Performance(
             for model in sorted(span.parts):
                 seen, alarm = _look(ctx, seen, span, model, rules, reader.apart)
                 alarms += [] if alarm is None else [alarm]
-            ctx.progress(number + 1, None, "windows")
+            ctx.progress(number + 1, None, "windows so far")
         reader.tell(ctx)
         far = {"watermark": reader.mark, "judged": reader.judged, "ahead": reader.ahead}
         update = {**far, "used": reader.kept(), "missing": reader.missing}

@@ -102,7 +102,7 @@ def test_a_canary_that_fails_is_rolled_back_at_once_and_no_client_notices(life):
         seen = len(load.answers[0])
         load.until(lambda answers: len(answers) >= seen + 5)
     assert load.failures == []
-    assert good.digest in said.value.detail
+    assert good.digest[7:19] in said.value.detail
     assert {digest for answers in load.answers for digest in answers} == {good.digest}
     assert life.read().answers == good.digest
     assert settings.read(life.ctx.home).digest == good.digest
@@ -192,13 +192,12 @@ def test_a_canary_that_is_called_off_leaves_all_as_it_was(life):
     assert control.answers(settings.read(life.ctx.home), found.port)["trial"] is None
 
 
-def test_a_run_takes_up_the_canary_of_a_run_that_was_killed(life):
-    first, second = bundle(life.ctx), bundle(life.ctx, 0.01)
-    life.apply(first)
+def killed_in_a_canary(life, artifact, bake):
+    """Leave behind what a run does that is killed while it waits for its canary."""
 
     def run():
         with pytest.raises(CancelledError):
-            life.apply(second, rollout=canary(bake="4s"))
+            life.apply(artifact, rollout=canary(bake=bake))
 
     kept = settings.read(life.ctx.home)
     killed = threading.Thread(target=run)
@@ -212,8 +211,24 @@ def test_a_run_takes_up_the_canary_of_a_run_that_was_killed(life):
     finally:
         control.abandon = abandon
     life.ctx.stop_after = None
+
+
+def test_a_run_takes_up_the_canary_of_a_run_that_was_killed(life):
+    first, second = bundle(life.ctx), bundle(life.ctx, 0.01)
+    life.apply(first)
+    killed_in_a_canary(life, second, "4s")
     found = life.apply(second, rollout=canary(bake="4s"))
     assert (found.answers, found.revision) == (second.digest, 2)
+
+
+def test_a_canary_that_nobody_wants_any_more_is_seen_and_ended(life):
+    first, second = bundle(life.ctx), bundle(life.ctx, 0.01)
+    before = life.apply(first, rollout=canary(bake="1h"))
+    killed_in_a_canary(life, second, "1h")
+    assert life.read() == before.model_copy(update={"answers": second.digest})
+    found = life.apply(first, rollout=canary(bake="1h"))
+    assert (found.answers, life.read()) == (first.digest, found)
+    assert control.answers(settings.read(life.ctx.home), found.port)["trial"] is None
 
 
 def test_variants_are_sticky_and_have_their_shares(life):
