@@ -125,14 +125,15 @@ def _blocks(table: pa.Table, split: TimeSplit) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from mlform_core.tables import reading_texts
+
     column = table[split.column]
     if not pa.types.is_timestamp(column.type):
         try:
             column = column.cast(pa.timestamp("us"))
         except pa.ArrowInvalid:
             detail = f"{split.column} is {column.type}; a split by time needs timestamps."
-            if pa.types.is_string(column.type):
-                detail += f' schema = {{ {split.column} = "timestamp" }} reads texts in ISO 8601.'
+            detail += reading_texts(split.column, str(column.type))
             raise ResourceError("Not a time column", detail, argument="split") from None
     floor = pc.floor_temporal(column, unit=split.block, week_starts_monday=True)
     return pc.fill_null(pc.strftime(floor, format="%Y-%m-%dT%H"), "null")

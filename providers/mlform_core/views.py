@@ -28,7 +28,7 @@ from mlform.sdk import (
 from mlform_core.joins import ROW, Join, Own, Tables, numbered
 from mlform_core.naming import absent, known, refuse
 from mlform_core.partitions import Partition, together
-from mlform_core.tables import LAYOUT, LOOKUPS, PARTITIONS, SPLIT, TRANSFORM
+from mlform_core.tables import LAYOUT, LOOKUPS, PARTITIONS, SPLIT, TRANSFORM, reading_texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -296,6 +296,7 @@ def check_tables(new: ViewArguments) -> None:
             _joinable(table, columns_of(table, named), [*join.on, moment])
             if (type_ := table.attributes["columns"][moment]) != "timestamp":
                 detail = f"{moment} of {table.address} is {type_}; a join in time needs timestamps."
+                detail += reading_texts(moment, type_)
                 raise ResourceError("Not a time column", detail, argument="as_of")
     absent = [] if new.online is None else new.online.absent
     if unknown := [n for n in absent if n not in columns_of(new.from_, new.columns)]:

@@ -54,13 +54,16 @@ def times(table: pa.Table, name: str) -> Any:
     """Return a column as moments. Raises ``ResourceError`` where it has none."""
     import pyarrow as pa
 
+    from mlform_core.tables import reading_texts
+
     if name not in table.column_names:
         detail = f"There is no column {name}; there are {', '.join(table.column_names)}."
         raise ResourceError("Unknown column", detail, argument="window")
     try:
         return table[name].cast(pa.timestamp("us"))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        detail = f"{name} is {table[name].type}; a window needs times."
+        kind = str(table[name].type)
+        detail = f"{name} is {kind}; a window needs times.{reading_texts(name, kind)}"
         raise ResourceError("Not a time column", detail, argument="window") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,9 @@ def test_an_empty_window_and_a_column_without_times_are_said(ctx: FakeContext) -
     assert empty.value.argument == "window"
     with pytest.raises(ResourceError, match="a window needs times"):
         applied(ctx, "2013-03-01T00:00:00Z", "30d", time="temp")
+    hint = 'origin is string; a window needs times. schema = { origin = "timestamp" } reads texts'
+    with pytest.raises(ResourceError, match=re.escape(hint)):
+        applied(ctx, "2013-03-01T00:00:00Z", "30d", time="origin")
     with pytest.raises(ResourceError, match="Say which column has the times"):
         applied(ctx, "2013-03-01T00:00:00Z", "30d", time=None)
 

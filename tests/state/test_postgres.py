@@ -246,6 +246,24 @@ def test_nobody_there(explained, monkeypatch):
         store.snapshot()
 
 
+def test_a_server_that_was_away_for_too_long_is_not_waited_for_again(
+    frail, store, explained, monkeypatch
+):
+    with store.lock("apply"):
+        pass
+    monkeypatch.setattr("mlform.state.postgres.PATIENCE", 0.2)
+    frail.stop()
+    try:
+        with explained("State cannot be used", "reached"):
+            store.snapshot()
+        with monkeypatch.context() as patched, explained("State cannot be used", "reached"):
+            patched.setattr("mlform.state.postgres.time.sleep", lambda _: pytest.fail("it waits"))
+            store.snapshot()
+    finally:
+        frail.start()
+    store.snapshot()
+
+
 def test_a_url_that_is_none_is_not_quoted(explained):
     with explained("Invalid state backend", "%40"):
         Place("postgresql://u:s3cr3t@h:port%zz/").store()

@@ -258,7 +258,7 @@ class PostgresDatabase(Database):
             self._away = now if self._away is None else self._away
             away = now - self._away
         if away > (PATIENCE if self._known else _FIRST_PATIENCE):
-            self._away = None
+            # It stays away until it answers: whoever asks next does not wait as long once more.
             raise self._unusable(error, getattr(error, "sqlstate", None) or "") from None
         time.sleep(min(0.05 + away / 4, _LONGEST_PAUSE))
 
