@@ -115,6 +115,10 @@ class Channels:
 
     def held(self) -> tuple[str, ...]:
         """Say of each channel that has not the candidate why it has not."""
+        if said := self.quarantined.get(self.candidate.digest):
+            version = self.versions[self.candidate.digest]
+            rest = ", ".join(map(self._rest, self.rules))
+            return (f"version {version} is quarantined by {said_by(said)}; {rest}",)
         return tuple(text for name in self.rules for text in self._said(name))
 
     def version_of(self, name: str) -> int | None:
@@ -163,21 +167,12 @@ class Channels:
 
     def _said(self, name: str) -> Iterator[str]:
         digest, version = self.candidate.digest, self.versions[self.candidate.digest]
-        stays = "" if name == CHAMPION else f" {name}"
-        has = self.version_of(name)
         if self.assigned.get(name) == digest:
             role = CHAMPION if name == CHAMPION else f"in {name}"
             for why in self._objected(name):
                 yield f"version {version} stays {role}, though {why}"
             return
-        if name == CHAMPION:
-            rest = "there is no champion yet" if has is None else f"version {has} stays champion"
-        else:
-            rest = f"{name} has nothing yet" if has is None else f"version {has} stays there"
-        to = "" if name == CHAMPION else f" to{stays}"
-        if said := self.quarantined.get(digest):
-            yield f"version {version} is quarantined by {said_by(said)}; {rest}"
-            return
+        rest, to = self._rest(name), "" if name == CHAMPION else f" to {name}"
         if (over := self._passed_over(name)) is not None:
             yield f"version {version} is not promoted{to}: another was, by {said_by(over)}; {rest}"
             return
@@ -186,6 +181,13 @@ class Channels:
             yield f"version {version} is not promoted{to}: {why}; {rest}"
         if not found:
             yield f"version {version} waits for `mlform promote`{to}; {rest}"
+
+    def _rest(self, name: str) -> str:
+        """Say what a channel has that does not get the candidate."""
+        has = self.version_of(name)
+        if name == CHAMPION:
+            return "there is no champion yet" if has is None else f"version {has} stays champion"
+        return f"{name} has nothing yet" if has is None else f"version {has} stays in {name}"
 
     def _passed_over(self, name: str) -> Mapping[str, str] | None:
         said = self.passed_over.get(name)

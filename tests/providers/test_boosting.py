@@ -148,6 +148,10 @@ def test_two_whole_numbers_are_said_to_be_predicted_as_numbers(resource, ctx, we
     ctx.lines.clear()
     done = resource.apply(ctx, arguments(ctx, frame, task="binary"), None)
     assert done.task == "binary"
+    card = ctx.artifacts.read(done.card.digest).decode()
+    assert f"| Estimator | `{resource.type}: 20 of 20 rounds` |" in card
+    whole = re.findall(r"\| int64 \| `(.*)` \|", card)
+    assert whole and not any("." in example for example in whole)
     assert not any(hint in line for line in ctx.lines)
 
 

@@ -94,6 +94,7 @@ def test_contract(ctx, given):
     card = ctx.artifacts.read(before.attributes.card.digest).decode()
     assert "the probability that `high` is `True`" in card
     assert before.attributes.model.digest in card
+    assert f"| Estimator | `{before.attributes.receipt['model']}` |" in card
     assert "| C | `1.0` |" in card
 
 

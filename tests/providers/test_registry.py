@@ -270,6 +270,16 @@ def test_going_back_skips_what_is_quarantined_and_lifting_promotes_nothing(life)
     ]
 
 
+def test_a_quarantine_is_said_once_whatever_the_channels(life):
+    shop = {"shop": {"from": "champion"}, "law": {"promote": "manual"}}
+    for name in "ab":
+        life.apply(channelled(name, **shop))
+    found = ordered(life, "quarantine", version="2", why="slow")
+    why = "version 2 is quarantined by anna on 2026-01-02: slow"
+    rest = "version 1 stays champion, version 1 stays in shop, law has nothing yet"
+    assert found.held == (f"{why}; {rest}",)
+
+
 def test_a_person_may_put_an_older_version_back_and_the_candidate_does_not_return(life):
     for name in "ab":
         life.apply(arguments(name))

@@ -20,6 +20,7 @@ def card(ctx: Context, new: TableArguments, made: TrainingAttributes) -> str:
     facts = {
         "Model": f"`{made.model.digest}`",
         "Task": f"{made.task}: `{made.target}`",
+        "Estimator": ", ".join(f"`{part}`" for part in _parts(made.receipt.get("model"))),
         "Made by": f"{meta['framework']} {meta['framework_version']}, format {meta['format']}",
         "Owner": new.owner,
         "Data": f"{new.data.address} `{new.data.digest}`",
@@ -48,6 +49,10 @@ def card(ctx: Context, new: TableArguments, made: TrainingAttributes) -> str:
     versions = made.receipt.get("versions") or {}
     lines += ["## Made with", "", ", ".join(f"{n} {v}" for n, v in versions.items()), ""]
     return "\n".join(lines)
+
+
+def _parts(estimator: Any) -> list[str]:
+    return estimator if isinstance(estimator, list) else [estimator] if estimator else []
 
 
 def _written(value: Any, type_: str) -> Any:
