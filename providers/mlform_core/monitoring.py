@@ -19,6 +19,7 @@ from mlform.sdk import (
     Length,
     ResourceError,
     Volatile,
+    counted,
     seconds,
 )
 
@@ -194,7 +195,7 @@ def replayed(windows: Sequence[Mapping[str, Any]], found: Sequence[bool], rule: 
             last = at
     alarms = sum("alarmed" in w for w in again)
     return (
-        f"of the {len(windows)} windows that are remembered, {sum(found)} would break these "
+        f"of {counted(len(windows), 'window')} remembered, {sum(found)} would break these "
         f"limits and {alarms} raise an alarm ({before} did)"
     )
 

@@ -220,7 +220,7 @@ def test_a_plan_can_say_what_other_limits_would_have_made_of_it(watch, january, 
     for rows in (january, july, july):
         watch.asked(rows.sample(500, random_state=2))
     stored, _ = watch.run(stored)
-    said = "of the 3 windows that are remembered, {} would break these limits and {} raise an alarm"
+    said = "of 3 windows remembered, {} would break these limits and {} raise an alarm"
     lax = watch.arguments(checks={"inputs": {"alarm": 1000.0}})
     assert Drift().tried(lax, stored) == said.format(0, 0) + " (1 did)"
     assert Drift().tried(watch.arguments(), stored) == said.format(2, 2) + " (1 did)"

@@ -171,7 +171,7 @@ def test_2_labels_come_and_the_alarm_moves_the_data(haze: Folder) -> None:
     assert "Last alarm: performance: roc_auc" in Path(page).read_text()
     haze.edit("main.mlf.hcl", "max_regress = 0.05", "max_regress = 0.9")
     planned = haze.mlform("plan").out
-    assert "monitor.late: of the 1 windows that are remembered, 0 would break these" in planned
+    assert "monitor.late: of 1 window remembered, 0 would break these" in planned
     assert haze.actions() == {"monitor.late": "decide"}
     haze.edit("main.mlf.hcl", "max_regress = 0.9", "max_regress = 0.05")
     assert "no new information" in haze.mlform("reapply").out
