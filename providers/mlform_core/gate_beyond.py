@@ -19,7 +19,7 @@ from mlform_core.gate_search import search_checks
 from mlform_core.held_out import budget, looked
 from mlform_core.metrics import Floats, Outcomes
 from mlform_core.models import columns_of
-from mlform_core.tables import read_table
+from mlform_core.tables import SPLIT, read_table
 
 if TYPE_CHECKING:
     from mlform_core.gate import EvaluationArguments
@@ -131,27 +131,43 @@ def _scale(ctx: Context, rules: Forecast, rows: Rows, kept: pd.DataFrame, target
         names = ", ".join(parts) or "none"
         detail = f'{rows.data.address} has no rows in a part "{rules.train}". It has: {names}.'
         raise ResourceError("Split not found", detail, argument="forecast")
-    past = read_table(ctx, rows.data, [*rules.columns(), target], rules.train)
-    past = past.dropna(subset=[rules.time, target]).sort_values(rules.time, kind="stable")
-    values = pd.to_numeric(past[target]).astype("float64")
+    errors = _naive(read_table(ctx, rows.data, [*rules.columns(), target, SPLIT]), rules, target)
     if rules.series:
-        keys = [past[name] for name in rules.series]
-        steps = values.groupby(keys, dropna=False).diff(rules.season).abs()
-        errors = steps.groupby(keys, dropna=False).mean()
         several = pd.MultiIndex.from_frame(kept[rules.series])
         index = several if len(rules.series) > 1 else several.get_level_values(0)
-        found = errors.reindex(index).to_numpy(dtype=np.float64)
+        means = errors.groupby(rules.series, dropna=False)[target].mean()
+        found = means.reindex(index).to_numpy(dtype=np.float64)
     else:
-        found = np.full(len(kept), float(values.diff(rules.season).abs().mean()))
+        found = np.full(len(kept), float(errors[target].mean()))
     found = np.where(found > 0, found, np.nan)
     unknown = int(np.isnan(found).sum())
     if unknown == len(found):
         detail = (
-            f'No series has more than {rules.season} values in the part "{rules.train}", or none '
-            "ever changes: there is nothing to hold errors against."
+            f"No series has values that lie {rules.season} steps apart in the part "
+            f'"{rules.train}", or none ever changes: there is nothing to hold errors against.'
         )
         raise ResourceError("No naive forecast", detail, argument="forecast")
     if unknown:
         said = f"mase leaves out {unknown} of {len(found)} rows"
         ctx.log(f"{said}, of series without a naive forecast")
     return np.asarray(found)
+
+
+def _naive(whole: pd.DataFrame, rules: Forecast, target: str) -> pd.DataFrame:
+    """Return the absolute errors of the naive forecast on the training rows, under ``target``.
+
+    A step is from one time of a series to the next in the whole table: a training part that was
+    drawn by weeks, say, has gaps, and the row so many before is not what was a season ago.
+    """
+    whole = whole.dropna(subset=[rules.time])
+    times = whole[rules.time]
+    by = times.groupby([whole[n] for n in rules.series], dropna=False) if rules.series else times
+    whole = whole.assign(_step=by.rank(method="dense").astype("int64"))
+    past = whole[whole[SPLIT] == rules.train].dropna(subset=[target])
+    past = past.assign(**{target: pd.to_numeric(past[target]).astype("float64")})
+    known = past[[*rules.series, "_step", target]].drop_duplicates(
+        [*rules.series, "_step"], keep="last"
+    )
+    before = known.assign(_step=known["_step"] + rules.season)
+    both = past.merge(before, on=[*rules.series, "_step"], suffixes=("", "_before"))
+    return both.assign(**{target: (both[target] - both[f"{target}_before"]).abs()})

@@ -97,7 +97,8 @@ class Forecast(Arguments):
     """How a series lies in the table, for ``mase``: the error in ratio to a naive forecast's.
 
     That says what was ``season`` steps before; its mean absolute error is taken on the part
-    ``train``, for each of ``series`` by itself (Hyndman and Koehler, 2006).
+    ``train``, for each of ``series`` by itself (Hyndman and Koehler, 2006). A step is from one time
+    of a series to its next in the whole table.
     """
 
     time: str

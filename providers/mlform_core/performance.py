@@ -221,6 +221,7 @@ class Performance(
     MonitorResource[PerformanceArguments, PerformanceAttributes],
     kind="monitor",
     type="performance",
+    weighs_gates=True,
     keeps_content=True,
 ):
     """Holds what was predicted against what came, window by window, each model by itself.

@@ -232,6 +232,32 @@ def test_forecasts_are_held_against_the_naive_one_of_each_series(bench):
         bench.apply(candidate=model, **{**asked, "forecast": {"time": "week", "season": 999}})
 
 
+def test_a_season_is_a_season_in_a_training_part_with_gaps(bench):
+    random = np.random.default_rng(3)
+    weeks, shops = np.tile(np.arange(200), 2), np.repeat(["a", "b"], 200)
+    season = np.array([1.0, 5.0, 2.0, 9.0])[weeks % 4]
+    frame = pd.DataFrame({"week": weeks, "shop": shops, "lag": season})
+    frame["y"] = season + random.normal(size=400) * 0.1
+    drawn = random.random(50)[weeks // 4] < 0.7
+    frame["_split"] = np.where(drawn & (weeks % 4 != 1), "train", "holdout")
+    train, held = (frame[frame["_split"] == part] for part in ("train", "holdout"))
+    fitted = LinearRegression().fit(train[["lag"]], train["y"])
+    judged = bench.apply(
+        candidate=bench.model(fitted, frame, ["lag"], "y", "regression"),
+        data=bench.table(frame, "feature_view.gaps"),
+        split="holdout",
+        forecast={"time": "week", "series": ["shop"], "season": 4},
+        require={"mase": {"max": 2.0}},
+    )
+    wide = train.pivot_table(index="week", columns="shop", values="y").reindex(range(200))
+    naive = held["shop"].map((wide - wide.shift(4)).abs().mean())
+    errors = (held["y"] - fitted.predict(held[["lag"]])).abs() / naive
+    found = evidence(bench, judged)["metrics"]["mase"]["candidate"]
+    assert found == pytest.approx(errors.mean())
+    by_rows = train.groupby("shop")["y"].apply(lambda s: s.diff(4).abs().mean())
+    assert by_rows.mean() > 5 * naive.mean(), "so many rows before is another season"
+
+
 def test_a_quantile_is_judged_by_its_pinball_loss_and_its_coverage(bench):
     random = np.random.default_rng(4)
     frame = pd.DataFrame({"x": random.normal(size=1500)})

@@ -196,7 +196,19 @@ def test_3_humid_nights_raise_an_alarm_before_any_label_comes(haze: Folder) -> N
     assert haze.actions() == {}
 
 
-def test_4_the_server_is_counted(haze: Folder) -> None:
+def test_4_labels_come_while_a_gate_refuses_a_candidate(haze: Folder) -> None:
+    haze.edit("main.mlf.hcl", "{ max_iter = 5000 }", "{ max_iter = 5000, C = 0.001 }")
+    haze.edit("main.mlf.hcl", "min = 0.6", "min = 0.999")
+    assert haze.apply(expect=3)["monitor.late"] == "update"
+    ROWS[["station", "hazy"]].to_csv(haze.path / "seen.csv", index=False)
+    assert haze.apply(expect=3) == {"dataset.seen": "run", "monitor.late": "update"}
+    haze.edit("main.mlf.hcl", "min = 0.999", "min = 0.6")
+    haze.edit("main.mlf.hcl", "{ max_iter = 5000, C = 0.001 }", "{ max_iter = 5000 }")
+    haze.apply()
+    assert haze.actions() == {}
+
+
+def test_5_the_server_is_counted(haze: Folder) -> None:
     first = looked(haze, "monitor.api")["monitor.api"]
     assert first["alarms"] == []
     haze.mlform("destroy", "-auto-approve", "-target", "deployment.haze", expect=None)
