@@ -65,7 +65,7 @@ def _make(path: str, params: Mapping[str, Any], argument: str, params_argument: 
     made = found(path, argument)
     known = _parameters(made)
     if known is not None:
-        _refuse_unknown(params, known, made.__name__, params_argument)
+        refuse_unknown(params, known, made.__name__, params_argument)
     values = {name: _value(value, argument) for name, value in params.items()}
     try:
         return made(**values)
@@ -90,7 +90,8 @@ def _parameters(made: type) -> list[str] | None:
     return [p.name for p in parameters]
 
 
-def _refuse_unknown(given: Iterable[str], known: Iterable[str], owner: str, argument: str) -> None:
+def refuse_unknown(given: Iterable[str], known: Iterable[str], owner: str, argument: str) -> None:
+    """Raise ``ResourceError`` for parameters that are not among those known."""
     known = list(known)
     problems = []
     for name in given:
@@ -105,7 +106,7 @@ def _refuse_unknown(given: Iterable[str], known: Iterable[str], owner: str, argu
 
 def _set(model: Any, params: Mapping[str, Any], owner: str, argument: str) -> None:
     if params:
-        _refuse_unknown(params, model.get_params(deep=True), owner, argument)
+        refuse_unknown(params, model.get_params(deep=True), owner, argument)
         model.set_params(**{name: _value(value, argument) for name, value in params.items()})
 
 
@@ -139,17 +140,23 @@ def _check_values(model: Any, argument: str) -> None:
         raise ResourceError("Invalid parameter", detail, argument=argument)
 
 
+def refuse_missing(path: str, argument: str) -> None:
+    """Raise ``ResourceError`` where an import path leads into no installed package."""
+    if installed(path):
+        return
+    top = path.partition(".")[0]
+    near = " Did you mean sklearn?" if get_close_matches(top, ["sklearn"]) else ""
+    detail = (
+        f'"{top}" (of {path}) is not an installed package.{near} Install it, or, for an '
+        "estimator of your own, write entry: its code is then part of what decides when "
+        "to train again."
+    )
+    raise ResourceError("Unknown estimator", detail, argument=argument)
+
+
 def found(path: str, argument: str) -> type:
     """Import the class an import path names. Raises ``ResourceError`` if it is no estimator."""
-    if not installed(path):
-        top = path.partition(".")[0]
-        near = " Did you mean sklearn?" if get_close_matches(top, ["sklearn"]) else ""
-        detail = (
-            f'"{top}" (of {path}) is not an installed package.{near} Install it, or, for an '
-            "estimator of your own, write entry: its code is then part of what decides when "
-            "to train again."
-        )
-        raise ResourceError("Unknown estimator", detail, argument=argument)
+    refuse_missing(path, argument)
     module_name, _, name = path.rpartition(".")
     module = _module(module_name, path, argument)
     made = getattr(module, name, None)

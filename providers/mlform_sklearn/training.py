@@ -101,6 +101,12 @@ class Training(
 
         return sorted({*distributions(new), "pandas", "pyarrow", "skops"})
 
+    def check(self, new: TrainingArguments) -> None:
+        """Tell of estimators and parameters that are not there, by the source of their packages."""
+        from mlform_sklearn.written import refuse
+
+        refuse(new)
+
     def train(self, ctx: Context, new: TrainingArguments) -> TrainingAttributes:
         """Read, fit, measure, save."""
         from mlform_sklearn import job

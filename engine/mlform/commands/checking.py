@@ -9,6 +9,7 @@ from mlform.config import Names, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics, Span
 from mlform.graph import build
 from mlform.keys import ClosureCache, CodeError, closure
+from mlform.plan.predicted import checked
 from mlform.refresh.scope import Scope
 from mlform.refresh.world import foretold, pending_handle, wanted
 from mlform.sdk.fields import Written, written_as
@@ -49,6 +50,7 @@ def _check(project: Project, order: Sequence[Address], diagnostics: Diagnostics)
             at = problem.span(resource.arguments, resource.span)
             detail = f"{address}: {problem.text}"
             diagnostics.error("Invalid argument", detail, at=at, within=resource.span, of=address)
+        checked(resource, given, diagnostics)
         for field in written_as(offered.arguments, Written.CODE):
             value: Value = values.get(field)
             if isinstance(value, str):

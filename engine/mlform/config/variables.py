@@ -130,16 +130,17 @@ class Variables:
         if candidate is None:
             if variable.default is not None:
                 return inputs.default(variable)
+            open_: Value = UNKNOWN if variable.type is None else Unknown(variable.type)
+            open_ = Sensitive(open_) if variable.secret else open_
             if self.given.partial or self.torn or self.diagnostics.partial:
-                open_ = UNKNOWN if variable.type is None else Unknown(variable.type)
-                return Sensitive(open_) if variable.secret else open_
+                return open_
             detail = (
                 f'Variable "{variable.name}" has no default and no value was given: pass '
                 f"-var {variable.name}=…, set {ENVIRONMENT}{variable.name}, or put it into "
                 "mlform.mlfvars.hcl."
             )
             self.diagnostics.error("Variable not set", detail, at=variable.span, missing=True)
-            return UNKNOWN
+            return open_
         value = candidate.value
         if candidate.raw and isinstance(value, str):
             value, problems = self._read(variable, value, candidate.origin)

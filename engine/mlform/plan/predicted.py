@@ -36,6 +36,7 @@ def expected(
     offered = resource.offer.resource
     if decision.action in QUIET or decision.quiet or decision.action is Action.REUSE:
         return {}
+    checked(resource, arguments, diagnostics)
     found: dict[str, Any] = dict.fromkeys(offered.attributes.model_fields, OPEN)
     old = record if stays and record is not None and record.type == offered.type else None
     if old is not None:
@@ -51,14 +52,29 @@ def expected(
         try:
             told = offered.predict(arguments.model, before)
         except ResourceError as error:
-            at = resource.arguments.get(error.argument or "")
-            span = spot(at, error.detail) if at else resource.span
-            diagnostics.error(error.summary, error.detail, at=span, of=resource.address)
+            _blame(resource, error, diagnostics)
             return found
         found |= {n: v for n, v in to_jsonable_python(dict(told)).items() if n in found}
     hidden = _hidden(arguments)
     shown = {n: OPEN if _reveals(v, hidden) else v for n, v in found.items()}
     return dict(arranged(offered.attributes, shown))
+
+
+def checked(resource: ResourceConfig, arguments: Wanted, diagnostics: Diagnostics) -> None:
+    """Note what the type says to be wrong with arguments by themselves."""
+    offered = resource.offer.resource
+    if arguments.model is None or type(offered).check is Resource.check:
+        return
+    try:
+        offered.check(arguments.model)
+    except ResourceError as error:
+        _blame(resource, error, diagnostics)
+
+
+def _blame(resource: ResourceConfig, error: ResourceError, diagnostics: Diagnostics) -> None:
+    at = resource.arguments.get(error.argument or "")
+    span = spot(at, error.detail) if at else resource.span
+    diagnostics.error(error.summary, error.detail, at=span, of=resource.address)
 
 
 def _hidden(arguments: Wanted) -> frozenset[str]:

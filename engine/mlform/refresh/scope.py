@@ -9,7 +9,6 @@ from mlform.address import Address
 from mlform.config import ModuleScope, Project, ResourceConfig, scopes
 from mlform.config.lazy import Lazy
 from mlform.config.model import ROOT, ModulePath
-from mlform.config.standing import holes
 from mlform.diagnostics import Diagnostics
 from mlform.refresh.addressed import addressed
 from mlform.refresh.world import absent, recorded_handle
@@ -69,8 +68,11 @@ class Scope:
                     repeats = written.body.attributes
                     none: Value = [] if "count" in repeats else None
                     kind[block.name] = {} if "for_each" in repeats else none
-        for address, value in holes(self.project) if self.project.disabled else ():
-            self.put(address, value)
+        if self.project.disabled:
+            from mlform.config.standing import holes  # noqa: PLC0415 - most specs have none
+
+            for address, value in holes(self.project):
+                self.put(address, value)
 
     def _prior(self, snapshot: Snapshot, path: ModulePath, kind: str) -> Value:
         """Return what the resources of a kind were worth before, in one module instance."""

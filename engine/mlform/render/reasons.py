@@ -24,6 +24,8 @@ _FIXED: Final = {
     "version": "the type computes differently since it was last applied",
 }
 """What needs no subject."""
+_CERTAIN: Final = frozenset({"operational", "metadata", "decision"})
+"""What is done even if nothing that a step waits for comes out different."""
 _MOVED: Final = {(REACHED, None): "no longer reached", (None, REACHED): "newly reached"}
 """What became of a file that only one of two closures has."""
 
@@ -42,10 +44,15 @@ def reasons(
 
 
 def reason_lines(found: Sequence[Reason], before: Mapping[str, Estimate]) -> Iterator[str]:
-    """Say every reason, a line each, with how often what is waited for changed before."""
+    """Say every reason, a line each, with how often what is waited for changed before.
+
+    Beside what is waited for stands what is done whatever comes of it.
+    """
+    waits = any(item.what == "upstream" for item in found)
     for item in found:
         often = frequency(before.get(item.subject)) if item.what == "upstream" else ""
-        yield reason(item) + (f" ({often})" if often else "")
+        certain = ", in any case" if waits and item.what in _CERTAIN else ""
+        yield reason(item) + (f" ({often})" if often else certain)
 
 
 def frequency(it: Estimate | None) -> str:

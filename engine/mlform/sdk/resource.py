@@ -202,6 +202,14 @@ class Resource(ABC, Generic[A, B]):
         """
         return Approvals()
 
+    def check(self, new: A) -> None:
+        """Raise ``ResourceError`` for what is certainly wrong with the arguments by themselves.
+
+        For what takes longer to tell than a plan with nothing to do should: asked by ``validate``,
+        and while planning of what may be made. Handles may stand for what is still to be made.
+        """
+        return
+
     def predict(self, new: A, old: Stored[A, B] | None) -> Mapping[str, Any]:
         """Give the attributes that are certain before applying, for what is planned downstream.
 
