@@ -28,6 +28,7 @@ from mlform_core.monitoring import (
     iso,
     log_folder,
     paged,
+    progress,
     remembered,
     replayed,
 )
@@ -173,7 +174,7 @@ class Drift(
             alarms += [] if alarm is None else [alarm]
             last = window
             done += 1
-            ctx.progress(done, None, "windows so far")
+            progress(ctx, done)
         _tell(ctx, cutter, done)
         update: dict[str, Any] = {"watermark": cutter.mark}
         if last is not None:

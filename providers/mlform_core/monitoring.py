@@ -200,6 +200,11 @@ def replayed(windows: Sequence[Mapping[str, Any]], found: Sequence[bool], rule: 
     )
 
 
+def progress(ctx: Context, done: int) -> None:
+    """Say how many windows have been judged."""
+    ctx.progress(done, None, f"{counted(done, 'window').partition(' ')[2]} so far")
+
+
 def deployed(target: Handle) -> str:
     """Return the digest with which a deployment answers. ``ResourceError`` if it is none."""
     serves = target.attributes.get("answers")

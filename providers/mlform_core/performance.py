@@ -33,6 +33,7 @@ from mlform_core.monitoring import (
     deployed,
     iso,
     paged,
+    progress,
     remembered,
     replayed,
 )
@@ -263,7 +264,7 @@ class Performance(
             for model in sorted(span.parts):
                 seen, alarm = _look(ctx, seen, span, model, rules, reader.apart)
                 alarms += [] if alarm is None else [alarm]
-            ctx.progress(number + 1, None, "windows so far")
+            progress(ctx, number + 1)
         reader.tell(ctx)
         far = {"watermark": reader.mark, "judged": reader.judged, "ahead": reader.ahead}
         update = {**far, "used": reader.kept(), "missing": reader.missing}

@@ -95,6 +95,7 @@ def test_every_method_sees_it(watch, january, july, method):
     stored, alarms = watch.run(stored)
     assert [w["drift"] for w in stored.attributes.windows] == [False, True]
     assert len(alarms) == 1
+    assert [note for _, _, note in watch.ctx.heard[-2:]] == ["window so far", "windows so far"]
 
 
 def test_too_few_rows_are_neither_fine_nor_drift(watch, july):
