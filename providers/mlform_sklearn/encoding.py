@@ -13,12 +13,14 @@ def encoded(model: Any, features: Sequence[Mapping[str, str]]) -> Any:
 
     Strings: categories for histogram gradient boosting (up to its ``max_bins``, rarer ones
     together; unknown ones count as missing), else one-hot (unknown ones are all zeros). Numbers:
-    the training median for missing ones where ``model`` takes none. Where nothing is needed the
-    model is returned as it is.
+    the training median for missing ones where ``model`` takes none. Where nothing is needed, or
+    the model begins with a column transformer of its own, it is returned as it is.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
+    if _chooses_columns(model):
+        return model
     named = _named_categories(model, [f["name"] for f in features])
     texts = [f["name"] for f in features if f["type"] == "string" or f["name"] in named]
     numbers = [f["name"] for f in features if f["name"] not in texts]
@@ -35,6 +37,16 @@ def encoded(model: Any, features: Sequence[Mapping[str, str]]) -> Any:
     if isinstance(model, Pipeline):
         return Pipeline([("encode", front), *model.steps])
     return Pipeline([("encode", front), ("model", model)])
+
+
+def _chooses_columns(model: Any) -> bool:
+    """Tell whether a model begins with a column transformer, itself or what it wraps."""
+    from sklearn.compose import ColumnTransformer
+
+    first = next(iter(_steps(model)), None)
+    wrapped = getattr(first, "estimator", None)
+    wraps = wrapped is not None and not isinstance(wrapped, str)
+    return isinstance(first, ColumnTransformer) or (wraps and _chooses_columns(wrapped))
 
 
 def _imputer() -> Any:

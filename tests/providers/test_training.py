@@ -8,8 +8,12 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from tests.providers import training_bench
 from tests.providers.training_bench import (
     FOREST,
@@ -190,6 +194,41 @@ def test_raw_rows_with_surprises(name, ctx, small):
     ]
     predictions = model.predict(pd.DataFrame(rows))
     assert ((predictions >= 0) & (predictions <= 1)).all()
+
+
+def test_a_column_transformer_has_the_columns_as_they_are(ctx, small):
+    def made(name, **params):
+        return {"estimator": f"sklearn.{name}", "params": params}
+
+    texts = made("preprocessing.OneHotEncoder", handle_unknown="ignore")
+    numbers = ["hour", "minute"]
+    parts = [
+        ["texts", texts, ["origin", "carrier"]],
+        ["numbers", made("preprocessing.StandardScaler"), numbers],
+    ]
+    front = made("compose.ColumnTransformer", transformers=parts)
+    last = made("linear_model.LogisticRegression", max_iter=300, C=0.1)
+    done = train(ctx, small, pipeline=[front, last])
+    rows = small[small["_split"] == "train"]
+    own = make_pipeline(
+        ColumnTransformer(
+            [
+                ("texts", OneHotEncoder(handle_unknown="ignore"), ["origin", "carrier"]),
+                ("numbers", StandardScaler(), numbers),
+            ]
+        ),
+        LogisticRegression(max_iter=300, C=0.1),
+    ).fit(rows, rows["late"])
+    held = small[small["_split"] == "holdout"]
+    np.testing.assert_allclose(
+        loaded(ctx, done).predict(held), own.predict_proba(held)[:, 1], rtol=1e-9
+    )
+    inside = made("pipeline.Pipeline", steps=[["front", front], ["last", last]])
+    params = {"estimator": inside, "cv": 3}
+    wrapped = train(
+        ctx, small, estimator="sklearn.calibration.CalibratedClassifierCV", params=params
+    )
+    assert wrapped.metrics["holdout"]["roc_auc"] > 0.55
 
 
 def test_named_categories_of_histograms(ctx, small):
