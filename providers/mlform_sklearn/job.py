@@ -122,13 +122,16 @@ def _classifies(model: Any, argument: str) -> bool:
     """Tell a classifier from a regressor. Raises ``ResourceError`` if it is neither."""
     from sklearn.base import is_classifier, is_regressor
 
-    name = type(model.steps[-1][1] if hasattr(model, "steps") else model).__name__
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    name = type(last).__name__
     if is_regressor(model):
         return False
     if not is_classifier(model):
         detail = f"{name} is neither a classifier nor a regressor."
         raise ResourceError("Not a predictor", detail, argument=argument)
-    if not hasattr(model, "predict_proba"):
+    # What stacks others by default does it by logistic regression, and says so once it is fitted.
+    stacks = getattr(last, "final_estimator", last) is None
+    if not hasattr(model, "predict_proba") and (not stacks or hasattr(last, "classes_")):
         detail = (
             f"{name}, with these parameters, gives no probabilities. Calibrate it: "
             'estimator = "sklearn.calibration.CalibratedClassifierCV", '

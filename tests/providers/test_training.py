@@ -231,6 +231,16 @@ def test_a_column_transformer_has_the_columns_as_they_are(ctx, small):
     assert wrapped.metrics["holdout"]["roc_auc"] > 0.55
 
 
+def test_stacked_estimators_are_put_together_by_default(ctx, small):
+    trees = {"estimator": FOREST, "params": {"n_estimators": 5, "max_depth": 4}}
+    linear = {"estimator": LOGISTIC, "params": {"max_iter": 5000}}
+    params = {"estimators": [["trees", trees], ["linear", linear]], "cv": 3}
+    rows = {"features": ["hour", "minute", "carrier"]}
+    done = train(ctx, small, estimator="sklearn.ensemble.StackingClassifier", params=params, **rows)
+    assert done.task == "binary"
+    assert done.metrics["holdout"]["roc_auc"] > 0.55
+
+
 def test_named_categories_of_histograms(ctx, small):
     names = ["hour", "carrier", "distance"]
     plain = train(ctx, small, estimator=HISTOGRAM, features=names, params={"max_iter": 5})
