@@ -47,8 +47,8 @@ class TrainingArguments(TableArguments):
 
     ``encode = "auto"`` puts in front what the estimator needs to take raw columns, and keeps it
     in the model: categories for histogram gradient boosting, one-hot for the others (unknown
-    values are ignored), the median for missing numbers where the estimator takes none. An
-    ``entry`` gets the raw columns and encodes them itself.
+    values are ignored), the median for missing numbers where the estimator takes none. What
+    begins with a column transformer, and an ``entry``, get the raw columns and encode them.
 
     ``include`` names files that the entry reads: paths, globs and folders in the spec's folder. A
     change in them trains anew.
