@@ -238,6 +238,22 @@ def test_what_moved_is_named_where_an_argument_is_secret(root: Path) -> None:
     assert "dataset.d: data a.csv: " in refused(root, plan)
 
 
+def test_a_secret_that_is_given_otherwise_is_named(root: Path) -> None:
+    spec = SECRETLY.replace('= "sealed"', "= null") + (
+        'variable "once" {\n  type      = string\n  ephemeral = true\n}\n'
+        'output "n" {\n  value     = "${var.note}!"\n  sensitive = true\n}\n'
+    )
+    (root / "main.mlf.hcl").write_text(spec)
+    folder = Folder(root)
+    given = ["-var", "note=hush-1", "-var", "once=a"]
+    folder.mlform("plan", "-out", "p.plan", *given)
+    assert "hush-1" not in (root / "p.plan").read_text()
+    said = folder.mlform("apply", "p.plan", "-var", "note=hush-2", "-var", "once=b", expect=1).err
+    assert "var.note: (sensitive value) → (sensitive value)" in said
+    assert "hush" not in said and "Nothing was done: plan again." in said
+    assert "Applied" in folder.mlform("apply", "p.plan", *given[:3], "once=b").out
+
+
 def test_a_pin_holds_where_an_argument_is_secret(root: Path) -> None:
     (root / "main.mlf.hcl").write_text(SECRETLY)
     carried_out(root)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlform.address import Address
 from mlform.commands.claiming import between, touching
-from mlform.commands.sensitive import secrets_of
+from mlform.commands.sensitive import marks, secrets_of
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
 from mlform.values import short
@@ -48,7 +48,7 @@ def check_current(
         moved_ = ", ".join(lines)
         detail = f"What it was made from has moved: {moved_}. Nothing was done: plan again."
         raise stop("Plan is out of date", detail)
-    if lines := _moved(session, plan, snapshot):
+    if lines := [*_secrets(session, plan), *_moved(session, plan, snapshot)]:
         shown = "".join(f"\n  {line}" for line in lines[:_MOST])
         more = f"\n  and {len(lines) - _MOST} more" if len(lines) > _MOST else ""
         detail = f"What it was made from has moved:{shown}{more}\nNothing was done: plan again."
@@ -62,6 +62,15 @@ def _outputs(plan: Plan, snapshot: Snapshot) -> list[str]:
         for name, change in plan.output_changes.items()
         if (name in snapshot.outputs) != (change.action != "add")
     ]
+
+
+def _secrets(session: Session, plan: Plan) -> list[str]:
+    """Return the sensitive variables that are given otherwise now."""
+    if not session.marks:
+        return []
+    now = marks(session, plan)
+    others = [n for n, mark in session.marks.items() if now.get(n, mark) != mark]
+    return [f"var.{n}: (sensitive value) → (sensitive value)" for n in others]
 
 
 def _between(entries: Sequence[Entry]) -> str:

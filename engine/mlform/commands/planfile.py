@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mlform.commands.sensitive import marks
 from mlform.commands.session import Session
 from mlform.config import Settings
 from mlform.diagnostics import stop
@@ -22,7 +23,7 @@ def written(session: Session, plan: Plan) -> str:
     """Return the text of a plan's file."""
     from mlform.plan import dump
 
-    text = dump(plan, _where(session))
+    text = dump(plan, {**_where(session), "secrets": marks(session, plan)})
     if not session.cipher.active:
         return text
     sealed = session.cipher.seal(text, (plan.lineage, "plan"), plan.lineage)
@@ -61,7 +62,8 @@ def saved_plan(session: Session, path: Path) -> Plan:
     else:
         session.cipher.open(text, ("", "plan"))
     plan = parse(text, str(path))
-    session.without_spec = _settings(where_of(text))
+    where = where_of(text)
+    session.without_spec, session.marks = _settings(where), where.get("secrets") or {}
     return plan
 
 

@@ -54,6 +54,8 @@ class Session:
     """Hears how far looking at the world is."""
     without_spec: Settings = field(default_factory=Settings)
     """What counts where there is no spec: a saved plan needs none, and says the most of it."""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """Slow hashes of the sensitive variables that a saved plan was made with."""
     lock_timeout: float = 0.0
     """How many seconds to wait for a lock that another has."""
     waiting: Callable[[Lease], None] = lambda _holder: None
