@@ -246,6 +246,39 @@ def test_a_channel_moved_from_outside_is_put_back_or_adopted_and_reverted(folder
     assert "-revert" not in folder.mlform("plan", *WIDER).out
 
 
+def test_a_variant_is_rolled_with_its_channel(folder: Inside) -> None:
+    arm = """
+training_job "sklearn" "arm" {
+  data      = dataset.d
+  split     = "train"
+  target    = "y"
+  exclude   = ["id", "z"]
+  estimator = "sklearn.tree.DecisionTreeClassifier"
+  params    = { min_samples_leaf = var.depth }
+  leaks     = "off"
+}
+model "registry" "arm" { candidate = training_job.arm.model }
+deployment "http" "two" {
+  model    = model.m.champion
+  variants = { arm = { model = model.arm.champion, share = 40 } }
+}
+deployment "http" "watched" {
+  model  = model.m.champion
+  shadow = model.arm.champion
+}
+"""
+    path = folder.path / "arm.mlf.hcl"
+    path.write_text(arm)
+    folder.apply("-var", "depth=5", expect=3)
+    folder.apply("-var", "depth=6", expect=3)
+    said = folder.mlform("rollback", "model.arm", "-auto-approve").out
+    assert "rolled to it, computing nothing: deployment.two\n" in said
+    served = attributes(folder, "deployment.two")["variants"]
+    assert served == {"arm": attributes(folder, "model.arm")["champion"]["digest"]}
+    path.unlink()
+    folder.apply("-var", "depth=6", expect=3)
+
+
 def test_what_serves_no_channel_has_no_version_before(folder: Inside) -> None:
     spec = SPEC.replace("= model.m.champion", "= training_job.t.model")
     spec = spec.replace("  shadow  = var.shadowed ? model.m.candidate : null\n", "")

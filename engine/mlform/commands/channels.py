@@ -13,7 +13,7 @@ from mlform.commands.session import Session
 from mlform.diagnostics import stop
 from mlform.lazy import dataclass, field
 from mlform.state.channels import Asked, Move, Turn
-from mlform.values import handle_in
+from mlform.values import handles
 
 if TYPE_CHECKING:
     from mlform.apply import Outcome, Reporter
@@ -78,7 +78,7 @@ def order(
             raise stop(error.summary, f"{record.address}: {error.detail}") from error
         moves = list(_moves(_standing(resource, record), _standing(resource, new)))
         names = {m.channel for m in moves}
-        served = _taking(snapshot, record.address, names) if roll else []
+        served = _taking(session, snapshot.records, record.address, names) if roll else []
         number = None if not version else _number(new, version)
         asked = Asked(record.address, given, number, moves, served)
         if not approve(asked):
@@ -166,7 +166,7 @@ def _meant(session: Session, snapshot: Snapshot, text: str) -> tuple[Record, str
     record = records[address]
     if address.kind != _SERVING:
         return record, None
-    taken = _taken(record)
+    taken = _taken(record.arguments.get("model"))
     for of, channel in taken:
         giver = records.get(of)
         if giver is not None and _channelled_or_none(session, giver) is not None:
@@ -182,22 +182,30 @@ def _meant(session: Session, snapshot: Snapshot, text: str) -> tuple[Record, str
 _SERVING: Final = "deployment"
 
 
-def _taken(record: Record) -> list[tuple[Address, str]]:
-    """Return the resources that a deployment takes its model from, each with what of it."""
-    handle = handle_in(record.arguments.get("model"))
-    if handle is None:
-        return []
-    name = (handle.attribute or FIRST).removeprefix("channels.")
-    return [(Address.parse(handle.address), name)]
+def _taken(values: object) -> list[tuple[Address, str]]:
+    """Return the resources that models among recorded values are of, each with what of it."""
+    return [
+        (Address.parse(h.address), (h.attribute or FIRST).removeprefix("channels."))
+        for h in handles(values)
+    ]
 
 
-def _taking(snapshot: Snapshot, address: Address, channels: set[str]) -> list[Address]:
-    """Return the deployments that serve one of these channels."""
+def _taking(
+    session: Session, records: Mapping[Address, Record], address: Address, channels: set[str]
+) -> list[Address]:
+    """Return the deployments that answer by one of these channels, be it as a variant."""
     return sorted(
         a
-        for a, r in snapshot.records.items()
-        if a.kind == _SERVING and any(of == address and n in channels for of, n in _taken(r))
+        for a, r in records.items()
+        if a.kind == _SERVING
+        and any(of == address and n in channels for of, n in _taken(_answering(session, r)))
     )
+
+
+def _answering(session: Session, record: Record) -> dict[str, object]:
+    offer = session.registry.find(record.address.kind, record.type)
+    beside = () if offer is None else offer.resource.beside
+    return {n: v for n, v in record.arguments.items() if n not in beside}
 
 
 def _channelled(session: Session, record: Record) -> ChannelledResource[Any, Any]:
