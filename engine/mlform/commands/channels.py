@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mlform.address import Address
@@ -11,19 +11,24 @@ from mlform.commands.provenance import new_run, provenance
 from mlform.commands.queries import not_recorded, parsed
 from mlform.commands.session import Session
 from mlform.diagnostics import stop
-from mlform.lazy import dataclass, field
+from mlform.lazy import dataclass, field, replace
 from mlform.state.channels import Asked, Move, Turn
 from mlform.values import handles
 
 if TYPE_CHECKING:
     from mlform.apply import Outcome, Reporter
     from mlform.commands.applying import Applied
-    from mlform.sdk import ChannelledResource, Standing
+    from mlform.plan.model import Plan
+    from mlform.sdk import ChannelledResource, Order, Standing
     from mlform.sdk.channels import Ordered
     from mlform.state.model import Entry, Record, Snapshot
 
 FIRST: Final = "champion"
 """The channel that is meant where none is named."""
+
+
+_BANS: Final = frozenset({"rollback", "quarantine"})
+"""The orders after which a version must not serve."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,13 @@ def order(
 ) -> Done:
     """Carry out an order, and with ``roll`` bring the deployments of moved channels along.
 
-    Nothing upstream of them is looked at or run: they are rolled to what is recorded. Raises
-    ``DiagnosedError``.
+    Nothing upstream of them is looked at or run: they are rolled to what is recorded. A rollback
+    that was recorded and rolled nothing (it was killed, or failed) is gone on with: nothing moves
+    a second time. Where they cannot be planned, nothing is done. Raises ``DiagnosedError``.
     """
-    from mlform.apply.orders import obeyed, published, said
+    from mlform.apply.orders import published, said
     from mlform.commands.applying import carry_out
-    from mlform.sdk import Order, ResourceError
+    from mlform.sdk import Order
 
     with session.lock(what) as lease:
         snapshot = session.store.snapshot()
@@ -71,28 +77,74 @@ def order(
         who = provenance(session.root)
         given = Order(what, who["by"], who["at"], named, version, why)
         run = new_run()
-        looking = session.looker.at(record.address, record)
-        try:
-            new = obeyed(record, resource, looking, given, run)
-        except ResourceError as error:
-            raise stop(error.summary, f"{record.address}: {error.detail}") from error
+        behind = _behind(session, snapshot.records, record, resource) if what in _BANS else {}
+        goes_on = what == "rollback" and not version and named in behind.values()
+        new = record if goes_on else _obeyed(session, resource, record, given, run)
         moves = list(_moves(_standing(resource, record), _standing(resource, new)))
         names = {m.channel for m in moves}
         served = _taking(session, snapshot.records, record.address, names) if roll else []
+        served = _declared(session, snapshot, {*served, *behind})
         number = None if not version else _number(new, version)
+        options = PlanOptions(tuple(map(str, served)), alone=True)
+        if served:
+            then = replace(snapshot, records={**snapshot.records, record.address: new})
+            _refuse_losses(session.plan(then, options))
         asked = Asked(record.address, given, number, moves, served)
         if not approve(asked):
             return Done(asked, approved=False)
-        session.store.put(lease, run, new, said(given))
-        wrong = published(new, resource, looking)
+        if not goes_on:
+            session.store.put(lease, run, new, said(given))
+        wrong = published(new, resource, session.looker.at(record.address, record))
         warnings = [wrong] if wrong else []
         if not served:
             return Done(asked, warnings=warnings)
         snapshot = session.store.snapshot()
-        options = PlanOptions(tuple(map(str, served)), alone=True)
         plan = session.plan(snapshot, options)
         applied = carry_out(session, plan, snapshot, lease, lambda _plan: True, report, 1)
     return Done(asked, applied=applied, warnings=warnings)
+
+
+def _obeyed(
+    session: Session,
+    resource: ChannelledResource[Any, Any],
+    record: Record,
+    given: Order,
+    run: str,
+) -> Record:
+    from mlform.apply.orders import obeyed
+    from mlform.sdk import ResourceError
+
+    try:
+        return obeyed(record, resource, session.looker.at(record.address, record), given, run)
+    except ResourceError as error:
+        raise stop(error.summary, f"{record.address}: {error.detail}") from error
+
+
+def _declared(session: Session, snapshot: Snapshot, served: Collection[Address]) -> list[Address]:
+    """Return where deployments are by the spec of now: a ``moved`` block may wait for an apply."""
+    from mlform.diagnostics import Diagnostics
+    from mlform.refresh.moves import moves
+
+    if not served:
+        return []
+    session.know(snapshot)
+    moved = moves(session.configured[0], snapshot, Diagnostics())
+    return sorted(moved.get(a, a) for a in served)
+
+
+def _refuse_losses(plan: Plan) -> None:
+    """Refuse to take down what is to be rolled: nobody asked for that."""
+    from mlform.plan.model import Action
+
+    gone = [s.address for s in plan.steps if s.action in {Action.DESTROY, Action.FORGET}]
+    if gone:
+        names = ", ".join(map(str, gone))
+        detail = (
+            f"The spec does not declare {names}, so it would be taken down, not rolled. Nothing "
+            "was done: declare it as it was applied, or let an apply take it down first "
+            f"(-target {gone[0]})."
+        )
+        raise stop("Deployment is not declared", detail)
 
 
 def history(session: Session, text: str, channel: str | None = None) -> list[Turn]:
@@ -167,11 +219,11 @@ def _meant(session: Session, snapshot: Snapshot, text: str) -> tuple[Record, str
     if address.kind != _SERVING:
         return record, None
     taken = _taken(record.arguments.get("model"))
-    for of, channel in taken:
+    for of, channel, _ in taken:
         giver = records.get(of)
         if giver is not None and _channelled_or_none(session, giver) is not None:
             return giver, channel
-    served = ", ".join(f"{of}.{name}" for of, name in taken) or "nothing"
+    served = ", ".join(f"{of}.{name}" for of, name, _ in taken) or "nothing"
     detail = (
         f"{address} serves {served}: no channel, so there is no version before. Put a model "
         '"registry" between, and have it serve model.NAME.champion.'
@@ -182,10 +234,10 @@ def _meant(session: Session, snapshot: Snapshot, text: str) -> tuple[Record, str
 _SERVING: Final = "deployment"
 
 
-def _taken(values: object) -> list[tuple[Address, str]]:
-    """Return the resources that models among recorded values are of, each with what of it."""
+def _taken(values: object) -> list[tuple[Address, str, str]]:
+    """Return whose models recorded values are: the resource, what of it, and the digest."""
     return [
-        (Address.parse(h.address), (h.attribute or FIRST).removeprefix("channels."))
+        (Address.parse(h.address), (h.attribute or FIRST).removeprefix("channels."), str(h.digest))
         for h in handles(values)
     ]
 
@@ -198,8 +250,29 @@ def _taking(
         a
         for a, r in records.items()
         if a.kind == _SERVING
-        and any(of == address and n in channels for of, n in _taken(_answering(session, r)))
+        and any(of == address and n in channels for of, n, _ in _taken(_answering(session, r)))
     )
+
+
+def _behind(
+    session: Session,
+    records: Mapping[Address, Record],
+    record: Record,
+    resource: ChannelledResource[Any, Any],
+) -> dict[Address, str]:
+    """Return the deployments that a channel has left behind, each with that channel.
+
+    They are recorded with a version that is quarantined, and the channel has another.
+    """
+    attributes = resource.attributes.model_validate(dict(record.attributes))
+    barred, standing = resource.quarantined(attributes), resource.standing(attributes)
+    return {
+        a: channel
+        for a, r in records.items()
+        if a.kind == _SERVING
+        for of, channel, digest in _taken(_answering(session, r))
+        if of == record.address and channel in standing and digest in barred
+    }
 
 
 def _answering(session: Session, record: Record) -> dict[str, object]:

@@ -30,7 +30,8 @@ def asked(it: Asked) -> Styled:
         if had is not None:
             said.append(("", f"    version {had.version} is quarantined\n"))
     if not it.moves:
-        said.append(("dim", "    no channel moves\n"))
+        before = "it was rolled back before: " if order.what == "rollback" else ""
+        said.append(("dim", f"    {before}no channel moves\n"))
     if it.rolled:
         said.append(
             ("", f"    rolled to it, computing nothing: {', '.join(map(str, it.rolled))}\n")
