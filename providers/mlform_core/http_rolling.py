@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,6 +33,8 @@ def rolled(ctx: Context, serving: Serving, kept: Serving | None) -> int | None:
     if answers is None:
         return None
     tried = answers["trial"]
+    if tried is None and _unheard(serving, answers):
+        _baked(ctx, serving, kept)
     if tried is not None and _same(tried, serving, answers):  # begun by a run that is no more
         _baked(ctx, serving, kept)
         other = settings.read(ctx.home) != serving  # that run had another view of it, say
@@ -67,6 +70,12 @@ def _same(tried: Mapping[str, Any], serving: Serving, answers: Mapping[str, Any]
     return bool(view and tried["digest"] == wanted)
 
 
+def _unheard(serving: Serving, answers: Mapping[str, Any]) -> bool:
+    """Tell whether a canary of this model was rolled back while no run was there to hear it."""
+    outcome = answers["outcome"]
+    return bool(outcome.get("worse") and outcome.get("breach")) and _same(outcome, serving, answers)
+
+
 def _baked(ctx: Context, serving: Serving, kept: Serving) -> None:
     """Wait until a canary is over. Raises ``ResourceError`` if it was rolled back."""
     from mlform_core.registry_channels import short
@@ -86,6 +95,8 @@ def _baked(ctx: Context, serving: Serving, kept: Serving) -> None:
     outcome = {} if answers is None else answers["outcome"]
     if outcome.get("breach"):
         assert answers is not None, "there was an outcome"
+        with contextlib.suppress(ResourceError):  # it is told a second time then
+            control.abandon(kept, kept.port)
         other = answers["digest"] != serving.digest
         who = short(serving.digest) if other else "What the feature view makes now"
         before = short(answers["digest"]) if other else "What it made before"

@@ -192,12 +192,12 @@ def test_a_canary_that_is_called_off_leaves_all_as_it_was(life):
     assert control.answers(settings.read(life.ctx.home), found.port)["trial"] is None
 
 
-def killed_in_a_canary(life, artifact, bake):
+def killed_in_a_canary(life, artifact, bake, **given):
     """Leave behind what a run does that is killed while it waits for its canary."""
 
     def run():
         with pytest.raises(CancelledError):
-            life.apply(artifact, rollout=canary(bake=bake))
+            life.apply(artifact, rollout=canary(bake=bake), **given)
 
     kept = settings.read(life.ctx.home)
     killed = threading.Thread(target=run)
@@ -219,6 +219,26 @@ def test_a_run_takes_up_the_canary_of_a_run_that_was_killed(life):
     killed_in_a_canary(life, second, "4s")
     found = life.apply(second, rollout=canary(bake="4s"))
     assert (found.answers, found.revision) == (second.digest, 2)
+
+
+def test_a_canary_that_was_rolled_back_while_no_run_waited_is_told_and_told_once(life):
+    good = bundle(life.ctx)
+    found = life.apply(good)
+    bad = bundle(life.ctx, model=fitted(last=Raising), format="pickle", framework="tests")
+    request = body(table()[:1])
+    request["inputs"][0]["data"] = [1e6]
+    killed_in_a_canary(life, bad, "1h", allow_pickle=True)
+    with Load(found.url, json.dumps(request).encode()) as load:
+        kept = settings.read(life.ctx.home)
+        until(lambda: control.answers(kept, kept.port)["trial"] is None)
+    assert load.failures == []
+    rollout = canary(bake="0.1s")
+    with pytest.raises(ResourceError, match=r"Canary rolled back.*errors in.*again") as said:
+        life.apply(bad, rollout=rollout, allow_pickle=True)
+    assert said.value.rejects == bad.digest
+    assert asked(found.url, "anyone") == good.digest
+    # Whoever lifts the quarantine has it tried anew.
+    assert life.apply(bad, rollout=rollout, allow_pickle=True).answers == bad.digest
 
 
 def test_a_canary_that_nobody_wants_any_more_is_seen_and_ended(life):

@@ -154,8 +154,10 @@ class Traffic:
         return bool(made[0] != made[1])
 
     async def abandon(self) -> None:
-        """End a canary as if it had not been."""
-        if self.trial is not None:
+        """End a canary as if it had not been; what came of the last one has been heard."""
+        if self.trial is None:
+            self.outcome = {}
+        else:
             self.trial.breach = self.trial.breach or "it was called off"
             self.trial.share = 0.0
             self.trial.over.set()
