@@ -71,6 +71,7 @@ def test_what_is_no_address_is_told_in_place(site: Path) -> None:
         ("monitor.b[var.mian]", "var.mian", 'no variable "mian". Did you mean "main"?'),
         ("monitor.b[dataset.d.rows]", "dataset.d.rows", "must be known while planning"),
         ('monitor.b["fr"].alarm', 'monitor.b["fr"].alarm', 'There is no monitor.b["fr"].'),
+        ("sensitive(1).b.alarm", "sensitive(1).b.alarm", "is no address: write KIND.NAME"),
     ):
         line = f"  on      = [{written}]"
         spec.write_text(SPEC.replace(ON, line))
@@ -85,4 +86,5 @@ def test_what_is_no_address_is_told_in_place(site: Path) -> None:
         "Unknown reference",
         "Index not known",
         "Unknown reference",
+        "Not an address",
     ]

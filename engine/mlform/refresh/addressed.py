@@ -9,7 +9,7 @@ from mlform.address import Address
 from mlform.config import ModuleScope, Project, ResourceConfig
 from mlform.diagnostics import Diagnostics
 from mlform.lang.references import traversals
-from mlform.syntax.tree import Attribute, Expr, GetAttr, Index
+from mlform.syntax.tree import Attribute, Expr, GetAttr, Index, Name
 from mlform.values import UNKNOWN, Value, is_known, plain
 
 
@@ -37,8 +37,13 @@ def addressed(
         wrong = next((key for key in _keys(node) if keys[id(key)] is None), None)
         known = known and wrong is None
         if wrong is None:
-            found.append(prefix + _text(argument, node, keys))
-            if detail := _missing(Address.leading(found[-1]), project):
+            text = _text(argument, node, keys)
+            found.append(prefix + text)
+            if not isinstance(_root(node), Name):
+                known = False
+                detail = f"`{text}` is no address: write KIND.NAME or KIND.NAME[KEY]."
+                refuse("Not an address", detail, node)
+            elif detail := _missing(Address.leading(found[-1]), project):
                 refuse("Unknown reference", detail, node)
         elif resource.address in project.resources and len(diagnostics.errors) == told:
             detail = (
@@ -55,6 +60,12 @@ def _missing(named: Address, project: Project) -> str:
     if named.key is None or named in there or named in project.disabled or not there:
         return ""
     return f"There is no {named}. There is {', '.join(map(str, there))}."
+
+
+def _root(node: Expr) -> Expr:
+    while isinstance(node, GetAttr | Index):
+        node = node.target
+    return node
 
 
 def _keys(node: Expr) -> list[Expr]:
