@@ -78,6 +78,7 @@ def test_a_rollback_that_cannot_roll_moves_nothing(folder: Inside) -> None:
 
     (folder.path / "api.mlf.hcl").unlink()
     refused = folder.mlform(*ROLLBACK, *DEEPEST, expect=1)
+    assert "Deployment is not declared" in refused.err
     assert "The spec does not declare deployment.api" in refused.err
     assert "Nothing was done" in refused.err
     assert (champion(folder), serves(folder)) == (3, 3)
