@@ -11,11 +11,11 @@ from mlform.apply.settle import Settler
 from mlform.diagnostics import DiagnosedError, stop
 from mlform.keys import CodeError, Lock, changed_code, closure, environment
 from mlform.lazy import dataclass, replace
-from mlform.plan import Action, Deferred, Plan, Step
+from mlform.plan import Action, Deferred, Facts, Plan, Step
+from mlform.plan.decide import full_key, keys
 from mlform.refresh import Looker
 from mlform.refresh.observe import reached
 from mlform.refresh.pins import Pin, pin_of, source_of
-from mlform.refresh.recorded import Recorded
 from mlform.refresh.results import Results
 from mlform.refresh.world import TRIGGERS, result_digest, wanted
 from mlform.registry import ENGINE, Offer, Registry
@@ -68,17 +68,17 @@ def moved_since(
         if step.action is not Action.NO_OP:
             found += _code(step, looker)
             found += _packages(step, lock)
-        found += _known(step, settler.records, registry, results)
+        found += _known(step, settler, registry, results)
     return found
 
 
-def _known(step: Step, records: Recorded, registry: Registry, results: Results) -> Iterator[Moved]:
+def _known(step: Step, settler: Settler, registry: Registry, results: Results) -> Iterator[Moved]:
     """Record what a step gives where the plan knew it: those after it were looked at with that."""
     offer, attributes = _offer(step, registry), step.adopted or step.observed
     if step.imported is not None:
         attributes = step.imported.attributes
-    if step.action is Action.REUSE and step.key is not None:
-        found = results.lookup(step.key)
+    if step.action is Action.REUSE and step.key is not None and offer is not None:
+        found = results.lookup(_kept_under(step, step.key, offer, settler))
         if found is None:
             yield Moved(step.address, "result", short(step.key), step.key)
             return
@@ -86,7 +86,15 @@ def _known(step: Step, records: Recorded, registry: Registry, results: Results) 
     if offer is None or attributes is None:
         return
     digest = result_digest(offer.resource, attributes)
-    records.put(Record(step.address, step.type, step.key or "", None, digest, {}, attributes))
+    record = Record(step.address, step.type, step.key or "", None, digest, {}, attributes)
+    settler.records.put(record)
+
+
+def _kept_under(step: Step, key: str, offer: Offer, settler: Settler) -> str:
+    """Return the key of a result that was judged as it is to be judged now."""
+    arguments = wanted(offer.resource, settler.values(step), settler.records.full).data
+    facts = Facts(arguments, parts=step.parts, code=step.code, environment=step.environment)
+    return full_key(key, keys(offer.resource, facts)[1])
 
 
 def _offer(step: Step, registry: Registry) -> Offer | None:
