@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _DEEP: Final = 8
 """How far a name is followed from module to module, and a class to its bases."""
-
-
 _FROM: Final = r"^from (\.*)([\w.]*) import (\([^)]*\)|[^\n]*)"
 
 
@@ -45,6 +43,9 @@ def refuse(new: TrainingArguments) -> None:
 
 
 def _refuse(path: str, params: Mapping[str, Any], argument: str, params_argument: str) -> None:
+    if not all(part.isidentifier() for part in path.split(".")):
+        detail = f'"{path}" is no import path: "sklearn.linear_model.LogisticRegression" is one.'
+        raise ResourceError("Unknown estimator", detail, argument=argument)
     if PathFinder.find_spec(path.partition(".")[0]) is None:
         refuse_missing(path, argument)
     if said := absent(path):

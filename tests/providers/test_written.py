@@ -71,6 +71,11 @@ PIPELINE = """pipeline = [
             "solvr",
         ),
         (OVER, 'LinearSVC has no parameter "CC"', "CC"),
+        (
+            OVER.replace("svm.LinearSVC", "svm.(Linear"),
+            '"sklearn.svm.(Linear" is no import path',
+            '"sklearn.svm.(',
+        ),
         (PIPELINE, 'StandardScaler has no parameter "x"', "x = 1"),
     ],
 )

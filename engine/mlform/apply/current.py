@@ -17,7 +17,7 @@ from mlform.refresh import Looker
 from mlform.refresh.observe import reached
 from mlform.refresh.pins import Pin, pin_of, source_of
 from mlform.refresh.results import Results
-from mlform.refresh.world import TRIGGERS, result_digest, wanted
+from mlform.refresh.world import TRIGGERS, Wanted, result_digest, wanted
 from mlform.registry import ENGINE, Offer, Registry
 from mlform.sdk import AnyResource, Arguments, Resource, ResourceError
 from mlform.state.model import Record
@@ -92,9 +92,24 @@ def _known(step: Step, settler: Settler, registry: Registry, results: Results) -
 
 def _kept_under(step: Step, key: str, offer: Offer, settler: Settler) -> str:
     """Return the key of a result that was judged as it is to be judged now."""
-    arguments = wanted(offer.resource, settler.values(step), settler.records.full).data
+    arguments = _arguments(step, offer, settler).data
     facts = Facts(arguments, parts=step.parts, code=step.code, environment=step.environment)
     return full_key(key, keys(offer.resource, facts)[1])
+
+
+def _arguments(step: Step, offer: Offer, settler: Settler) -> Wanted:
+    """Return what a step was planned with, all of it known: without what is to replace it.
+
+    That says nothing of data and keys, and may be still to be made. Raises ``DiagnosedError``
+    where a secret is missing.
+    """
+    told = {n: v for n, v in step.arguments.items() if n != TRIGGERS}
+    try:
+        values = settler.values(replace(step, arguments=told))
+    except DiagnosedError as error:
+        first = error.diagnostics.errors[0]
+        raise stop(first.summary, first.detail, at=first.subject, of=step.address) from None
+    return wanted(offer.resource, values, settler.records.full)
 
 
 def _offer(step: Step, registry: Registry) -> Offer | None:
@@ -114,16 +129,9 @@ def _data(
     offer = _offer(step, registry)
     if offer is None or type(offer.resource).inputs is Resource.inputs or step.parts is None:
         return
-    # What a step is to be replaced by says nothing of its data, and may be still to be made.
-    arguments = {n: v for n, v in step.arguments.items() if n != TRIGGERS}
-    if opens(step, arguments):
+    if opens(step, {n: v for n, v in step.arguments.items() if n != TRIGGERS}):
         return
-    try:
-        written = settler.values(replace(step, arguments=arguments))
-    except DiagnosedError as error:
-        first = error.diagnostics.errors[0]
-        raise stop(first.summary, first.detail, at=first.subject, of=step.address) from None
-    found = wanted(offer.resource, written, settler.records.full)
+    found = _arguments(step, offer, settler)
     if found.model is None:
         return
     if pin is not None and is_pinned(step) and pin.source == source_of(offer.resource, found.data):

@@ -335,8 +335,8 @@ class Session:
         seen = provisional(self, snapshot, imports)
         looks = Ages.of(options.refresh, project.settings.max_age, self.looker.looks, imports)
         rests = project.rests
-        later = [b for b in project.declared if rests.is_later(b) or project.beneath(b)]
-        targets = self.targets(options.targets, snapshot, later)
+        open_ = (b for b in project.declared if rests.is_later(b) or project.beneath(b))
+        targets = self.targets(options.targets, snapshot, open_)
         only = targets if options.alone else None
         observations = look(self, seen, pins, read=looks, only=only)
         if imports:  # what they were looked at with is not what the plan starts from
@@ -388,9 +388,10 @@ class Session:
         self, texts: Sequence[str], snapshot: Snapshot, blocks: Iterable[Address] = ()
     ) -> list[Address]:
         """Return what options name: instances, or ``blocks``. Raises where one names nothing."""
+        if not texts:
+            return []
         project, _ = self.configured
-        known = {*project.resources, *snapshot.records, *blocks}
-        return named(texts, known, project.disabled) if texts else []
+        return named(texts, {*project.resources, *snapshot.records, *blocks}, project.disabled)
 
     @property
     def secrets(self) -> Mapping[str, Value]:

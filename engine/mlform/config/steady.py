@@ -100,11 +100,10 @@ class Steady:
         """Return what is known of a block before anything is made: which instances it has."""
         repeats = blocks[name].body.attributes.keys() & {"count", "for_each"}
         found = self._repeated(scope, blocks[name]) if repeats else None
-        there = None if found is None else _enabled(scope, blocks[name], found)
-        if there is None:
+        if found is None or (there := _enabled(scope, blocks[name], found)) is None:
             return UNKNOWN
-        if "count" in repeats:
-            return [UNKNOWN] * (len(found or ()) if there else 0)
+        if "count" in repeats:  # what is not enabled beside others is null, and has its place
+            return [UNKNOWN] * (len(found) if there else 0)
         return {str(key): UNKNOWN for key in there}
 
 
